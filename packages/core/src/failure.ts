@@ -1,0 +1,76 @@
+import type { FailureReason } from './probe.ts'
+
+/** Carries a failure's reason from where it is known (a probe, a socket) to the runner, which turns it into data. */
+export class FailureError extends Error {
+  override readonly name = 'FailureError'
+  readonly reason: FailureReason
+  readonly code: string | undefined
+
+  constructor(
+    reason: FailureReason,
+    message: string,
+    options: ErrorOptions & { readonly code?: string | undefined } = {},
+  ) {
+    super(message, options)
+    this.reason = reason
+    this.code = options.code
+  }
+}
+
+interface SystemError extends Error {
+  readonly code: string
+  readonly syscall?: string
+}
+
+/**
+ * errno → reason. Linux folds the codes of ICMP unreachable into errnos (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c
+ * `icmpv6_err_convert`): only ICMPv6 keeps "prohibited" apart (EACCES); for IPv4 the error queue tells more, where it is read.
+ */
+const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
+  ECONNREFUSED: 'refused',
+  ECONNRESET: 'reset',
+  EPIPE: 'reset',
+  ECONNABORTED: 'reset',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  EHOSTDOWN: 'unreachable',
+  ENETDOWN: 'unreachable',
+  ENOPROTOOPT: 'unreachable',
+  EACCES: 'prohibited',
+  EPERM: 'prohibited',
+  ETIMEDOUT: 'timeout',
+  EMSGSIZE: 'too-big',
+  EADDRNOTAVAIL: 'local-error',
+  EADDRINUSE: 'local-error',
+  EMFILE: 'local-error',
+  ENFILE: 'local-error',
+  ENOBUFS: 'local-error',
+  ENOMEM: 'local-error',
+  // A blackhole route makes connect() and send() fail with EINVAL (net/ipv4/route.c).
+  EINVAL: 'unreachable',
+}
+
+const explanations: Readonly<Partial<Record<FailureReason, string>>> = {
+  refused: 'nobody listens there, or a firewall rejects the port',
+  reset: 'the other side, or something on the path, tore the connection down',
+  unreachable: 'a router or this host has no route to it',
+  prohibited: 'a firewall or policy denied it: look at the rules of this host and its network policies',
+  'too-big': 'the packet exceeds what this host may send in one piece: choose a smaller payload',
+  'local-error': 'this host has run out of ports, file descriptors or memory for it',
+}
+
+export function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code)
+}
+
+/** A system error as a failure that says what was tried; any other error is a defect of ours and thrown on. */
+export function failureErrorOf(error: unknown, tried: string): FailureError {
+  if (error instanceof FailureError) return error
+  if (!isSystemError(error)) throw error
+  const reason = reasonsByErrno[error.code] ?? 'local-error'
+  const explanation = explanations[reason]
+  return new FailureError(reason, `${tried}: ${error.code}${explanation === undefined ? '' : ` (${explanation})`}`, {
+    cause: error,
+    code: error.code,
+  })
+}

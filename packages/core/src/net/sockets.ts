@@ -1,0 +1,43 @@
+import type { Family } from '../probe.ts'
+import { type Exchange, openExchange, type Stray } from './exchange.ts'
+import { openIcmpSocket } from './raw-socket.ts'
+import { openUdpSocket } from './udp-socket.ts'
+
+/** What a datagram protocol needs to share one socket among all its attempts. */
+export interface ExchangeKind {
+  /** The protocol that owns it; strays are counted under this name. */
+  readonly protocol: string
+  readonly transport: 'udp' | 'icmp'
+  readonly keyOf: (bytes: Uint8Array, family: Family, session: bigint) => string | number | undefined
+}
+
+/** The sockets of one prober, opened at their first use and closed together. */
+export interface Sockets {
+  /** Throws `FailureError` (not-permitted, not-supported) when this process cannot have the socket. */
+  exchange(kind: ExchangeKind, family: Family): Exchange
+  close(): void
+}
+
+export function createSockets(onStray: (protocol: string, stray: Stray) => void): Sockets {
+  const exchanges = new Map<string, Exchange>()
+  return {
+    exchange(kind, family) {
+      const name = `${kind.protocol} ${family}`
+      const existing = exchanges.get(name)
+      if (existing !== undefined) return existing
+      const exchange = openExchange({
+        open: kind.transport === 'udp' ? openUdpSocket : openIcmpSocket,
+        family,
+        isShared: kind.transport === 'icmp',
+        keyOf: (bytes, session) => kind.keyOf(bytes, family, session),
+        onStray: (stray) => onStray(kind.protocol, stray),
+      })
+      exchanges.set(name, exchange)
+      return exchange
+    },
+    close() {
+      for (const exchange of exchanges.values()) exchange.close()
+      exchanges.clear()
+    },
+  }
+}

@@ -1,0 +1,133 @@
+import type { z } from 'zod'
+import type { Sockets } from './net/sockets.ts'
+import type { TargetForm, TargetOf } from './target.ts'
+
+/** IP version of an endpoint. */
+export type Family = 'ipv4' | 'ipv6'
+
+/**
+ * What a stamp was taken by: the kernel's packet stamps (SO_TIMESTAMPING), the kernel's own round-trip estimate of a TCP connection
+ * (`TCP_INFO`), or this process (`user`: includes the wait for the event loop).
+ */
+export type Clock = 'kernel' | 'tcp-info' | 'user'
+
+/** The clocks a result was made of: the departure (`tx`) and the arrival (`rx`) side. */
+export interface Clocks {
+  readonly tx: Clock
+  readonly rx: Clock
+}
+
+/** The address a target stands for. `port` is absent for protocols without ports. */
+export interface Endpoint {
+  readonly host: string
+  readonly address: string
+  readonly family: Family
+  readonly port?: number
+}
+
+/** Every way an attempt can fail, each with its meaning; docs and metric labels derive from this table. */
+export const failureReasons = {
+  timeout: 'nothing came back before the deadline',
+  refused: 'the endpoint answered that nobody listens (TCP RST, ICMP port unreachable)',
+  reset: 'the connection was made and then torn down by a TCP RST',
+  unreachable: 'a router or this host answered that there is no way to the endpoint',
+  prohibited: 'a filter answered, or this host denied the packet, instead of dropping it silently',
+  unresolved: 'the name could not be turned into an address',
+  'bad-reply': 'an answer came that does not belong to the question or breaks the protocol',
+  'bad-status': 'a well-formed answer came with another status than expected (HTTP status, DNS rcode)',
+  tls: 'the TLS handshake failed',
+  'too-big': 'the packet is larger than this host may send',
+  'local-error': 'this host could not send: no free port, file descriptor, buffer or source address',
+  'not-permitted': 'this process lacks a privilege the probe needs; nothing was sent',
+  'not-supported': 'this platform or installation lacks what the probe needs; nothing was sent',
+  cancelled: 'the caller gave up',
+} as const
+
+export type FailureReason = keyof typeof failureReasons
+
+export interface Failure<Phase extends string = string> {
+  readonly reason: FailureReason
+  /** The phase the attempt was in; `setup` before its first. */
+  readonly phase: Phase | 'setup' | 'resolve'
+  /** One sentence for a person: what was tried, what happened, what to do if known. */
+  readonly message: string
+  /** The machine's word for it: errno name, DNS rcode, HTTP status, TLS alert. */
+  readonly code?: string
+}
+
+interface Measured<Name extends string, Phase extends string> {
+  readonly protocol: Name
+  /** As it was asked for. */
+  readonly target: string
+  /** Absent when the name did not resolve. */
+  readonly endpoint?: Endpoint
+  /** Wall clock in milliseconds since 1970, for showing; never subtract it. */
+  readonly startedAtMs: number
+  /** Disjoint phases in nanoseconds; a phase that did not happen is absent. `resolve` is the runner's. */
+  readonly phasesNs: Readonly<Partial<Record<Phase | 'resolve', number>>>
+  /** Nanoseconds: the sum of the phases of a success; of a failure, the time until it was known. */
+  readonly totalNs: number
+  readonly clock: Clocks
+}
+
+export interface Success<Name extends string = string, Phase extends string = string, Detail = unknown>
+  extends Measured<Name, Phase> {
+  readonly ok: true
+  readonly detail: Detail
+}
+
+export interface Failed<Name extends string = string, Phase extends string = string> extends Measured<Name, Phase> {
+  readonly ok: false
+  readonly failure: Failure<Phase>
+}
+
+/** What came of one attempt: data whether it succeeded or not, and safe to turn into JSON and back. */
+export type Result<Name extends string = string, Phase extends string = string, Detail = unknown> =
+  | Success<Name, Phase, Detail>
+  | Failed<Name, Phase>
+
+/** What the runner lends a probe for one attempt. */
+export interface Attempt<Phase extends string, Form extends TargetForm = TargetForm> {
+  readonly target: TargetOf<Form>
+  readonly endpoint: Endpoint
+  /** Aborts at the deadline and when the caller gives up; the probe rejects at once with its reason. */
+  readonly signal: AbortSignal
+  /** Sockets shared by all attempts of one prober. */
+  readonly sockets: Sockets
+  /** Nanoseconds left until the deadline. */
+  remainingNs(): number
+  /** A phase begins now; the one before it ends. */
+  enter(phase: Phase): void
+  /** The phase in progress has ended and took `tookNs` by a better clock than the event loop's. */
+  settle(tookNs: number, clocks: Clocks): void
+}
+
+/** One protocol's way to time a path: a single file under `probes/`, and one line in its registry. */
+export interface Probe<
+  Name extends string = string,
+  Phase extends string = string,
+  Form extends TargetForm = TargetForm,
+  Options extends z.ZodObject = z.ZodObject,
+  Detail = unknown,
+> {
+  readonly protocol: Name
+  /** Finishes the sentence "the probe that … ": first line of help and docs. */
+  readonly summary: string
+  readonly targetForm: Form
+  /** In the order they happen. */
+  readonly phases: Readonly<Record<Phase, string>>
+  /** The one source of types, defaults, flags, config keys and docs. */
+  readonly options: Options
+  /** Makes one attempt and returns what it learned; throws whatever happened, which the runner turns into a `Failure`. */
+  measure(attempt: Attempt<Phase, Form>, options: z.output<Options>): Promise<Detail>
+}
+
+export function defineProbe<
+  const Name extends string,
+  Phase extends string,
+  Form extends TargetForm,
+  Options extends z.ZodObject,
+  Detail,
+>(probe: Probe<Name, Phase, Form, Options, Detail>): Probe<Name, Phase, Form, Options, Detail> {
+  return probe
+}

@@ -1,0 +1,122 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { z } from 'zod'
+import { FailureError } from '../failure.ts'
+import type { ExchangeKind } from '../net/sockets.ts'
+import { type Attempt, defineProbe } from '../probe.ts'
+import {
+  type DnsAnswer,
+  decodeDnsAnswer,
+  dnsResponseId,
+  encodeDnsQuestion,
+  recordTypes,
+  reverseName,
+} from '../wire/dns.ts'
+
+const questions: ExchangeKind = { protocol: 'dns', transport: 'udp', keyOf: dnsResponseId }
+
+const advice: Readonly<Record<string, string>> = {
+  NXDOMAIN: 'the name does not exist: check its spelling, namespace and final domain',
+  SERVFAIL: 'the server could not find out: look at its log and its upstream servers',
+  REFUSED: 'the server does not answer this client or zone: check its access lists',
+}
+
+type DnsAttempt = Attempt<'connect' | 'query', 'name@server'>
+
+export const dns = defineProbe({
+  protocol: 'dns',
+  summary: 'ask one name server one question and time the answer',
+  targetForm: 'name@server',
+  phases: { connect: 'TCP handshake with the server (transport tcp only)', query: 'question sent to answer received' },
+  options: z.object({
+    type: z.enum(recordTypes).default('A').describe('record type; with PTR the name may be an address'),
+    transport: z.enum(['udp', 'tcp']).default('udp').describe('UDP, or one TCP connection'),
+    recursion: z.boolean().default(true).describe('ask the server to recurse (flag RD)'),
+    ednsBytes: z.int().min(0).max(65_535).default(1232).describe('largest UDP answer accepted (EDNS); 0 sends no EDNS'),
+    rcode: z.string().default('NOERROR').describe('response code that counts as success'),
+  }),
+  async measure(attempt, { type, transport, recursion, ednsBytes, rcode }) {
+    const name = type === 'PTR' ? reverseName(attempt.target.name) : attempt.target.name
+    const encode = (id: number) => encodeDnsQuestion({ id, name, type, isRecursive: recursion, ednsBytes })
+    const bytes = transport === 'udp' ? await askByUdp(attempt, encode) : await askByTcp(attempt, encode)
+    const answer = decodeDnsAnswer(bytes)
+    const server = attempt.endpoint.address
+    if (answer === undefined)
+      throw new FailureError('bad-reply', `${server} answered with ${bytes.length} bytes that are no DNS message`)
+    if (!isAbout(answer, name, type)) {
+      throw new FailureError(
+        'bad-reply',
+        `${server} answered another question than ${type} ${name}: something on the path rewrites DNS`,
+      )
+    }
+    if (answer.rcode !== rcode) {
+      const hint = advice[answer.rcode]
+      throw new FailureError(
+        'bad-status',
+        `${server} answered ${answer.rcode} to ${type} ${name}${hint === undefined ? '' : ` (${hint})`}`,
+        {
+          code: answer.rcode,
+        },
+      )
+    }
+    const { isTruncated, isAuthoritative, records } = answer
+    return { rcode: answer.rcode, isTruncated, isAuthoritative, answerBytes: bytes.length, records }
+  },
+})
+
+async function askByUdp(attempt: DnsAttempt, encode: (id: number) => Uint8Array): Promise<Uint8Array> {
+  const exchange = attempt.sockets.exchange(questions, attempt.endpoint.family)
+  const id = exchange.nextSequence() & 0xffff
+  attempt.enter('query')
+  const answer = await exchange.ask({
+    bytes: encode(id),
+    key: id,
+    endpoint: attempt.endpoint,
+    timeoutNs: attempt.remainingNs(),
+    signal: attempt.signal,
+  })
+  attempt.settle(answer.tookNs, answer.clocks)
+  return answer.bytes
+}
+
+/** One question on a fresh connection, each message behind its length in two bytes (RFC 1035 §4.2.2). */
+async function askByTcp(
+  { endpoint, signal, enter }: DnsAttempt,
+  encode: (id: number) => Uint8Array,
+): Promise<Uint8Array> {
+  const { address, port = 53 } = endpoint
+  enter('connect')
+  const socket = connect({ host: address, port })
+  try {
+    await once(socket, 'connect', { signal })
+    enter('query')
+    const question = encode(1)
+    const framed = Buffer.alloc(2 + question.length)
+    framed.writeUInt16BE(question.length)
+    framed.set(question, 2)
+    socket.write(framed)
+    let received = Buffer.alloc(0)
+    signal.addEventListener('abort', () => socket.destroy(), { once: true })
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      received = Buffer.concat([received, chunk])
+      if (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0))
+        return received.subarray(2, 2 + received.readUInt16BE(0))
+    }
+    signal.throwIfAborted()
+    throw new FailureError('bad-reply', `${address} closed the connection after ${received.length} bytes of an answer`)
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error
+  } finally {
+    socket.destroy()
+  }
+}
+
+function isAbout(answer: DnsAnswer, name: string, type: string): boolean {
+  // A server that cannot parse a question may leave it out of its answer (RFC 1035 §4.1.1, FORMERR).
+  if (answer.question === undefined) return answer.rcode !== 'NOERROR'
+  return answer.question.type === type && withoutDot(answer.question.name) === withoutDot(name)
+}
+
+function withoutDot(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '')
+}

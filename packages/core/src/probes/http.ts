@@ -1,0 +1,174 @@
+import { Client, type Dispatcher } from 'undici'
+import { z } from 'zod'
+import { FailureError } from '../failure.ts'
+import { createConnector } from '../net/http-connection.ts'
+import { type Attempt, defineProbe } from '../probe.ts'
+
+type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
+
+const headers = z.record(z.string(), z.string())
+
+export const http = defineProbe({
+  protocol: 'http',
+  summary: 'make one HTTP request on a fresh connection and time each of its phases',
+  targetForm: 'url',
+  phases: {
+    connect: 'SYN sent to SYN-ACK received',
+    tls: 'TLS handshake (https only)',
+    write: 'connection ready to last byte of the request handed to the kernel',
+    server: 'request written to first byte of the response',
+    transfer: 'first to last byte of the response',
+  } satisfies Record<HttpPhase, string>,
+  options: z.object({
+    method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']).default('GET').describe('request method'),
+    headers: headers.default({}).describe('request headers'),
+    status: z
+      .string()
+      .regex(/^\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*$/, 'write status codes as 200, 200-399 or 200,404')
+      .default('200-399')
+      .describe('status codes that count as success; redirects are not followed'),
+    sendBytes: z
+      .int()
+      .min(0)
+      .max(64 << 20)
+      .default(0)
+      .describe('size of the request body'),
+    keepBytes: z.int().min(0).max(65_536).default(0).describe('how much of the response body to keep in the result'),
+    verify: z.boolean().default(true).describe('check the server certificate'),
+  }),
+  async measure(attempt, options) {
+    const { url } = attempt.target
+    const client = new Client(url.origin, {
+      connect: createConnector({
+        endpoint: attempt.endpoint,
+        secureHost: url.protocol === 'https:' ? attempt.target.host : undefined,
+        verifyCertificate: options.verify,
+        signal: attempt.signal,
+        milestones: milestonesOf(attempt),
+      }),
+      // The attempt's deadline is the only one: undici's timers are accurate to half a second.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      pipelining: 1,
+    })
+    const destroy = () => void client.destroy(new Error('deadline or caller ended the attempt'))
+    attempt.signal.addEventListener('abort', destroy, { once: true })
+    try {
+      const { statusCode, bodyBytes, body } = await exchange(client, url, options)
+      const detail = { statusCode, bodyBytes, ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}) }
+      if (!isExpected(statusCode, options.status)) {
+        throw new FailureError(
+          'bad-status',
+          `${url.href} answered with status ${statusCode}, expected ${options.status}`,
+          {
+            code: String(statusCode),
+          },
+        )
+      }
+      return detail
+    } catch (error) {
+      throw attempt.signal.aborted ? attempt.signal.reason : fromUndici(error, url)
+    } finally {
+      attempt.signal.removeEventListener('abort', destroy)
+      if (!client.destroyed) await client.destroy()
+    }
+  },
+})
+
+function milestonesOf({ enter }: Attempt<HttpPhase>) {
+  // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.
+  let isAnswered = false
+  return {
+    connecting: () => enter('connect'),
+    securing: () => enter('tls'),
+    writing: () => enter('write'),
+    waiting: () => {
+      if (!isAnswered) enter('server')
+    },
+    transferring: () => {
+      isAnswered = true
+      enter('transfer')
+    },
+  }
+}
+
+interface Response {
+  readonly statusCode: number
+  readonly bodyBytes: number
+  readonly body: Buffer
+}
+
+interface ExchangeOptions {
+  readonly method: Dispatcher.HttpMethod
+  readonly headers: Readonly<Record<string, string>>
+  readonly sendBytes: number
+  readonly keepBytes: number
+}
+
+function exchange(
+  client: Client,
+  url: URL,
+  { method, headers, sendBytes, keepBytes }: ExchangeOptions,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    let statusCode = 0
+    let bodyBytes = 0
+    let body = Buffer.alloc(0)
+    client.dispatch(
+      {
+        method,
+        path: `${url.pathname}${url.search}`,
+        headers: { 'user-agent': 'scout', ...headers },
+        body: sendBytes > 0 ? Buffer.alloc(sendBytes, 'scout ') : null,
+        reset: true,
+      },
+      {
+        onRequestStart() {},
+        onResponseStart(_controller, status) {
+          statusCode = status
+        },
+        onResponseData(_controller, chunk) {
+          bodyBytes += chunk.length
+          if (body.length < keepBytes) body = Buffer.concat([body, chunk]).subarray(0, keepBytes)
+        },
+        onResponseEnd() {
+          resolve({ statusCode, bodyBytes, body })
+        },
+        onResponseError(_controller, error) {
+          reject(error)
+        },
+      },
+    )
+  })
+}
+
+function isExpected(statusCode: number, ranges: string): boolean {
+  return ranges.split(',').some((range) => {
+    const [low = '', high = low] = range.split('-')
+    return statusCode >= Number(low) && statusCode <= Number(high)
+  })
+}
+
+/** undici has codes of its own for what is not the system's: a peer that closes early, and answers that are not HTTP. */
+function fromUndici(error: unknown, url: URL): unknown {
+  if (
+    error instanceof FailureError ||
+    !(error instanceof Error) ||
+    !('code' in error) ||
+    typeof error.code !== 'string'
+  )
+    return error
+  if (error.code === 'UND_ERR_SOCKET') {
+    return new FailureError('bad-reply', `${url.host} closed the connection before its answer was complete`, {
+      cause: error,
+      code: error.code,
+    })
+  }
+  if (error.code.startsWith('HPE_') || error.code.startsWith('UND_ERR_')) {
+    return new FailureError('bad-reply', `${url.host} answered with something that is not HTTP/1.1: ${error.message}`, {
+      cause: error,
+      code: error.code,
+    })
+  }
+  return error
+}

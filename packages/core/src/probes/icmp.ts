@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import type { ExchangeKind } from '../net/sockets.ts'
+import { defineProbe } from '../probe.ts'
+import { decodeEcho, encodeEcho } from '../wire/icmp.ts'
+
+/** Session and sequence, 8 and 4 bytes: the 16 bits of the ICMP header wrap within minutes at 500 probes a second. */
+const tokenBytes = 12
+
+const echoes: ExchangeKind = {
+  protocol: 'icmp',
+  transport: 'icmp',
+  keyOf: (bytes, family, session) => {
+    const echo = decodeEcho(family, bytes)
+    if (echo?.kind !== 'reply' || echo.payload.length < tokenBytes) return undefined
+    const token = new DataView(echo.payload.buffer, echo.payload.byteOffset, tokenBytes)
+    return token.getBigUint64(0) === session ? token.getUint32(8) : undefined
+  },
+}
+
+export const icmp = defineProbe({
+  protocol: 'icmp',
+  summary: 'send an ICMP echo request and time the reply',
+  targetForm: 'host',
+  phases: { echo: 'echo request sent to echo reply received' },
+  options: z.object({
+    payloadBytes: z
+      .int()
+      .min(tokenBytes)
+      .max(65_507)
+      .default(56)
+      .describe('bytes after the ICMP header; 56 makes a packet of 84 bytes over IPv4, as ping does'),
+  }),
+  async measure(attempt, { payloadBytes }) {
+    const { family } = attempt.endpoint
+    const exchange = attempt.sockets.exchange(echoes, family)
+    const sequence = exchange.nextSequence()
+    const payload = new Uint8Array(payloadBytes)
+    const token = new DataView(payload.buffer)
+    token.setBigUint64(0, exchange.session)
+    token.setUint32(8, sequence)
+    attempt.enter('echo')
+    const answer = await exchange.ask({
+      bytes: encodeEcho(family, {
+        kind: 'request',
+        identifier: Number(exchange.session & 0xffffn),
+        sequence: sequence & 0xffff,
+        payload,
+      }),
+      key: sequence,
+      endpoint: attempt.endpoint,
+      timeoutNs: attempt.remainingNs(),
+      signal: attempt.signal,
+    })
+    attempt.settle(answer.tookNs, answer.clocks)
+    return { payloadBytes, sequence: sequence & 0xffff, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
+  },
+})

@@ -1,0 +1,45 @@
+import { connect, type Socket } from 'node:net'
+import { z } from 'zod'
+import { isSystemError } from '../failure.ts'
+import { defineProbe } from '../probe.ts'
+
+export const tcp = defineProbe({
+  protocol: 'tcp',
+  summary: 'time a TCP handshake and nothing else',
+  targetForm: 'host:port',
+  phases: { connect: 'SYN sent to SYN-ACK received' },
+  options: z.object({}),
+  async measure(attempt) {
+    const { address, port = 0 } = attempt.endpoint
+    attempt.enter('connect')
+    const socket = connect({ host: address, port })
+    try {
+      const isReset = await connected(socket, attempt.signal)
+      return { sourcePort: socket.localPort, isResetAtOnce: isReset }
+    } finally {
+      socket.destroy()
+    }
+  },
+})
+
+/**
+ * Resolves when the handshake is complete, with whether the other side tore the connection down before we could look: Linux answers
+ * a RST to a SYN with ECONNREFUSED and a RST to an established connection with ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
+ */
+function connected(socket: Socket, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    const settled = () => signal.removeEventListener('abort', onAbort)
+    socket.once('connect', () => {
+      settled()
+      resolve(false)
+    })
+    // Stays on: a reset may follow the handshake before the socket is destroyed.
+    socket.on('error', (error) => {
+      settled()
+      if (isSystemError(error) && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) resolve(true)
+      else reject(error)
+    })
+  })
+}

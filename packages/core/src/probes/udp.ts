@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { FailureError } from '../failure.ts'
+import type { ExchangeKind } from '../net/sockets.ts'
+import { defineProbe } from '../probe.ts'
+import {
+  decodeEchoDatagram,
+  echoHeaderBytes,
+  encodeEchoDatagram,
+  isGenuineEcho,
+  maxPayloadBytes,
+} from '../wire/echo-datagram.ts'
+
+const echoes: ExchangeKind = {
+  protocol: 'udp',
+  transport: 'udp',
+  keyOf: (bytes, _, session) => {
+    const echo = decodeEchoDatagram(bytes)
+    return echo?.kind === 'reply' && echo.session === session ? echo.sequence : undefined
+  },
+}
+
+export const udp = defineProbe({
+  protocol: 'udp',
+  summary: 'send a datagram to a Scout responder and time its return',
+  targetForm: 'host:port',
+  phases: { echo: 'datagram sent to reply received' },
+  options: z.object({
+    payloadBytes: z
+      .int()
+      .min(echoHeaderBytes)
+      .max(maxPayloadBytes)
+      .default(64)
+      .describe('UDP payload; above the path MTU less headers it leaves in fragments'),
+    key: z.string().default('').describe('shared secret of prober and responder'),
+  }),
+  async measure(attempt, { payloadBytes, key }) {
+    const exchange = attempt.sockets.exchange(echoes, attempt.endpoint.family)
+    const sequence = exchange.nextSequence()
+    attempt.enter('echo')
+    const answer = await exchange.ask({
+      bytes: encodeEchoDatagram({ kind: 'request', session: exchange.session, sequence }, payloadBytes, key),
+      key: sequence,
+      endpoint: attempt.endpoint,
+      timeoutNs: attempt.remainingNs(),
+      signal: attempt.signal,
+    })
+    attempt.settle(answer.tookNs, answer.clocks)
+    if (!isGenuineEcho(answer.bytes, key)) {
+      throw new FailureError(
+        'bad-reply',
+        `${attempt.target.text} answered with a tag made with another key: give both sides the same key`,
+      )
+    }
+    return { payloadBytes: answer.bytes.length, sequence, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
+  },
+})

@@ -1,0 +1,56 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { FailureError, isSystemError } from './failure.ts'
+import type { Endpoint, Family } from './probe.ts'
+
+export type FamilyChoice = Family | 'any'
+
+/** Turns a name into one address, as applications of this host do; rejects with a `FailureError` of reason `unresolved`. */
+export type ResolveName = (
+  name: string,
+  family: FamilyChoice,
+) => Promise<{ readonly address: string; readonly family: Family }>
+
+/** The endpoint of a host that is written as an address; undefined when it is a name. */
+export function literalEndpoint(host: string, choice: FamilyChoice, port: number | undefined): Endpoint | undefined {
+  const version = isIP(host.split('%', 1)[0] ?? host)
+  if (version === 0) return undefined
+  const family = version === 4 ? 'ipv4' : 'ipv6'
+  if (choice !== 'any' && choice !== family) {
+    throw new FailureError(
+      'unresolved',
+      `${host} is an ${label(family)} address, but only ${label(choice)} was asked for`,
+    )
+  }
+  return { host, address: host, family, ...(port === undefined ? {} : { port }) }
+}
+
+/** getaddrinfo: hosts file, search list and all. A thread of libuv's pool waits for it. */
+export const resolveBySystem: ResolveName = async (name, family) => {
+  try {
+    const found = await lookup(name, { family: family === 'any' ? 0 : family === 'ipv4' ? 4 : 6, order: 'verbatim' })
+    return { address: found.address, family: found.family === 6 ? 'ipv6' : 'ipv4' }
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    const wanted = family === 'any' ? 'address' : `${label(family)} address`
+    throw new FailureError('unresolved', `cannot resolve ${name} to an ${wanted}: ${explain(error.code)}`, {
+      cause: error,
+      code: error.code,
+    })
+  }
+}
+
+function explain(code: string): string {
+  switch (code) {
+    case 'ENOTFOUND':
+      return 'ENOTFOUND (the name servers know no such name: check its spelling, namespace and search domains)'
+    case 'EAI_AGAIN':
+      return 'EAI_AGAIN (no name server answered: check /etc/resolv.conf and try "scout-probe dns")'
+    default:
+      return code
+  }
+}
+
+function label(family: Family): string {
+  return family === 'ipv4' ? 'IPv4' : 'IPv6'
+}

@@ -1,0 +1,99 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { Stray } from './net/exchange.ts'
+import type { FailureReason, Result } from './probe.ts'
+
+/** What many attempts of one probe amount to. Times are of successes only, in nanoseconds; absent without a success. */
+export interface Statistics {
+  readonly sent: number
+  readonly received: number
+  /** 0 to 1; attempts that never left this host (not-permitted, not-supported, cancelled) are in neither count. */
+  readonly lossRatio: number
+  readonly notSent: number
+  readonly failures: Readonly<Partial<Record<FailureReason, number>>>
+  readonly duplicates: number
+  readonly late: number
+  readonly foreign: number
+  readonly timesNs?: {
+    readonly min: number
+    readonly mean: number
+    readonly p50: number
+    readonly p90: number
+    readonly p99: number
+    readonly max: number
+    /** Smoothed difference of neighbouring times (RFC 3550 §6.4.1 with gain 1/16, over round trips). */
+    readonly jitter: number
+  }
+}
+
+/** Collects results as they come, in constant memory. Percentiles are exact to three digits (HDR histogram). */
+export interface Tally {
+  add(result: Result): void
+  addStray(stray: Stray): void
+  statistics(): Statistics
+}
+
+const neverSent: ReadonlySet<FailureReason> = new Set(['not-permitted', 'not-supported', 'cancelled', 'unresolved'])
+
+export function createTally(): Tally {
+  const histogram: RecordableHistogram = createHistogram({ figures: 3 })
+  const failures: Partial<Record<FailureReason, number>> = {}
+  const strays = { late: 0, duplicate: 0, foreign: 0 }
+  let sent = 0
+  let received = 0
+  let notSent = 0
+  let sumNs = 0
+  let minNs = Number.POSITIVE_INFINITY
+  let maxNs = 0
+  let jitterNs = 0
+  let previousNs: number | undefined
+
+  // The histogram rounds a value up to the edge of its bucket.
+  const percentile = (percent: number) => Math.min(histogram.percentile(percent), maxNs)
+
+  return {
+    add(result) {
+      if (!result.ok) {
+        const { reason } = result.failure
+        failures[reason] = (failures[reason] ?? 0) + 1
+        if (neverSent.has(reason)) notSent++
+        else sent++
+        return
+      }
+      const { totalNs } = result
+      sent++
+      received++
+      sumNs += totalNs
+      minNs = Math.min(minNs, totalNs)
+      maxNs = Math.max(maxNs, totalNs)
+      histogram.record(Math.max(1, totalNs))
+      if (previousNs !== undefined) jitterNs += (Math.abs(totalNs - previousNs) - jitterNs) / 16
+      previousNs = totalNs
+    },
+    addStray({ kind }) {
+      strays[kind]++
+    },
+    statistics: () => ({
+      sent,
+      received,
+      notSent,
+      lossRatio: sent === 0 ? 0 : (sent - received) / sent,
+      failures: { ...failures },
+      duplicates: strays.duplicate,
+      late: strays.late,
+      foreign: strays.foreign,
+      ...(received === 0
+        ? {}
+        : {
+            timesNs: {
+              min: minNs,
+              mean: Math.round(sumNs / received),
+              p50: percentile(50),
+              p90: percentile(90),
+              p99: percentile(99),
+              max: maxNs,
+              jitter: Math.round(jitterNs),
+            },
+          }),
+    }),
+  }
+}

@@ -1,0 +1,74 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+
+/**
+ * Scout's UDP echo. A reply is the request with another kind and tag, so it is never larger, and only requests are answered, so two
+ * responders pointed at each other fall silent.
+ *
+ * | bytes  | field                                                        |
+ * | ------ | ------------------------------------------------------------ |
+ * | 0–3    | "SCUT"                                                       |
+ * | 4      | version, 1                                                   |
+ * | 5      | kind: 1 request, 2 reply                                     |
+ * | 6–7    | length of the whole datagram                                 |
+ * | 8–15   | session, random for each sender                              |
+ * | 16–19  | sequence number, 32 bits, wraps                              |
+ * | 20–27  | tag: HMAC-SHA-256 of bytes 0–19, cut to 64 bits (RFC 2104 §5) |
+ * | 28–    | padding up to the payload size asked for                     |
+ */
+export interface EchoDatagram {
+  readonly kind: 'request' | 'reply'
+  readonly session: bigint
+  readonly sequence: number
+}
+
+export const echoHeaderBytes = 28
+/** What fits one UDP datagram over IPv4 (RFC 768: 65,535 less IP and UDP headers). */
+export const maxPayloadBytes = 65_507
+
+const magic = 0x53435554
+const version = 1
+const kinds = { request: 1, reply: 2 } as const
+const tagged = 20
+
+/** The key shared by those who answer each other; empty where none was agreed on, so that the tag is an integrity check only. */
+export type EchoKey = string
+
+export function encodeEchoDatagram(
+  { kind, session, sequence }: EchoDatagram,
+  payloadBytes: number,
+  key: EchoKey,
+): Uint8Array {
+  const bytes = new Uint8Array(Math.max(payloadBytes, echoHeaderBytes))
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, magic)
+  view.setUint8(4, version)
+  view.setUint8(5, kinds[kind])
+  view.setUint16(6, bytes.length)
+  view.setBigUint64(8, session)
+  view.setUint32(16, sequence)
+  bytes.set(tagOf(bytes, key), tagged)
+  return bytes
+}
+
+/** Undefined for anything that does not have the shape of our datagram; whether it is genuine, `isGenuineEcho` tells. */
+export function decodeEchoDatagram(bytes: Uint8Array): EchoDatagram | undefined {
+  if (bytes.length < echoHeaderBytes) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(0) !== magic || view.getUint8(4) !== version || view.getUint16(6) !== bytes.length)
+    return undefined
+  const kindByte = view.getUint8(5)
+  const kind = kindByte === kinds.request ? 'request' : kindByte === kinds.reply ? 'reply' : undefined
+  return kind === undefined ? undefined : { kind, session: view.getBigUint64(8), sequence: view.getUint32(16) }
+}
+
+/** The sender of this datagram has the key. */
+export function isGenuineEcho(bytes: Uint8Array, key: EchoKey): boolean {
+  return timingSafeEqual(bytes.subarray(tagged, echoHeaderBytes), tagOf(bytes, key))
+}
+
+function tagOf(bytes: Uint8Array, key: EchoKey): Uint8Array {
+  return createHmac('sha256', key)
+    .update(bytes.subarray(0, tagged))
+    .digest()
+    .subarray(0, echoHeaderBytes - tagged)
+}

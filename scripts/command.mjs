@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The top folder of the checkout. */
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/**
+ * Runs a command to its end and keeps its words, so that a step that went well can stay silent.
+ *
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ * @returns {Promise<{ isOk: boolean, output: string, warnings: string }>} `output` is both streams as they came, `warnings` stderr alone
+ */
+export function run(file, args, { cwd = root, env = process.env } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    let warnings = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      output += text
+      warnings += text
+    })
+    child.on('error', (error) =>
+      resolve({ isOk: false, output: `${output}cannot run ${file}: ${error.message}\n`, warnings }),
+    )
+    child.on('close', (code) => resolve({ isOk: code === 0, output, warnings }))
+  })
+}
+
+/**
+ * Runs npm with the version that started this process, or with the one on the PATH.
+ *
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ */
+export function runNpm(args, options) {
+  const cli = process.env['npm_execpath']
+  return cli?.endsWith('npm-cli.js') ? run(process.execPath, [cli, ...args], options) : run('npm', args, options)
+}
+
+/**
+ * Tells on stderr what takes time, and how long it took.
+ *
+ * @param {string} what
+ * @param {() => Promise<{ isOk: boolean, output: string }>} work
+ * @returns {Promise<boolean>}
+ */
+export async function step(what, work) {
+  const startMs = performance.now()
+  process.stderr.write(`${what} … `)
+  const { isOk, output } = await work()
+  process.stderr.write(`${isOk ? 'done' : 'failed'} in ${seconds(startMs)}\n`)
+  if (!isOk) process.stderr.write(output)
+  return isOk
+}
+
+/** @param {number} startMs */
+export function seconds(startMs) {
+  return `${((performance.now() - startMs) / 1000).toFixed(1)} s`
+}

@@ -1,0 +1,133 @@
+// Makes a checkout ready to run: system tools, packages, build. A step that is up to date costs next to nothing and says
+// nothing. All of this runs before anything is installed, so it lives on Node's own modules alone.
+
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { root, run, runNpm, step } from './command.mjs'
+import { ensureTools } from './system-tools.mjs'
+
+/**
+ * @typedef {Partial<Record<`${'' | 'dev' | 'optional' | 'peer'}${'d' | 'D'}ependencies`, Record<string, string>>>} Dependencies
+ * @typedef {Dependencies & { workspaces?: string[], [field: string]: unknown }} Manifest
+ */
+
+const installStamp = join(root, 'node_modules/.scout-install')
+const buildStamp = join(root, 'node_modules/.scout-build')
+
+/**
+ * Ends the process when a step fails, for nothing that follows could work.
+ *
+ * @param {import('./system-tools.mjs').Task} task
+ */
+export async function prepare(task) {
+  await install(task)
+  if (!(await build())) process.exit(1)
+}
+
+/**
+ * System tools and packages, without the build.
+ *
+ * @param {import('./system-tools.mjs').Task} task
+ */
+export async function install(task) {
+  await ensureTools(task)
+  if (!(await installPackages())) process.exit(1)
+}
+
+async function installPackages() {
+  const stamp = `${nodeKey()}\n${dependencyHash()}\n`
+  const installed = existsSync(installStamp) ? readFileSync(installStamp, 'utf8') : ''
+  if (installed === stamp) return true
+  // An install on top leaves running processes their packages; another Node needs its native parts built anew.
+  const isOnTop = installed.startsWith(`${nodeKey()}\n`) && process.env['CI'] !== 'true'
+  const command = [...(isOnTop ? ['install', '--no-save'] : ['ci']), '--include=dev', '--include=optional']
+  const isDone = await step('installing packages', () => runNpm(command, { env: installEnvironment() }))
+  if (!isDone) return false
+  for (const name of absentOptionalPackages()) {
+    process.stderr.write(`${name} could not be built and is left out: npm install --foreground-scripts shows why\n`)
+  }
+  writeFileSync(installStamp, stamp)
+  return true
+}
+
+function nodeKey() {
+  return `${process.version} ${process.platform} ${process.arch}`
+}
+
+/** Changes with whatever decides what is installed, and not with a script or a description. */
+function dependencyHash() {
+  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
+  for (const folder of ['.', ...workspaces()]) {
+    const { scripts, description, ...deciding } = manifest(folder)
+    hash.update(JSON.stringify([folder, deciding]))
+  }
+  return hash.digest('hex')
+}
+
+/**
+ * node-gyp downloads the headers of Node unless it is told where they are, and most installations of Node bring them along.
+ *
+ * @returns {NodeJS.ProcessEnv}
+ */
+function installEnvironment() {
+  const prefix = dirname(dirname(process.execPath))
+  if (!existsSync(join(prefix, 'include/node/node_version.h'))) return process.env
+  // npm 11 warns of settings it does not know, and the node-gyp of npm 10 knows no other way.
+  const isOldNpm = /^npm\/(?:\d|10)\./.test(process.env['npm_config_user_agent'] ?? '')
+  return { [isOldNpm ? 'npm_config_nodedir' : 'npm_package_config_node_gyp_nodedir']: prefix, ...process.env }
+}
+
+function absentOptionalPackages() {
+  return workspaces()
+    .flatMap((folder) => Object.keys(manifest(folder).optionalDependencies ?? {}))
+    .filter((name) => !existsSync(join(root, 'node_modules', name)))
+}
+
+async function build() {
+  const folders = workspaces().filter((folder) => existsSync(join(root, folder, 'tsconfig.json')))
+  if (isBuilt(folders)) return true
+  const startedAt = new Date()
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const isDone = await step('building', () => run(process.execPath, [compiler, '-b', ...folders]))
+  if (isDone) {
+    writeFileSync(buildStamp, '')
+    // What is saved while the compiler runs is younger than the stamp, so the next run builds it.
+    utimesSync(buildStamp, startedAt, startedAt)
+  }
+  return isDone
+}
+
+/** @param {readonly string[]} folders */
+function isBuilt(folders) {
+  if (!existsSync(buildStamp) || folders.some((folder) => !existsSync(join(root, folder, 'dist')))) return false
+  const inputs = folders.flatMap((folder) => [`${folder}/src`, `${folder}/package.json`, `${folder}/tsconfig.json`])
+  const newestMs = Math.max(...['tsconfig.base.json', ...inputs].map((path) => newestChangeMs(join(root, path))))
+  return newestMs < statSync(buildStamp).mtimeMs
+}
+
+/**
+ * Folders count as well: removing a file changes nothing else.
+ *
+ * @param {string} path
+ * @returns {number}
+ */
+function newestChangeMs(path) {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) return 0
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestChangeMs(join(path, name))))
+}
+
+/** @returns {readonly string[]} */
+function workspaces() {
+  return manifest('.').workspaces ?? []
+}
+
+/**
+ * @param {string} folder
+ * @returns {Manifest}
+ */
+function manifest(folder) {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+}

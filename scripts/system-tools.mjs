@@ -1,0 +1,89 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { run, step } from './command.mjs'
+
+/**
+ * @typedef {'start' | 'test' | 'bench' | 'image'} Task
+ * @typedef {object} SystemTool
+ * @property {string} name what a test asks for
+ * @property {readonly string[]} commands any one of them will do
+ * @property {string} package its Debian package
+ * @property {readonly Task[]} neededBy
+ */
+
+/** Everything Scout wants from the operating system beyond Node. Nothing else in the repository names a package. */
+export const systemTools = /** @satisfies {readonly SystemTool[]} */ (
+  /** @type {const} */ ([
+    { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test'] },
+    { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test'] },
+    { name: 'python3', commands: ['python3', 'python'], package: 'python3', neededBy: ['start', 'test'] },
+  ])
+)
+
+/** @typedef {(typeof systemTools)[number]['name']} ToolName */
+
+// Debian keeps ip, tc and nft where the PATH of an ordinary user does not look.
+const searchedFolders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter(Boolean)
+
+/**
+ * Installs what a task lacks where that is allowed, and otherwise prints the one command that would.
+ * Never fails: what is still missing shows up as a skipped test or a probe that says why it cannot.
+ *
+ * @param {Task} task
+ */
+export async function ensureTools(task) {
+  const missing = systemTools.filter(
+    (tool) => /** @type {readonly Task[]} */ (tool.neededBy).includes(task) && !isInstalled(tool),
+  )
+  if (missing.length === 0) return
+  const names = missing.map((tool) => tool.name).join(', ')
+  const isAllowed = process.getuid?.() === 0 && isDebian() && process.env['SCOUT_NO_INSTALL'] !== '1'
+  if (isAllowed && (await step(`installing ${names} with apt-get`, () => install(missing)))) return
+  process.stderr.write(`missing: ${names} (${remedy(missing)})\n`)
+}
+
+/**
+ * @param {ToolName} name
+ * @returns {string | undefined} why the tool cannot be used, `undefined` when it can
+ */
+export function whyMissing(name) {
+  const wanted = systemTools.filter((tool) => tool.name === name && !isInstalled(tool))
+  return wanted.length === 0 ? undefined : `needs ${remedy(wanted)}`
+}
+
+/** @param {SystemTool} tool */
+function isInstalled(tool) {
+  return tool.commands.some((command) => searchedFolders.some((folder) => isExecutable(join(folder, command))))
+}
+
+/** @param {string} path */
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+function isDebian() {
+  return existsSync('/etc/debian_version') && searchedFolders.some((folder) => isExecutable(join(folder, 'apt-get')))
+}
+
+/** @param {readonly SystemTool[]} tools */
+function remedy(tools) {
+  const packages = tools.map((tool) => tool.package).join(' ')
+  if (!isDebian()) return `${packages}: install with the package manager of this system`
+  return `${packages}: ${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install ${packages}`
+}
+
+/** @param {readonly SystemTool[]} tools */
+async function install(tools) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // Another apt, such as a machine's first unattended upgrade, may hold the lock for a while.
+  const quiet = ['-qq', '-o', 'DPkg::Lock::Timeout=120']
+  const update = await run('apt-get', [...quiet, 'update'], { env })
+  const packages = tools.map((tool) => tool.package)
+  const result = await run('apt-get', [...quiet, 'install', '-y', '--no-install-recommends', ...packages], { env })
+  return { isOk: result.isOk, output: update.output + result.output }
+}

@@ -6,29 +6,24 @@ import { fileURLToPath } from 'node:url'
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /**
- * Runs a command to its end and keeps its words, so that a step that went well can stay silent.
+ * Runs a command to its end and keeps its words, so that what goes well can stay silent.
  *
  * @param {string} file
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
- * @returns {Promise<{ isOk: boolean, output: string, warnings: string }>} `output` is both streams as they came, `warnings` stderr alone
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, shell?: boolean }} [options]
+ * @returns {Promise<{ isOk: boolean, output: string }>}
  */
-export function run(file, args, { cwd = root, env = process.env } = {}) {
+export function run(file, args, { cwd = root, env = process.env, shell = false } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, args, { cwd, env, shell, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
-    let warnings = ''
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      output += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      output += text
-      warnings += text
-    })
-    child.on('error', (error) =>
-      resolve({ isOk: false, output: `${output}cannot run ${file}: ${error.message}\n`, warnings }),
-    )
-    child.on('close', (code) => resolve({ isOk: code === 0, output, warnings }))
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text
+      })
+    }
+    child.on('error', (error) => resolve({ isOk: false, output: `cannot run ${file}: ${error.message}\n` }))
+    child.on('close', (code) => resolve({ isOk: code === 0, output }))
   })
 }
 

@@ -12,7 +12,7 @@ import { run, step } from './command.mjs'
  */
 
 /** Everything Scout wants from the operating system beyond Node. Nothing else in the repository names a package. */
-export const systemTools = /** @satisfies {readonly SystemTool[]} */ (
+const systemTools = /** @satisfies {readonly SystemTool[]} */ (
   /** @type {const} */ ([
     { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test'] },
     { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test'] },

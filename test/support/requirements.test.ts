@@ -16,10 +16,8 @@ test('fails instead of skipping in continuous integration, unless that was decla
   expect(reasonToSkip([{ ...unmet, isSpareableInCi: true }], true)).toBe('needs a second machine')
 })
 
-test('knows the capabilities of this process', () => {
-  const { isMet, reason } = capability('CAP_NET_RAW')
-  expect(reason).toBe('needs CAP_NET_RAW')
-  if (process.platform === 'linux' && process.getuid?.() !== 0) expect(isMet).toBe(false)
+test('names the capability that is needed', () => {
+  expect(capability('CAP_NET_RAW')).toEqual({ isMet: expect.any(Boolean), reason: 'needs CAP_NET_RAW' })
 })
 
 testWith(met)('runs a test whose needs are met', ({ task }) => {

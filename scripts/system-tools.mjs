@@ -39,7 +39,7 @@ export async function ensureTools(task) {
   const names = missing.map((tool) => tool.name).join(', ')
   const isAllowed = process.getuid?.() === 0 && isDebian() && process.env['SCOUT_NO_INSTALL'] !== '1'
   if (isAllowed && (await step(`installing ${names} with apt-get`, () => install(missing)))) return
-  process.stderr.write(`missing: ${names} (${remedy(missing)})\n`)
+  process.stderr.write(`missing ${names}: ${remedy(missing)}\n`)
 }
 
 /**
@@ -48,7 +48,7 @@ export async function ensureTools(task) {
  */
 export function whyMissing(name) {
   const wanted = systemTools.filter((tool) => tool.name === name && !isInstalled(tool))
-  return wanted.length === 0 ? undefined : `needs ${remedy(wanted)}`
+  return wanted.length === 0 ? undefined : `needs ${packagesOf(wanted)}: ${remedy(wanted)}`
 }
 
 /** @param {SystemTool} tool */
@@ -72,9 +72,13 @@ function isDebian() {
 
 /** @param {readonly SystemTool[]} tools */
 function remedy(tools) {
-  const packages = tools.map((tool) => tool.package).join(' ')
-  if (!isDebian()) return `${packages}: install with the package manager of this system`
-  return `${packages}: ${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install ${packages}`
+  if (!isDebian()) return `install ${packagesOf(tools)} with the package manager of this system`
+  return `${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install ${packagesOf(tools)}`
+}
+
+/** @param {readonly SystemTool[]} tools */
+function packagesOf(tools) {
+  return tools.map((tool) => tool.package).join(' ')
 }
 
 /** @param {readonly SystemTool[]} tools */

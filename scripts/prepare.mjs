@@ -8,8 +8,9 @@ import { root, run, runNpm, step } from './command.mjs'
 import { ensureTools } from './system-tools.mjs'
 
 /**
- * @typedef {Partial<Record<`${'' | 'dev' | 'optional' | 'peer'}${'d' | 'D'}ependencies`, Record<string, string>>>} Dependencies
- * @typedef {Dependencies & { workspaces?: string[], [field: string]: unknown }} Manifest
+ * What is read of a package.json.
+ *
+ * @typedef {{ workspaces?: string[], optionalDependencies?: Record<string, string>, scripts?: object, description?: string }} Manifest
  */
 
 const installStamp = join(root, 'node_modules/.scout-install')

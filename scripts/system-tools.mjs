@@ -32,6 +32,7 @@ const searchedFolders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/
  * @param {Task} task
  */
 export async function ensureTools(task) {
+  process.env['PATH'] = searchedFolders.join(delimiter)
   const missing = systemTools.filter(
     (tool) => /** @type {readonly Task[]} */ (tool.neededBy).includes(task) && !isInstalled(tool),
   )

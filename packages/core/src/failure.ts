@@ -39,6 +39,8 @@ const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
   EACCES: 'prohibited',
   EPERM: 'prohibited',
   ETIMEDOUT: 'timeout',
+  // What Node makes of a TLS alert that arrives while it writes.
+  EPROTO: 'tls',
   EMSGSIZE: 'too-big',
   EADDRNOTAVAIL: 'local-error',
   EADDRINUSE: 'local-error',
@@ -48,6 +50,7 @@ const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
   ENOMEM: 'local-error',
   // A blackhole route makes connect() and send() fail with EINVAL (net/ipv4/route.c).
   EINVAL: 'unreachable',
+  EAFNOSUPPORT: 'not-supported',
 }
 
 const explanations: Readonly<Partial<Record<FailureReason, string>>> = {
@@ -56,20 +59,27 @@ const explanations: Readonly<Partial<Record<FailureReason, string>>> = {
   unreachable: 'a router or this host has no route to it',
   prohibited: 'a firewall or policy denied it: look at the rules of this host and its network policies',
   'too-big': 'the packet exceeds what this host may send in one piece: choose a smaller payload',
-  'local-error': 'this host has run out of ports, file descriptors or memory for it',
+  'local-error': 'this host has no free port, file descriptor, buffer or source address for it',
+  'not-supported': 'this host does not speak that IP version',
 }
 
 export function isSystemError(error: unknown): error is SystemError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code)
+  // Names of errno and, from getaddrinfo, EAI_…; not ERR_…, which are Node's own.
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^E(?:AI_)?[A-Z0-9]+$/.test(error.code)
+  )
 }
 
 /** A system error as a failure that says what was tried; any other error is a defect of ours and thrown on. */
 export function failureErrorOf(error: unknown, tried: string): FailureError {
   if (error instanceof FailureError) return error
   if (!isSystemError(error)) throw error
-  const reason = reasonsByErrno[error.code] ?? 'local-error'
-  const explanation = explanations[reason]
-  return new FailureError(reason, `${tried}: ${error.code}${explanation === undefined ? '' : ` (${explanation})`}`, {
+  const known = reasonsByErrno[error.code]
+  const explanation = known === undefined ? undefined : explanations[known]
+  return new FailureError(known ?? 'local-error', `${tried}: ${error.code}${explanation === undefined ? '' : ` (${explanation})`}`, {
     cause: error,
     code: error.code,
   })

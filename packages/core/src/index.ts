@@ -3,6 +3,7 @@ export { ScoutError, type ScoutErrorCode } from './errors.ts'
 export { nearest } from './nearest.ts'
 export type { Stray } from './net/exchange.ts'
 export { nameServersOf } from './net/resolv-conf.ts'
+export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './options.ts'
 export {
   type Clock,
   type Clocks,
@@ -16,7 +17,7 @@ export {
   type Result,
   type Success,
 } from './probe.ts'
-export { createProber, isProtocol, type Prober, type ProberOptions, probe, probeNamed } from './prober.ts'
+export { createProber, isProtocol, type Prober, type ProberOptions, probe, probeNamed, systemNameServer } from './prober.ts'
 export { type AnyResult, type OptionsOf, type Protocol, probes, type ResultOf } from './probes/index.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './repeat.ts'
 export { startDnsResponder } from './responders/dns.ts'
@@ -24,6 +25,5 @@ export { type HttpResponderOptions, startHttpResponder } from './responders/http
 export { responders } from './responders/index.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { startUdpResponder } from './responders/udp.ts'
-export { type CommonOptions, commonOptions } from './run.ts'
 export { createTally, type Statistics, type Tally } from './statistics.ts'
 export { formatHostPort, parseTarget, type TargetForm } from './target.ts'

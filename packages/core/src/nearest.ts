@@ -3,7 +3,12 @@ import { distance } from 'fastest-levenshtein'
 /** The candidate a misspelt word most likely meant; undefined when none is near (more than two letters, or a third of them, differ). */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const [best] = candidates
-    .map((candidate) => ({ candidate, edits: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .toSorted((a, b) => a.edits - b.edits)
+    .map((candidate) => ({
+      candidate,
+      edits: distance(word.toLowerCase(), candidate.toLowerCase()),
+      lengthGap: Math.abs(word.length - candidate.length),
+    }))
+    // Two letters swapped count as two edits: of equals, the one of the same length is meant.
+    .toSorted((a, b) => a.edits - b.edits || a.lengthGap - b.lengthGap)
   return best !== undefined && best.edits <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
 }

@@ -17,7 +17,7 @@ export interface ProberOptions {
   readonly nameServer?: string
 }
 
-/** Probes many times over shared sockets. Close it when done: its sockets keep the process alive. */
+/** Probes many times over shared sockets. Close it when done: its sockets keep the process alive. Closing cancels what is under way. */
 export interface Prober {
   /**
    * One attempt. Whatever happens on the network is in the result.
@@ -36,11 +36,11 @@ export function createProber({ onStray, resolve = resolveBySystem, nameServer }:
   const sockets = createSockets((protocol, stray) => {
     if (isProtocol(protocol)) onStray?.(protocol, stray)
   })
-  const context = { sockets, resolve, nameServer: () => nameServer ?? systemNameServer() }
-  let isClosed = false
+  const closing = new AbortController()
+  const context = { sockets, resolve, nameServer: () => nameServer ?? systemNameServer(), closing: closing.signal }
   return {
     async probe(protocol, target, options, signal) {
-      if (isClosed) throw new ScoutError('closed', 'this prober was closed: create another')
+      if (closing.signal.aborted) throw new ScoutError('closed', 'this prober was closed: create another')
       const probe = probeNamed(protocol)
       const request = prepare(probe, { target, options: options ?? {} }, context)
       const result = await run(probe, request, { ...context, signal })
@@ -48,8 +48,8 @@ export function createProber({ onStray, resolve = resolveBySystem, nameServer }:
       return result as ResultOf<typeof protocol>
     },
     close() {
-      isClosed = true
       sockets.close()
+      closing.abort()
     },
   }
 }
@@ -88,7 +88,11 @@ export function probeNamed(name: string): Probe {
   )
 }
 
-function systemNameServer(): string {
+/**
+ * The name server of DNS targets that name none.
+ * @throws {ScoutError} `invalid-target` where this host has none.
+ */
+export function systemNameServer(): string {
   const [first] = nameServersOf('/etc/resolv.conf')
   if (first === undefined) {
     throw new ScoutError(

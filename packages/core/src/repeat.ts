@@ -1,3 +1,4 @@
+import { ScoutError } from './errors.ts'
 import type { Prober } from './prober.ts'
 import type { OptionsOf, Protocol, ResultOf } from './probes/index.ts'
 
@@ -18,12 +19,17 @@ export interface RepeatRequest<Name extends Protocol> {
 /**
  * Attempts at a steady interval, each yielded when it ends (so a slow one may come after its successor). Ends after `count`, or
  * when `signal` aborts: attempts under way are then cancelled and not yielded.
+ * @throws {ScoutError} `invalid-option`, and what the prober throws for misuse.
  */
 export async function* repeat<Name extends Protocol>(
   prober: Prober,
   { protocol, target, options }: RepeatRequest<Name>,
   { count = Number.POSITIVE_INFINITY, intervalMs, signal }: RepeatOptions,
 ): AsyncGenerator<ResultOf<Name>, void, undefined> {
+  // A timer takes no more than 31 bits of milliseconds, and fires at once when given more.
+  if (!(intervalMs >= 1 && intervalMs < 2 ** 31))
+    throw new ScoutError('invalid-option', `cannot repeat every ${intervalMs} ms: take an interval of 1 ms to 24 days`)
+  if (!(count >= 0)) throw new ScoutError('invalid-option', `cannot repeat ${count} times: take a count of 0 or more`)
   const ended: ResultOf<Name>[] = []
   const errors: unknown[] = []
   const stop = new AbortController()
@@ -36,7 +42,7 @@ export async function* repeat<Name extends Protocol>(
     started++
     prober.probe(protocol, target, options, stop.signal).then(
       (result) => {
-        ended.push(result)
+        if (!stop.signal.aborted) ended.push(result)
         wake()
       },
       (error: unknown) => {
@@ -56,10 +62,11 @@ export async function* repeat<Name extends Protocol>(
     const isAborted = () => signal?.aborted === true
     if (isAborted()) return
     start()
-    while (finished < count && !isAborted()) {
+    while (finished < count) {
       if (errors.length > 0) throw errors[0]
       const result = ended.shift()
       if (result === undefined) {
+        if (isAborted()) return
         await new Promise<void>((resolve) => {
           wake = resolve
         })

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 import { FailureError, isSystemError } from './failure.ts'
 import type { Endpoint, Family } from './probe.ts'
 
@@ -11,9 +11,9 @@ export type ResolveName = (
   family: FamilyChoice,
 ) => Promise<{ readonly address: string; readonly family: Family }>
 
-/** The endpoint of a host that is written as an address; undefined when it is a name. */
+/** The endpoint of a host that is written as an address, brought to its canonical form; undefined when it is a name. */
 export function literalEndpoint(host: string, choice: FamilyChoice, port: number | undefined): Endpoint | undefined {
-  const version = isIP(host.split('%', 1)[0] ?? host)
+  const version = isIP(host)
   if (version === 0) return undefined
   const family = version === 4 ? 'ipv4' : 'ipv6'
   if (choice !== 'any' && choice !== family) {
@@ -22,7 +22,14 @@ export function literalEndpoint(host: string, choice: FamilyChoice, port: number
       `${host} is an ${label(family)} address, but only ${label(choice)} was asked for`,
     )
   }
-  return { host, address: host, family, ...(port === undefined ? {} : { port }) }
+  return { host, address: canonicalAddress(host, family), family, ...(port === undefined ? {} : { port }) }
+}
+
+/** As the kernel writes it (RFC 5952 §4), since answers are matched by their source. The zone stays. */
+function canonicalAddress(host: string, family: Family): string {
+  const [address = host, zone] = host.split('%')
+  const canonical = new SocketAddress({ address, family }).address
+  return zone === undefined ? canonical : `${canonical}%${zone}`
 }
 
 /** getaddrinfo: hosts file, search list and all. A thread of libuv's pool waits for it. */

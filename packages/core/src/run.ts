@@ -1,31 +1,15 @@
-import { z } from 'zod'
 import { nowNs, startStopwatch } from './clock.ts'
-import { ScoutError } from './errors.ts'
 import { FailureError, failureErrorOf } from './failure.ts'
-import { nearest } from './nearest.ts'
 import type { Sockets } from './net/sockets.ts'
+import { type CommonOptions, parseOptions } from './options.ts'
 import type { Endpoint, Failure, Probe, Result } from './probe.ts'
 import { literalEndpoint, type ResolveName } from './resolve.ts'
 import { parseTarget, type TargetForm, type TargetOf } from './target.ts'
 
-/** Options every probe has. */
-export const commonOptions = z.object({
-  timeoutMs: z
-    .number()
-    .positive()
-    .max(600_000)
-    .default(3500)
-    .describe('give up after this long; 3.5 s leaves room for two retransmitted SYNs (RFC 6298: at 1 s and 3 s)'),
-  family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('IP version to resolve names to'),
-})
-
-export type CommonOptions = z.output<typeof commonOptions>
-
 /** A probe's request after every check: nothing in it can be misuse any more. */
 export interface Request {
   readonly target: TargetOf<TargetForm>
-  readonly common: CommonOptions
-  readonly options: Readonly<Record<string, unknown>>
+  readonly options: Readonly<Record<string, unknown>> & CommonOptions
 }
 
 /** What the runner needs from its surroundings. */
@@ -33,6 +17,8 @@ export interface RunContext {
   readonly sockets: Sockets
   readonly resolve: ResolveName
   readonly nameServer: () => string
+  /** Aborts when the prober is closed, and every attempt with it. */
+  readonly closing: AbortSignal
 }
 
 /**
@@ -44,13 +30,9 @@ export function prepare(
   { target, options = {} }: { readonly target: string; readonly options?: object },
   context: Pick<RunContext, 'nameServer'>,
 ): Request {
-  const schema = probe.options.extend(commonOptions.shape).strict()
-  const parsed = schema.safeParse(options)
-  if (!parsed.success) throw misuse(probe, parsed.error, Object.keys(schema.shape))
   return {
     target: parseTarget(probe.targetForm, target, { nameServer: context.nameServer }),
-    common: commonOptions.parse(parsed.data),
-    options: parsed.data,
+    options: parseOptions(probe, options),
   }
 }
 
@@ -60,27 +42,29 @@ export async function run(
   request: Request,
   context: RunContext & { readonly signal?: AbortSignal | undefined },
 ): Promise<Result> {
-  const { target, common } = request
+  const { target, options } = request
   const stopwatch = startStopwatch<string>()
   const startedAtMs = Date.now()
-  const deadline = startDeadline(common.timeoutMs, context.signal)
+  const callers = [context.closing, ...(context.signal === undefined ? [] : [context.signal])]
+  const deadline = startDeadline(options.timeoutMs, callers)
   let endpoint: Endpoint | undefined
   const measured = () => ({
     protocol: probe.protocol,
     target: target.text,
     ...(endpoint === undefined ? {} : { endpoint }),
     startedAtMs,
-    phasesNs: stopwatch.phasesNs,
+    phasesNs: { ...stopwatch.phasesNs },
   })
   try {
     deadline.signal.throwIfAborted()
     const port = 'port' in target ? target.port : undefined
-    endpoint = literalEndpoint(target.host, common.family, port)
+    endpoint = literalEndpoint(target.host, options.family, port)
     if (endpoint === undefined) {
       stopwatch.enter('resolve')
-      const found = await rejectOnAbort(context.resolve(target.host, common.family), deadline.signal)
+      const found = await rejectOnAbort(context.resolve(target.host, options.family), deadline.signal)
       endpoint = { host: target.host, ...found, ...(port === undefined ? {} : { port }) }
       stopwatch.stop()
+      deadline.signal.throwIfAborted()
     }
     const detail = await probe.measure(
       {
@@ -92,7 +76,7 @@ export async function run(
         enter: stopwatch.enter,
         settle: stopwatch.settle,
       },
-      request.options,
+      options,
     )
     stopwatch.stop()
     const totalNs = Object.values(stopwatch.phasesNs).reduce<number>((sum, phaseNs) => sum + (phaseNs ?? 0), 0)
@@ -117,7 +101,7 @@ interface Deadline {
  * The timer never decides alone: libuv runs timers before it polls, so an answer may already wait in a socket when the timer
  * fires late. The abort comes from the check phase, after one poll has drained the sockets.
  */
-function startDeadline(timeoutMs: number, caller: AbortSignal | undefined): Deadline {
+function startDeadline(timeoutMs: number, callers: readonly AbortSignal[]): Deadline {
   const controller = new AbortController()
   const deadlineNs = nowNs() + timeoutMs * 1e6
   const expire = () => controller.abort(new FailureError('timeout', `no answer within ${timeoutMs} ms`))
@@ -127,15 +111,15 @@ function startDeadline(timeoutMs: number, caller: AbortSignal | undefined): Dead
   }, timeoutMs)
   // AbortSignal.any would do, but on Node 20 it keeps every derived signal alive as long as the caller's.
   const cancel = () => controller.abort(new FailureError('cancelled', 'the caller gave up'))
-  if (caller?.aborted === true) cancel()
-  else caller?.addEventListener('abort', cancel, { once: true })
+  if (callers.some((caller) => caller.aborted)) cancel()
+  else for (const caller of callers) caller.addEventListener('abort', cancel, { once: true })
   return {
     signal: controller.signal,
     remainingNs: () => deadlineNs - nowNs(),
     clear: () => {
       clearTimeout(timer)
       if (drained !== undefined) clearImmediate(drained)
-      caller?.removeEventListener('abort', cancel)
+      for (const caller of callers) caller.removeEventListener('abort', cancel)
     },
   }
 }
@@ -144,7 +128,8 @@ async function rejectOnAbort<T>(promise: Promise<T>, signal: AbortSignal): Promi
   let onAbort = () => {}
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
   })
   try {
     return await Promise.race([promise, aborted])
@@ -156,19 +141,4 @@ async function rejectOnAbort<T>(promise: Promise<T>, signal: AbortSignal): Promi
 function failureOf(error: unknown, phase: string, tried: string): Failure {
   const { reason, message, code } = failureErrorOf(error, tried)
   return { reason, phase, message, ...(code === undefined ? {} : { code }) }
-}
-
-function misuse(probe: Probe, error: z.ZodError, known: readonly string[]): ScoutError {
-  const issue = error.issues[0]
-  if (issue?.code === 'unrecognized_keys') {
-    const key = issue.keys[0] ?? ''
-    const near = nearest(key, known)
-    const hint = near === undefined ? `it knows ${known.join(', ')}` : `did you mean ${near}?`
-    return new ScoutError('unknown-option', `the ${probe.protocol} probe has no option "${key}": ${hint}`)
-  }
-  const path = issue?.path.join('.') ?? ''
-  return new ScoutError(
-    'invalid-option',
-    `option ${path} of the ${probe.protocol} probe: ${issue?.message ?? error.message}`,
-  )
 }

@@ -6,7 +6,7 @@ import type { FailureReason, Result } from './probe.ts'
 export interface Statistics {
   readonly sent: number
   readonly received: number
-  /** 0 to 1; attempts that never left this host (not-permitted, not-supported, cancelled) are in neither count. */
+  /** 0 to 1; attempts that never left this host (not-permitted, not-supported, unresolved, cancelled) are in neither count. */
   readonly lossRatio: number
   readonly notSent: number
   readonly failures: Readonly<Partial<Record<FailureReason, number>>>

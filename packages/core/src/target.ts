@@ -53,6 +53,8 @@ const parsers: { readonly [Form in TargetForm]: (text: string, defaults: TargetD
     if (!URL.canParse(written))
       throw invalid(text, 'it is not a URL: write http://10.244.1.31:8081/ (an IPv6 address in brackets)')
     const url = new URL(written)
+    if (url.username !== '' || url.password !== '')
+      throw invalid(text, 'a user name in the URL is not sent: give the header authorization instead')
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
       throw invalid(text, `the scheme ${url.protocol.slice(0, -1)} is not known: use http or https`)
     }
@@ -65,7 +67,9 @@ const parsers: { readonly [Form in TargetForm]: (text: string, defaults: TargetD
     const at = text.lastIndexOf('@')
     const name = at < 0 ? text : text.slice(0, at)
     const server = at < 0 ? defaults.nameServer() : text.slice(at + 1)
-    if (!isDnsName(name)) throw invalid(text, `"${name}" is not a DNS name: labels of 1 to 63 characters, 253 in all`)
+    // An address is asked for backwards (type PTR).
+    if (!isDnsName(name) && isIP(name) === 0)
+      throw invalid(text, `"${name}" is not a DNS name: labels of 1 to 63 characters, 253 in all`)
     const { host, port = 53 } = splitHostPort(server)
     return { text: at < 0 ? `${text}@${server}` : text, name, host, port }
   },
@@ -110,9 +114,10 @@ function stripBrackets(host: string): string {
 // RFC 1035 §2.3.4 for the lengths; underscores because service names have them (RFC 8552).
 function isDnsName(name: string): boolean {
   if (name === '.') return true
-  const labels = (name.endsWith('.') ? name.slice(0, -1) : name).split('.')
+  const relative = name.endsWith('.') ? name.slice(0, -1) : name
   return (
-    name.length <= 254 && labels.every((label) => /^[A-Za-z0-9_*](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
+    relative.length <= 253 &&
+    relative.split('.').every((label) => /^[A-Za-z0-9_*](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
   )
 }
 

@@ -72,6 +72,12 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
 
   const end = (id: string, entry: Pending, wasAnswered: boolean) => {
     pending.delete(id)
+    // A key of only 16 bits comes round again before it is forgotten, and then moves to the end of the queue.
+    const before = past.get(id)
+    if (before !== undefined) {
+      past.delete(id)
+      socket.forget(before.ticket)
+    }
     past.set(id, { endedAtMs: Date.now(), wasAnswered, ticket: entry.ticket })
     forgetOld()
   }
@@ -161,8 +167,10 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
   }
 }
 
+/** Without the zone of a link-local address: the kernel does not tell it with what arrives. */
 function idOf(from: PacketAddress, key: string | number): string {
-  return `${key} ${from.port} ${from.address}`
+  const [address] = from.address.split('%', 1)
+  return `${key} ${from.port} ${address}`
 }
 
 function systemFailure(code: string, to: PacketAddress, cause?: Error): FailureError {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { buildConnector } from 'undici'
-import { FailureError } from '../failure.ts'
+import { FailureError, isSystemError } from '../failure.ts'
 import type { Endpoint } from '../probe.ts'
 
 /** What an HTTP exchange passes through, told at the moment it happens. */
@@ -13,6 +13,8 @@ export interface HttpMilestones {
   writing(): void
   waiting(): void
   transferring(): void
+  /** The connection broke, whether or not the response was complete. */
+  broken(error: Error): void
 }
 
 interface ConnectionOptions {
@@ -54,8 +56,15 @@ async function open({
     const socket =
       secureHost === undefined ? plain : await secure({ plain, secureHost, verifyCertificate, signal, milestones })
     onBodySent(socket, milestones.waiting)
-    // Before undici's own listener, which reads the socket empty.
-    socket.prependOnceListener('readable', milestones.transferring)
+    // Before undici's own listeners, which read the socket empty and take a reset for the end of some responses.
+    socket.prependListener('error', milestones.broken)
+    const onReadable = () => {
+      // The end of the stream is 'readable' too.
+      if (socket.readableLength === 0) return
+      socket.off('readable', onReadable)
+      milestones.transferring()
+    }
+    socket.prependListener('readable', onReadable)
     milestones.writing()
     return socket
   } catch (error) {
@@ -83,15 +92,26 @@ async function secure({ plain, secureHost, verifyCertificate, signal, milestones
     return socket
   } catch (cause) {
     if (signal.aborted) throw signal.reason
-    const { code, message } =
-      cause instanceof Error
-        ? { code: undefined, ...cause, message: cause.message }
-        : { code: undefined, message: String(cause) }
-    throw new FailureError('tls', `TLS handshake with ${secureHost} failed: ${message}`, {
+    // A reset names the call that met it; what TLS calls by the same code is a peer that hung up.
+    throw isSystemError(cause) && cause.syscall !== undefined ? cause : tlsFailureOf(cause, secureHost)
+  }
+}
+
+/** OpenSSL's reason alone where there is one: its messages carry a file, a line and a line feed. */
+export function tlsFailureOf(cause: unknown, secureHost: string): FailureError {
+  const { code, reason, message } = { code: undefined, reason: undefined, message: String(cause), ...fieldsOf(cause) }
+  return new FailureError(
+    'tls',
+    `cannot speak TLS with ${secureHost}: ${typeof reason === 'string' ? reason : message}`,
+    {
       cause,
       code: typeof code === 'string' ? code : undefined,
-    })
-  }
+    },
+  )
+}
+
+function fieldsOf(error: unknown): object {
+  return error instanceof Error ? { ...error, message: error.message } : {}
 }
 
 const listeners = new WeakMap<object, () => void>()

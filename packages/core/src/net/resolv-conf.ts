@@ -3,7 +3,7 @@ import { isSystemError } from '../failure.ts'
 
 /** The name servers of a resolver configuration, in order (resolv.conf(5)); empty when the file is not there. */
 export function nameServersOf(path: string): readonly string[] {
-  return [...readIfThere(path).matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, address]) =>
+  return [...readIfThere(path).matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].flatMap(([, address]) =>
     address === undefined ? [] : [address],
   )
 }

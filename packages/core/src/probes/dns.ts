@@ -13,6 +13,9 @@ import {
   reverseName,
 } from '../wire/dns.ts'
 
+/** A connection has one question, so any id will do. */
+const tcpId = 1
+
 const questions: ExchangeKind = { protocol: 'dns', transport: 'udp', keyOf: dnsResponseId }
 
 const advice: Readonly<Record<string, string>> = {
@@ -90,7 +93,7 @@ async function askByTcp(
   try {
     await once(socket, 'connect', { signal })
     enter('query')
-    const question = encode(1)
+    const question = encode(tcpId)
     const framed = Buffer.alloc(2 + question.length)
     framed.writeUInt16BE(question.length)
     framed.set(question, 2)
@@ -99,8 +102,10 @@ async function askByTcp(
     signal.addEventListener('abort', () => socket.destroy(), { once: true })
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       received = Buffer.concat([received, chunk])
-      if (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0))
-        return received.subarray(2, 2 + received.readUInt16BE(0))
+      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) continue
+      const answer = received.subarray(2, 2 + received.readUInt16BE(0))
+      if (dnsResponseId(answer) === tcpId) return answer
+      throw new FailureError('bad-reply', `${address} sent ${answer.length} bytes that do not answer the question`)
     }
     signal.throwIfAborted()
     throw new FailureError('bad-reply', `${address} closed the connection after ${received.length} bytes of an answer`)

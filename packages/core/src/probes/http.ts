@@ -1,12 +1,19 @@
 import { Client, type Dispatcher } from 'undici'
 import { z } from 'zod'
-import { FailureError } from '../failure.ts'
-import { createConnector } from '../net/http-connection.ts'
+import { FailureError, isSystemError } from '../failure.ts'
+import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
 import { type Attempt, defineProbe } from '../probe.ts'
 
 type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
 
-const headers = z.record(z.string(), z.string())
+const ownHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']
+
+const headers = z
+  .record(z.string(), z.string())
+  .refine(
+    (fields) => Object.entries(fields).every(([name, value]) => isFieldName(name) && /^[\t -~\x80-\xff]*$/.test(value)),
+    `names take letters, digits and -, values one line, and ${ownHeaders.join(', ')} are the probe's own`,
+  )
 
 export const http = defineProbe({
   protocol: 'http',
@@ -37,14 +44,21 @@ export const http = defineProbe({
     verify: z.boolean().default(true).describe('check the server certificate'),
   }),
   async measure(attempt, options) {
-    const { url } = attempt.target
+    const { url, host } = attempt.target
+    let broken: Error | undefined
     const client = new Client(url.origin, {
       connect: createConnector({
         endpoint: attempt.endpoint,
-        secureHost: url.protocol === 'https:' ? attempt.target.host : undefined,
+        secureHost: url.protocol === 'https:' ? host : undefined,
         verifyCertificate: options.verify,
         signal: attempt.signal,
-        milestones: milestonesOf(attempt),
+        milestones: {
+          ...milestonesOf(attempt),
+          // undici closes a socket it is done with by an error of its own.
+          broken: (error) => {
+            if (isSystemError(error)) broken = error
+          },
+        },
       }),
       // The attempt's deadline is the only one: undici's timers are accurate to half a second.
       headersTimeout: 0,
@@ -55,6 +69,8 @@ export const http = defineProbe({
     attempt.signal.addEventListener('abort', destroy, { once: true })
     try {
       const { statusCode, bodyBytes, body } = await exchange(client, url, options)
+      // To undici a reset ends a response that has no length as well as a close does.
+      if (broken !== undefined) throw broken
       const detail = { statusCode, bodyBytes, ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}) }
       if (!isExpected(statusCode, options.status)) {
         throw new FailureError(
@@ -67,7 +83,7 @@ export const http = defineProbe({
       }
       return detail
     } catch (error) {
-      throw attempt.signal.aborted ? attempt.signal.reason : fromUndici(error, url)
+      throw attempt.signal.aborted ? attempt.signal.reason : failureOf(broken ?? error, url)
     } finally {
       attempt.signal.removeEventListener('abort', destroy)
       if (!client.destroyed) await client.destroy()
@@ -75,7 +91,7 @@ export const http = defineProbe({
   },
 })
 
-function milestonesOf({ enter }: Attempt<HttpPhase>) {
+function milestonesOf({ enter }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken'> {
   // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.
   let isAnswered = false
   return {
@@ -149,8 +165,19 @@ function isExpected(statusCode: number, ranges: string): boolean {
   })
 }
 
+// RFC 9110 §5.1 and §5.6.2.
+function isFieldName(name: string): boolean {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(name) && !ownHeaders.includes(name.toLowerCase())
+}
+
+const endedEarly: ReadonlySet<string> = new Set([
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'HPE_INVALID_EOF_STATE',
+])
+
 /** undici has codes of its own for what is not the system's: a peer that closes early, and answers that are not HTTP. */
-function fromUndici(error: unknown, url: URL): unknown {
+function failureOf(error: unknown, url: URL): unknown {
   if (
     error instanceof FailureError ||
     !(error instanceof Error) ||
@@ -158,7 +185,9 @@ function fromUndici(error: unknown, url: URL): unknown {
     typeof error.code !== 'string'
   )
     return error
-  if (error.code === 'UND_ERR_SOCKET') {
+  // A server that wants a certificate of ours says so only after a handshake of TLS 1.3 (RFC 8446 §4.4.2.4).
+  if (error.code.startsWith('ERR_SSL_')) return tlsFailureOf(error, url.hostname)
+  if (endedEarly.has(error.code)) {
     return new FailureError('bad-reply', `${url.host} closed the connection before its answer was complete`, {
       cause: error,
       code: error.code,

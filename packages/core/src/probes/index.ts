@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import type { CommonOptions } from '../options.ts'
 import type { Probe, Result } from '../probe.ts'
-import type { CommonOptions } from '../run.ts'
 import { dns } from './dns.ts'
 import { http } from './http.ts'
 import { icmp } from './icmp.ts'
@@ -17,10 +17,11 @@ type ProbeOf<Name extends Protocol> = (typeof probes)[Name]
 /** Options as a caller writes them: all may be left out. */
 export type OptionsOf<Name extends Protocol> = z.input<ProbeOf<Name>['options']> & Partial<CommonOptions>
 
-export type ResultOf<Name extends Protocol> =
-  ProbeOf<Name> extends Probe<Name, infer Phase, infer _Form, infer _Options, infer Detail>
-    ? Result<Name, Phase, Detail>
+export type ResultOf<Name extends Protocol> = {
+  [Each in Name]: ProbeOf<Each> extends Probe<Each, infer Phase, infer _Form, infer _Options, infer Detail>
+    ? Result<Each, Phase, Detail>
     : never
+}[Name]
 
 /** A result of any probe; `protocol` tells which. */
-export type AnyResult = { [Name in Protocol]: ResultOf<Name> }[Protocol]
+export type AnyResult = ResultOf<Protocol>

@@ -14,8 +14,9 @@ export const tcp = defineProbe({
     attempt.enter('connect')
     const socket = connect({ host: address, port })
     try {
-      const isReset = await connected(socket, attempt.signal)
-      return { sourcePort: socket.localPort, isResetAtOnce: isReset }
+      const isResetAtOnce = await connected(socket, attempt.signal)
+      const { localPort } = socket
+      return { ...(localPort === undefined ? {} : { sourcePort: localPort }), isResetAtOnce }
     } finally {
       socket.destroy()
     }

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer, isIPv4, isIPv6 } from 'node:net'
+import { createServer, isIPv4, isIPv6, type Socket } from 'node:net'
 import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from 'dns-packet'
 import { createCounters, type Listen, type Responder } from './responder.ts'
 
@@ -17,7 +17,8 @@ export async function startDnsResponder({ host, port, addressesOf }: DnsResponde
   const counters = createCounters()
   const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   udp.on('message', (bytes, from) => {
-    const reply = answerTo(bytes, addressesOf)
+    // Port 0 says that no answer is wanted (RFC 768), and none can be sent there.
+    const reply = from.port === 0 ? undefined : answerTo(bytes, addressesOf)
     if (reply === undefined) return void counters.rejected++
     udp.send(reply, from.port, from.address, (error) => {
       if (error === null) counters.answered++
@@ -28,7 +29,10 @@ export async function startDnsResponder({ host, port, addressesOf }: DnsResponde
   await once(udp, 'listening')
   const chosenPort = udp.address().port
 
+  const connections = new Set<Socket>()
   const tcp = createServer((socket) => {
+    connections.add(socket)
+    socket.on('close', () => connections.delete(socket))
     let received = Buffer.alloc(0)
     socket.setTimeout(5_000, () => socket.destroy())
     socket.on('error', () => socket.destroy())
@@ -60,6 +64,7 @@ export async function startDnsResponder({ host, port, addressesOf }: DnsResponde
       const closed = Promise.all([once(udp, 'close'), once(tcp, 'close')])
       udp.close()
       tcp.close()
+      for (const socket of connections) socket.destroy()
       await closed
     },
   }

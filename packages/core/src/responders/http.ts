@@ -10,6 +10,8 @@ export interface HttpResponderOptions extends Listen {
   readonly routes?: Readonly<Record<string, (request: IncomingMessage, body: Buffer) => object | undefined>>
 }
 
+/** What the path of a request is read against; nothing depends on it. */
+const origin = 'http://scout'
 const maxAnswerBytes = 1 << 20
 const maxRequestBytes = 1 << 20
 
@@ -49,9 +51,13 @@ export async function startHttpResponder({
         if (receivedBytes <= maxRequestBytes) chunks.push(chunk)
       })
       request.on('end', () => {
-        const { pathname, searchParams } = new URL(request.url ?? '/', 'http://scout')
+        const url = request.url ?? '/'
+        if (!URL.canParse(url, origin)) return answer(response, 400, { message: `${url} is not a path` })
+        const { pathname, searchParams } = new URL(url, origin)
         if (pathname === '/bytes')
           return answer(response, 200, Buffer.alloc(sizeOf(searchParams.get('size')), 'scout '))
+        if (receivedBytes > maxRequestBytes && pathname in routes)
+          return answer(response, 413, { message: `${pathname} takes no more than ${maxRequestBytes} bytes` })
         const content = pathname === '/' ? document() : routes[pathname]?.(request, Buffer.concat(chunks))
         answer(response, content === undefined ? 404 : 200, content ?? { message: `there is nothing at ${pathname}` })
       })

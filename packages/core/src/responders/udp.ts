@@ -14,7 +14,8 @@ export async function startUdpResponder({
   const counters = createCounters()
   socket.on('message', (bytes, from) => {
     const request = decodeEchoDatagram(bytes)
-    if (request?.kind !== 'request' || !isGenuineEcho(bytes, key)) {
+    // Port 0 says that no answer is wanted (RFC 768), and none can be sent there.
+    if (request?.kind !== 'request' || !isGenuineEcho(bytes, key) || from.port === 0) {
       counters.rejected++
       return
     }

@@ -94,7 +94,8 @@ export function reverseName(name: string): string {
 }
 
 function expandIpv6(address: string): string {
-  const { hostname } = new URL(`http://[${address}]`)
+  const [withoutZone] = address.split('%', 1)
+  const { hostname } = new URL(`http://[${withoutZone}]`)
   const [head = '', tail] = hostname.slice(1, -1).split('::')
   const left = head === '' ? [] : head.split(':')
   const right = tail === undefined || tail === '' ? [] : tail.split(':')
@@ -104,7 +105,9 @@ function expandIpv6(address: string): string {
 
 function decodeOrUndefined(bytes: Uint8Array) {
   try {
-    return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    const packet = decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    // Where a record is cut off the library reads on behind the end and makes up what is missing.
+    return decode.bytes > bytes.length ? undefined : packet
   } catch {
     return undefined // the library throws on malformed input, and a malformed answer is data here
   }

@@ -1,0 +1,45 @@
+import { isIPv6 } from 'node:net'
+import { type Family, formatHostPort, type Protocol, probes } from '@scout/core'
+import type { Peer } from './peer.ts'
+
+/** A probe with its options, aimed by a template. */
+export interface Check {
+  readonly name: string
+  readonly protocol: Protocol
+  /**
+   * `{host}`, `{port}`, `{name}` and `{node}` stand for the peer's. A target that names none of them is not a peer's: it is probed
+   * once an interval.
+   */
+  readonly target: string
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/** The targets of checks that do not say otherwise. */
+export const defaultTargets = {
+  host: '{host}',
+  'host:port': '{host}:{port}',
+  url: 'http://{host}:{port}/',
+  'name@server': 'kubernetes.default.svc.cluster.local',
+} as const satisfies Record<(typeof probes)[Protocol]['targetForm'], string>
+
+const placeholder = /\{(host|port|name|node)\}/g
+
+/** The check is made for each peer, not once. */
+export function isAboutPeers(check: Check): boolean {
+  return check.target.search(placeholder) >= 0
+}
+
+/** The check is made for each address of a peer, not once for its name. */
+export function isAboutAddresses(check: Check): boolean {
+  return check.target.includes('{host}')
+}
+
+export function targetAt(check: Check, peer: Peer, address: string): string {
+  const host = isIPv6(address) ? formatHostPort(address, peer.port).replace(/:\d+$/, '') : address
+  const values = { host, port: String(peer.port), name: peer.name, node: peer.node }
+  return check.target.replaceAll(placeholder, (_, key: keyof typeof values) => values[key])
+}
+
+export function familyOf(address: string): Family {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
+}

@@ -1,0 +1,38 @@
+/** `2023/10/30 17:09:49`, as Go's log package begins its lines. */
+export function formatLogTime(date: Date): string {
+  return `${day(date, '/')} ${clock(date)}`
+}
+
+/**
+ * `2023-10-30 17:09:49.89942 -0500 CDT m=+0.046433751`, as Go prints a time: wall clock, offset and name of the zone, and the
+ * monotonic seconds since the process began.
+ */
+export function formatGoDateTime(date: Date): string {
+  const monotonicSeconds = (performance.now() + (date.getTime() - Date.now())) / 1000
+  const fraction = String(date.getMilliseconds()).padStart(3, '0').replace(/0+$/, '')
+  const sign = monotonicSeconds < 0 ? '-' : '+'
+  return `${day(date, '-')} ${clock(date)}${fraction === '' ? '' : `.${fraction}`} ${offset(date)} ${zoneName(date)} m=${sign}${Math.abs(monotonicSeconds).toFixed(9)}`
+}
+
+function day(date: Date, separator: string): string {
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(pad).join(separator)
+}
+
+function clock(date: Date): string {
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(pad).join(':')
+}
+
+function offset(date: Date): string {
+  const minutes = -date.getTimezoneOffset()
+  const size = Math.abs(minutes)
+  return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}${pad(size % 60)}`
+}
+
+function zoneName(date: Date): string {
+  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date)
+  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC'
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0')
+}

@@ -1,0 +1,5 @@
+export { type Agent, type AgentEvents, type AgentParts, createAgent } from './agent.ts'
+export type { Check } from './check.ts'
+export type { Discovery, Knowledge } from './discovery/discovery.ts'
+export type { Peer, PeerState } from './peer.ts'
+export type { SeriesView, Snapshot } from './snapshot.ts'

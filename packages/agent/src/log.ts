@@ -1,0 +1,60 @@
+import type { AnyResult } from '@scout/core'
+import { pino } from 'pino'
+import type { AgentEvents } from './agent.ts'
+import type { SeriesKey } from './ledger.ts'
+
+/** What an agent says while it runs, beyond the events of its mesh. */
+export interface Log extends AgentEvents {
+  listening(consoleAddress: string, responderPort: number): void
+  stopping(signal: string): void
+  stopped(): void
+  configurationBroken(error: Error): void
+}
+
+/** One JSON object an event, by pino, on standard output. */
+export function createJsonLog(level: string, self: { readonly name: string; readonly node: string }): Log {
+  const logger = pino({ level, base: { agent: self.name, node: self.node }, timestamp: pino.stdTimeFunctions.isoTime })
+  /** Said once a check: it is the same for every peer, and stays so until the process is given more. */
+  const incapable = new Set<string>()
+
+  const attempted: Log['attempted'] = (key, result, recorded) => {
+    const fields = fieldsOf(key, result)
+    if (!result.ok && isIncapable(result)) {
+      if (incapable.has(key.check.name)) return
+      incapable.add(key.check.name)
+      return logger.warn(fields, 'check not possible')
+    }
+    if (recorded === 'began-failing') logger.info(fields, 'probe failed')
+    else if (recorded === 'recovered') logger.info(fields, 'probe recovered')
+    else logger.debug({ ...fields, recorded }, 'probe ended')
+  }
+
+  return {
+    attempted,
+    rosterChanged({ joined, left, changed }) {
+      for (const peer of joined) logger.info({ peer }, 'peer joined')
+      for (const { before, after } of changed) logger.info({ peer: after, before: before.state }, 'peer changed')
+      for (const peer of left) logger.info({ peer }, 'peer left')
+    },
+    defect: (error) => logger.error({ err: error }, 'defect in scout: please report it'),
+    listening: (console, responderPort) => logger.info({ console, responderPort }, 'server listening'),
+    stopping: (signal) => logger.info({ signal }, 'agent stopping'),
+    stopped: () => logger.info('agent stopped'),
+    configurationBroken: (error) => logger.error({ err: error }, 'configuration broken: the old one stays in force'),
+  }
+}
+
+/** This process lacks what the probe needs, so nothing was sent and nothing is known of the network. */
+export function isIncapable(result: AnyResult): boolean {
+  return !result.ok && (result.failure.reason === 'not-permitted' || result.failure.reason === 'not-supported')
+}
+
+function fieldsOf({ check, peer, target }: SeriesKey, result: AnyResult) {
+  const { totalNs, phasesNs, clock } = result
+  return {
+    check: check.name,
+    target,
+    ...(peer === undefined ? {} : { peer: peer.name, peerNode: peer.node }),
+    ...(result.ok ? { totalNs, phasesNs, clock } : { failure: result.failure }),
+  }
+}

@@ -1,0 +1,160 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { bucketEdgesSeconds } from './ledger.ts'
+import type { SeriesView, Snapshot } from './snapshot.ts'
+
+const linkLabels = ['check', 'protocol', 'family', 'source_node', 'source_zone', 'target_node', 'target_zone'] as const
+const zoneLabels = ['check', 'protocol', 'family', 'source_zone', 'target_zone'] as const
+
+type LinkLabel = (typeof linkLabels)[number]
+type ZoneLabel = (typeof zoneLabels)[number]
+
+/** The process's own metrics, which no snapshot holds: memory, CPU, event loop, garbage collection. */
+export function createProcessMetrics(): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  return registry
+}
+
+/** A snapshot as Prometheus metrics: made anew each time, so nothing outlives the peer it is about. */
+export function metricsOf(snapshot: Snapshot): Registry {
+  const registry = new Registry()
+  const registers = [registry]
+  const { self, schedule } = snapshot
+
+  new Gauge({
+    name: 'scout_build_info',
+    help: 'Version of this agent; always 1.',
+    labelNames: ['version', 'node'],
+    registers,
+  }).set({ version: self.version, node: self.node }, 1)
+  const peers = new Gauge({ name: 'scout_peers', help: 'Peers known, by state.', labelNames: ['state'], registers })
+  for (const state of ['starting', 'ready', 'leaving']) {
+    peers.set({ state }, snapshot.peers.filter((peer) => peer.state === state).length)
+  }
+  new Gauge({
+    name: 'scout_knowledge_age_seconds',
+    help: 'Time since the source of the peers was last heard of.',
+    registers,
+  }).set(Math.max(0, snapshot.takenAtMs - snapshot.knowledge.heardAtMs) / 1000)
+
+  const attempts = new Counter({
+    name: 'scout_probe_attempts_total',
+    help: 'Attempts by what came of them; reason is empty for successes.',
+    labelNames: [...linkLabels, 'outcome', 'reason'],
+    registers,
+  })
+  const failing = new Gauge({
+    name: 'scout_probe_failing',
+    help: '1 when the last attempt failed, 0 when it succeeded.',
+    labelNames: linkLabels,
+    registers,
+  })
+  const lastSeconds = new Gauge({
+    name: 'scout_probe_last_duration_seconds',
+    help: 'Duration of the last attempt, if it succeeded.',
+    labelNames: [...linkLabels, 'clock'],
+    registers,
+  })
+  const durations = new ZoneHistogram({
+    name: 'scout_probe_duration_seconds',
+    help: 'Duration of successful attempts by pair of zones.',
+    labelNames: zoneLabels,
+    buckets: [...bucketEdgesSeconds],
+    registers,
+  })
+  for (const series of snapshot.series) {
+    if (series.attempts === 0) continue
+    const labels = labelsOf(snapshot, series)
+    if (series.successes > 0) attempts.inc({ ...labels, outcome: 'success', reason: '' }, series.successes)
+    for (const [reason, count] of Object.entries(series.failures))
+      attempts.inc({ ...labels, outcome: 'failure', reason }, count)
+    failing.set(labels, series.state === 'failing' ? 1 : 0)
+    if (series.last?.ok === true) lastSeconds.set({ ...labels, clock: series.last.clock.rx }, series.last.totalNs / 1e9)
+    durations.addSeries(labels, series)
+  }
+
+  const runs = new Counter({
+    name: 'scout_schedule_runs_total',
+    help: 'Runs of the schedule.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  runs.inc({ outcome: 'started' }, schedule.started)
+  runs.inc({ outcome: 'late' }, schedule.late)
+  runs.inc({ outcome: 'skipped' }, schedule.skipped)
+  new Gauge({ name: 'scout_probes_in_flight', help: 'Attempts under way.', registers }).set(schedule.inFlight)
+  new Counter({
+    name: 'scout_results_set_aside_total',
+    help: 'Results not counted, because the peer was starting, leaving or gone.',
+    registers,
+  }).inc(snapshot.setAside)
+  const strays = new Counter({
+    name: 'scout_stray_answers_total',
+    help: 'Answers that no attempt waited for.',
+    labelNames: ['protocol', 'kind'],
+    registers,
+  })
+  for (const [protocol, counts] of Object.entries(snapshot.strays)) {
+    for (const [kind, count] of Object.entries(counts)) strays.inc({ protocol, kind }, count)
+  }
+  const requests = new Counter({
+    name: 'scout_responder_requests_total',
+    help: 'Requests to this responder by what came of them.',
+    labelNames: ['responder', 'outcome'],
+    registers,
+  })
+  for (const [responder, counts] of Object.entries(snapshot.responders)) {
+    for (const [outcome, count] of Object.entries(counts)) requests.inc({ responder, outcome }, count)
+  }
+  return registry
+}
+
+function labelsOf({ self }: Snapshot, { check, protocol, family, peer }: SeriesView): Record<LinkLabel, string> {
+  return {
+    check,
+    protocol,
+    family: family ?? '',
+    source_node: self.node,
+    source_zone: self.zone ?? '',
+    target_node: peer?.node ?? '',
+    target_zone: peer?.zone ?? '',
+  }
+}
+
+/** prom-client's histogram takes observations one by one; the ledger has counted them already. */
+class ZoneHistogram extends Histogram<ZoneLabel> {
+  readonly #sums = new Map<
+    string,
+    { readonly labels: Record<ZoneLabel, string>; buckets: readonly number[]; sumNs: number }
+  >()
+
+  addSeries(labels: Record<LinkLabel, string>, { buckets, sumNs }: Pick<SeriesView, 'buckets' | 'sumNs'>): void {
+    const { check, protocol, family, source_zone, target_zone } = labels
+    const key = [check, protocol, family, source_zone, target_zone].join(' ')
+    const sum = this.#sums.get(key)
+    if (sum === undefined) {
+      this.#sums.set(key, { labels: { check, protocol, family, source_zone, target_zone }, buckets, sumNs })
+    } else {
+      sum.buckets = sum.buckets.map((count, i) => count + (buckets[i] ?? 0))
+      sum.sumNs += sumNs
+    }
+  }
+
+  override async get() {
+    const metric = await super.get()
+    const values = [...this.#sums.values()].flatMap(({ labels, buckets, sumNs }) => {
+      let below = 0
+      const edges = buckets.map((count, i) => {
+        below += count
+        const le = bucketEdgesSeconds[i] ?? '+Inf'
+        return { metricName: `${metric.name}_bucket`, labels: { ...labels, le }, value: below }
+      })
+      return [
+        ...edges,
+        { metricName: `${metric.name}_sum`, labels, value: sumNs / 1e9 },
+        { metricName: `${metric.name}_count`, labels, value: below },
+      ]
+    })
+    return { ...metric, values }
+  }
+}

@@ -1,0 +1,32 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+
+/** Where a peer is in its life; one that is gone is in no list. Only a ready peer can be failed. */
+export type PeerState = 'starting' | 'ready' | 'leaving'
+
+const address = z.string().refine((text) => isIP(text) !== 0, 'is not an IP address')
+
+/** A peer as a person writes it in a list. */
+export const writtenPeer = z
+  .strictObject({
+    name: z.string().min(1).describe('unique among the peers'),
+    namespace: z.string().optional(),
+    node: z.string().min(1).optional().describe('the node it runs on; its name unless given'),
+    zone: z.string().optional(),
+    addresses: z.array(address).min(1).describe('of both families'),
+    port: z.int().min(1).max(65_535).default(8081).describe('of its responder'),
+  })
+  .transform(({ node, ...rest }) => ({ ...rest, node: node ?? rest.name }))
+
+/** Another agent, as discovery knows it. */
+export interface Peer {
+  /** Changes when the peer is replaced, even under the same name (a pod's UID). */
+  readonly id: string
+  readonly name: string
+  readonly namespace?: string | undefined
+  readonly node: string
+  readonly zone?: string | undefined
+  readonly addresses: readonly string[]
+  readonly port: number
+  readonly state: PeerState
+}

@@ -1,0 +1,65 @@
+import type { AnyResult, FailureReason, Protocol, ResponderCounters, Stray } from '@scout/core'
+import type { Knowledge } from './discovery/discovery.ts'
+import type { Series } from './ledger.ts'
+import type { Peer } from './peer.ts'
+import type { ScheduleCounters } from './schedule.ts'
+
+/** Who this agent is. */
+export interface Self {
+  readonly name: string
+  readonly namespace?: string | undefined
+  readonly node: string
+  readonly zone?: string | undefined
+  readonly addresses: readonly string[]
+  readonly version: string
+}
+
+/** What has come of one check on one peer, or of a check of its own target. */
+export interface SeriesView {
+  readonly check: string
+  readonly protocol: Protocol
+  readonly target: string
+  readonly family?: 'ipv4' | 'ipv6' | undefined
+  /** Name of the peer and node; absent for a check that is not about peers. */
+  readonly peer?: { readonly name: string; readonly node: string; readonly zone?: string | undefined } | undefined
+  /** `waiting`: nothing counted yet. */
+  readonly state: 'ok' | 'failing' | 'waiting'
+  readonly sinceMs?: number | undefined
+  readonly attempts: number
+  readonly successes: number
+  readonly failures: Readonly<Partial<Record<FailureReason, number>>>
+  readonly setAside: number
+  readonly buckets: readonly number[]
+  readonly sumNs: number
+  readonly last?: AnyResult | undefined
+  readonly recentFailures: readonly AnyResult[]
+}
+
+export type StrayCounts = Readonly<Record<Stray['kind'], number>>
+
+/** Everything this agent knows at one moment; metrics, API, page and log are functions of it. */
+export interface Snapshot {
+  readonly takenAtMs: number
+  readonly startedAtMs: number
+  readonly self: Self
+  readonly isReady: boolean
+  readonly knowledge: Omit<Knowledge, 'peers'>
+  readonly peers: readonly Peer[]
+  readonly series: readonly SeriesView[]
+  readonly schedule: ScheduleCounters
+  readonly setAside: number
+  readonly strays: Readonly<Partial<Record<Protocol, StrayCounts>>>
+  readonly responders: Readonly<Record<string, Readonly<ResponderCounters>>>
+}
+
+export function viewOf({ check, peer, target, family, isFailing, ...rest }: Series): SeriesView {
+  return {
+    check: check.name,
+    protocol: check.protocol,
+    target,
+    family,
+    peer: peer === undefined ? undefined : { name: peer.name, node: peer.node, zone: peer.zone },
+    state: rest.attempts === 0 ? 'waiting' : isFailing ? 'failing' : 'ok',
+    ...rest,
+  }
+}

@@ -56,7 +56,12 @@ export async function startDnsResponder({ host, port, addressesOf }: DnsResponde
     })
   })
   tcp.listen({ host, port: chosenPort })
-  await once(tcp, 'listening')
+  try {
+    await once(tcp, 'listening')
+  } catch (error) {
+    udp.close()
+    throw error
+  }
   return {
     port: chosenPort,
     counters,

@@ -1,0 +1,45 @@
+import { type Command, Option } from 'commander'
+import { z } from 'zod'
+import { addFlags, type Flag, flagsOf, valuesOf } from './flags.ts'
+
+interface Repetition {
+  readonly count: number
+  readonly intervalMs: number
+}
+
+/** The flags of every command that probes: how often, over which IP version, and for whom the output is. */
+export interface AttemptFlags {
+  addTo(command: Command): Command
+  read(command: Command): Repetition & { readonly family: 'any' | 'ipv4' | 'ipv6'; readonly isJson: boolean }
+}
+
+/** `defaults` is how often and how fast the command probes unless told otherwise. */
+export function attemptFlags(defaults: Repetition): AttemptFlags {
+  const repetition = z.object({
+    count: z.int().min(0).default(defaults.count).describe('attempts; 0 goes on until Ctrl-C'),
+    intervalMs: z
+      .number()
+      .min(1)
+      .max(3_600_000)
+      .default(defaults.intervalMs)
+      .describe('time from one attempt to the next'),
+  })
+  const flags: readonly Flag[] = flagsOf(repetition, { count: '-c', intervalMs: '-i' })
+  return {
+    addTo: (command) =>
+      addFlags(command, flags)
+        .addOption(new Option('-4, --ipv4', 'resolve names to IPv4 addresses only').conflicts('ipv6'))
+        .addOption(new Option('-6, --ipv6', 'resolve names to IPv6 addresses only').conflicts('ipv4'))
+        .option('--json', 'print one JSON object a line, and nothing else'),
+    read(command) {
+      const { count, intervalMs } = repetition.parse(valuesOf(flags, command))
+      return {
+        count: count === 0 ? Number.POSITIVE_INFINITY : count,
+        intervalMs,
+        family:
+          command.getOptionValue('ipv4') === true ? 'ipv4' : command.getOptionValue('ipv6') === true ? 'ipv6' : 'any',
+        isJson: command.getOptionValue('json') === true,
+      }
+    },
+  }
+}

@@ -1,0 +1,73 @@
+import {
+  createProber,
+  createTally,
+  type OptionsOf,
+  type Prober,
+  type Protocol,
+  type Result,
+  repeat,
+  type Statistics,
+  type Stray,
+} from '@scout/core'
+import { isHopeless } from './exit-code.ts'
+
+export interface AttemptPlan {
+  readonly protocol: Protocol
+  readonly target: string
+  readonly options: OptionsOf<Protocol>
+  /** Infinity when only `ended` ends them. */
+  readonly count: number
+  readonly intervalMs: number
+}
+
+export interface AttemptListener {
+  readonly ended: AbortSignal
+  /** `number` counts attempts from 1 in the order they started; a slow one may come after its successor. */
+  readonly onResult: (result: Result, number: number) => void
+  readonly onStray?: (stray: Stray) => void
+}
+
+export interface AttemptOutcome {
+  readonly statistics: Statistics
+  /** Attempts that had no result yet when the run was ended. */
+  readonly waitingCount: number
+}
+
+/** Makes the attempts of a plan, fewer where the first says that no other can succeed in this process. */
+export async function makeAttempts(
+  { protocol, target, options, count, intervalMs }: AttemptPlan,
+  { ended, onResult, onStray }: AttemptListener,
+): Promise<AttemptOutcome> {
+  const tally = createTally()
+  const prober = createProber({
+    onStray: (_, stray) => {
+      tally.addStray(stray)
+      onStray?.(stray)
+    },
+  })
+  const numbers = new Map<unknown, number>()
+  let started = 0
+  let finished = 0
+  const numbering: Prober = {
+    ...prober,
+    async probe(...request) {
+      const number = ++started
+      const result = await prober.probe(...request)
+      numbers.set(result, number)
+      return result
+    },
+  }
+  try {
+    const results = repeat(numbering, { protocol, target, options }, { count, intervalMs, signal: ended })
+    for await (const result of results) {
+      finished++
+      tally.add(result)
+      onResult(result, numbers.get(result) ?? finished)
+      numbers.delete(result)
+      if (!result.ok && isHopeless(result.failure.reason)) break
+    }
+  } finally {
+    prober.close()
+  }
+  return { statistics: tally.statistics(), waitingCount: started - finished }
+}

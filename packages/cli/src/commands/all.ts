@@ -1,0 +1,122 @@
+import {
+  commonOptions,
+  type Failure,
+  isProtocol,
+  type Protocol,
+  parseTarget,
+  probeNamed,
+  probes,
+  ScoutError,
+  systemNameServer,
+} from '@scout/core'
+import { type Command, Option } from 'commander'
+import { z } from 'zod'
+import { attemptFlags } from '../attempt-flags.ts'
+import { type AttemptPlan, makeAttempts } from '../attempts.ts'
+import { type Check, checksAt, type Place } from '../checks.ts'
+import { exitCodeOf } from '../exit-code.ts'
+import { addFlags, flagsOf, prefixed, valuesOf } from '../flags.ts'
+import { helpExamples } from '../help.ts'
+import type { Invocation } from '../invocation.ts'
+import type { Io } from '../io.ts'
+import { pause } from '../pause.ts'
+import { startProgress } from '../progress.ts'
+import { type CheckOutcome, renderChecks } from '../render/checks.ts'
+import { jsonOf } from '../render/json.ts'
+import { responderPort } from '../responder-port.ts'
+
+/** `scout-probe all HOST`: what passes and what does not, protocol by protocol. */
+export function addAllCommand(program: Command, { io, finish }: Invocation): void {
+  const options = z.object({
+    port: z.int().min(1).max(65_535).default(responderPort).describe('TCP and UDP port of the responder'),
+    dnsPort: z.int().min(1).max(65_535).default(53).describe('port of the name server on the host'),
+    name: z.string().default('.').describe('name to ask that name server for'),
+    key: z.string().default('').describe('shared secret of prober and responder'),
+    timeoutMs: commonOptions.shape.timeoutMs,
+  })
+  const attempts = attemptFlags({ count: 3, intervalMs: 200 })
+  const flags = flagsOf(options)
+  const command = program
+    .command('all')
+    .summary('probe a host with every protocol at once and tell what passes')
+    .description(
+      'probe a host with every protocol at once and tell what passes\n\n' +
+        'The host is to run a Scout agent or scout-probe serve: udp and http-large get their answers from nothing else.',
+    )
+    .argument('<host>', 'address or name')
+  addFlags(command, flags).addOption(
+    new Option('--skip <protocol>', 'leave a protocol out; may be repeated').argParser(readSkipped),
+  )
+  attempts
+    .addTo(command)
+    .addHelpText('after', helpExamples('all 10.244.1.31 --skip dns', 'all 10.96.0.10 --port 9153 --name example.com'))
+    .action(async (written: string) => {
+      const { timeoutMs, ...place } = options.parse(valuesOf(flags, command))
+      const { isJson, family, ...repetition } = attempts.read(command)
+      const { host } = parseTarget('host', written, { nameServer: systemNameServer })
+      const skipped = z.array(z.string()).default([]).parse(command.getOptionValue('skip'))
+      const checks = checksWithout(skipped, { ...place, host })
+      const plans = checks.map((check) => ({
+        check,
+        plan: { ...check, ...repetition, options: { ...check.options, timeoutMs, family } },
+      }))
+      const outcomes = await probeSideBySide(plans, io, isJson)
+      if (!isJson) io.out.write(renderChecks(outcomes, io.out))
+      finish(exitCodeOf(outcomes.map(({ statistics }) => statistics)))
+    })
+}
+
+function readSkipped(text: string, before: readonly Protocol[] = []): readonly Protocol[] {
+  const { protocol } = prefixed('--skip', () => probeNamed(text))
+  return isProtocol(protocol) ? [...before, protocol] : before
+}
+
+function checksWithout(skipped: readonly string[], place: Place): readonly Check[] {
+  const protocols = Object.keys(probes)
+    .filter(isProtocol)
+    .filter((protocol) => !skipped.includes(protocol))
+  if (protocols.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left to probe with')
+  const checks = protocols.flatMap((protocol) => checksAt(place, protocol))
+  // All of them before the first packet of any.
+  for (const { protocol, target } of checks) {
+    parseTarget(probeNamed(protocol).targetForm, target, { nameServer: systemNameServer })
+  }
+  return checks
+}
+
+interface PlannedCheck {
+  readonly check: Check
+  readonly plan: AttemptPlan
+}
+
+/** Spreads the checks over one interval: this process stamps the times, and attempts at the same instant would wait for each other. */
+async function probeSideBySide(
+  plans: readonly PlannedCheck[],
+  { out, err, ended }: Io,
+  isJson: boolean,
+): Promise<readonly CheckOutcome[]> {
+  const progress = startProgress(err)
+  let finished = 0
+  const showProgress = () => {
+    if (!isJson) progress.show(`${plans.length} checks, ${finished} attempts done`)
+  }
+  showProgress()
+  const outcomes = await Promise.all(
+    plans.map(async ({ check, plan }, index) => {
+      let lastFailure: Failure | undefined
+      await pause((index * plan.intervalMs) / plans.length, ended)
+      const { statistics } = await makeAttempts(plan, {
+        ended,
+        onResult(result) {
+          finished++
+          showProgress()
+          if (!result.ok) lastFailure = result.failure
+          if (isJson) out.write(`${jsonOf(result, { check: check.name })}\n`)
+        },
+      })
+      return { check, statistics, lastFailure }
+    }),
+  )
+  progress.clear()
+  return outcomes
+}

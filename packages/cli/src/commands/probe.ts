@@ -1,0 +1,66 @@
+import {
+  type Clock,
+  optionsOf,
+  type Protocol,
+  parseTarget,
+  probeNamed,
+  systemNameServer,
+  type TargetForm,
+} from '@scout/core'
+import type { Command } from 'commander'
+import { attemptFlags } from '../attempt-flags.ts'
+import { makeAttempts } from '../attempts.ts'
+import { exitCodeOf } from '../exit-code.ts'
+import { addFlags, flagsOf, valuesOf } from '../flags.ts'
+import { helpExamples, helpSection } from '../help.ts'
+import type { Invocation } from '../invocation.ts'
+import { createJsonReport } from '../render/json.ts'
+import { createTextReport } from '../render/text.ts'
+
+/** Of each form: what it is, and two targets as people write them. */
+const targetHelp: Readonly<Record<TargetForm, readonly [about: string, plain: string, other: string]>> = {
+  host: ['address or name', '10.244.1.31', 'fd00:10:244:1::31'],
+  'host:port': ['host:port', '10.244.1.31:8081', "'[fd00:10:244:1::31]:8081'"],
+  url: ['URL', 'http://10.244.1.31:8081/', 'https://kubernetes.default.svc/readyz'],
+  'name@server': [
+    'name, or name@server to ask another server than the first of /etc/resolv.conf',
+    'kubernetes.default.svc.cluster.local',
+    'kubernetes.default.svc.cluster.local@10.96.0.10',
+  ],
+}
+
+const clockHelp: Readonly<Record<Clock, string>> = {
+  kernel: 'stamps the kernel put on the packets',
+  'tcp-info': "the kernel's own round-trip estimate of the connection",
+  user: 'stamps of this process, which include its wait for the processor',
+}
+
+/** The command of one probe, all of it derived from the registry: `scout-probe tcp 10.244.1.31:8081`. */
+export function addProbeCommand(program: Command, protocol: Protocol, { io, finish }: Invocation): void {
+  const probe = probeNamed(protocol)
+  const { summary, targetForm, phases } = probe
+  const attempts = attemptFlags({ count: 4, intervalMs: 1000 })
+  // One of two flags, as people know it from other tools, and not a choice.
+  const flags = flagsOf(optionsOf(probe).omit({ family: true }))
+  const [about, plain, other] = targetHelp[targetForm]
+  const command = program.command(protocol).summary(summary).description(summary).argument('<target>', about)
+  attempts
+    .addTo(addFlags(command, flags))
+    .addHelpText('after', helpSection('Phases', phases))
+    .addHelpText('after', helpSection('Clocks', clockHelp))
+    .addHelpText('after', helpExamples(`${protocol} ${plain}`, `${protocol} ${other} -c 0 -i 200ms`))
+    .action(async (written: string) => {
+      const { isJson, family, ...repetition } = attempts.read(command)
+      const { text: target } = parseTarget(targetForm, written, { nameServer: systemNameServer })
+      const plan = { protocol, target, options: { ...valuesOf(flags, command), family }, ...repetition }
+      const report = isJson ? createJsonReport(io.out) : createTextReport(io.out, plan)
+      report.begin()
+      const { statistics, waitingCount } = await makeAttempts(plan, {
+        ended: io.ended,
+        onResult: report.attempt,
+        onStray: report.stray,
+      })
+      report.end(statistics, waitingCount)
+      finish(exitCodeOf([statistics]))
+    })
+}

@@ -1,0 +1,140 @@
+import { once } from 'node:events'
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import {
+  formatHostPort,
+  type Listen,
+  type Responder,
+  startDnsResponder,
+  startHttpResponder,
+  startUdpResponder,
+} from '@scout/core'
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { type ExitCode, exitCodes } from '../exit-code.ts'
+import { addFlags, flagsOf, valuesOf } from '../flags.ts'
+import { helpExamples } from '../help.ts'
+import { addressesReachedAt } from '../host-addresses.ts'
+import type { Invocation } from '../invocation.ts'
+import type { Io } from '../io.ts'
+import { responderPort } from '../responder-port.ts'
+
+/** `scout-probe serve`: the other side, for as long as it runs. */
+export function addServeCommand(program: Command, { io, finish }: Invocation): void {
+  const flags = flagsOf(serveOptions())
+  const command = program
+    .command('serve')
+    .summary('answer the probes of others until Ctrl-C')
+    .description('answer the http, tcp and udp probes of others until Ctrl-C, and dns where a port for it is given')
+  addFlags(command, flags)
+    .addHelpText('after', helpExamples('serve', 'serve --host 0.0.0.0 --port 9000 --dns-port 5353'))
+    .action(async () => finish(await serve(serveOptions().parse(valuesOf(flags, command)), io)))
+}
+
+const serveOptions = () =>
+  z.object({
+    host: z
+      .string()
+      .refine((text) => isIP(text) !== 0, 'write an address of this host, or :: or 0.0.0.0 for all of them')
+      .default('::')
+      .describe('address to listen on; :: is every address, IPv4 too'),
+    port: z.int().min(0).max(65_535).default(responderPort).describe('TCP and UDP port; 0 lets the system choose'),
+    dnsPort: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .describe('TCP and UDP port of a name server for this host and the root'),
+    key: z.string().default('').describe('answer only udp probes that have this shared secret'),
+  })
+
+type ServeOptions = z.output<ReturnType<typeof serveOptions>>
+
+interface Service {
+  readonly name: string
+  readonly flag: string
+  readonly port: number
+  readonly start: (listen: Listen) => Promise<Responder>
+}
+
+interface RunningService extends Service {
+  readonly responder: Responder
+}
+
+async function serve(options: ServeOptions, { out, err, ended }: Io): Promise<ExitCode> {
+  const running: RunningService[] = []
+  const closeAll = async () => {
+    await Promise.all(running.map(({ responder }) => responder.close()))
+  }
+  for (const service of servicesOf(options)) {
+    // Where the system chose a port, TCP and UDP share it.
+    const chosen = running.find(({ flag }) => flag === service.flag)?.responder.port ?? service.port
+    try {
+      const responder = await service.start({ host: options.host, port: chosen })
+      running.push({ ...service, responder })
+      out.write(`${service.name} at ${formatHostPort(options.host, responder.port)}\n`)
+    } catch (error) {
+      const { code, sentence } = listenFailure(error, service, formatHostPort(options.host, chosen))
+      err.write(`scout-probe: ${sentence}\n`)
+      await closeAll()
+      return code
+    }
+  }
+  for (const address of addressesReachedAt(options.host)) err.write(`try: ${tryCommand(address, options, running)}\n`)
+  if (!ended.aborted) await once(ended, 'abort')
+  await closeAll()
+  out.write('\n')
+  for (const { name, responder } of running) {
+    const { answered, rejected, unsent } = responder.counters
+    out.write(
+      `${name}: ${answered} answered, ${rejected} rejected${unsent === 0 ? '' : `, ${unsent} could not be sent`}\n`,
+    )
+  }
+  return exitCodes.ok
+}
+
+function servicesOf({ port, dnsPort, key }: ServeOptions): readonly Service[] {
+  const document = () => ({ message: 'connected to scout', time: new Date().toISOString() })
+  const services: readonly Service[] = [
+    { name: 'http and tcp', flag: '--port', port, start: (listen) => startHttpResponder({ ...listen, document }) },
+    { name: 'udp', flag: '--port', port, start: (listen) => startUdpResponder({ ...listen, key }) },
+  ]
+  if (dnsPort === undefined) return services
+  const start = (listen: Listen) =>
+    startDnsResponder({ ...listen, addressesOf: (name) => addressesOfName(name, listen) })
+  return [...services, { name: 'dns', flag: '--dns-port', port: dnsPort, start }]
+}
+
+/** The root exists and has no addresses; so the question `scout-probe all` asks is answered without knowing a name. */
+function addressesOfName(name: string, { host }: Listen): readonly string[] | undefined {
+  if (name === '') return []
+  return name === hostname().toLowerCase() ? addressesReachedAt(host) : undefined
+}
+
+function tryCommand(address: string, { key }: ServeOptions, running: readonly RunningService[]): string {
+  const portOf = (flag: string) => running.find((service) => service.flag === flag)?.responder.port
+  const port = portOf('--port')
+  const dnsPort = portOf('--dns-port')
+  return [
+    `scout-probe all ${address}`,
+    ...(port === responderPort ? [] : [`--port ${port}`]),
+    dnsPort === undefined ? '--skip dns' : `--dns-port ${dnsPort}`,
+    ...(key === '' ? [] : ['--key …']),
+  ].join(' ')
+}
+
+const listenAdvice: Readonly<Record<string, (flag: string) => string>> = {
+  EADDRINUSE: (flag) => `another process has that port: choose one with ${flag}`,
+  EACCES: (flag) => `ports below 1024 take root or CAP_NET_BIND_SERVICE: choose another with ${flag}`,
+  EADDRNOTAVAIL: () => 'this host has no such address: choose one with --host',
+  EAFNOSUPPORT: () => 'this host has no IPv6: try --host 0.0.0.0',
+}
+
+function listenFailure(error: unknown, { name, flag }: Service, place: string): { code: ExitCode; sentence: string } {
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) throw error
+  const advice = listenAdvice[error.code]?.(flag)
+  return {
+    code: error.code === 'EACCES' ? exitCodes.unable : exitCodes.failed,
+    sentence: `cannot listen for ${name} at ${place}: ${error.code}${advice === undefined ? '' : ` (${advice})`}`,
+  }
+}

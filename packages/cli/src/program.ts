@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { isProtocol, probes, ScoutError } from '@scout/core'
+import { type Argument, Command, type CommanderError } from 'commander'
+import { z } from 'zod'
+import { addAllCommand } from './commands/all.ts'
+import { addProbeCommand } from './commands/probe.ts'
+import { addServeCommand } from './commands/serve.ts'
+import { type ExitCode, exitCodes } from './exit-code.ts'
+import { helpExamples, helpSection } from './help.ts'
+import type { Invocation } from './invocation.ts'
+import type { Io } from './io.ts'
+
+/** Does what the arguments say and returns the exit code. Whatever a user can get wrong ends as one sentence on `io.err`. */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.ok
+  const program = createProgram({
+    io,
+    finish: (finished) => {
+      code = finished
+    },
+  })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof HelpShown) return error.wasAskedFor ? exitCodes.ok : exitCodes.usage
+    if (!(error instanceof ScoutError || error instanceof UsageError)) throw error
+    io.err.write(`scout-probe: ${error.message}\n`)
+    return exitCodes.usage
+  }
+}
+
+function createProgram(invocation: Invocation): Command {
+  const { out, err } = invocation.io
+  const program = new Command('scout-probe')
+    .description('Probe a network path by hand, with every protocol Scout knows.')
+    .version(version())
+    .configureHelp({
+      styleTitle: out.colours.bold,
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
+    })
+    .configureOutput({
+      writeOut: (text) => out.write(text),
+      writeErr: (text) => err.write(text),
+      outputError: () => {}, // said by `run`, in one sentence
+      getOutHelpWidth: () => out.columns,
+      getErrHelpWidth: () => err.columns,
+      getOutHasColors: () => out.colours.isColorSupported,
+      getErrHasColors: () => err.colours.isColorSupported,
+    })
+    .addHelpText('after', helpSection('Exit codes', exitCodeHelp))
+    .addHelpText('after', helpExamples('tcp 10.244.1.31:8081', 'all 10.244.1.31'))
+  for (const protocol of Object.keys(probes).filter(isProtocol)) addProbeCommand(program, protocol, invocation)
+  addAllCommand(program, invocation)
+  addServeCommand(program, invocation)
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride((error) => {
+      throw helpCodes.has(error.code) ? new HelpShown(error) : new UsageError(command, error)
+    })
+  }
+  return program
+}
+
+const exitCodeHelp: Readonly<Record<ExitCode, string>> = {
+  0: 'all ok',
+  1: 'a probe failed',
+  2: 'wrong usage; nothing was sent',
+  3: 'not permitted or not supported here',
+}
+
+/** Help or version are on the screen, and nothing is left to do. */
+class HelpShown extends Error {
+  override readonly name = 'HelpShown'
+  readonly wasAskedFor: boolean
+
+  constructor(cause: CommanderError) {
+    super(cause.message, { cause })
+    this.wasAskedFor = cause.exitCode === 0
+  }
+}
+
+const helpCodes: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version'])
+
+/** The parser's complaint as one sentence that says where to look. */
+class UsageError extends Error {
+  override readonly name = 'UsageError'
+
+  constructor(command: Command, cause: CommanderError) {
+    const [complaint = '', suggestion] = cause.message.replace(/^error: /, '').split('\n')
+    const remedy = /\(Did you mean (.*)\?\)/.exec(suggestion ?? '')?.[1]
+    const path = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`
+    const hint = remedy === undefined ? `see ${path} --help` : `did you mean ${remedy}?`
+    const sentence = complaint.replace(/\.$/, '').replace(/\. [A-Z]/, (start) => start.toLowerCase().replace('.', ','))
+    super(`${sentence}: ${hint}`, { cause })
+  }
+}
+
+function argumentTerm(argument: Argument): string {
+  return `<${argument.name()}>`
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
+}

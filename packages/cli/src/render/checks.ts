@@ -1,0 +1,63 @@
+import type { Failure, Statistics } from '@scout/core'
+import type { Check } from '../checks.ts'
+import { isHopeless } from '../exit-code.ts'
+import type { Output } from '../io.ts'
+import { failureText } from './failure.ts'
+import { formatMilliseconds } from './milliseconds.ts'
+import { type Cell, type Column, renderTable } from './table.ts'
+
+/** What came of one check. */
+export interface CheckOutcome {
+  readonly check: Check
+  readonly statistics: Statistics
+  readonly lastFailure: Failure | undefined
+}
+
+const columns: readonly Column[] = [
+  { title: 'CHECK', align: 'left' },
+  { title: 'BYTES', align: 'right' },
+  { title: 'PASSED', align: 'right' },
+  { title: 'MEDIAN', align: 'right' },
+  { title: '', align: 'left' },
+]
+
+/** Every check side by side: how many attempts passed, their median time, and the sentence of the last one that failed. */
+export function renderChecks(outcomes: readonly CheckOutcome[], out: Output): string {
+  const rows = outcomes.map((outcome) => rowOf(outcome, out))
+  return `${renderTable(columns, rows, out.isTerminal ? out.columns : undefined)}\n${verdict(outcomes)}\n`
+}
+
+function rowOf(outcome: CheckOutcome, { colours }: Output): readonly Cell[] {
+  const { check, statistics, lastFailure } = outcome
+  const { received, timesNs } = statistics
+  const attempts = attemptsOf(statistics)
+  const paint = received === 0 ? colours.red : received < attempts ? colours.yellow : colours.green
+  return [
+    { text: check.name },
+    { text: check.sizeBytes === undefined ? '' : String(check.sizeBytes) },
+    isWithoutResult(outcome) ? { text: '-' } : { text: `${received}/${attempts}`, paint },
+    { text: timesNs === undefined ? '' : formatMilliseconds(timesNs.p50) },
+    { text: lastFailure === undefined ? '' : failureText(lastFailure) },
+  ]
+}
+
+function attemptsOf({ received, failures }: Statistics): number {
+  return Object.values(failures).reduce((sum, count) => sum + count, received)
+}
+
+function isWithoutResult({ statistics, lastFailure }: CheckOutcome): boolean {
+  return attemptsOf(statistics) === 0 || (lastFailure !== undefined && isHopeless(lastFailure.reason))
+}
+
+function verdict(outcomes: readonly CheckOutcome[]): string {
+  const judged = outcomes.filter((outcome) => !isWithoutResult(outcome))
+  const passed = judged.filter(({ statistics }) => statistics.received === attemptsOf(statistics))
+  const names = (some: readonly CheckOutcome[]) => some.map(({ check }) => check.name).join(', ')
+  const failed = judged.filter((outcome) => !passed.includes(outcome))
+  const without = outcomes.filter((outcome) => !judged.includes(outcome))
+  return [
+    `${passed.length} of ${outcomes.length} passed`,
+    ...(failed.length === 0 ? [] : [`failed: ${names(failed)}`]),
+    ...(without.length === 0 ? [] : [`no result: ${names(without)}`]),
+  ].join('; ')
+}

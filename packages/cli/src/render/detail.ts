@@ -1,0 +1,51 @@
+import { printable } from './printable.ts'
+
+/** What a probe learned, as words for a line of text. */
+export interface DetailText {
+  /** Bytes that came back, where the probe counts them. */
+  readonly bytes: number | undefined
+  /** `status-code=200`, `truncated`. */
+  readonly facts: readonly string[]
+  /** One for each item of its lists, and longer texts as they are. */
+  readonly lines: readonly string[]
+}
+
+/**
+ * Any probe's detail by the shape of its values, so that a new probe needs no words here: the first `…Bytes` leads the line, booleans
+ * show when true, lists show their length and their items, text that is more than a word has lines of its own. `sequence` is left to
+ * --json, as the line has a number of its own.
+ */
+export function detailText(detail: unknown): DetailText {
+  const facts: string[] = []
+  const lines: string[] = []
+  let bytes: number | undefined
+  const entries: readonly (readonly [string, unknown])[] =
+    typeof detail === 'object' && detail !== null ? Object.entries(detail) : []
+  for (const [key, value] of entries) {
+    if (key === 'sequence' || value === undefined || value === false) continue
+    if (bytes === undefined && key.endsWith('Bytes') && typeof value === 'number') bytes = value
+    else if (value === true) facts.push(words(key.replace(/^(is|has)(?=[A-Z])/, '')))
+    else if (Array.isArray(value)) {
+      facts.push(`${words(key)}=${value.length}`)
+      lines.push(...value.map(itemText))
+    } else if (typeof value === 'string' && !isWord(value)) lines.push(...value.trimEnd().split('\n').map(printable))
+    else facts.push(`${words(key)}=${valueText(value)}`)
+  }
+  return { bytes, facts, lines }
+}
+
+function itemText(item: unknown): string {
+  return typeof item === 'object' && item !== null ? Object.values(item).map(valueText).join(' ') : valueText(item)
+}
+
+function valueText(value: unknown): string {
+  return printable(typeof value === 'string' ? value : JSON.stringify(value))
+}
+
+function isWord(text: string): boolean {
+  return /^\S{1,40}$/.test(text)
+}
+
+function words(key: string): string {
+  return key.replace(/(?<=.)[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
+}

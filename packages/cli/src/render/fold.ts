@@ -1,0 +1,20 @@
+import { stripVTControlCharacters } from 'node:util'
+
+/** Breaks a line between words where it exceeds `width`, and indents what follows; a word longer than that stays whole. */
+export function fold(text: string, width: number, indent = ''): readonly string[] {
+  const [first = '', ...words] = text.split(/(?<=\S) /)
+  const lines: string[] = []
+  let line = first
+  for (const word of words) {
+    if (shownLength(line) + 1 + shownLength(word) <= width) line += ` ${word}`
+    else {
+      lines.push(line)
+      line = `${indent}${word}`
+    }
+  }
+  return [...lines, line]
+}
+
+function shownLength(text: string): number {
+  return stripVTControlCharacters(text).length
+}

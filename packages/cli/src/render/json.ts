@@ -1,0 +1,39 @@
+import type { Result } from '@scout/core'
+import type { Output } from '../io.ts'
+import type { Report } from './report.ts'
+
+/** One object a line, and nothing else. */
+export function createJsonReport(out: Output): Report {
+  return {
+    begin() {},
+    attempt: (result) => out.write(`${jsonOf(result)}\n`),
+    stray() {},
+    end() {},
+  }
+}
+
+/** The keys of a result, in an order people and tools may rely on; `extra` comes before them. */
+export function jsonOf(result: Result, extra: Readonly<Record<string, string>> = {}): string {
+  const { protocol, target, endpoint, startedAtMs, phasesNs, totalNs, clock } = result
+  return JSON.stringify({
+    ...extra,
+    protocol,
+    target,
+    ...(endpoint === undefined ? {} : { endpoint: pick(endpoint, ['host', 'address', 'family', 'port']) }),
+    startedAtMs,
+    phasesNs,
+    totalNs,
+    clock: pick(clock, ['tx', 'rx']),
+    ok: result.ok,
+    ...(result.ok
+      ? { detail: result.detail }
+      : { failure: pick(result.failure, ['reason', 'phase', 'message', 'code']) }),
+  })
+}
+
+/** In the order of `keys`; what is undefined is left out by JSON. */
+function pick<T extends object>(value: T, keys: readonly (keyof T)[]): Partial<T> {
+  const picked: Partial<T> = {}
+  for (const key of keys) picked[key] = value[key]
+  return picked
+}

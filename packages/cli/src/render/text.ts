@@ -1,0 +1,113 @@
+import { type Clocks, type Endpoint, formatDurationNs, formatHostPort, type Result, type Statistics } from '@scout/core'
+import type { Output } from '../io.ts'
+import { detailText } from './detail.ts'
+import { failureText } from './failure.ts'
+import { fold } from './fold.ts'
+import { bareMilliseconds, formatMilliseconds } from './milliseconds.ts'
+import type { Report } from './report.ts'
+
+interface TextRequest {
+  readonly protocol: string
+  readonly target: string
+  /** Infinity when only the user ends the run. */
+  readonly count: number
+  readonly intervalMs: number
+}
+
+const indent = '    '
+
+/** Reads like ping: one line an attempt, statistics at the end. */
+export function createTextReport(out: Output, request: TextRequest): Report {
+  const { protocol, target } = request
+  const { colours } = out
+  const line = (text: string) => {
+    const width = out.isTerminal ? out.columns : Number.POSITIVE_INFINITY
+    out.write(`${fold(text, width, indent).join('\n')}\n`)
+  }
+  let shownLines = ''
+
+  return {
+    begin: () => line(`${protocol} probe of ${target}${plan(request)}`),
+
+    attempt(result, number) {
+      const from = result.endpoint === undefined ? target : endpointText(result.endpoint)
+      if (!result.ok) {
+        const words = failureText(result.failure, { tookNs: result.totalNs, paint: colours.red })
+        return line(`${from}: seq=${number} ${words}`)
+      }
+      const { bytes, facts, lines } = detailText(result.detail)
+      line(
+        [
+          `${bytes === undefined ? '' : `${bytes} bytes from `}${from}: seq=${number}`,
+          ...facts,
+          colours.green(`time=${formatMilliseconds(result.totalNs)}`),
+          colours.dim(`clock=${clockText(result.clock)}`),
+          // Last, where a narrow terminal breaks the line.
+          ...phasesText(result),
+        ].join(' '),
+      )
+      // The same list under every attempt would bury the times.
+      if (lines.join('\n') === shownLines) return
+      shownLines = lines.join('\n')
+      for (const item of lines) line(`${indent}${item}`)
+    },
+
+    stray: ({ kind, from, afterNs }) => {
+      const when = afterNs === undefined ? '' : ` ${formatMilliseconds(afterNs)} after its question`
+      const address = from.port === 0 ? from.address : formatHostPort(from.address, from.port)
+      line(colours.yellow(`${address}: ${kind} answer${when}`))
+    },
+
+    end(statistics, waitingCount) {
+      line('')
+      line(colours.bold(`--- ${target} ${protocol} statistics ---`))
+      line(countsText(statistics, waitingCount))
+      const failures = Object.entries(statistics.failures)
+      if (failures.length > 0)
+        line(colours.red(`failures: ${failures.map(([reason, n]) => `${n} ${reason}`).join(', ')}`))
+      if (statistics.timesNs !== undefined) line(timesText(statistics.timesNs))
+    },
+  }
+}
+
+function plan({ count, intervalMs }: TextRequest): string {
+  if (count === 1) return ''
+  const times = count === Number.POSITIVE_INFINITY ? 'until Ctrl-C' : `${count} times`
+  return `, ${times}, every ${formatDurationNs(intervalMs * 1e6)}`
+}
+
+function endpointText({ host, address, port }: Endpoint): string {
+  const place = port === undefined ? address : formatHostPort(address, port)
+  return host === address ? place : `${host} (${place})`
+}
+
+/** Only where the total has parts. */
+function phasesText({ phasesNs }: Result): readonly string[] {
+  const phases = Object.entries(phasesNs).flatMap(([phase, ns]) => (ns === undefined ? [] : [{ phase, ns }]))
+  return phases.length < 2 ? [] : [`(${phases.map(({ phase, ns }) => `${phase} ${bareMilliseconds(ns)}`).join(', ')})`]
+}
+
+function clockText({ tx, rx }: Clocks): string {
+  return tx === rx ? tx : `${tx}/${rx}`
+}
+
+function countsText({ sent, received, lossRatio, notSent, ...strays }: Statistics, waitingCount: number): string {
+  return [
+    `${sent + waitingCount} sent`,
+    `${received} received`,
+    ...(sent === 0 ? [] : [`${percent(lossRatio)} loss`]),
+    ...(['duplicates', 'late', 'foreign'] as const).flatMap((kind) =>
+      strays[kind] === 0 ? [] : [`${strays[kind]} ${kind}`],
+    ),
+    ...(notSent === 0 ? [] : [`${notSent} not sent`]),
+    ...(waitingCount === 0 ? [] : [`${waitingCount} still waiting`]),
+  ].join(', ')
+}
+
+function percent(ratio: number): string {
+  return `${Number((ratio * 100).toFixed(1))} %`
+}
+
+function timesText(times: NonNullable<Statistics['timesNs']>): string {
+  return `${Object.keys(times).join('/')} = ${Object.values(times).map(bareMilliseconds).join('/')} ms`
+}

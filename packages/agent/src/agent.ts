@@ -79,8 +79,12 @@ export function createAgent(parts: AgentParts): Agent {
     const { check, peer, target } = key
     const isReadyNow = () => peer === undefined || roster.peers.get(peer.id)?.state === 'ready'
     const wasReady = isReadyNow()
-    const options = { ...check.options, ...(key.family === undefined ? {} : { family: key.family }) }
-    const result = await prober.probe(check.protocol, target, options, stopping.signal)
+    const options = {
+      ...check.options,
+      ...(key.family === undefined ? {} : { family: key.family }),
+      signal: stopping.signal,
+    }
+    const result = await prober.probe(check.protocol, target, options)
     if (stopping.signal.aborted) return
     // Only a peer that was ready from beginning to end can be said to have failed.
     events.attempted(key, result, ledger.record(id, result, wasReady && isReadyNow()))

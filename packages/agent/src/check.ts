@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { type Family, formatHostPort, type Protocol, probes } from '@scout/core'
+import { type Family, formatHostPort, type Protocol, type TargetForm } from '@scout/core'
 import type { Peer } from './peer.ts'
 
 /** A probe with its options, aimed by a template. */
@@ -20,7 +20,7 @@ export const defaultTargets = {
   'host:port': '{host}:{port}',
   url: 'http://{host}:{port}/',
   'name@server': 'kubernetes.default.svc.cluster.local',
-} as const satisfies Record<(typeof probes)[Protocol]['targetForm'], string>
+} as const satisfies Record<TargetForm, string>
 
 const placeholder = /\{(host|port|name|node)\}/g
 

@@ -1,15 +1,14 @@
-import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { nearest, ScoutError } from '@scout/core'
+import { ScoutError } from '@scout/core'
 import { createAgent } from './agent.ts'
 import { familyOf } from './check.ts'
-import { type Config, configSchema, type LoadedConfig, loadConfig } from './config.ts'
+import { type Command, parseCommand } from './command-line.ts'
+import type { Config } from './config.ts'
 import { startConsole } from './console.ts'
 import { createFileDiscovery, createListDiscovery } from './discovery/static.ts'
 import { formatGoDateTime } from './go-time.ts'
 import { createJsonLog, type Log } from './log.ts'
-import { type Setting, settingsOf } from './settings.ts'
 import { createTextLog } from './text-log.ts'
+import { packageVersion } from './version.ts'
 
 /** Runs one agent until a signal ends it; returns the exit code: 0 ended as asked, 1 could not run, 2 wrong usage. */
 export async function runAgent(
@@ -90,116 +89,6 @@ function untilSignal(log: Log): Promise<void> {
       })
     }
   })
-}
-
-type Command = { readonly print: string } | { readonly config: Config }
-
-const ownFlags = {
-  config: { type: 'string', description: 'YAML file with any of the settings' },
-  peer: {
-    type: 'string',
-    multiple: true,
-    description: 'a peer, as NODE=ADDRESS[,ADDRESS][:PORT] with IPv6 in brackets; repeatable',
-  },
-  'print-config': { type: 'boolean', description: 'print every setting with its source, and exit' },
-  help: { type: 'boolean', short: 'h', description: 'print this' },
-  version: { type: 'boolean', description: 'print the version' },
-} as const
-
-/** @throws {ScoutError} for any misuse. */
-function parseCommand(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): Command {
-  const kinds = settingsOf(configSchema)
-  const options = { ...ownFlags, ...Object.fromEntries(kinds.map(({ flag }) => [flag, { type: 'string' as const }])) }
-  const { values, positionals, tokens } = parseArgs({
-    args: [...args],
-    options,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  })
-  for (const token of tokens) {
-    if (token.kind !== 'option') continue
-    if (!Object.hasOwn(options, token.name)) throw unknownFlag(token.rawName, Object.keys(options))
-    if (token.value === undefined && options[token.name as keyof typeof options].type === 'string') {
-      throw new ScoutError('invalid-option', `flag ${token.rawName} needs a value`)
-    }
-  }
-  const [positional] = positionals
-  if (positional !== undefined)
-    throw new ScoutError('invalid-option', `"${positional}" is not a flag: settings begin with -- (see --help)`)
-  if (values['help'] === true) return { print: helpText(kinds) }
-  if (values['version'] === true) return { print: `${packageVersion()}\n` }
-  const flags = kinds.flatMap(({ path, flag }): readonly Setting[] => {
-    const text = values[flag]
-    return typeof text === 'string' ? [{ path, text, origin: `--${flag}` }] : []
-  })
-  const file = values['config'] ?? environment['SCOUT_CONFIG']
-  const loaded = loadConfig({ file: typeof file === 'string' ? file : undefined, environment, flags })
-  const peers = [...loaded.config.peers, ...(values['peer'] ?? []).map(String).map(parsePeer)]
-  return values['print-config'] === true ? { print: configText(loaded) } : { config: { ...loaded.config, peers } }
-}
-
-function parsePeer(text: string): Config['peers'][number] {
-  const parts = /^(?<node>[^=]+)=(?<addresses>.+?)(?::(?<port>\d+))?$/.exec(text)?.groups
-  const parsed = configSchema.shape.peers.safeParse([
-    {
-      name: parts?.['node'] ?? text,
-      addresses: parts?.['addresses']?.split(',').map((address) => address.replace(/^\[(.*)\]$/, '$1')) ?? [],
-      ...(parts?.['port'] === undefined ? {} : { port: Number(parts['port']) }),
-    },
-  ])
-  const [peer] = parsed.data ?? []
-  if (peer !== undefined) return peer
-  throw new ScoutError(
-    'invalid-option',
-    `--peer "${text}" is not NODE=ADDRESS[,ADDRESS][:PORT]: write node-2=10.0.0.2,[fd00::2]:8081`,
-  )
-}
-
-function unknownFlag(name: string, known: readonly string[]): ScoutError {
-  const near = nearest(name.replace(/^-+/, ''), known)
-  return new ScoutError(
-    'unknown-option',
-    `there is no flag ${name}: ${near === undefined ? 'see --help' : `did you mean --${near}?`}`,
-  )
-}
-
-function helpText(kinds: ReturnType<typeof settingsOf>): string {
-  const line = (flag: string, text: string) => `  ${`--${flag}`.padEnd(22)} ${text}\n`
-  return [
-    'usage: scout-agent [--config FILE] [settings]\n\nProbes every peer with every check, answers them, and shows what it found.\n\n',
-    ...Object.entries(ownFlags).map(([flag, { description }]) => line(flag, description)),
-    '\nSettings: also in the file under the name in brackets, and in the environment under SCOUT_ and the name of the flag\n',
-    ...kinds.map(({ flag, path, description, choices }) =>
-      line(flag, `${description}${choices === undefined ? '' : ` (${choices.join(', ')})`} [${path}]`),
-    ),
-    '\nExamples:\n  scout-agent --node node-1 --peer node-2=10.0.0.2 --log text\n  scout-agent --config /etc/scout/config.yaml --print-config\n',
-  ].join('')
-}
-
-function configText({ config, origins }: LoadedConfig): string {
-  const rows = settingsOf(configSchema).map(({ path }) => {
-    const value = path
-      .split('.')
-      .reduce<unknown>(
-        (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
-        config,
-      )
-    return `${path}: ${JSON.stringify(value ?? null)}`.padEnd(48) + ` # ${origins.get(path) ?? 'default'}\n`
-  })
-  const checks = config.checks.map(
-    ({ name, protocol, target, options }) => `  ${name}: ${JSON.stringify({ probe: protocol, target, ...options })}\n`,
-  )
-  return [
-    ...rows,
-    `checks: # ${[...origins].find(([path]) => path.startsWith('checks'))?.[1] ?? 'default'}\n`,
-    ...checks,
-  ].join('')
-}
-
-function packageVersion(): string {
-  const content: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return typeof content === 'object' && content !== null && 'version' in content ? String(content.version) : 'unknown'
 }
 
 function explain(error: Error): string {

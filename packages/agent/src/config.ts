@@ -1,6 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
-import { isProtocol, nearest, parseDurationMs, parseWrittenOptions, probeNamed, ScoutError } from '@scout/core'
+import {
+  nearest,
+  optionsOf,
+  parseDurationMs,
+  parseWrittenOptions,
+  probeNamed,
+  ScoutError,
+  writtenName,
+} from '@scout/core'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { type Check, defaultTargets } from './check.ts'
@@ -70,6 +78,7 @@ export const configSchema = z.strictObject({
 export type Config = Omit<z.output<typeof configSchema>, 'checks' | 'node' | 'interval' | 'timeout'> & {
   readonly node: string
   readonly intervalMs: number
+  readonly timeoutMs: number
   readonly checks: readonly Check[]
 }
 
@@ -105,29 +114,35 @@ export function loadConfig({ file, environment, flags }: ConfigSources): LoadedC
   const parsed = configSchema.safeParse(written)
   if (!parsed.success) throw misuse(parsed.error, origins)
   const { checks, node, interval, timeout, ...rest } = parsed.data
+  const defaults = { timeout: `${timeout}ms`, key: rest.responder.key }
   return {
     config: {
       ...rest,
       node: node ?? rest.name,
       intervalMs: interval,
-      checks: Object.entries(checks).map(([name, check]) => toCheck(name, check, timeout)),
+      timeoutMs: timeout,
+      checks: Object.entries(checks).map(([name, check]) => toCheck(name, check, defaults)),
     },
     origins,
   }
 }
 
+type WrittenCheck = z.output<typeof writtenCheck>
+
+/** What the whole configuration says once holds for every check whose probe has such an option. */
 function toCheck(
   name: string,
-  { probe: protocol, target, ...written }: z.output<typeof writtenCheck>,
-  timeoutMs: number,
+  { probe: protocol, target, ...written }: WrittenCheck,
+  defaults: Record<string, unknown>,
 ): Check {
   const probe = probeNamed(protocol)
-  if (!isProtocol(protocol)) throw new ScoutError('unknown-probe', `check ${name} has an unknown probe ${protocol}`)
+  const known = new Set(Object.keys(optionsOf(probe).shape).map(writtenName))
+  const options = Object.fromEntries(Object.entries(defaults).filter(([option]) => known.has(option)))
   return {
     name,
-    protocol,
+    protocol: probe.protocol,
     target: target ?? defaultTargets[probe.targetForm],
-    options: parseWrittenOptions(probe, { timeout: `${timeoutMs}ms`, ...written }),
+    options: parseWrittenOptions(probe, { ...options, ...written }),
   }
 }
 

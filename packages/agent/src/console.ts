@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
@@ -53,8 +52,9 @@ export async function startConsole({ host, port, snapshot, document }: ConsoleOp
   })
   server.listen({ host, port })
   await once(server, 'listening')
+  const address = server.address()
   return {
-    port: (server.address() as AddressInfo).port,
+    port: typeof address === 'object' && address !== null ? address.port : port,
     async close() {
       const closed = once(server, 'close')
       server.close()

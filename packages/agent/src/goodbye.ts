@@ -22,7 +22,7 @@ export async function sayGoodbye(prober: Prober, self: Self, peers: Iterable<Pee
     [...peers].map(async ({ addresses, port }) => {
       const address = addresses.find((candidate) => own.has(familyOf(candidate))) ?? addresses[0]
       if (address === undefined) return
-      await prober.probe('http', `http://${formatHostPort(address, port)}${goodbyePath}?${query}`, {
+      await prober.probe('http', `http://${formatHostPort(address, port)}${goodbyePath}?${query.toString()}`, {
         method: 'POST',
         timeoutMs,
       })

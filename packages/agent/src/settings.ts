@@ -16,32 +16,26 @@ export interface SettingKind {
   /** `SCOUT_CONSOLE_PORT` */
   readonly variable: string
   readonly description: string
-  readonly default: unknown
   readonly choices: readonly string[] | undefined
   /** Text as the schema wants it; what cannot be read is left as it is, for the schema to name. */
   read(text: string): unknown
 }
 
-interface Node {
-  readonly type?: string
-  readonly description?: string
-  readonly default?: unknown
-  readonly enum?: readonly string[]
-  readonly properties?: Readonly<Record<string, Node>>
-  readonly items?: Node
-}
+type Node = z.core.JSONSchema.BaseSchema
 
 /** Every simple setting of a schema: flags and variables are derived from it, never listed. */
 export function settingsOf(schema: z.ZodObject): readonly SettingKind[] {
-  // The JSON schema of the written side; what has no JSON form (a computed default) is left out of it.
-  return walk(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Node, [])
+  // The JSON schema of the written side; a computed default has no JSON form and is left out of it.
+  return walk(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), [])
 }
 
 function walk(node: Node, path: readonly string[]): readonly SettingKind[] {
   if (node.properties !== undefined) {
-    return Object.entries(node.properties).flatMap(([key, inner]) => walk(inner, [...path, key]))
+    return Object.entries(node.properties).flatMap(([key, inner]) =>
+      typeof inner === 'boolean' ? [] : walk(inner, [...path, key]),
+    )
   }
-  const read = readers[node.type === 'array' ? `${node.items?.type} list` : (node.type ?? '')]
+  const read = readers[kindOf(node)]
   if (read === undefined) return []
   const words = path.join('-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
   return [
@@ -50,11 +44,15 @@ function walk(node: Node, path: readonly string[]): readonly SettingKind[] {
       flag: words,
       variable: `SCOUT_${words.replaceAll('-', '_').toUpperCase()}`,
       description: node.description ?? '',
-      default: node.default,
-      choices: node.enum,
+      choices: node.enum?.map(String),
       read,
     },
   ]
+}
+
+function kindOf({ type, items }: Node): string {
+  if (type !== 'array') return String(type)
+  return typeof items === 'object' && !Array.isArray(items) ? `${String(items.type)} list` : ''
 }
 
 const readers: Readonly<Record<string, (text: string) => unknown>> = {

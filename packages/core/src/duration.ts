@@ -1,6 +1,6 @@
 import { ScoutError } from './errors.ts'
 
-const unitsNs = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 } as const
+const unitsNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
 
 /**
  * Reads `250ms`, `1s`, `1m30s`: one or more numbers, each with a unit of ns, us, µs, ms, s, m, h. Returns milliseconds.
@@ -13,7 +13,7 @@ export function parseDurationMs(text: string): number {
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
     throw invalid(text, 'write it as 250ms, 1s or 1m30s')
   }
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * unitsNs[unit as keyof typeof unitsNs], 0) / 1e6
+  return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (unitsNs[unit] ?? Number.NaN), 0) / 1e6
 }
 
 /** Writes a duration as Go does, for people: `866.5µs`, `289.542µs`, `1.548375ms`, `1m30s`. */

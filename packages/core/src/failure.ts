@@ -79,8 +79,12 @@ export function failureErrorOf(error: unknown, tried: string): FailureError {
   if (!isSystemError(error)) throw error
   const known = reasonsByErrno[error.code]
   const explanation = known === undefined ? undefined : explanations[known]
-  return new FailureError(known ?? 'local-error', `${tried}: ${error.code}${explanation === undefined ? '' : ` (${explanation})`}`, {
-    cause: error,
-    code: error.code,
-  })
+  return new FailureError(
+    known ?? 'local-error',
+    `${tried}: ${error.code}${explanation === undefined ? '' : ` (${explanation})`}`,
+    {
+      cause: error,
+      code: error.code,
+    },
+  )
 }

@@ -17,7 +17,16 @@ export {
   type Result,
   type Success,
 } from './probe.ts'
-export { createProber, isProtocol, type Prober, type ProberOptions, probe, probeNamed, systemNameServer } from './prober.ts'
+export {
+  type AttemptOptions,
+  createProber,
+  isProtocol,
+  type Prober,
+  type ProberOptions,
+  probe,
+  probeNamed,
+  systemNameServer,
+} from './prober.ts'
 export { type AnyResult, type OptionsOf, type Protocol, probes, type ResultOf } from './probes/index.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './repeat.ts'
 export { startDnsResponder } from './responders/dns.ts'

@@ -39,9 +39,10 @@ export function parseOptions(probe: Probe, options: object): Readonly<Record<str
   if (issue?.code === 'unrecognized_keys') throw unknownOption(probe, issue.keys[0] ?? '', Object.keys(schema.shape))
   // The schema's sentences begin with a word of their own: "Too small: expected number to be >0".
   const expectation = (issue?.message ?? parsed.error.message).replace(/^[A-Z][a-z ]+: /, '')
+  const value = typeof issue?.input === 'number' ? String(issue.input) : JSON.stringify(issue?.input)
   throw new ScoutError(
     'invalid-option',
-    `the ${probe.protocol} probe cannot take ${JSON.stringify(issue?.input)} for ${issue?.path.join('.')}: ${expectation}`,
+    `the ${probe.protocol} probe cannot take ${value} for ${issue?.path.join('.')}: ${expectation}`,
   )
 }
 
@@ -54,12 +55,12 @@ export function parseWrittenOptions(
   written: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> & CommonOptions {
   const names = new Map(Object.keys(optionsOf(probe).shape).map((name) => [writtenName(name), name]))
-  const options = Object.entries(written).map(([key, value]) => {
+  const options = Object.entries(written).map(([key, value]): readonly [string, unknown] => {
     const name = names.get(key)
     if (name === undefined) throw unknownOption(probe, key, [...names.keys()])
     return [name, name !== key && typeof value === 'string' ? parseDurationMs(value) : value]
   })
-  return parseOptions(probe, Object.fromEntries(options))
+  return parseOptions(probe, Object.fromEntries<unknown>(options))
 }
 
 function unknownOption(probe: Probe, key: string, known: readonly string[]): ScoutError {

@@ -17,18 +17,16 @@ export interface ProberOptions {
   readonly nameServer?: string
 }
 
+/** The probe's own options, the common ones, and a way to give up. */
+export type AttemptOptions<Name extends Protocol> = OptionsOf<Name> & { readonly signal?: AbortSignal | undefined }
+
 /** Probes many times over shared sockets. Close it when done: its sockets keep the process alive. Closing cancels what is under way. */
 export interface Prober {
   /**
    * One attempt. Whatever happens on the network is in the result.
    * @throws {ScoutError} for misuse, before the first packet.
    */
-  probe<Name extends Protocol>(
-    protocol: Name,
-    target: string,
-    options?: OptionsOf<Name>,
-    signal?: AbortSignal,
-  ): Promise<ResultOf<Name>>
+  probe<Name extends Protocol>(protocol: Name, target: string, options?: AttemptOptions<Name>): Promise<ResultOf<Name>>
   close(): void
 }
 
@@ -39,10 +37,11 @@ export function createProber({ onStray, resolve = resolveBySystem, nameServer }:
   const closing = new AbortController()
   const context = { sockets, resolve, nameServer: () => nameServer ?? systemNameServer(), closing: closing.signal }
   return {
-    async probe(protocol, target, options, signal) {
+    async probe(protocol, target, attemptOptions) {
+      const { signal, ...options }: { readonly signal?: AbortSignal | undefined } = attemptOptions ?? {}
       if (closing.signal.aborted) throw new ScoutError('closed', 'this prober was closed: create another')
       const probe = probeNamed(protocol)
-      const request = prepare(probe, { target, options: options ?? {} }, context)
+      const request = prepare(probe, { target, options }, context)
       const result = await run(probe, request, { ...context, signal })
       // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
       return result as ResultOf<typeof protocol>
@@ -62,12 +61,11 @@ export function createProber({ onStray, resolve = resolveBySystem, nameServer }:
 export async function probe<Name extends Protocol>(
   protocol: Name,
   target: string,
-  options?: OptionsOf<Name> & { readonly signal?: AbortSignal },
+  options?: AttemptOptions<Name>,
 ): Promise<ResultOf<Name>> {
-  const { signal, ...rest } = options ?? {}
   const prober = createProber()
   try {
-    return await prober.probe(protocol, target, rest as OptionsOf<Name>, signal)
+    return await prober.probe(protocol, target, options)
   } finally {
     prober.close()
   }
@@ -78,8 +76,8 @@ export function isProtocol(name: string): name is Protocol {
 }
 
 /** @throws {ScoutError} `unknown-probe`, with the nearest name. */
-export function probeNamed(name: string): Probe {
-  if (isProtocol(name)) return probes[name] as Probe
+export function probeNamed(name: string): Probe<Protocol> {
+  if (isProtocol(name)) return probes[name]
   const known = Object.keys(probes)
   const near = nearest(name, known)
   throw new ScoutError(

@@ -1,5 +1,5 @@
 import { ScoutError } from './errors.ts'
-import type { Prober } from './prober.ts'
+import type { AttemptOptions, Prober } from './prober.ts'
 import type { OptionsOf, Protocol, ResultOf } from './probes/index.ts'
 
 export interface RepeatOptions {
@@ -37,10 +37,12 @@ export async function* repeat<Name extends Protocol>(
   let finished = 0
   let wake = () => {}
 
+  const attemptOptions: AttemptOptions<Name> = Object.assign({ signal: stop.signal }, options)
+
   const start = () => {
     if (started >= count) return
     started++
-    prober.probe(protocol, target, options, stop.signal).then(
+    prober.probe(protocol, target, attemptOptions).then(
       (result) => {
         if (!stop.signal.aborted) ended.push(result)
         wake()

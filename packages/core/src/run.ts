@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { nowNs, startStopwatch } from './clock.ts'
 import { FailureError, failureErrorOf } from './failure.ts'
 import type { Sockets } from './net/sockets.ts'
@@ -112,7 +113,11 @@ function startDeadline(timeoutMs: number, callers: readonly AbortSignal[]): Dead
   // AbortSignal.any would do, but on Node 20 it keeps every derived signal alive as long as the caller's.
   const cancel = () => controller.abort(new FailureError('cancelled', 'the caller gave up'))
   if (callers.some((caller) => caller.aborted)) cancel()
-  else for (const caller of callers) caller.addEventListener('abort', cancel, { once: true })
+  else {
+    // Any number of attempts may be under way for one caller; each takes its listener away when it ends.
+    setMaxListeners(0, ...callers)
+    for (const caller of callers) caller.addEventListener('abort', cancel, { once: true })
+  }
   return {
     signal: controller.signal,
     remainingNs: () => deadlineNs - nowNs(),

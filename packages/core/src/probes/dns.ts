@@ -100,7 +100,8 @@ async function askByTcp(
     socket.write(framed)
     let received = Buffer.alloc(0)
     signal.addEventListener('abort', () => socket.destroy(), { once: true })
-    for await (const chunk of socket as AsyncIterable<Buffer>) {
+    const chunks: AsyncIterable<Buffer> = socket
+    for await (const chunk of chunks) {
       received = Buffer.concat([received, chunk])
       if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) continue
       const answer = received.subarray(2, 2 + received.readUInt16BE(0))

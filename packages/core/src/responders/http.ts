@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createCounters, type Listen, type Responder } from './responder.ts'
+import { createCounters, type Listen, portOf, type Responder } from './responder.ts'
 
 export interface HttpResponderOptions extends Listen {
   /** The document at `/`; made anew for each request. */
@@ -70,7 +69,7 @@ export async function startHttpResponder({
   server.listen({ host, port, backlog: 1024 })
   await once(server, 'listening')
   return {
-    port: (server.address() as AddressInfo).port,
+    port: portOf(server),
     counters,
     async close() {
       const closed = once(server, 'close')

@@ -1,3 +1,5 @@
+import type { Server } from 'node:net'
+
 /** What a responder has seen; only ever grows. */
 export interface ResponderCounters {
   answered: number
@@ -23,4 +25,11 @@ export interface Listen {
   readonly host: string
   /** 0 lets the host choose. */
   readonly port: number
+}
+
+/** The port a listening TCP server got. */
+export function portOf(server: Server): number {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new TypeError('this server does not listen on a port')
+  return address.port
 }

@@ -124,7 +124,9 @@ function complaint(text: string, error: z.core.$ZodError, limits: Limits): strin
   switch (issue?.code) {
     case 'too_small':
     case 'too_big':
-      return `${text} is out of range: it takes ${rangeOf(limits)}`
+      return issue.origin === 'number' || issue.origin === 'int'
+        ? `${text} is out of range: it takes ${rangeOf(limits)}`
+        : `"${text}" does not fit: ${issue.message}`
     case 'invalid_type':
       return `"${text}" is not a ${issue.expected === 'int' ? 'whole ' : ''}number`
     case 'invalid_value': {
@@ -161,7 +163,7 @@ function readNumber(text: string): number {
 }
 
 function formatMs(ms: number): string {
-  return formatDurationNs(ms * 1e6).replace(/m0s$/, 'm')
+  return formatDurationNs(ms * 1e6).replaceAll(/(?<=\D)0[ms]/g, '')
 }
 
 /** Runs a parser that knows the value but not the flag it was given for. */

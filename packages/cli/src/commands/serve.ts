@@ -82,8 +82,9 @@ async function serve(options: ServeOptions, { out, err, ended }: Io): Promise<Ex
   }
   for (const address of addressesReachedAt(options.host)) err.write(`try: ${tryCommand(address, options, running)}\n`)
   if (!ended.aborted) await once(ended, 'abort')
-  await closeAll()
   out.write('\n')
+  err.write('answering no more\n')
+  await closeAll()
   for (const { name, responder } of running) {
     const { answered, rejected, unsent } = responder.counters
     out.write(

@@ -1,0 +1,226 @@
+import { startDnsResponder, startHttpResponder, startUdpResponder } from '@scout/core'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { echoReplyTo } from '../../../test/support/echo.ts'
+import { desertedTcpPort, listenTcp, listenUdp } from '../../../test/support/servers.ts'
+import { masked, runCli } from './support/run-cli.ts'
+
+async function httpPort(): Promise<number> {
+  const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({ message: 'hello' }) })
+  onTestFinished(() => responder.close())
+  return responder.port
+}
+
+async function udpPort(): Promise<number> {
+  const responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+  onTestFinished(() => responder.close())
+  return responder.port
+}
+
+async function dnsPort(): Promise<number> {
+  const addresses = ['10.0.0.1', '10.0.0.2']
+  const addressesOf = (name: string) => (name === 'scout.test' ? addresses : undefined)
+  const responder = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf })
+  onTestFinished(() => responder.close())
+  return responder.port
+}
+
+describe('text', () => {
+  test('is one line an attempt and statistics, as ping prints them', async () => {
+    const port = await udpPort()
+    const { code, out, err } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '3', '-i', '200ms'])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(masked(out, port)).toMatchInlineSnapshot(`
+      "udp probe of 127.0.0.1:#, 3 times, every 200ms
+      64 bytes from 127.0.0.1:#: seq=1 time=# ms clock=user
+      64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=user
+      64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=user
+
+      --- 127.0.0.1:# udp statistics ---
+      3 sent, 3 received, 0 % loss
+      min/mean/p50/p90/p99/max/jitter = #/#/#/#/#/#/# ms
+      "
+    `)
+  })
+
+  test('shows phases where there are several, and what kind of answer came', async () => {
+    const port = await httpPort()
+    const { code, out } = await runCli(['http', `http://localhost:${port}/`, '-4', '-c', '2', '-i', '200ms'])
+    expect(code).toBe(0)
+    expect(masked(out, port)).toMatchInlineSnapshot(`
+      "http probe of http://localhost:#/, 2 times, every 200ms
+      19 bytes from localhost (127.0.0.1:#): seq=1 status-code=200 time=# ms clock=user (resolve #, connect #, write #, server #, transfer #)
+      19 bytes from localhost (127.0.0.1:#): seq=2 status-code=200 time=# ms clock=user (resolve #, connect #, write #, server #, transfer #)
+
+      --- http://localhost:#/ http statistics ---
+      2 sent, 2 received, 0 % loss
+      min/mean/p50/p90/p99/max/jitter = #/#/#/#/#/#/# ms
+      "
+    `)
+  })
+
+  test('lists the records of an answer once, until they change', async () => {
+    const port = await dnsPort()
+    const { code, out } = await runCli(['dns', `scout.test@127.0.0.1:${port}`, '-c', '2', '-i', '200ms'])
+    expect(code).toBe(0)
+    expect(masked(out, port)).toMatchInlineSnapshot(`
+      "dns probe of scout.test@127.0.0.1:#, 2 times, every 200ms
+      80 bytes from 127.0.0.1:#: seq=1 rcode=NOERROR authoritative records=2 time=# ms clock=user
+          A 5 10.0.0.1
+          A 5 10.0.0.2
+      80 bytes from 127.0.0.1:#: seq=2 rcode=NOERROR authoritative records=2 time=# ms clock=user
+
+      --- scout.test@127.0.0.1:# dns statistics ---
+      2 sent, 2 received, 0 % loss
+      min/mean/p50/p90/p99/max/jitter = #/#/#/#/#/#/# ms
+      "
+    `)
+  })
+
+  test('says in words why an attempt failed', async () => {
+    const port = await desertedTcpPort()
+    const { code, out } = await runCli(['tcp', `127.0.0.1:${port}`, '-c', '2', '-i', '200ms'])
+    expect(code).toBe(1)
+    expect(masked(out, port)).toMatchInlineSnapshot(`
+      "tcp probe of 127.0.0.1:#, 2 times, every 200ms
+      127.0.0.1:#: seq=1 refused in connect after # ms: tcp probe of 127.0.0.1:#: ECONNREFUSED (nobody listens there, or a firewall rejects the port)
+      127.0.0.1:#: seq=2 refused in connect after # ms: tcp probe of 127.0.0.1:#: ECONNREFUSED (nobody listens there, or a firewall rejects the port)
+
+      --- 127.0.0.1:# tcp statistics ---
+      2 sent, 0 received, 100 % loss
+      failures: 2 refused
+      "
+    `)
+  })
+
+  test('shows no time for a timeout, and leaves out statistics there are none of', async () => {
+    const { port } = (await listenUdp(() => {})).address()
+    const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '1', '--timeout', '50ms'])
+    expect(code).toBe(1)
+    expect(masked(out, port)).toMatchInlineSnapshot(`
+      "udp probe of 127.0.0.1:#
+      127.0.0.1:#: seq=1 timeout in echo: no answer within 50 ms
+
+      --- 127.0.0.1:# udp statistics ---
+      1 sent, 0 received, 100 % loss
+      failures: 1 timeout
+      "
+    `)
+  })
+
+  test('shows answers that came late and twice, and counts them', async () => {
+    const requests: Uint8Array[] = []
+    const server = await listenUdp((bytes, from, socket) => {
+      requests.push(bytes)
+      // The first is answered when it was given up, and with it the second, twice.
+      if (requests.length < 2) return
+      const [first = bytes] = requests
+      const answered = requests.length === 2 ? [bytes, bytes, first] : [bytes]
+      for (const request of answered) socket.send(echoReplyTo(request), from.port, from.address)
+    })
+    const { port } = server.address()
+    const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '3', '-i', '500ms', '--timeout', '400ms'])
+    expect(code).toBe(1)
+    expect(masked(out, port)).toMatchInlineSnapshot(`
+      "udp probe of 127.0.0.1:#, 3 times, every 500ms
+      127.0.0.1:#: seq=1 timeout in echo: no answer within 400 ms
+      64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=user
+      127.0.0.1:#: duplicate answer # ms after its question
+      127.0.0.1:#: late answer # ms after its question
+      64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=user
+
+      --- 127.0.0.1:# udp statistics ---
+      3 sent, 2 received, 33.3 % loss, 1 duplicates, 1 late
+      failures: 1 timeout
+      min/mean/p50/p90/p99/max/jitter = #/#/#/#/#/#/# ms
+      "
+    `)
+  })
+
+  test('folds between words on a terminal', async () => {
+    const port = await httpPort()
+    const { out } = await runCli(['http', `http://127.0.0.1:${port}/`, '-c', '1', '--keep-bytes', '100'], {
+      terminalColumns: 80,
+    })
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+    expect(masked(out.replaceAll('\n    ', ' '), port)).toContain(
+      '\n19 bytes from 127.0.0.1:#: seq=1 status-code=200 body={"message":"hello"} time=# ms clock=user ' +
+        '(connect #, write #, server #, transfer #)\n',
+    )
+  })
+
+  test('counts what is still waiting when the user ends the run', async () => {
+    const { port } = (await listenUdp(() => {})).address()
+    const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '0', '-i', '100ms', '--timeout', '150ms'], {
+      onOutput(text, end) {
+        if (text.includes('timeout')) end()
+      },
+    })
+    const counts = /\n(\d+) sent, 0 received, 100 % loss, (\d+) still waiting\nfailures: (\d+) timeout\n$/.exec(out)
+    const [sent, waiting, failed] = (counts ?? []).slice(1).map(Number)
+    expect(waiting).toBeGreaterThan(0)
+    expect(sent).toBe((waiting ?? 0) + (failed ?? 0))
+    expect(code).toBe(1)
+  })
+})
+
+describe('--json', () => {
+  const commonKeys = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock', 'ok']
+
+  async function lines(...argv: readonly string[]): Promise<readonly Record<string, unknown>[]> {
+    const { out, err } = await runCli([...argv, '--json'])
+    expect(err).toBe('')
+    return out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  }
+
+  test('prints one object a line with the keys of a success, in order', async () => {
+    const port = await udpPort()
+    const results = await lines('udp', `127.0.0.1:${port}`, '-c', '2', '-i', '200ms')
+    expect(results).toHaveLength(2)
+    for (const result of results) {
+      expect(Object.keys(result)).toEqual([...commonKeys, 'detail'])
+      expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port'])
+      expect(Object.keys(result['clock'] ?? {})).toEqual(['tx', 'rx'])
+      expect(result).toMatchObject({ protocol: 'udp', target: `127.0.0.1:${port}`, ok: true })
+    }
+  })
+
+  test('prints the keys of a failure, in order', async () => {
+    const port = await desertedTcpPort()
+    const [result = {}] = await lines('tcp', `localhost:${port}`, '-4', '-c', '1')
+    expect(Object.keys(result)).toEqual([...commonKeys, 'failure'])
+    expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port'])
+    expect(Object.keys(result['failure'] ?? {})).toEqual(['reason', 'phase', 'message', 'code'])
+    expect(result).toMatchObject({ ok: false, failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' } })
+  })
+
+  test('leaves out what there is none of', async () => {
+    const [result = {}] = await lines('tcp', '127.0.0.1:80', '-6', '-c', '1')
+    expect(Object.keys(result)).toEqual([...commonKeys.filter((key) => key !== 'endpoint'), 'failure'])
+  })
+})
+
+describe('flags', () => {
+  test('reach the probe', async () => {
+    const requests: string[] = []
+    const port = await listenTcp((socket) => {
+      socket.on('data', (chunk) => {
+        requests.push(chunk.toString())
+        socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
+      })
+    })
+    const flags = ['--method', 'HEAD', '--header', 'x-scout: a: b', '--header', 'accept: */*', '--status', '404']
+    const { code } = await runCli(['http', `http://127.0.0.1:${port}/path`, '-c', '1', ...flags])
+    expect(code).toBe(0)
+    expect(requests.join('')).toMatch(/^HEAD \/path HTTP\/1\.1\r\n/)
+    expect(requests.join('')).toContain('x-scout: a: b\r\naccept: */*\r\n')
+  })
+
+  test('choose the IP version', async () => {
+    const { code, out } = await runCli(['tcp', '127.0.0.1:80', '-6', '-c', '1'])
+    expect(code).toBe(1)
+    expect(out).toContain('127.0.0.1 is an IPv4 address, but only IPv6 was asked for')
+  })
+})

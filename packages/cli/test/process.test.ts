@@ -1,0 +1,192 @@
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { canDropRawSockets, namespaces } from '../../../test/support/child.ts'
+import { type Requirement, testWith } from '../../../test/support/requirements.ts'
+import { listenTcp, listenUdp } from '../../../test/support/servers.ts'
+import { masked } from './support/run-cli.ts'
+import { type RunningCli, startCli } from './support/start-cli.ts'
+
+/** `serve` on ports the system chose, with those ports. */
+async function startServing(...flags: readonly string[]) {
+  const cli = startCli(['serve', '--host', '127.0.0.1', '--port', '0', '--dns-port', '0', ...flags])
+  await cli.waitFor('try: scout-probe all 127.0.0.1')
+  const [port = 0, , dnsPort = 0] = [...cli.out().matchAll(/:(\d+)\n/g)].map(([, digits]) => Number(digits))
+  return { cli, port, dnsPort }
+}
+
+async function finish(cli: RunningCli) {
+  return { ...(await cli.exit()), out: cli.out(), err: cli.err() }
+}
+
+describe('Ctrl-C', () => {
+  test('prints the statistics and exits with what they say', async () => {
+    const port = await listenTcp((socket) => socket.end())
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '0', '-i', '50ms'])
+    await cli.waitFor('seq=3')
+    cli.process.kill('SIGINT')
+    const { code, out, err } = await finish(cli)
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/\n--- 127\.0\.0\.1:\d+ tcp statistics ---\n\d+ sent, \d+ received, 0 % loss\n/)
+  })
+
+  test('does not wait for attempts under way', async () => {
+    const server = await listenUdp(() => {})
+    const cli = startCli(['udp', `127.0.0.1:${server.address().port}`, '--timeout', '5m'])
+    await once(server, 'message')
+    cli.process.kill('SIGTERM')
+    const { code, out } = await finish(cli)
+    expect(code).toBe(1)
+    expect(out).toContain('1 sent, 0 received, 1 still waiting')
+  })
+
+  test('ends at once what takes its time to end, when it comes twice', async () => {
+    const { cli, port } = await startServing()
+    const client = connect({ host: '127.0.0.1', port })
+    client.on('error', () => {})
+    // The answer to the first shows that the half of the second has arrived, too.
+    client.write('GET / HTTP/1.1\r\nhost: scout\r\n\r\nGET /')
+    await once(client, 'data')
+    cli.process.kill('SIGINT')
+    await cli.waitFor('answering no more')
+    cli.process.kill('SIGINT')
+    expect(await cli.exit()).toEqual({ code: null, signal: 'SIGINT' })
+  })
+})
+
+describe('output', () => {
+  test('that nobody reads any more ends the run quietly', async () => {
+    const port = await listenTcp((socket) => socket.end())
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '0', '-i', '20ms'])
+    await cli.waitFor('seq=2')
+    cli.process.stdout.destroy()
+    expect(await finish(cli)).toMatchObject({ code: 0, signal: null, err: '' })
+  })
+
+  test('that cannot be written is a failure', () => {
+    const shell = `exec "$0" "$1" --help > /dev/full`
+    const script = new URL('../bin/scout-probe.js', import.meta.url).pathname
+    expect(() => execFileSync('sh', ['-c', shell, process.execPath, script], { stdio: 'pipe' })).toThrow(
+      'scout-probe: cannot write its output: ENOSPC',
+    )
+  })
+
+  const pty: Requirement = { isMet: succeeds('script', '-qec', 'true', '/dev/null'), reason: 'needs script(1)' }
+
+  testWith(pty).each([
+    ['is in colour on a terminal', {}, true],
+    ['is plain under NO_COLOR', { NO_COLOR: '1' }, false],
+    ['is plain on a dumb terminal', { TERM: 'dumb' }, false],
+  ] as const)('%s', async (_, env, isPainted) => {
+    const port = await listenTcp((socket) => socket.end())
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], {
+      isOnTerminal: true,
+      env: { TERM: 'xterm', NO_COLOR: '', ...env },
+    })
+    const { code, out } = await finish(cli)
+    expect(code).toBe(0)
+    expect(out.includes('\x1b[32m')).toBe(isPainted)
+  })
+})
+
+describe('two of them', () => {
+  test('probe each other with every protocol', async () => {
+    const { cli, port, dnsPort } = await startServing('--key', 'secret')
+    const flags = ['--port', String(port), '--dns-port', String(dnsPort), '--key', 'secret', '--skip', 'icmp']
+    const all = await finish(startCli(['all', '127.0.0.1', ...flags]))
+    expect({ code: all.code, err: all.err }).toEqual({ code: 0, err: '' })
+    expect(masked(all.out).replaceAll(/ +# ms/g, '  # ms')).toMatchInlineSnapshot(`
+      "CHECK        BYTES  PASSED    MEDIAN
+      http                   3/3  # ms
+      http-large  100000     3/3  # ms
+      tcp                    3/3  # ms
+      udp             64     3/3  # ms
+      udp-large     1400     3/3  # ms
+      dns                    3/3  # ms
+
+      6 of 6 passed
+      "
+    `)
+
+    cli.process.kill('SIGTERM')
+    const served = await finish(cli)
+    expect(served.code).toBe(0)
+    expect(masked(served.out, port, dnsPort)).toMatchInlineSnapshot(`
+      "http and tcp at 127.0.0.1:#
+      udp at 127.0.0.1:#
+      dns at 127.0.0.1:#
+
+      http and tcp: 6 answered, 0 rejected
+      udp: 6 answered, 0 rejected
+      dns: 3 answered, 0 rejected
+      "
+    `)
+    expect(masked(served.err, port, dnsPort)).toMatchInlineSnapshot(`
+      "try: scout-probe all 127.0.0.1 --port # --dns-port # --key …
+      answering no more
+      "
+    `)
+  })
+
+  test('say which port is taken, and leave nothing running', async () => {
+    const port = await listenTcp(() => {})
+    const taken = await finish(startCli(['serve', '--host', '127.0.0.1', '--port', String(port)]))
+    expect(taken).toMatchObject({ code: 1, out: '' })
+    expect(masked(taken.err, port)).toMatchInlineSnapshot(`
+      "scout-probe: cannot listen for http and tcp at 127.0.0.1:#: EADDRINUSE (another process has that port: choose one with --port)
+      "
+    `)
+    const dns = await finish(startCli(['serve', '--host', '127.0.0.1', '--port', '0', '--dns-port', String(port)]))
+    expect(dns.code).toBe(1)
+    expect(masked(dns.err, port)).toMatchInlineSnapshot(`
+      "scout-probe: cannot listen for dns at 127.0.0.1:#: EADDRINUSE (another process has that port: choose one with --dns-port)
+      "
+    `)
+  })
+})
+
+describe('without privileges', () => {
+  const dropped = process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-net_raw', '--inh-caps', '-net_raw'] : []
+
+  testWith(canDropRawSockets)('icmp says what is missing, once, and exits with 3', async () => {
+    const { code, out, err } = await finish(startCli(['icmp', '127.0.0.1'], { wrapper: dropped }))
+    expect({ code, err }).toEqual({ code: 3, err: '' })
+    expect(out).toMatchInlineSnapshot(`
+      "icmp probe of 127.0.0.1, 4 times, every 1s
+      127.0.0.1: seq=1 not-permitted: cannot open a raw ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)
+
+      --- 127.0.0.1 icmp statistics ---
+      0 sent, 0 received, 1 not sent
+      failures: 1 not-permitted
+      "
+    `)
+  })
+
+  testWith(canDropRawSockets)('all runs the rest and exits with 3', async () => {
+    const { port, dnsPort } = await startServing()
+    const argv = ['all', '127.0.0.1', '--port', String(port), '--dns-port', String(dnsPort)]
+    const { code, out } = await finish(startCli(argv, { wrapper: dropped }))
+    expect(code).toBe(3)
+    expect(out).toMatch(/\n6 of 8 passed; no result: icmp, icmp-large\n$/)
+  })
+})
+
+testWith(namespaces)('a name that no server answers for is a failure, and no mistake', async () => {
+  const wrapper = ['unshare', '--user', '--map-root-user', '--net']
+  const { code, out, err } = await finish(startCli(['tcp', 'scout.example:80', '-c', '1'], { wrapper }))
+  expect({ code, err }).toEqual({ code: 1, err: '' })
+  expect(out).toMatch(
+    /^scout\.example:80: seq=1 unresolved in resolve after [\d.]+ ms: cannot resolve scout\.example /m,
+  )
+  expect(out).toContain('\n0 sent, 0 received, 1 not sent\nfailures: 1 unresolved\n')
+})
+
+function succeeds(file: string, ...args: readonly string[]): boolean {
+  try {
+    execFileSync(file, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,42 @@
+import picocolors from 'picocolors'
+import type { ExitCode } from '../../src/exit-code.ts'
+import type { Io, Output } from '../../src/io.ts'
+import { run } from '../../src/program.ts'
+
+export interface Finished {
+  readonly code: ExitCode
+  readonly out: string
+  readonly err: string
+}
+
+interface Surroundings {
+  /** Both streams are a terminal this wide; else they are a file. */
+  readonly terminalColumns?: number
+  /** Told of everything written to standard output so far, and what ends the run as Ctrl-C does. */
+  readonly onOutput?: (out: string, end: () => void) => void
+}
+
+/** Runs the program inside this process, as its main file would. */
+export async function runCli(argv: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
+  const { terminalColumns, onOutput } = surroundings
+  const texts = { out: '', err: '' }
+  const controller = new AbortController()
+  const stream = (name: 'out' | 'err'): Output => ({
+    write(text) {
+      texts[name] += text
+      if (name === 'out') onOutput?.(texts.out, () => controller.abort())
+    },
+    isTerminal: terminalColumns !== undefined,
+    columns: terminalColumns ?? 80,
+    colours: picocolors.createColors(false),
+  })
+  const io: Io = { out: stream('out'), err: stream('err'), ended: controller.signal }
+  const code = await run(argv, io)
+  return { code, ...texts }
+}
+
+/** Times and ports as `#`, for they are others in each run. */
+export function masked(text: string, ...ports: readonly number[]): string {
+  const timeless = text.replaceAll(/\d+\.\d{3}\b/g, '#').replaceAll(/source-port=\d+/g, 'source-port=#')
+  return ports.reduce((result, port) => result.replaceAll(new RegExp(`(:|port )${port}\\b`, 'g'), '$1#'), timeless)
+}

@@ -1,0 +1,161 @@
+import { once } from 'node:events'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { ApiError, type Resource, refusalOf, unreachable } from './api-error.ts'
+
+/** How one API server is reached. */
+export interface ApiAccess {
+  /** Address with the path in front of every API path, without a slash at its end. */
+  readonly server: string
+  /** What a request needs to be let in: certificates, headers, proxy. Asked before each request, since tokens are rotated. */
+  credentials(): Promise<RequestOptions>
+  /** The credentials were refused: read them anew before the next request. */
+  renew(): void
+}
+
+export interface ApiRequest {
+  readonly access: ApiAccess
+  readonly resource: Resource
+  readonly verb: 'list' | 'watch'
+  readonly query: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  /** Longest wait for the head of the answer. */
+  readonly answerMs: number
+  /** Longest silence within the answer; beyond it the connection counts as half open. */
+  readonly silenceMs: number
+}
+
+/** First keepalive probe after this long; the kernel gives a vanished host up ten unanswered seconds later. */
+const keepAliveMs = 15_000
+
+/** A whole answer. @throws {ApiError} */
+export async function readJson(request: ApiRequest): Promise<unknown> {
+  const response = await open(request)
+  return parseJson(await collect(response, request), request.access.server)
+}
+
+/** An answer line by line, as it comes, once its head is there; a last line without an end is left out. @throws {ApiError} */
+export async function openLines(request: ApiRequest): Promise<AsyncIterable<string>> {
+  return linesOf(chunksOf(await open(request), request))
+}
+
+async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest: string[] = []
+  for await (const chunk of chunks) {
+    const [first = '', ...others] = chunk.split('\n')
+    rest.push(first)
+    for (const part of others) {
+      yield rest.join('')
+      rest = [part]
+    }
+  }
+}
+
+/** @throws {ApiError} */
+export function parseJson(text: string, server: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ApiError(
+      'unreliable',
+      `${server} answered with ${text.length} characters of broken JSON: look for a proxy in between that cuts answers off`,
+      { cause },
+    )
+  }
+}
+
+async function open({ access, resource, verb, query, signal, answerMs }: ApiRequest): Promise<IncomingMessage> {
+  signal.throwIfAborted()
+  const url = new URL(`${access.server}${pathOf(resource)}?${new URLSearchParams(query)}`)
+  let request: ClientRequest | undefined
+  const tooLate = () =>
+    request?.destroy(
+      new ApiError(
+        'unreachable',
+        `${access.server} did not answer within ${answerMs / 1000} s: look at its load and the way there`,
+      ),
+    )
+  const timer = setTimeout(tooLate, answerMs)
+  try {
+    const credentials = await credentialsOf(access)
+    const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+    request = send(url, { ...credentials, headers: { ...credentials.headers, accept: 'application/json' }, signal })
+    // Beyond the head of the answer, an error is the response's to tell.
+    request.on('error', () => {})
+    request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs))
+    request.end()
+    const [response]: IncomingMessage[] = await once(request, 'response')
+    if (response === undefined) throw new ApiError('unreachable', `${access.server} did not answer`)
+    if (response.statusCode !== 200) throw await refusal(response, { access, resource, verb })
+    return jsonOnly(response, access.server)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error instanceof ApiError ? error : unreachable(access.server, error)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
+  try {
+    return await access.credentials()
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new ApiError('unreachable', `cannot read the credentials for ${access.server}: ${why}`, { cause })
+  }
+}
+
+function pathOf({ group, version, plural, namespace }: Resource): string {
+  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`
+  return `${root}${namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`}/${plural}`
+}
+
+async function refusal(
+  response: IncomingMessage,
+  { access, resource, verb }: Pick<ApiRequest, 'access' | 'resource' | 'verb'>,
+): Promise<ApiError> {
+  const body = await collect(response, { access, silenceMs: 1_000 }).catch(() => '')
+  const { statusCode: status = 0, headers } = response
+  return refusalOf({ server: access.server, resource, verb, status, body, retryAfter: headers['retry-after'] })
+}
+
+function jsonOnly(response: IncomingMessage, server: string): IncomingMessage {
+  const type = response.headers['content-type'] ?? 'nothing that says its type'
+  if (/\bjson\b/.test(type)) return response
+  response.destroy()
+  throw new ApiError(
+    'unreliable',
+    `${server} answered with ${type} instead of JSON: it is not the address of a Kubernetes API server`,
+  )
+}
+
+async function collect(response: IncomingMessage, request: Pick<ApiRequest, 'access' | 'silenceMs'>): Promise<string> {
+  const chunks: string[] = []
+  for await (const chunk of chunksOf(response, request)) chunks.push(chunk)
+  return chunks.join('')
+}
+
+async function* chunksOf(
+  response: IncomingMessage,
+  { access: { server }, silenceMs }: Pick<ApiRequest, 'access' | 'silenceMs'>,
+): AsyncGenerator<string> {
+  const silent = () =>
+    response.destroy(
+      new ApiError(
+        'unreachable',
+        `nothing was heard of ${server} for ${silenceMs / 1000} s: the connection is half open`,
+      ),
+    )
+  const watchdog = setTimeout(silent, silenceMs)
+  response.setEncoding('utf8')
+  try {
+    for await (const chunk of response) {
+      watchdog.refresh()
+      yield String(chunk)
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : unreachable(server, error)
+  } finally {
+    clearTimeout(watchdog)
+  }
+}

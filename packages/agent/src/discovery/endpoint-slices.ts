@@ -1,0 +1,188 @@
+import { ScoutError } from '@scout/core'
+import { z } from 'zod'
+import type { Peer } from '../peer.ts'
+import { type ApiAccess, readJson } from './api.ts'
+import type { Resource } from './api-error.ts'
+import type { Discovery, Knowledge } from './discovery.ts'
+import { type Listing, listAndWatch, type Timing } from './list-watch.ts'
+import { nodeConditionsOf } from './nodes.ts'
+import { peersOf, type Slice, slice } from './slices.ts'
+
+export interface SliceDiscoveryOptions {
+  readonly access: ApiAccess
+  /** Found by looking into all namespaces unless given, which needs the right to. */
+  readonly namespace?: string | undefined
+  /** The headless Service all agents are behind. */
+  readonly service: string
+  /** Port of the responders, where the Service does not name one. */
+  readonly port: number
+  /** Watch the conditions of nodes, too: needs a ClusterRole. */
+  readonly nodeConditions: boolean
+  /** `start` fails when the first reading does: for a person who waits. An agent in its cluster goes on trying. */
+  readonly isFirstReadingNeeded: boolean
+  /** Told once of each thing that makes no sense. */
+  readonly onOddity: (sentence: string) => void
+  readonly onDefect: (error: unknown) => void
+  readonly timing?: Partial<Timing>
+}
+
+/** Name of the responder's port in the Service. */
+const portName = 'responder'
+
+/** A Service without a single endpoint is normal while Scout is being installed, and a mistake later. */
+const emptyForMs = 30_000
+
+const slices = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' } as const
+const nodes: Resource = { group: '', version: 'v1', plural: 'nodes' }
+
+/** Peers from one watch of the EndpointSlices of Scout's headless Service. */
+export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery {
+  const { access, service, isFirstReadingNeeded, onDefect } = options
+  const stopping = new AbortController()
+  const tellOnce = createOnce(options.onOddity)
+  return {
+    async start(onKnowledge) {
+      const namespace = options.namespace ?? (await findNamespace(options, stopping.signal))
+      const source = `service ${service} in namespace ${namespace} at ${access.server}`
+      let knowledge: Knowledge = { peers: [], source, heardAtMs: 0 }
+      const tell = (news: Partial<Knowledge>) => {
+        knowledge = { ...knowledge, ...news }
+        onKnowledge(knowledge)
+      }
+      const first = createGate()
+      watchSlices({ ...options, namespace, tellOnce, signal: stopping.signal }, (news, error) => {
+        if (isFirstReadingNeeded && news.trouble !== undefined && first.isClosed()) {
+          return first.fail(error ?? new ScoutError('invalid-option', news.trouble))
+        }
+        tell(news)
+        first.open()
+      }).catch(onDefect)
+      if (isFirstReadingNeeded) await first.passed
+      if (options.nodeConditions) watchNodes({ ...options, tellOnce, signal: stopping.signal }, tell).catch(onDefect)
+    },
+    stop: () => stopping.abort(),
+  }
+}
+
+interface WatchOptions extends SliceDiscoveryOptions {
+  readonly tellOnce: (sentence: string) => void
+  readonly signal: AbortSignal
+}
+
+type News = Pick<Knowledge, 'heardAtMs' | 'trouble'> & Partial<Knowledge>
+
+function watchSlices(
+  { access, service, port, namespace, isFirstReadingNeeded, tellOnce, timing, signal }: WatchOptions,
+  onNews: (news: News, error: Error | undefined) => void,
+): Promise<void> {
+  const startedAtMs = performance.now()
+  let known: Listing<Slice>['items']
+  let peers: readonly Peer[] = []
+  return listAndWatch(
+    {
+      access,
+      resource: { ...slices, namespace },
+      labelSelector: selectorOf(service),
+      parse: (object) => slice.parse(object),
+      onOdd: (key, why) => tellOnce(`endpoint slice ${key} makes no sense and is left out: ${why}`),
+      timing,
+      onListing({ items, heardAtMs, trouble }) {
+        if (items !== undefined && items !== known) {
+          known = items
+          const found = peersOf(items.values(), { portName, otherwisePort: port })
+          found.oddities.forEach(tellOnce)
+          peers = found.peers
+        }
+        const isEmpty = peers.length === 0 && (isFirstReadingNeeded || performance.now() - startedAtMs > emptyForMs)
+        onNews(
+          { peers, heardAtMs, trouble: trouble?.message ?? (isEmpty ? noScout(service, namespace) : undefined) },
+          trouble,
+        )
+      },
+    },
+    signal,
+  )
+}
+
+function watchNodes(
+  { access, tellOnce, timing, signal }: WatchOptions,
+  tell: (news: Partial<Knowledge>) => void,
+): Promise<void> {
+  return listAndWatch(
+    {
+      access,
+      resource: nodes,
+      parse: nodeConditionsOf,
+      onOdd: (key, why) => tellOnce(`node ${key} makes no sense and is left out: ${why}`),
+      timing,
+      onListing({ items, trouble }) {
+        if (trouble !== undefined) tellOnce(`the conditions of nodes are not known: ${trouble.message}`)
+        if (items !== undefined) tell({ nodes: [...items.values()] })
+      },
+    },
+    signal,
+  )
+}
+
+const answer = z.object({ items: z.array(z.object({ metadata: z.object({ namespace: z.string() }) })) })
+
+async function findNamespace({ access, service, timing }: SliceDiscoveryOptions, signal: AbortSignal): Promise<string> {
+  const answerMs = timing?.answerMs ?? 10_000
+  const json = await readJson({
+    access,
+    resource: slices,
+    verb: 'list',
+    query: { labelSelector: selectorOf(service) },
+    signal,
+    answerMs,
+    silenceMs: answerMs,
+  })
+  const found = [...new Set((answer.safeParse(json).data?.items ?? []).map(({ metadata }) => metadata.namespace))]
+  const [namespace] = found
+  if (namespace === undefined) throw new ScoutError('invalid-option', noScout(service))
+  if (found.length === 1) return namespace
+  throw new ScoutError(
+    'invalid-option',
+    `there are several services ${service}, in the namespaces ${found.toSorted().join(', ')}: choose one with --namespace`,
+  )
+}
+
+function noScout(service: string, namespace?: string): string {
+  const where = namespace === undefined ? 'in any namespace of this cluster' : `in namespace ${namespace}`
+  return `no endpoint of a service ${service} is known ${where}: install Scout with kubectl apply -f deploy/scout.yaml, or name its service and namespace with --service and --namespace`
+}
+
+/** The label by which Kubernetes ties slices to their Service. */
+function selectorOf(service: string): string {
+  return `kubernetes.io/service-name=${service}`
+}
+
+function createOnce(tell: (sentence: string) => void): (sentence: string) => void {
+  const told = new Set<string>()
+  return (sentence) => {
+    if (told.has(sentence)) return
+    told.add(sentence)
+    tell(sentence)
+  }
+}
+
+/** Something to wait for that happens, or fails, once. */
+function createGate() {
+  let isClosed = true
+  let settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
+  const passed = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  return {
+    passed,
+    isClosed: () => isClosed,
+    open() {
+      isClosed = false
+      settle?.resolve()
+    },
+    fail(error: Error) {
+      isClosed = false
+      settle?.reject(error)
+    },
+  }
+}

@@ -52,6 +52,7 @@ export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery 
       const first = createGate()
       watchSlices({ ...options, namespace, tellOnce, signal: stopping.signal }, (news, error) => {
         if (isFirstReadingNeeded && news.trouble !== undefined && first.isClosed()) {
+          stopping.abort()
           return first.fail(error ?? new ScoutError('invalid-option', news.trouble))
         }
         tell(news)

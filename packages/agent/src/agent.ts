@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type AnyResult,
   createProber,
@@ -8,22 +9,33 @@ import {
   startHttpResponder,
   startUdpResponder,
 } from '@scout/core'
-import { type Check, familyOf, isAboutAddresses, isAboutPeers, targetAt } from './check.ts'
-import type { Discovery } from './discovery/discovery.ts'
-import { goodbyeFrom, goodbyePath, sayGoodbye } from './goodbye.ts'
+import { ableProbes } from './abilities.ts'
+import type { Check } from './check.ts'
+import type { Discovery, Knowledge } from './discovery/discovery.ts'
+import { goodbyePath, sayGoodbye } from './goodbye.ts'
+import { createGreeter } from './greeter.ts'
+import { askGreeting, baseOf, callerOf, type Greeting, greetingPath } from './greeting.ts'
 import { createLedger, type Recorded, type SeriesKey } from './ledger.ts'
 import type { Peer } from './peer.ts'
-import { createRoster, type RosterChange } from './roster.ts'
+import { planSeries } from './plan.ts'
+import { createRoster, type KnownPeer, type RosterChange } from './roster.ts'
 import { createSchedule, type Task } from './schedule.ts'
+import { createSettlement } from './settlement.ts'
 import { type Self, type Snapshot, type StrayCounts, viewOf } from './snapshot.ts'
 
 export interface AgentParts {
   readonly self: Self
+  /** Wall clock; tells this process from earlier ones of the same name. */
+  readonly startedAtMs: number
   readonly families: ReadonlySet<Family>
   readonly discovery: Discovery
   readonly checks: readonly Check[]
   readonly intervalMs: number
   readonly maxInFlight: number
+  /** How long discovery may take to tell that a peer is gone: for so long, failures of ready peers are held back. */
+  readonly settleMs: number
+  /** How long to go on answering after the goodbye. */
+  readonly graceMs: number
   readonly responder: { readonly host: string; readonly port: number; readonly key: string }
   /** The document the HTTP responder answers at `/`. */
   readonly document: () => object
@@ -33,6 +45,9 @@ export interface AgentParts {
 /** What an agent tells while it runs; the log listens. */
 export interface AgentEvents {
   rosterChanged(change: RosterChange, peers: readonly Peer[]): void
+  greeted(peer: Peer, greeting: Greeting): void
+  /** Discovery is in trouble, in another one, or (undefined) no more. */
+  discoveryTroubled(trouble: string | undefined, knowledge: Omit<Knowledge, 'peers'>): void
   attempted(key: SeriesKey, result: AnyResult, recorded: Recorded): void
   defect(error: unknown): void
 }
@@ -41,13 +56,13 @@ export interface AgentEvents {
 export interface Agent {
   start(): Promise<void>
   snapshot(): Snapshot
-  /** Stops probing, says goodbye to every peer, then stops answering. */
+  /** Stops probing, says goodbye to every peer, goes on answering for the grace, then stops. */
   stop(): Promise<void>
 }
 
 export function createAgent(parts: AgentParts): Agent {
-  const { self, discovery, checks, events } = parts
-  const startedAtMs = Date.now()
+  const { self, startedAtMs, discovery, checks, events } = parts
+  const caller = { ...self, startedAtMs }
   const ledger = createLedger()
   const strays: Partial<Record<Protocol, StrayCounts>> = {}
   const prober = createProber({ onStray: (protocol, stray) => countStray(strays, protocol, stray) })
@@ -57,10 +72,33 @@ export function createAgent(parts: AgentParts): Agent {
     maxInFlight: parts.maxInFlight,
     onDefect: events.defect,
   })
+  const settlement = createSettlement({
+    settleMs: parts.settleMs,
+    onSettled({ id, key }, result, isCounted) {
+      events.attempted(key, result, ledger.record(id, result, isCounted))
+    },
+  })
+  const greeter = createGreeter({
+    async ask(peer) {
+      const base = baseOf(peer, self)
+      if (base === undefined) return 'silent'
+      return askGreeting(prober, base, caller)
+    },
+    onGreeting(peer, greeting) {
+      roster.greeted(peer, greeting)
+      events.greeted(peer, greeting)
+    },
+    onDefect: events.defect,
+  })
   const responders = new Map<string, Responder>()
   const roster = createRoster({
-    isSelf: ({ name, namespace }) => name === self.name && namespace === self.namespace,
-    onChange: (change) => {
+    isSelf: ({ name, namespace, addresses, port }) =>
+      (name === self.name && namespace === self.namespace) ||
+      // A pod in its node's network is called after its node.
+      (port === responders.get('http')?.port && addresses.some((address) => self.addresses.includes(address))),
+    onChange(change) {
+      for (const { id } of change.left) settlement.disturb(id)
+      for (const { before, after } of change.changed) if (isAnotherTarget(before, after)) settlement.disturb(after.id)
       plan()
       events.rosterChanged(change, [...roster.peers.values()])
     },
@@ -68,95 +106,96 @@ export function createAgent(parts: AgentParts): Agent {
 
   const plan = () => {
     if (stopping.signal.aborted) return
-    const keys = seriesOf(checks, roster.peers.values(), parts.families)
-    ledger.setSeries(keys)
+    const series = planSeries(checks, roster.peers.values(), parts.families)
+    ledger.setSeries(series)
+    const ready = [...series].filter(([, { peer }]) => peer === undefined || peer.state === 'ready')
     schedule.setTasks(
-      [...keys].map(([id, key]) => ({ key: `${self.name} ${id}`, run: () => attempt(id, key) }) satisfies Task),
+      ready.map(([id, key]) => ({ key: `${self.name} ${id}`, run: () => attempt(id, key) }) satisfies Task),
     )
+    greeter.setPeers(roster.peers.values())
   }
 
   const attempt = async (id: string, key: SeriesKey) => {
-    const { check, peer, target } = key
-    const isReadyNow = () => peer === undefined || roster.peers.get(peer.id)?.state === 'ready'
-    const wasReady = isReadyNow()
-    const options = {
-      ...check.options,
-      ...(key.family === undefined ? {} : { family: key.family }),
-      signal: stopping.signal,
-    }
+    const { check, peer, target, family } = key
+    const end = settlement.begin({ id, key }, peer === undefined ? 'none' : roster.peers.get(peer.id))
+    const options = { ...check.options, ...(family === undefined ? {} : { family }), signal: stopping.signal }
     const result = await prober.probe(check.protocol, target, options)
-    if (stopping.signal.aborted) return
-    // Only a peer that was ready from beginning to end can be said to have failed.
-    events.attempted(key, result, ledger.record(id, result, wasReady && isReadyNow()))
+    if (!stopping.signal.aborted) end(result)
   }
+
+  const learn = (knowledge: Knowledge) => {
+    const { trouble } = roster.knowledge
+    roster.update(knowledge)
+    if (knowledge.trouble !== trouble) events.discoveryTroubled(knowledge.trouble, roster.knowledge)
+  }
+
+  const selfNow = () => ({ ...self, zone: self.zone ?? roster.own?.zone })
 
   return {
     async start() {
       const { host, port, key } = parts.responder
+      const probes = await ableProbes(prober)
       const http = await startHttpResponder({
         host,
         port,
         document: parts.document,
         routes: {
-          [goodbyePath]: (request) => {
-            const peer = goodbyeFrom(request, roster.peers.values())
-            if (peer === undefined) return undefined
-            roster.goodbye(peer)
-            return { message: `goodbye, ${peer.name}` }
+          [greetingPath](request) {
+            const from = callerOf(request, roster.peers.values())
+            if (from !== undefined) roster.hello(from.peer, from.startedAtMs)
+            return { ...selfNow(), startedAtMs, probes } satisfies Greeting
+          },
+          [goodbyePath](request) {
+            const from = callerOf(request, roster.peers.values())
+            if (from === undefined) return undefined
+            roster.goodbye(from.peer, from.startedAtMs)
+            return { message: `goodbye, ${from.peer.name}` }
           },
         },
       })
       responders.set('http', http)
       responders.set('udp', await startUdpResponder({ host, port: http.port, key }))
       plan()
-      await discovery.start(roster.update)
+      await discovery.start(learn)
     },
     snapshot: () => ({
       takenAtMs: Date.now(),
       startedAtMs,
-      self,
-      isReady: responders.size > 0 && roster.knowledge.heardAtMs > 0 && !stopping.signal.aborted,
+      self: selfNow(),
+      isReady: responders.size > 0 && roster.knowledge.heardAtMs !== 0 && !stopping.signal.aborted,
       knowledge: roster.knowledge,
       peers: [...roster.peers.values()],
       series: [...ledger.series.values()].map(viewOf),
       schedule: schedule.counters,
       setAside: ledger.setAside,
+      held: settlement.held,
+      greetings: greeter.counters,
       strays: { ...strays },
       responders: Object.fromEntries([...responders].map(([name, { counters }]) => [name, { ...counters }])),
     }),
     async stop() {
       discovery.stop()
       schedule.stop()
+      greeter.stop()
       stopping.abort()
-      await sayGoodbye(prober, self, roster.peers.values())
+      settlement.stop()
+      const told = await sayGoodbye(prober, caller, roster.peers.values())
       prober.close()
+      // Peers that were told may have attempts under way; who is alone need not wait.
+      if (told > 0) await sleep(parts.graceMs)
       await Promise.all([...responders.values()].map((responder) => responder.close()))
     },
   }
 }
 
-/** Every series there should be: each check on each family both sides have, or once where the check is not about peers. */
-function seriesOf(
-  checks: readonly Check[],
-  peers: Iterable<Peer>,
-  families: ReadonlySet<Family>,
-): Map<string, SeriesKey> {
-  const everyPeer = [...peers]
-  const keys = new Map<string, SeriesKey>()
-  for (const check of checks) {
-    if (!isAboutPeers(check)) {
-      keys.set(check.name, { check, target: check.target })
-      continue
-    }
-    for (const peer of everyPeer) {
-      for (const address of isAboutAddresses(check) ? peer.addresses : peer.addresses.slice(0, 1)) {
-        const family = isAboutAddresses(check) ? familyOf(address) : undefined
-        if (family !== undefined && !families.has(family)) continue
-        keys.set(`${check.name} ${address} ${peer.id}`, { check, peer, target: targetAt(check, peer, address), family })
-      }
-    }
-  }
-  return keys
+/** What was under way to the peer went to something else, or to a peer in another state. */
+function isAnotherTarget(before: KnownPeer, after: KnownPeer): boolean {
+  return (
+    before.state !== after.state ||
+    before.port !== after.port ||
+    before.proxy !== after.proxy ||
+    before.addresses.join() !== after.addresses.join()
+  )
 }
 
 function countStray(strays: Partial<Record<Protocol, StrayCounts>>, protocol: Protocol, { kind }: Stray): void {

@@ -40,6 +40,14 @@ export function targetAt(check: Check, peer: Peer, address: string): string {
   return check.target.replaceAll(placeholder, (_, key: keyof typeof values) => values[key])
 }
 
+/** The check of a peer that can only be reached through the API server's proxy; undefined for one that is not plain HTTP to it. */
+export function targetThrough(check: Check, proxy: string): string | undefined {
+  const responder = 'http://{host}:{port}'
+  return check.protocol === 'http' && check.target.startsWith(responder)
+    ? `${proxy}${check.target.slice(responder.length)}`
+    : undefined
+}
+
 export function familyOf(address: string): Family {
   return isIPv6(address) ? 'ipv6' : 'ipv4'
 }

@@ -4,17 +4,17 @@ import { familyOf } from './check.ts'
 import { type Command, parseCommand } from './command-line.ts'
 import type { Config } from './config.ts'
 import { startConsole } from './console.ts'
-import { createFileDiscovery, createListDiscovery } from './discovery/static.ts'
+import { ApiError } from './discovery/api-error.ts'
+import { chooseDiscovery } from './discovery/choose.ts'
 import { formatGoDateTime } from './go-time.ts'
 import { createJsonLog, type Log } from './log.ts'
 import { createTextLog } from './text-log.ts'
 import { packageVersion } from './version.ts'
 
-/** Runs one agent until a signal ends it; returns the exit code: 0 ended as asked, 1 could not run, 2 wrong usage. */
-export async function runAgent(
-  args: readonly string[],
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<number> {
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Runs one agent until a signal ends it; returns the exit code: 0 ended as asked, 1 could not run, 2 wrong usage, 3 not permitted. */
+export async function runAgent(args: readonly string[], environment: Environment): Promise<number> {
   let command: Command
   try {
     command = parseCommand(args, environment)
@@ -28,23 +28,25 @@ export async function runAgent(
     return 0
   }
   try {
-    await serve(command.config)
+    await serve(command.config, environment)
     return 0
   } catch (error) {
     if (!(error instanceof Error)) throw error
     process.stderr.write(`scout-agent: ${explain(error)}\n`)
-    return 1
+    return exitCodeOf(error)
   }
 }
 
-async function serve(config: Config): Promise<void> {
-  const { console: consoleListen, responder, intervalMs, maxInFlight, checks } = config
+async function serve(config: Config, environment: Environment): Promise<void> {
+  const { console: consoleListen, responder, intervalMs, maxInFlight, settleMs, graceMs, checks } = config
+  const startedAtMs = Date.now()
   const self = {
     name: config.name,
     namespace: config.namespace,
     node: config.node,
     zone: config.zone,
     addresses: config.addresses,
+    nodeAddresses: config.hostAddresses,
     version: packageVersion(),
   }
   const log =
@@ -57,10 +59,13 @@ async function serve(config: Config): Promise<void> {
     families: new Set(
       [...config.addresses, ...config.peers.flatMap(({ addresses }) => addresses).filter(isLoopback)].map(familyOf),
     ),
-    discovery: discoveryOf(config, log),
+    startedAtMs,
+    discovery: await chooseDiscovery({ config, environment, caller: { ...self, startedAtMs }, events: log }),
     checks,
     intervalMs,
     maxInFlight,
+    settleMs,
+    graceMs,
     responder,
     document,
     events: log,
@@ -68,16 +73,15 @@ async function serve(config: Config): Promise<void> {
   const stopped = untilSignal(log)
   const page = await startConsole({ ...consoleListen, snapshot: agent.snapshot, document })
   log.listening(`http://localhost:${page.port}`, responder.port)
-  await agent.start()
-  await stopped
-  await agent.stop()
-  await page.close()
-  log.stopped()
-}
-
-function discoveryOf({ peersFile, peers }: Config, log: Log) {
-  if (peersFile === undefined) return createListDiscovery(peers)
-  return createFileDiscovery({ path: peersFile, pollMs: 1_000, onBroken: log.configurationBroken })
+  try {
+    // A signal ends a start that waits for an API server, too.
+    await Promise.race([agent.start(), stopped])
+    await stopped
+  } finally {
+    await agent.stop()
+    await page.close()
+    log.stopped()
+  }
 }
 
 function untilSignal(log: Log): Promise<void> {
@@ -89,6 +93,11 @@ function untilSignal(log: Log): Promise<void> {
       })
     }
   })
+}
+
+function exitCodeOf(error: Error): number {
+  if (error instanceof ScoutError) return 2
+  return error instanceof ApiError && (error.status === 401 || error.status === 403) ? 3 : 1
 }
 
 function explain(error: Error): string {

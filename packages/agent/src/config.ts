@@ -12,6 +12,7 @@ import {
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { type Check, defaultTargets } from './check.ts'
+import { mountedNamespace } from './discovery/service-account.ts'
 import { writtenPeer } from './peer.ts'
 import { type Setting, settingsOf } from './settings.ts'
 
@@ -50,13 +51,17 @@ export const configSchema = z.strictObject({
     .min(1)
     .default(() => hostname())
     .describe('name of this agent, unique among its peers'),
-  namespace: z.string().optional().describe('namespace of its pod'),
+  namespace: z
+    .string()
+    .optional()
+    .describe('namespace of its pod, and of its peers; that of its service account unless given'),
   node: z.string().min(1).optional().describe('node it runs on; its name unless given'),
   zone: z.string().optional().describe('zone of its node'),
   addresses: z
     .array(z.string())
     .default(() => ownAddresses())
     .describe('its own addresses; those of its interfaces unless given'),
+  hostAddresses: z.array(z.string()).default([]).describe('addresses of its node'),
   log: z.enum(['json', 'text']).default('json').describe('json for machines; text prints peers and every probe'),
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
@@ -64,21 +69,47 @@ export const configSchema = z.strictObject({
     .describe('least level of the json log; debug has every attempt'),
   interval: duration.default(10_000).describe('time between two attempts of one check on one peer'),
   timeout: duration.default(3_500).describe('deadline of checks that set none'),
+  settle: duration
+    .default(5_000)
+    .describe(
+      'a failure counts when its peer is still ready so long after; longer than discovery takes to tell that one is gone',
+    ),
+  grace: duration.default(2_000).describe('time to go on answering after the goodbye to all peers'),
   maxInFlight: z.int().min(1).default(256).describe('attempts under way at once'),
   console: z.strictObject(listen(8080)).prefault({}).describe('page, API and metrics'),
   responder: z
     .strictObject({ ...listen(8081), key: z.string().default('').describe('secret shared by all agents, for UDP') })
     .prefault({})
     .describe('what peers probe: HTTP and TCP, and UDP on the same port'),
+  discovery: z
+    .enum(['auto', 'kubernetes', 'dns', 'static'])
+    .default('auto')
+    .describe('where peers come from; auto: the list if there is one, else Kubernetes if it is to be had'),
+  service: z.string().min(1).default('scout').describe('headless service all agents are behind; a whole name for dns'),
+  kubeApi: z
+    .string()
+    .optional()
+    .describe('API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081'),
+  kubeconfig: z.string().optional().describe('kubeconfig file; those of KUBECONFIG or ~/.kube/config unless given'),
+  context: z.string().optional().describe('context of the kubeconfig; its current one unless given'),
+  nodeConditions: z
+    .boolean()
+    .default(false)
+    .describe('watch the conditions of nodes; needs the right to, cluster-wide'),
   peersFile: z.string().optional().describe('YAML list of peers, read again when it changes'),
   peers: z.array(writtenPeer).default([]).describe('peers that never change'),
   checks: z.record(z.string(), writtenCheck).prefault(defaultChecks).describe('what is probed, by name'),
 })
 
-export type Config = Omit<z.output<typeof configSchema>, 'checks' | 'node' | 'interval' | 'timeout'> & {
+export type Config = Omit<
+  z.output<typeof configSchema>,
+  'checks' | 'node' | 'interval' | 'timeout' | 'settle' | 'grace'
+> & {
   readonly node: string
   readonly intervalMs: number
   readonly timeoutMs: number
+  readonly settleMs: number
+  readonly graceMs: number
   readonly checks: readonly Check[]
 }
 
@@ -113,14 +144,21 @@ export function loadConfig({ file, environment, flags }: ConfigSources): LoadedC
   }
   const parsed = configSchema.safeParse(written)
   if (!parsed.success) throw misuse(parsed.error, origins)
-  const { checks, node, interval, timeout, ...rest } = parsed.data
+  const { checks, node, interval, timeout, settle, grace, ...rest } = parsed.data
+  // Nobody probes an agent that looks at a cluster from outside, and kubectl proxy may have the usual port.
+  const isGuest = rest.kubeApi !== undefined && !origins.has('responder.port')
+  if (isGuest) origins.set('responder.port', 'any, because of kubeApi')
   const defaults = { timeout: `${timeout}ms`, key: rest.responder.key }
   return {
     config: {
       ...rest,
       node: node ?? rest.name,
+      namespace: rest.namespace ?? mountedNamespace(),
+      responder: isGuest ? { ...rest.responder, port: 0 } : rest.responder,
       intervalMs: interval,
       timeoutMs: timeout,
+      settleMs: settle,
+      graceMs: grace,
       checks: Object.entries(checks).map(([name, check]) => toCheck(name, check, defaults)),
     },
     origins,

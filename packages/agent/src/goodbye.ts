@@ -1,7 +1,5 @@
-import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
-import { formatHostPort, type Prober } from '@scout/core'
-import { familyOf } from './check.ts'
+import type { Prober } from '@scout/core'
+import { baseOf, type Caller, urlOf } from './greeting.ts'
 import type { Peer } from './peer.ts'
 import type { Self } from './snapshot.ts'
 
@@ -11,38 +9,16 @@ export const goodbyePath = '/goodbye'
 /** Long enough for one lost SYN, short enough for a pod's grace period. */
 const timeoutMs = 1_500
 
-/** Tells every peer at once that this agent stops. Who cannot be reached learns it from discovery. */
-export async function sayGoodbye(prober: Prober, self: Self, peers: Iterable<Peer>): Promise<void> {
-  const query = new URLSearchParams({
-    name: self.name,
-    ...(self.namespace === undefined ? {} : { namespace: self.namespace }),
-  })
-  const own = new Set(self.addresses.map(familyOf))
-  await Promise.all(
-    [...peers].map(async ({ addresses, port }) => {
-      const address = addresses.find((candidate) => own.has(familyOf(candidate))) ?? addresses[0]
-      if (address === undefined) return
-      await prober.probe('http', `http://${formatHostPort(address, port)}${goodbyePath}?${query.toString()}`, {
-        method: 'POST',
-        timeoutMs,
-      })
+/** Tells every peer at once that this agent stops; returns how many heard it. The others learn it from discovery. */
+export async function sayGoodbye(prober: Prober, self: Self & Caller, peers: Iterable<Peer>): Promise<number> {
+  const heard = await Promise.all(
+    [...peers].map(async (peer) => {
+      const base = baseOf(peer, self)
+      // Through the API server's proxy nobody could tell who calls.
+      if (base === undefined || peer.proxy !== undefined) return false
+      const { ok } = await prober.probe('http', urlOf(base, goodbyePath, self), { method: 'POST', timeoutMs })
+      return ok
     }),
   )
-}
-
-/** The peer that says goodbye with this request. Only its own address, or this host, may say so for it. */
-export function goodbyeFrom({ url = '/', socket }: IncomingMessage, peers: Iterable<Peer>): Peer | undefined {
-  const { searchParams } = new URL(url, 'http://scout')
-  // A socket of both families shows IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2).
-  const from = (socket.remoteAddress ?? '').replace(/^::ffff:/i, '')
-  return [...peers].find(
-    ({ name, namespace, addresses }) =>
-      name === searchParams.get('name') &&
-      (namespace ?? null) === searchParams.get('namespace') &&
-      (addresses.includes(from) || isLoopback(from)),
-  )
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+  return heard.filter(Boolean).length
 }

@@ -1,14 +1,14 @@
 import type { AnyResult } from '@scout/core'
 import { pino } from 'pino'
 import type { AgentEvents } from './agent.ts'
+import type { DiscoveryEvents } from './discovery/choose.ts'
 import type { SeriesKey } from './ledger.ts'
 
 /** What an agent says while it runs, beyond the events of its mesh. */
-export interface Log extends AgentEvents {
+export interface Log extends AgentEvents, DiscoveryEvents {
   listening(consoleAddress: string, responderPort: number): void
   stopping(signal: string): void
   stopped(): void
-  configurationBroken(error: Error): void
 }
 
 /** One JSON object an event, by pino, on standard output. */
@@ -36,6 +36,13 @@ export function createJsonLog(level: string, self: { readonly name: string; read
       for (const { before, after } of changed) logger.info({ peer: after, before: before.state }, 'peer changed')
       for (const peer of left) logger.info({ peer }, 'peer left')
     },
+    greeted: (peer, greeting) => logger.info({ peer: peer.name, peerNode: peer.node, greeting }, 'peer greeted'),
+    discoveryTroubled(trouble, { source, heardAtMs }) {
+      if (trouble === undefined) logger.info({ source }, 'discovery recovered')
+      else logger.warn({ source, trouble, heardAtMs }, 'discovery troubled')
+    },
+    way: (what) => logger.info({ what }, 'way to the peers found'),
+    oddity: (what) => logger.warn({ what }, 'discovery found something odd'),
     defect: (error) => logger.error({ err: error }, 'defect in scout: please report it'),
     listening: (console, responderPort) => logger.info({ console, responderPort }, 'server listening'),
     stopping: (signal) => logger.info({ signal }, 'agent stopping'),

@@ -35,7 +35,12 @@ export function metricsOf(snapshot: Snapshot): Registry {
     name: 'scout_knowledge_age_seconds',
     help: 'Time since the source of the peers was last heard of.',
     registers,
-  }).set(Math.max(0, snapshot.takenAtMs - snapshot.knowledge.heardAtMs) / 1000)
+  }).set(knowledgeAgeSeconds(snapshot))
+  new Gauge({
+    name: 'scout_knowledge_trouble',
+    help: '1 while the source of the peers does not answer.',
+    registers,
+  }).set(snapshot.knowledge.trouble === undefined ? 0 : 1)
 
   const attempts = new Counter({
     name: 'scout_probe_attempts_total',
@@ -68,7 +73,7 @@ export function metricsOf(snapshot: Snapshot): Registry {
     if (series.successes > 0) attempts.inc({ ...labels, outcome: 'success', reason: '' }, series.successes)
     for (const [reason, count] of Object.entries(series.failures))
       attempts.inc({ ...labels, outcome: 'failure', reason }, count)
-    failing.set(labels, series.state === 'failing' ? 1 : 0)
+    if (series.state !== 'waiting') failing.set(labels, series.state === 'failing' ? 1 : 0)
     if (series.last?.ok === true) lastSeconds.set({ ...labels, clock: series.last.clock.rx }, series.last.totalNs / 1e9)
     durations.addSeries(labels, series)
   }
@@ -85,9 +90,21 @@ export function metricsOf(snapshot: Snapshot): Registry {
   new Gauge({ name: 'scout_probes_in_flight', help: 'Attempts under way.', registers }).set(schedule.inFlight)
   new Counter({
     name: 'scout_results_set_aside_total',
-    help: 'Results not counted, because the peer was starting, leaving or gone.',
+    help: 'Results not counted, because the peer was starting, leaving or gone, or became so.',
     registers,
   }).inc(snapshot.setAside)
+  new Gauge({
+    name: 'scout_results_held',
+    help: 'Failures held back until it is known whether their peer was leaving, and results behind them.',
+    registers,
+  }).set(snapshot.held)
+  const greetings = new Counter({
+    name: 'scout_greetings_total',
+    help: 'Peers asked who they are, by what they answered.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  for (const [outcome, count] of Object.entries<number>({ ...snapshot.greetings })) greetings.inc({ outcome }, count)
   const strays = new Counter({
     name: 'scout_stray_answers_total',
     help: 'Answers that no attempt waited for.',
@@ -107,6 +124,12 @@ export function metricsOf(snapshot: Snapshot): Registry {
     for (const [outcome, count] of Object.entries(counts)) requests.inc({ responder, outcome }, count)
   }
   return registry
+}
+
+/** A source that was never heard of is as old as this agent; a list does not grow old. */
+function knowledgeAgeSeconds({ knowledge, takenAtMs, startedAtMs }: Snapshot): number {
+  const { heardAtMs = takenAtMs } = knowledge
+  return Math.max(0, takenAtMs - (heardAtMs === 0 ? startedAtMs : heardAtMs)) / 1000
 }
 
 function labelsOf({ self }: Snapshot, { check, protocol, family, peer }: SeriesView): Record<LinkLabel, string> {

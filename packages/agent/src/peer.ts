@@ -29,4 +29,6 @@ export interface Peer {
   readonly addresses: readonly string[]
   readonly port: number
   readonly state: PeerState
+  /** The API server's proxy to its responder, where its addresses cannot be reached from here: HTTP, and nothing else. */
+  readonly proxy?: string | undefined
 }

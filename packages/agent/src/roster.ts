@@ -1,20 +1,34 @@
 import type { Knowledge } from './discovery/discovery.ts'
+import type { Greeting } from './greeting.ts'
 import type { Peer } from './peer.ts'
 
-export interface RosterChange {
-  readonly joined: readonly Peer[]
-  readonly left: readonly Peer[]
-  /** Same peer, another state or other facts. */
-  readonly changed: readonly { readonly before: Peer; readonly after: Peer }[]
+/** A peer with what this agent has learned about it by itself. */
+export interface KnownPeer extends Peer {
+  /** Wall clock since which it is in its state. */
+  readonly stateSinceMs: number
+  /** What it told of itself; absent until it has. */
+  readonly greeting?: Greeting | undefined
 }
 
-/** The peers that are there now: what discovery knows, less ourselves, with the goodbyes that were heard. */
+export interface RosterChange {
+  readonly joined: readonly KnownPeer[]
+  readonly left: readonly KnownPeer[]
+  /** Same peer, another state or other facts. */
+  readonly changed: readonly { readonly before: KnownPeer; readonly after: KnownPeer }[]
+}
+
+/** The peers that are there now: what discovery knows, less ourselves, with the goodbyes and greetings that were heard. */
 export interface Roster {
-  readonly peers: ReadonlyMap<string, Peer>
+  readonly peers: ReadonlyMap<string, KnownPeer>
   readonly knowledge: Omit<Knowledge, 'peers'>
+  /** This agent as discovery sees it; undefined where it is not among the peers. */
+  readonly own: Peer | undefined
   update(knowledge: Knowledge): void
-  /** This peer said that it is about to stop. */
-  goodbye(peer: Peer): void
+  /** This peer, in the process that began then, said that it is about to stop. */
+  goodbye(peer: Peer, startedAtMs: number): void
+  /** This peer, in the process that began then, is there: an earlier one's goodbye is over. */
+  hello(peer: Peer, startedAtMs: number): void
+  greeted(peer: Peer, greeting: Greeting): void
 }
 
 interface RosterOptions {
@@ -22,14 +36,41 @@ interface RosterOptions {
   readonly onChange: (change: RosterChange) => void
 }
 
-export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
-  let peers: ReadonlyMap<string, Peer> = new Map()
-  let knowledge: Omit<Knowledge, 'peers'> = { source: 'nothing yet', heardAtMs: 0 }
-  /** Ids of peers that said goodbye; a successor has another id. */
-  const goodbyes = new Set<string>()
+/**
+ * A goodbye may come before discovery knows that the peer leaves, or after; either makes it leave. It stands until the peer is gone,
+ * discovery has seen it not ready and then ready again (its container was restarted in place), it says itself that it is back, or
+ * discovery goes on calling it ready for a minute. Silence of the source is no such minute: while the API server is down, who said
+ * goodbye is still leaving.
+ */
+const goodbyeLastsMs = 60_000
 
-  const replace = (found: readonly Peer[]) => {
-    const next = new Map(found.filter((peer) => !isSelf(peer)).map((peer) => [peer.id, withGoodbye(peer)]))
+interface Goodbye {
+  /** Which of the processes that had this identity said it. */
+  readonly startedAtMs: number
+  readonly saidAtMs: number
+  /** First moment after it at which the source was heard of. */
+  readonly heardAtMs?: number | undefined
+  /** Discovery has noticed, too. */
+  readonly isConfirmed: boolean
+}
+
+export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
+  let peers: ReadonlyMap<string, KnownPeer> = new Map()
+  let knowledge: Knowledge = { peers: [], source: 'nothing yet', heardAtMs: 0 }
+  let own: Peer | undefined
+  const goodbyes = new Map<string, Goodbye>()
+  const greetings = new Map<string, Greeting>()
+
+  const refresh = () => {
+    const nowMs = Date.now()
+    const next = new Map<string, KnownPeer>()
+    for (const found of knowledge.peers) {
+      if (isSelf(found)) continue
+      const state = goodbyes.has(found.id) ? 'leaving' : found.state
+      const before = peers.get(found.id)
+      const stateSinceMs = before?.state === state ? before.stateSinceMs : nowMs
+      next.set(found.id, { ...found, state, stateSinceMs, greeting: greetings.get(found.id) })
+    }
     const joined = [...next.values()].filter(({ id }) => !peers.has(id))
     const left = [...peers.values()].filter(({ id }) => !next.has(id))
     const changed = [...next.values()].flatMap((after) => {
@@ -37,28 +78,60 @@ export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
       return before === undefined || isSame(before, after) ? [] : [{ before, after }]
     })
     peers = next
-    for (const { id } of left) goodbyes.delete(id)
+    for (const { id } of left) {
+      goodbyes.delete(id)
+      greetings.delete(id)
+    }
     if (joined.length + left.length + changed.length > 0) onChange({ joined, left, changed })
   }
-
-  const withGoodbye = (peer: Peer): Peer => (goodbyes.has(peer.id) ? { ...peer, state: 'leaving' } : peer)
 
   return {
     get peers() {
       return peers
     },
     get knowledge() {
-      return knowledge
+      const { peers: _peers, ...rest } = knowledge
+      return rest
     },
-    update({ peers: found, ...rest }) {
-      knowledge = rest
-      replace(found)
+    get own() {
+      return own
     },
-    goodbye({ id }) {
-      goodbyes.add(id)
-      replace([...peers.values()])
+    update(news) {
+      knowledge = news
+      own = news.peers.find(isSelf)
+      for (const { id, state } of news.peers) {
+        const before = goodbyes.get(id)
+        const after = before === undefined ? undefined : goodbyeAfter(before, state, news.heardAtMs)
+        if (after === undefined) goodbyes.delete(id)
+        else goodbyes.set(id, after)
+      }
+      refresh()
+    },
+    goodbye({ id }, startedAtMs) {
+      goodbyes.set(id, { startedAtMs, saidAtMs: Date.now(), isConfirmed: false })
+      refresh()
+    },
+    hello({ id }, startedAtMs) {
+      const before = goodbyes.get(id)
+      if (before === undefined || startedAtMs <= before.startedAtMs) return
+      goodbyes.delete(id)
+      refresh()
+    },
+    greeted({ id }, greeting) {
+      if (!peers.has(id)) return
+      greetings.set(id, greeting)
+      refresh()
     },
   }
+}
+
+/** What is left of a goodbye when discovery says this of the peer; undefined when it is over. */
+function goodbyeAfter(before: Goodbye, state: Peer['state'], newsAtMs: number | undefined): Goodbye | undefined {
+  if (state !== 'ready') return { ...before, heardAtMs: undefined, isConfirmed: true }
+  if (before.isConfirmed) return undefined
+  if (newsAtMs === undefined || newsAtMs <= before.saidAtMs) return before
+  const { heardAtMs = newsAtMs } = before
+  return newsAtMs - heardAtMs < goodbyeLastsMs ? { ...before, heardAtMs } : undefined
 }
 
 function isSame(a: Peer, b: Peer): boolean {
@@ -67,6 +140,7 @@ function isSame(a: Peer, b: Peer): boolean {
     a.node === b.node &&
     a.zone === b.zone &&
     a.port === b.port &&
+    a.proxy === b.proxy &&
     a.addresses.join() === b.addresses.join()
   )
 }

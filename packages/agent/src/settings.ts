@@ -59,6 +59,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   string: (text) => text,
   integer: readNumber,
   number: readNumber,
+  boolean: (text) => (text === 'true' ? true : text === 'false' ? false : text),
   'string list': (text) => text.split(',').filter((part) => part !== ''),
 }
 

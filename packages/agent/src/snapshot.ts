@@ -1,7 +1,8 @@
 import type { AnyResult, FailureReason, Protocol, ResponderCounters, Stray } from '@scout/core'
 import type { Knowledge } from './discovery/discovery.ts'
+import type { GreetingCounters } from './greeter.ts'
 import type { Series } from './ledger.ts'
-import type { Peer } from './peer.ts'
+import type { KnownPeer } from './roster.ts'
 import type { ScheduleCounters } from './schedule.ts'
 
 /** Who this agent is. */
@@ -11,6 +12,8 @@ export interface Self {
   readonly node: string
   readonly zone?: string | undefined
   readonly addresses: readonly string[]
+  /** Addresses of its node. */
+  readonly nodeAddresses: readonly string[]
   readonly version: string
 }
 
@@ -22,7 +25,7 @@ export interface SeriesView {
   readonly family?: 'ipv4' | 'ipv6' | undefined
   /** Name of the peer and node; absent for a check that is not about peers. */
   readonly peer?: { readonly name: string; readonly node: string; readonly zone?: string | undefined } | undefined
-  /** `waiting`: nothing counted yet. */
+  /** `waiting`: nothing counted yet, or the peer is not ready, so that what was counted says nothing about now. */
   readonly state: 'ok' | 'failing' | 'waiting'
   readonly sinceMs?: number | undefined
   readonly attempts: number
@@ -44,22 +47,26 @@ export interface Snapshot {
   readonly self: Self
   readonly isReady: boolean
   readonly knowledge: Omit<Knowledge, 'peers'>
-  readonly peers: readonly Peer[]
+  readonly peers: readonly KnownPeer[]
   readonly series: readonly SeriesView[]
   readonly schedule: ScheduleCounters
   readonly setAside: number
+  /** Failures held back until it is known whether their peer was on its way out, and what came after them. */
+  readonly held: number
+  readonly greetings: GreetingCounters
   readonly strays: Readonly<Partial<Record<Protocol, StrayCounts>>>
   readonly responders: Readonly<Record<string, Readonly<ResponderCounters>>>
 }
 
 export function viewOf({ check, peer, target, family, isFailing, ...rest }: Series): SeriesView {
+  const isAway = peer !== undefined && peer.state !== 'ready'
   return {
     check: check.name,
     protocol: check.protocol,
     target,
     family,
     peer: peer === undefined ? undefined : { name: peer.name, node: peer.node, zone: peer.zone },
-    state: rest.attempts === 0 ? 'waiting' : isFailing ? 'failing' : 'ok',
+    state: rest.attempts === 0 || isAway ? 'waiting' : isFailing ? 'failing' : 'ok',
     ...rest,
   }
 }

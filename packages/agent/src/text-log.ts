@@ -39,6 +39,15 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
         ...(recorded === 'set-aside' ? ['    set aside: the peer was not ready'] : []),
       )
     },
+    greeted: () => {}, // its own facts are in the snapshot; the reference output has no line for them
+    discoveryTroubled: (trouble, { source }) =>
+      print(
+        trouble === undefined
+          ? `peers are known again from ${source}`
+          : `peers may be out of date, the last known stay: ${trouble}`,
+      ),
+    way: (what) => print(what),
+    oddity: (what) => print(what),
     stopping: (signal) => print(`stopping on ${signal}`),
     stopped: () => print('stopped'),
     configurationBroken: ({ message }) => print(`configuration broken, the old one stays in force: ${message}`),
@@ -58,7 +67,11 @@ function peersByNode(peers: readonly Peer[]): readonly string[] {
 }
 
 function addressLines(peer: Peer): readonly string[] {
-  const state = peer.state === 'ready' ? '' : ` (${peer.state})`
+  const remarks = [
+    ...(peer.state === 'ready' ? [] : [peer.state]),
+    ...(peer.proxy === undefined ? [] : [`by HTTP through ${new URL(peer.proxy).origin}`]),
+  ]
+  const state = remarks.length === 0 ? '' : ` (${remarks.join(', ')})`
   return peer.addresses.map((address) => `            ${pathName(peer, address)}${state}`)
 }
 

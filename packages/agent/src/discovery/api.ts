@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { ApiError, type Resource, refusalOf, unreachable } from './api-error.ts'
@@ -66,7 +65,7 @@ export function parseJson(text: string, server: string): unknown {
 
 async function open({ access, resource, verb, query, signal, answerMs }: ApiRequest): Promise<IncomingMessage> {
   signal.throwIfAborted()
-  const url = new URL(`${access.server}${pathOf(resource)}?${new URLSearchParams(query)}`)
+  const url = new URL(`${access.server}${pathOf(resource)}?${new URLSearchParams(query).toString()}`)
   let request: ClientRequest | undefined
   const tooLate = () =>
     request?.destroy(
@@ -80,12 +79,7 @@ async function open({ access, resource, verb, query, signal, answerMs }: ApiRequ
     const credentials = await credentialsOf(access)
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     request = send(url, { ...credentials, headers: { ...credentials.headers, accept: 'application/json' }, signal })
-    // Beyond the head of the answer, an error is the response's to tell.
-    request.on('error', () => {})
-    request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs))
-    request.end()
-    const [response]: IncomingMessage[] = await once(request, 'response')
-    if (response === undefined) throw new ApiError('unreachable', `${access.server} did not answer`)
+    const response = await answerTo(request)
     if (response.statusCode !== 200) throw await refusal(response, { access, resource, verb })
     return jsonOnly(response, access.server)
   } catch (error) {
@@ -94,6 +88,16 @@ async function open({ access, resource, verb, query, signal, answerMs }: ApiRequ
   } finally {
     clearTimeout(timer)
   }
+}
+
+function answerTo(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.on('response', resolve)
+    // Beyond the head of the answer, errors are the response's to tell, and this changes nothing.
+    request.on('error', reject)
+    request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs))
+    request.end()
+  })
 }
 
 async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {

@@ -31,8 +31,11 @@ export function createAccess(options: AccessOptions): ApiAccess {
       const credentials: RequestOptions = {}
       await config.applyToHTTPSOptions(credentials)
       // Token files may end with a line feed, which a header cannot hold.
-      const headers = Object.entries(credentials.headers ?? {}).map(([name, value]) => [name, String(value).trim()])
-      return { ...credentials, headers: Object.fromEntries(headers) }
+      const headers = Object.entries(credentials.headers ?? {}).map(([name, value]): readonly [string, string] => [
+        name,
+        String(value).trim(),
+      ])
+      return { ...credentials, headers: Object.fromEntries<string>(headers) }
     },
     renew() {
       // The library keeps a token for a minute, and a certificate for ever.

@@ -1,0 +1,141 @@
+import { createProber, formatHostPort, probe, ScoutError } from '@scout/core'
+import { familyOf } from '../check.ts'
+import type { Config } from '../config.ts'
+import { askGreeting, type Caller } from '../greeting.ts'
+import type { Peer } from '../peer.ts'
+import type { ApiAccess } from './api.ts'
+import type { Discovery } from './discovery.ts'
+import { createDnsDiscovery, resolveBoth, serviceName } from './dns.ts'
+import { createSliceDiscovery } from './endpoint-slices.ts'
+import { createOutsideDiscovery } from './outside.ts'
+import { isInCluster } from './service-account.ts'
+import { createFileDiscovery, createListDiscovery } from './static.ts'
+
+/** What discovery tells beside its knowledge. */
+export interface DiscoveryEvents {
+  configurationBroken(error: Error): void
+  /** Something it was told makes no sense; one sentence. */
+  oddity(what: string): void
+  /** How the peers are reached; one sentence. */
+  way(what: string): void
+  defect(error: unknown): void
+}
+
+interface ChooseOptions {
+  readonly config: Config
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly caller: Caller
+  readonly events: DiscoveryEvents
+}
+
+/** Port of responders whose Service, or configuration, does not tell. */
+const usualPort = 8081
+const pollMs = 5_000
+const reachMs = 2_000
+
+/**
+ * The discovery a configuration asks for.
+ * @throws {ScoutError} `invalid-option` where it cannot be had as configured.
+ */
+export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery> {
+  const { config, environment, events } = options
+  const { discovery, peers, peersFile, kubeApi, kubeconfig, context } = config
+  const isAnyGiven = kubeApi !== undefined || kubeconfig !== undefined || context !== undefined
+  const isListed = peers.length > 0 || peersFile !== undefined
+  switch (discovery) {
+    case 'auto':
+      return !isListed && (isAnyGiven || isInCluster(environment)) ? kubernetes(options) : listed(config, events)
+    case 'kubernetes':
+      return kubernetes(options)
+    case 'dns':
+      return byName(options)
+    case 'static':
+      return listed(config, events)
+  }
+}
+
+function listed({ peersFile, peers }: Config, { configurationBroken }: DiscoveryEvents): Discovery {
+  if (peersFile === undefined) return createListDiscovery(peers)
+  return createFileDiscovery({ path: peersFile, pollMs: 1_000, onBroken: configurationBroken })
+}
+
+async function kubernetes({ config, environment, events }: ChooseOptions): Promise<Discovery> {
+  const { namespace, service, nodeConditions, responder, addresses, kubeApi } = config
+  const access = kubeApi === undefined ? await accessWithCredentials(config, environment) : accessWithout(kubeApi)
+  const isOutside = !isInCluster(environment)
+  const slices = createSliceDiscovery({
+    access,
+    namespace,
+    service,
+    port: responder.port === 0 ? usualPort : responder.port,
+    nodeConditions,
+    isFirstReadingNeeded: isOutside,
+    onOddity: events.oddity,
+    onDefect: events.defect,
+  })
+  if (!isOutside) return slices
+  return createOutsideDiscovery(slices, {
+    proxyOf: kubeApi === undefined ? undefined : (peer) => proxyTo(peer, access),
+    isReachable: (peer) => isReachable(peer, addresses),
+    onWay: events.way,
+    onDefect: events.defect,
+  })
+}
+
+/** Loaded only where it is needed, for its size. */
+async function accessWithCredentials(
+  { kubeconfig, context }: Config,
+  environment: ChooseOptions['environment'],
+): Promise<ApiAccess> {
+  const { createAccess } = await import('./kubernetes.ts')
+  return createAccess({ kubeconfig, context, environment })
+}
+
+/** @throws {ScoutError} `invalid-option` */
+function accessWithout(kubeApi: string): ApiAccess {
+  if (!URL.canParse(kubeApi) || !/^https?:$/.test(new URL(kubeApi).protocol)) {
+    throw new ScoutError(
+      'invalid-option',
+      `"${kubeApi}" is not the address of an API server: write --kube-api http://127.0.0.1:8081`,
+    )
+  }
+  return { server: kubeApi.replace(/\/+$/, ''), credentials: async () => ({}), renew() {} }
+}
+
+function proxyTo({ namespace = 'default', name, port }: Peer, { server }: ApiAccess): string {
+  return `${server}/api/v1/namespaces/${namespace}/pods/${name}:${port}/proxy`
+}
+
+/** Somebody answers, be it to refuse. */
+async function isReachable({ addresses, port }: Peer, own: readonly string[]): Promise<boolean> {
+  const families = new Set(own.map(familyOf))
+  const address = addresses.find((candidate) => families.has(familyOf(candidate)))
+  if (address === undefined) return false
+  const result = await probe('http', `http://${formatHostPort(address, port)}/`, { timeoutMs: reachMs })
+  return result.ok || result.failure.reason === 'refused' || result.failure.reason === 'bad-status'
+}
+
+function byName({ config, caller, events }: ChooseOptions): Discovery {
+  const { service, namespace, responder, addresses } = config
+  const port = responder.port === 0 ? usualPort : responder.port
+  const prober = createProber()
+  const discovery = createDnsDiscovery({
+    name: serviceName(service, namespace),
+    port,
+    pollMs,
+    resolve: resolveBoth,
+    isOwn: (address) => addresses.includes(address),
+    async ask(address) {
+      const answer = await askGreeting(prober, `http://${formatHostPort(address, port)}`, caller)
+      return typeof answer === 'string' ? undefined : answer
+    },
+    onDefect: events.defect,
+  })
+  return {
+    start: discovery.start,
+    stop() {
+      discovery.stop()
+      prober.close()
+    },
+  }
+}

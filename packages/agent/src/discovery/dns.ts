@@ -1,0 +1,105 @@
+import { Resolver } from 'node:dns/promises'
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ScoutError } from '@scout/core'
+import type { Greeting } from '../greeting.ts'
+import type { Peer } from '../peer.ts'
+import type { Discovery } from './discovery.ts'
+
+export interface DnsDiscoveryOptions {
+  readonly name: string
+  readonly port: number
+  readonly pollMs: number
+  readonly resolve: (name: string) => Promise<readonly string[]>
+  readonly isOwn: (address: string) => boolean
+  /** Who the agent at this address is; undefined while it does not say. */
+  readonly ask: (address: string) => Promise<Greeting | undefined>
+  readonly onDefect: (error: unknown) => void
+}
+
+/**
+ * Peers from the addresses of one name: all that is left without the API server. The name lists addresses and nothing else, ready or
+ * not; so an address is `starting` until it has said who it is, and those that say the same are one peer.
+ */
+export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
+  const { name, port, pollMs, resolve, isOwn, ask, onDefect } = options
+  const stopping = new AbortController()
+  const source = `the name ${name}`
+  return {
+    async start(onKnowledge) {
+      const greetings = new Map<string, Greeting | undefined>()
+      let heardAtMs = 0
+
+      const tell = (trouble?: string) => onKnowledge({ peers: peersOf(greetings, port), source, heardAtMs, trouble })
+
+      const look = async () => {
+        const found = (await resolve(name)).filter((address) => !isOwn(address))
+        heardAtMs = Date.now()
+        for (const address of greetings.keys()) if (!found.includes(address)) greetings.delete(address)
+        for (const address of found) if (!greetings.has(address)) greetings.set(address, undefined)
+        tell()
+        const unknown = found.filter((address) => greetings.get(address) === undefined)
+        const answers = await Promise.all(unknown.map(async (address) => [address, await ask(address)] as const))
+        for (const [address, greeting] of answers) if (greetings.has(address)) greetings.set(address, greeting)
+        if (answers.length > 0) tell()
+      }
+
+      const poll = async () => {
+        while (!stopping.signal.aborted) {
+          try {
+            await look()
+          } catch (error) {
+            if (!(error instanceof Error && 'code' in error)) throw error
+            tell(`cannot resolve ${name}: ${error.message}`)
+          }
+          await sleep(pollMs, undefined, { signal: stopping.signal }).catch(() => {}) // aborted: the loop ends by itself
+        }
+      }
+      poll().catch(onDefect)
+    },
+    stop: () => stopping.abort(),
+  }
+}
+
+function peersOf(greetings: ReadonlyMap<string, Greeting | undefined>, port: number): readonly Peer[] {
+  const peers = new Map<string, Peer>()
+  for (const [address, greeting] of greetings) {
+    if (greeting === undefined) {
+      peers.set(address, { id: address, name: address, node: address, addresses: [address], port, state: 'starting' })
+      continue
+    }
+    const { name, namespace, node, zone } = greeting
+    const id = [namespace, name].join('/')
+    const addresses = [...(peers.get(id)?.addresses ?? []), address].toSorted()
+    peers.set(id, { id, name, namespace, node, zone, addresses, port, state: 'ready' })
+  }
+  return [...peers.values()]
+}
+
+/** Addresses of both families; one of them may have none. */
+export async function resolveBoth(name: string): Promise<readonly string[]> {
+  const resolver = new Resolver({ timeout: 2_000, tries: 2 })
+  const [v4, v6] = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
+  const failed = [v4, v6].find((answer) => answer.status === 'rejected' && !isWithoutData(answer.reason))
+  if (failed?.status === 'rejected') throw failed.reason
+  return [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+}
+
+/** The name is there, with no address of this family. */
+function isWithoutData(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENODATA'
+}
+
+/**
+ * The name of a headless Service; one with a dot in it is taken as it is.
+ * @throws {ScoutError} `invalid-option` where the namespace is not known.
+ */
+export function serviceName(service: string, namespace: string | undefined, resolvConf = '/etc/resolv.conf'): string {
+  if (service.includes('.')) return service
+  if (namespace === undefined) {
+    throw new ScoutError('invalid-option', `the namespace of service ${service} is not known: give it with --namespace`)
+  }
+  // The kubelet writes "search NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN".
+  const domain = / svc\.(\S+)/.exec(readFileSync(resolvConf, 'utf8'))?.[1] ?? 'cluster.local'
+  return `${service}.${namespace}.svc.${domain}`
+}

@@ -1,0 +1,74 @@
+import type { Peer } from '../peer.ts'
+import type { Discovery, Knowledge } from './discovery.ts'
+
+export interface OutsideOptions {
+  /** The API server's proxy to a peer's responder; undefined where requests to it need credentials, which probes have not. */
+  readonly proxyOf: ((peer: Peer) => string) | undefined
+  readonly isReachable: (peer: Peer) => Promise<boolean>
+  /** Told once, in one sentence, which way is taken. */
+  readonly onWay: (sentence: string) => void
+  readonly onDefect: (error: unknown) => void
+}
+
+type Way = 'direct' | 'proxy' | 'none'
+
+/** So many peers, on different nodes, have to be out of reach before all count as such: one that fails is a finding. */
+const triedPeers = 5
+
+/**
+ * Peers of a cluster that this agent is not part of. Whether pods can be reached at all from here is found out once, before any is
+ * probed; where they cannot, HTTP goes through the API server's proxy.
+ */
+export function createOutsideDiscovery(inner: Discovery, options: OutsideOptions): Discovery {
+  let way: Way | 'looking' | undefined
+  return {
+    async start(onKnowledge) {
+      let latest: Knowledge | undefined
+      const tell = () => {
+        if (latest !== undefined) onKnowledge(seenBy(latest, way, options.proxyOf))
+      }
+      await inner.start((knowledge) => {
+        latest = knowledge
+        const ready = onDifferentNodes(knowledge.peers.filter(({ state }) => state === 'ready'))
+        if (way === undefined && ready.length > 0) {
+          way = 'looking'
+          findWay(ready, options)
+            .then((found) => {
+              way = found
+              options.onWay(sentences[found])
+              tell()
+            })
+            .catch(options.onDefect)
+        }
+        tell()
+      })
+    },
+    stop: () => inner.stop(),
+  }
+}
+
+const unreachable = 'the pods cannot be reached from here'
+const sentences: Readonly<Record<Way, string>> = {
+  direct: 'the pods can be reached from here: they are probed directly',
+  proxy: `${unreachable}: only HTTP is probed, through the proxy of the API server`,
+  none: `${unreachable}: run kubectl proxy --port=8081 and give --kube-api http://127.0.0.1:8081 to probe HTTP through the API server`,
+}
+
+async function findWay(ready: readonly Peer[], { isReachable, proxyOf }: OutsideOptions): Promise<Way> {
+  const reached = await Promise.all(ready.slice(0, triedPeers).map(isReachable))
+  if (reached.some(Boolean)) return 'direct'
+  return proxyOf === undefined ? 'none' : 'proxy'
+}
+
+function seenBy(knowledge: Knowledge, way: Way | 'looking' | undefined, proxyOf: OutsideOptions['proxyOf']): Knowledge {
+  const { peers, trouble } = knowledge
+  if (way === 'direct') return knowledge
+  if (way === 'proxy') return { ...knowledge, peers: peers.map((peer) => ({ ...peer, proxy: proxyOf?.(peer) })) }
+  // Nobody can be failed whom no probe can reach.
+  const waiting = peers.map((peer): Peer => (peer.state === 'ready' ? { ...peer, state: 'starting' } : peer))
+  return { ...knowledge, peers: waiting, trouble: trouble ?? (way === 'none' ? sentences.none : undefined) }
+}
+
+function onDifferentNodes(peers: readonly Peer[]): readonly Peer[] {
+  return [...new Map(peers.map((peer) => [peer.node, peer])).values()]
+}

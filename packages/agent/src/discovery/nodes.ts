@@ -29,7 +29,7 @@ export function nodeConditionsOf(object: unknown): NodeConditions {
       type,
       status,
       reason: reason ?? '',
-      ...(lastTransitionTime == null ? {} : { sinceMs: Date.parse(lastTransitionTime) }),
+      ...(typeof lastTransitionTime === 'string' ? { sinceMs: Date.parse(lastTransitionTime) } : {}),
     }))
   return { name: metadata.name, isCordoned: spec?.unschedulable === true, problems }
 }

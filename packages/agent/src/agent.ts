@@ -119,8 +119,12 @@ export function createAgent(parts: AgentParts): Agent {
     const { check, peer, target, family } = key
     const end = settlement.begin({ id, key }, peer === undefined ? 'none' : roster.peers.get(peer.id))
     const options = { ...check.options, ...(family === undefined ? {} : { family }), signal: stopping.signal }
-    const result = await prober.probe(check.protocol, target, options)
-    if (!stopping.signal.aborted) end(result)
+    let result: AnyResult | undefined
+    try {
+      result = await prober.probe(check.protocol, target, options)
+    } finally {
+      end(stopping.signal.aborted ? undefined : result)
+    }
   }
 
   const learn = (knowledge: Knowledge) => {

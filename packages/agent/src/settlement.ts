@@ -16,11 +16,11 @@ interface Subject {
 export interface Settlement {
   /** Failures held back, and successes waiting behind them. */
   readonly held: number
-  /** An attempt on this series begins; what is returned takes its result. `peer` is undefined for one that is gone. */
-  begin(subject: Subject, peer: KnownPeer | 'none' | undefined): (result: AnyResult) => void
+  /** An attempt on this series begins; what is returned takes its result, if there is one. `peer` is undefined for one that is gone. */
+  begin(subject: Subject, peer: KnownPeer | 'none' | undefined): (result: AnyResult | undefined) => void
   /** This peer is not what it was: no failure under way or held back says anything about the network. */
   disturb(peerId: string): void
-  /** Sets aside what is held. */
+  /** Forgets what is held. */
   stop(): void
 }
 
@@ -45,8 +45,9 @@ export function createSettlement({ settleMs, onSettled }: SettlementOptions): Se
   /** By series, oldest first; the first of each is a failure that is not due. */
   const queues = new Map<string, Trial[]>()
 
-  const end = (trial: Trial, result: AnyResult) => {
+  const end = (trial: Trial, result: AnyResult | undefined) => {
     underWay.delete(trial)
+    if (result === undefined) return
     trial.result = result
     const { id } = trial.subject
     const queue = queues.get(id)
@@ -77,18 +78,6 @@ export function createSettlement({ settleMs, onSettled }: SettlementOptions): Se
     onSettled(trial.subject, trial.result, trial.result.ok || !trial.isDisturbed)
   }
 
-  const setAside = (isAffected: (trial: Trial) => boolean) => {
-    for (const trial of underWay) if (isAffected(trial)) trial.isDisturbed = true
-    for (const [id, queue] of queues) {
-      if (!queue.some(isAffected)) continue
-      queues.delete(id)
-      for (const trial of queue) {
-        trial.isDisturbed = true
-        settle(trial)
-      }
-    }
-  }
-
   return {
     get held() {
       return [...queues.values()].reduce((sum, { length }) => sum + length, 0)
@@ -103,7 +92,20 @@ export function createSettlement({ settleMs, onSettled }: SettlementOptions): Se
       underWay.add(trial)
       return (result) => end(trial, result)
     },
-    disturb: (peerId) => setAside((trial) => trial.peerId === peerId),
-    stop: () => setAside(() => true),
+    disturb(peerId) {
+      for (const trial of underWay) if (trial.peerId === peerId) trial.isDisturbed = true
+      for (const [id, queue] of queues) {
+        if (queue[0]?.peerId !== peerId) continue
+        queues.delete(id)
+        for (const trial of queue) {
+          trial.isDisturbed = true
+          settle(trial)
+        }
+      }
+    },
+    stop() {
+      for (const { timer } of [...queues.values()].flat()) clearTimeout(timer)
+      queues.clear()
+    },
   }
 }

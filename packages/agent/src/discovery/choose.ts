@@ -1,7 +1,6 @@
-import { createProber, formatHostPort, probe, ScoutError } from '@scout/core'
-import { familyOf } from '../check.ts'
+import { createProber, formatHostPort, type Prober, ScoutError } from '@scout/core'
 import type { Config } from '../config.ts'
-import { askGreeting, type Caller } from '../greeting.ts'
+import { askGreeting, baseOf, type Caller } from '../greeting.ts'
 import type { Peer } from '../peer.ts'
 import type { ApiAccess } from './api.ts'
 import type { Discovery } from './discovery.ts'
@@ -31,7 +30,6 @@ interface ChooseOptions {
 /** Port of responders whose Service, or configuration, does not tell. */
 const usualPort = 8081
 const pollMs = 5_000
-const reachMs = 2_000
 
 /**
  * The discovery a configuration asks for.
@@ -59,7 +57,7 @@ function listed({ peersFile, peers }: Config, { configurationBroken }: Discovery
   return createFileDiscovery({ path: peersFile, pollMs: 1_000, onBroken: configurationBroken })
 }
 
-async function kubernetes({ config, environment, events }: ChooseOptions): Promise<Discovery> {
+async function kubernetes({ config, environment, caller, events }: ChooseOptions): Promise<Discovery> {
   const { namespace, service, nodeConditions, responder, addresses, kubeApi } = config
   const access = kubeApi === undefined ? await accessWithCredentials(config, environment) : accessWithout(kubeApi)
   const isOutside = !isInCluster(environment)
@@ -74,12 +72,19 @@ async function kubernetes({ config, environment, events }: ChooseOptions): Promi
     onDefect: events.defect,
   })
   if (!isOutside) return slices
-  return createOutsideDiscovery(slices, {
-    proxyOf: kubeApi === undefined ? undefined : (peer) => proxyTo(peer, access),
-    isReachable: (peer) => isReachable(peer, addresses),
-    onWay: events.way,
-    onDefect: events.defect,
-  })
+  return withProber((prober) =>
+    createOutsideDiscovery(slices, {
+      proxyOf: kubeApi === undefined ? undefined : (peer) => proxyTo(peer, access),
+      async isReachable(peer) {
+        const base = baseOf(peer, { addresses })
+        const answer = base === undefined ? 'silent' : await askGreeting(prober, base, caller)
+        // Routers and proxies on the way answer for addresses that are not theirs: only the pod itself knows its name.
+        return typeof answer !== 'string' && answer.name === peer.name
+      },
+      onWay: events.way,
+      onDefect: events.defect,
+    }),
+  )
 }
 
 /** Loaded only where it is needed, for its size. */
@@ -106,31 +111,29 @@ function proxyTo({ namespace = 'default', name, port }: Peer, { server }: ApiAcc
   return `${server}/api/v1/namespaces/${namespace}/pods/${name}:${port}/proxy`
 }
 
-/** Somebody answers, be it to refuse. */
-async function isReachable({ addresses, port }: Peer, own: readonly string[]): Promise<boolean> {
-  const families = new Set(own.map(familyOf))
-  const address = addresses.find((candidate) => families.has(familyOf(candidate)))
-  if (address === undefined) return false
-  const result = await probe('http', `http://${formatHostPort(address, port)}/`, { timeoutMs: reachMs })
-  return result.ok || result.failure.reason === 'refused' || result.failure.reason === 'bad-status'
-}
-
 function byName({ config, caller, events }: ChooseOptions): Discovery {
   const { service, namespace, responder, addresses } = config
   const port = responder.port === 0 ? usualPort : responder.port
+  const name = serviceName(service, namespace)
+  return withProber((prober) =>
+    createDnsDiscovery({
+      name,
+      port,
+      pollMs,
+      resolve: resolveBoth,
+      isOwn: (address) => addresses.includes(address),
+      async ask(address) {
+        const answer = await askGreeting(prober, `http://${formatHostPort(address, port)}`, caller)
+        return typeof answer === 'string' ? undefined : answer
+      },
+      onDefect: events.defect,
+    }),
+  )
+}
+
+function withProber(create: (prober: Prober) => Discovery): Discovery {
   const prober = createProber()
-  const discovery = createDnsDiscovery({
-    name: serviceName(service, namespace),
-    port,
-    pollMs,
-    resolve: resolveBoth,
-    isOwn: (address) => addresses.includes(address),
-    async ask(address) {
-      const answer = await askGreeting(prober, `http://${formatHostPort(address, port)}`, caller)
-      return typeof answer === 'string' ? undefined : answer
-    },
-    onDefect: events.defect,
-  })
+  const discovery = create(prober)
   return {
     start: discovery.start,
     stop() {

@@ -1,4 +1,4 @@
-import type { FailureReason } from './probe.ts'
+import type { FailureReason, Family } from './probe.ts'
 
 /** Carries a failure's reason from where it is known (a probe, a socket) to the runner, which turns it into data. */
 export class FailureError extends Error {
@@ -53,7 +53,18 @@ const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
   EAFNOSUPPORT: 'not-supported',
 }
 
-const explanations: Readonly<Partial<Record<FailureReason, string>>> = {
+/** ICMP "destination unreachable" by code where it means something else than that (RFC 1812 §5.2.7.1, RFC 4443 §3.1). */
+const icmpReasons: Readonly<Record<Family, Readonly<Record<string, FailureReason>>>> = {
+  ipv4: { '3/3': 'refused', '3/4': 'too-big', '3/9': 'prohibited', '3/10': 'prohibited', '3/13': 'prohibited' },
+  ipv6: { '1/1': 'prohibited', '1/4': 'refused', '1/5': 'prohibited', '1/6': 'prohibited', '2/0': 'too-big' },
+}
+
+/** What a router or the target says of a packet in an ICMP error. */
+export function icmpReasonOf(family: Family, type: number, code: number): FailureReason {
+  return icmpReasons[family][`${type}/${code}`] ?? 'unreachable'
+}
+
+export const explanations: Readonly<Partial<Record<FailureReason, string>>> = {
   refused: 'nobody listens there, or a firewall rejects the port',
   reset: 'the other side, or something on the path, tore the connection down',
   unreachable: 'a router or this host has no route to it',

@@ -2,7 +2,7 @@ export { formatDurationNs, parseDurationMs } from './duration.ts'
 export { ScoutError, type ScoutErrorCode } from './errors.ts'
 export { nearest } from './nearest.ts'
 export type { Stray } from './net/exchange.ts'
-export { nameServersOf } from './net/resolv-conf.ts'
+export { nameServerOrSystem, nameServersOf } from './net/resolv-conf.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './options.ts'
 export {
   type Clock,
@@ -17,17 +17,16 @@ export {
   type Result,
   type Success,
 } from './probe.ts'
+export { type AttemptOptions, createProber, type Prober, type ProberOptions, probe } from './prober.ts'
 export {
-  type AttemptOptions,
-  createProber,
+  type AnyResult,
   isProtocol,
-  type Prober,
-  type ProberOptions,
-  probe,
+  type OptionsOf,
+  type Protocol,
   probeNamed,
-  systemNameServer,
-} from './prober.ts'
-export { type AnyResult, type OptionsOf, type Protocol, probes, type ResultOf } from './probes/index.ts'
+  probes,
+  type ResultOf,
+} from './probes/index.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './repeat.ts'
 export { startDnsResponder } from './responders/dns.ts'
 export { type HttpResponderOptions, startHttpResponder } from './responders/http.ts'
@@ -36,3 +35,4 @@ export type { Listen, Responder, ResponderCounters } from './responders/responde
 export { startUdpResponder } from './responders/udp.ts'
 export { createTally, type Statistics, type Tally } from './statistics.ts'
 export { formatHostPort, parseTarget, type TargetForm } from './target.ts'
+export { serveProber } from './worker/serve.ts'

@@ -1,12 +1,10 @@
-import { ScoutError } from './errors.ts'
-import { nearest } from './nearest.ts'
+import type { Worker } from 'node:worker_threads'
+import { createEngine } from './engine.ts'
 import type { Stray } from './net/exchange.ts'
-import { nameServersOf } from './net/resolv-conf.ts'
-import { createSockets } from './net/sockets.ts'
-import type { Probe } from './probe.ts'
-import { type OptionsOf, type Protocol, probes, type ResultOf } from './probes/index.ts'
+import { nameServerOrSystem } from './net/resolv-conf.ts'
+import type { OptionsOf, Protocol, ResultOf } from './probes/index.ts'
 import { type ResolveName, resolveBySystem } from './resolve.ts'
-import { prepare, run } from './run.ts'
+import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 
 export interface ProberOptions {
   /** Told of every answer that no attempt waited for. */
@@ -15,6 +13,11 @@ export interface ProberOptions {
   readonly resolve?: ResolveName
   /** The name server of DNS targets that name none; the first of /etc/resolv.conf unless given. */
   readonly nameServer?: string
+  /**
+   * Probe in a thread of its own, so that no work of this one delays a stamp: `true`, or a thread of the caller's that runs
+   * `serveProber`. `resolve` is then the thread's.
+   */
+  readonly worker?: boolean | Worker
 }
 
 /** The probe's own options, the common ones, and a way to give up. */
@@ -30,26 +33,19 @@ export interface Prober {
   close(): void
 }
 
-export function createProber({ onStray, resolve = resolveBySystem, nameServer }: ProberOptions = {}): Prober {
-  const sockets = createSockets((protocol, stray) => {
-    if (isProtocol(protocol)) onStray?.(protocol, stray)
-  })
-  const closing = new AbortController()
-  const context = { sockets, resolve, nameServer: () => nameServer ?? systemNameServer(), closing: closing.signal }
+export function createProber({ onStray = () => {}, worker = false, nameServer, resolve }: ProberOptions = {}): Prober {
+  const engine =
+    worker === false
+      ? createEngine({ onStray, resolve: resolve ?? resolveBySystem, nameServer: nameServerOrSystem(nameServer) })
+      : createThreadEngine(worker === true ? startProbeThread(nameServer) : worker, { onStray })
   return {
     async probe(protocol, target, attemptOptions) {
       const { signal, ...options }: { readonly signal?: AbortSignal | undefined } = attemptOptions ?? {}
-      if (closing.signal.aborted) throw new ScoutError('closed', 'this prober was closed: create another')
-      const probe = probeNamed(protocol)
-      const request = prepare(probe, { target, options }, context)
-      const result = await run(probe, request, { ...context, signal })
+      const result = await engine.attempt({ protocol, target, options, signal })
       // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
       return result as ResultOf<typeof protocol>
     },
-    close() {
-      sockets.close()
-      closing.abort()
-    },
+    close: engine.close,
   }
 }
 
@@ -69,34 +65,4 @@ export async function probe<Name extends Protocol>(
   } finally {
     prober.close()
   }
-}
-
-export function isProtocol(name: string): name is Protocol {
-  return Object.hasOwn(probes, name)
-}
-
-/** @throws {ScoutError} `unknown-probe`, with the nearest name. */
-export function probeNamed(name: string): Probe<Protocol> {
-  if (isProtocol(name)) return probes[name]
-  const known = Object.keys(probes)
-  const near = nearest(name, known)
-  throw new ScoutError(
-    'unknown-probe',
-    `there is no probe "${name}": ${near === undefined ? `choose one of ${known.join(', ')}` : `did you mean ${near}?`}`,
-  )
-}
-
-/**
- * The name server of DNS targets that name none.
- * @throws {ScoutError} `invalid-target` where this host has none.
- */
-export function systemNameServer(): string {
-  const [first] = nameServersOf('/etc/resolv.conf')
-  if (first === undefined) {
-    throw new ScoutError(
-      'invalid-target',
-      'no name server is known, as /etc/resolv.conf names none: write the target as name@server',
-    )
-  }
-  return first
 }

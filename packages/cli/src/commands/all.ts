@@ -2,12 +2,12 @@ import {
   commonOptions,
   type Failure,
   isProtocol,
+  nameServerOrSystem,
   type Protocol,
   parseTarget,
   probeNamed,
   probes,
   ScoutError,
-  systemNameServer,
 } from '@scout/core'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
@@ -53,7 +53,7 @@ export function addAllCommand(program: Command, { io, finish }: Invocation): voi
     .action(async (written: string) => {
       const { timeoutMs, ...place } = options.parse(valuesOf(flags, command))
       const { isJson, family, ...repetition } = attempts.read(command)
-      const { host } = parseTarget('host', written, { nameServer: systemNameServer })
+      const { host } = parseTarget('host', written, { nameServer: nameServerOrSystem() })
       const skipped = z.array(z.string()).default([]).parse(command.getOptionValue('skip'))
       const checks = checksWithout(skipped, { ...place, host })
       const plans = checks.map((check) => ({
@@ -79,7 +79,7 @@ function checksWithout(skipped: readonly string[], place: Place): readonly Check
   const checks = protocols.flatMap((protocol) => checksAt(place, protocol))
   // All of them before the first packet of any.
   for (const { protocol, target } of checks) {
-    parseTarget(probeNamed(protocol).targetForm, target, { nameServer: systemNameServer })
+    parseTarget(probeNamed(protocol).targetForm, target, { nameServer: nameServerOrSystem() })
   }
   return checks
 }

@@ -1,10 +1,10 @@
 import {
   type Clock,
+  nameServerOrSystem,
   optionsOf,
   type Protocol,
   parseTarget,
   probeNamed,
-  systemNameServer,
   type TargetForm,
 } from '@scout/core'
 import type { Command } from 'commander'
@@ -51,7 +51,7 @@ export function addProbeCommand(program: Command, protocol: Protocol, { io, fini
     .addHelpText('after', helpExamples(`${protocol} ${plain}`, `${protocol} ${other} -c 0 -i 200ms`))
     .action(async (written: string) => {
       const { isJson, family, ...repetition } = attempts.read(command)
-      const { text: target } = parseTarget(targetForm, written, { nameServer: systemNameServer })
+      const { text: target } = parseTarget(targetForm, written, { nameServer: nameServerOrSystem() })
       const plan = { protocol, target, options: { ...valuesOf(flags, command), family }, ...repetition }
       const report = isJson ? createJsonReport(io.out) : createTextReport(io.out, plan)
       report.begin()

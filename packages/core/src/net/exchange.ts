@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { FailureError, failureErrorOf, isSystemError } from '../failure.ts'
+import { explanations, FailureError, failureErrorOf, icmpReasonOf, isSystemError } from '../failure.ts'
 import type { Clocks, Endpoint, Family } from '../probe.ts'
 import type { Arrival, OpenPacketSocket, PacketAddress, PacketSocket, SendError } from './packet-socket.ts'
 
@@ -31,6 +31,8 @@ export interface Answer {
 export interface Exchange {
   /** Random for each exchange: tells our answers from those of every other prober. */
   readonly session: bigint
+  /** Local ports a question may be sent from, where it carries one itself. */
+  readonly ports: readonly number[]
   /** The next of this exchange's 32-bit numbers; the first is random, so that a restart does not repeat them. */
   nextSequence(): number
   /** Rejects with a `FailureError`: the deadline's, or what the network or this host answered instead. */
@@ -51,6 +53,8 @@ export interface ExchangeOptions {
 interface Pending {
   readonly question: Question
   readonly ticket: number
+  /** This host has lost packets since it was asked, perhaps its answer. */
+  mayBeDropped: boolean
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
 }
@@ -91,7 +95,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
     }
   }
 
-  const arrived = ({ bytes, from, atNs, ttl }: Arrival) => {
+  const arrived = ({ bytes, from, atNs, clock, ttl }: Arrival) => {
     const key = keyOf(bytes, session)
     if (key === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from })
     const id = idOf(from, key)
@@ -100,30 +104,40 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
       const gone = past.get(id)
       if (gone === undefined) return onStray({ kind: 'foreign', from })
       if (!gone.wasAnswered) past.set(id, { ...gone, wasAnswered: true })
-      const afterNs = atNs - socket.departureNs(gone.ticket)
-      return onStray({ kind: gone.wasAnswered ? 'duplicate' : 'late', from, afterNs })
+      const departure = socket.departure(gone.ticket)
+      const after = departure === undefined ? {} : { afterNs: atNs - departure.atNs }
+      return onStray({ kind: gone.wasAnswered ? 'duplicate' : 'late', from, ...after })
     }
-    const tookNs = atNs - socket.departureNs(waiting.ticket)
-    if (socket.clocks.rx === 'kernel' && tookNs > waiting.question.timeoutNs) return // its deadline is about to say so
+    const departure = socket.departure(waiting.ticket)
+    if (departure === undefined) return // its deadline says that no time is known
+    const tookNs = atNs - departure.atNs
+    if (clock === 'kernel' && tookNs > waiting.question.timeoutNs) return // its deadline is about to say so
     end(id, waiting, true)
-    waiting.resolve({ bytes: bytes.slice(), tookNs, clocks: socket.clocks, ...(ttl === undefined ? {} : { ttl }) })
+    const clocks: Clocks = { tx: departure.clock, rx: clock }
+    waiting.resolve({ bytes: bytes.slice(), tookNs, clocks, ...(ttl === undefined ? {} : { ttl }) })
+  }
+
+  const overflowed = () => {
+    for (const entry of pending.values()) entry.mayBeDropped = true
   }
 
   // Where the error does not quote the packet it is about, it is about every question that waits for this endpoint.
-  const failed = ({ to, code, bytes }: SendError) => {
+  const failed = (error: SendError) => {
+    const { to, bytes } = error
     for (const [id, entry] of pending) {
       const { endpoint, bytes: sent } = entry.question
       if (endpoint.address !== to.address || (endpoint.port ?? 0) !== to.port) continue
       if (bytes !== undefined && Buffer.compare(sent.subarray(0, bytes.length), bytes) !== 0) continue
       end(id, entry, false)
-      entry.reject(systemFailure(code, to))
+      entry.reject(failureOf(error))
     }
   }
 
-  const socket: PacketSocket = open(family, { arrived, failed })
+  const socket: PacketSocket = open(family, { arrived, failed, overflowed })
 
   return {
     session,
+    ports: socket.ports,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
     ask: (question) =>
       new Promise((resolve, reject) => {
@@ -131,9 +145,11 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
         const to = { address: endpoint.address, family: endpoint.family, port: endpoint.port ?? 0 }
         const id = idOf(to, question.key)
         const onAbort = () => {
+          // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
+          socket.drain()
           const entry = pending.get(id)
           if (entry !== undefined) end(id, entry, false)
-          reject(signal.reason)
+          reject(entry?.mayBeDropped === true ? droppedHere(to) : signal.reason)
         }
         if (signal.aborted) return reject(signal.reason)
         const settled = () => signal.removeEventListener('abort', onAbort)
@@ -147,6 +163,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
         pending.set(id, {
           question,
           ticket,
+          mayBeDropped: false,
           resolve: (answer) => {
             settled()
             resolve(answer)
@@ -171,6 +188,26 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
 function idOf(from: PacketAddress, key: string | number): string {
   const [address] = from.address.split('%', 1)
   return `${key} ${from.port} ${address}`
+}
+
+function droppedHere(to: PacketAddress): FailureError {
+  return new FailureError(
+    'local-error',
+    `no answer from ${to.address} was seen, and this host dropped packets for want of room in the receive buffer: raise net.core.rmem_max or probe less at once`,
+    { code: 'ENOBUFS' },
+  )
+}
+
+function failureOf({ to, code, icmp }: SendError): FailureError {
+  if (icmp === undefined) return systemFailure(code, to)
+  const reason = icmpReasonOf(to.family, icmp.type, icmp.code)
+  const mtu = icmp.mtu === undefined ? '' : `, which can pass on ${icmp.mtu} bytes`
+  const why = explanations[reason]
+  return new FailureError(
+    reason,
+    `${icmp.from} answered ICMP type ${icmp.type} code ${icmp.code} to a packet for ${to.address}${mtu}${why === undefined ? '' : ` (${why})`}`,
+    { code: `ICMP ${icmp.type}/${icmp.code}` },
+  )
 }
 
 function systemFailure(code: string, to: PacketAddress, cause?: Error): FailureError {

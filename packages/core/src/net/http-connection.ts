@@ -5,10 +5,13 @@ import { connect as connectTls } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { FailureError, isSystemError } from '../failure.ts'
 import type { Endpoint } from '../probe.ts'
+import { type Handshake, handshakeOf } from './handshake.ts'
 
 /** What an HTTP exchange passes through, told at the moment it happens. */
 export interface HttpMilestones {
   connecting(): void
+  /** With what the kernel knows of the handshake, where it can be asked. */
+  connected(handshake: Handshake | undefined): void
   securing(): void
   writing(): void
   waiting(): void
@@ -53,6 +56,7 @@ async function open({
   signal.addEventListener('abort', destroy, { once: true })
   try {
     await once(plain, 'connect', { signal })
+    milestones.connected(handshakeOf(plain))
     const socket =
       secureHost === undefined ? plain : await secure({ plain, secureHost, verifyCertificate, signal, milestones })
     onBodySent(socket, milestones.waiting)

@@ -1,4 +1,4 @@
-import type { Clocks, Family } from '../probe.ts'
+import type { Clock, Clocks, Family } from '../probe.ts'
 
 /** Where a packet goes to, or came from. `port` is 0 for protocols that have none (ICMP). */
 export interface PacketAddress {
@@ -13,13 +13,24 @@ export interface Arrival {
   readonly from: PacketAddress
   /** Nanoseconds on the socket's own time line; comparable only with departures of the same socket. */
   readonly atNs: number
+  /** What took the time: `user` where the socket's clock could not be trusted for this packet. */
+  readonly clock: Clock
   readonly ttl?: number
+}
+
+/** When a packet left, on the socket's time line. */
+export interface Departure {
+  readonly atNs: number
+  readonly clock: Clock
 }
 
 /** An error the network or this host returned for packets sent to `to`: an errno name, and the ICMP type and code if there was one. */
 export interface SendError {
   readonly to: PacketAddress
   readonly code: string
+  /** When this host learned of it, on the socket's time line. */
+  readonly atNs: number
+  readonly clock: Clock
   readonly icmp?: { readonly type: number; readonly code: number; readonly from: string; readonly mtu?: number }
   /** The packet the error is about, where the kernel tells (its first bytes). */
   readonly bytes?: Uint8Array
@@ -28,23 +39,32 @@ export interface SendError {
 export interface PacketListener {
   arrived(arrival: Arrival): void
   failed(error: SendError): void
+  /** So many packets found no room in this socket's receive buffer: what is missing now may be missing for that. */
+  overflowed(packets: number): void
 }
 
 /**
  * A datagram or raw socket that knows when its packets left and arrived. What differs between providers is only how well it
- * knows: `clocks` says so, and every result made from this socket carries it.
+ * knows: `clocks` says what to expect, and each departure and arrival what it was.
  */
 export interface PacketSocket {
   readonly clocks: Clocks
+  /** Local ports it may send from, where the packets themselves carry them. */
+  readonly ports: readonly number[]
   /**
    * Hands one packet to the kernel and returns a ticket for its departure. Throws the system's error (with `code`) when the kernel
    * refuses it.
    */
   send(bytes: Uint8Array, to: PacketAddress): number
-  /** When the packet of this ticket left, on the socket's time line. Asked once per ticket, when its answer is there. */
-  departureNs(ticket: number): number
+  /** When the packet of this ticket left; to be asked when its answer is there. Undefined when too long ago to be known. */
+  departure(ticket: number): Departure | undefined
   /** The packet of this ticket needs no departure any more. */
   forget(ticket: number): void
+  /**
+   * Delivers what has arrived by now, before it returns. For deadlines: a busy event loop runs timers before it reads sockets, so
+   * an answer that is in time may wait behind the timer that would call it late.
+   */
+  drain(): void
   close(): void
 }
 

@@ -40,14 +40,15 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
     const atNs = nowNs()
     const from = { address, family, port: 0 }
     // Linux delivers the IP header with IPv4 and without with IPv6 (raw(7), RFC 3542 §3).
-    if (family === 'ipv6') return listener.arrived({ bytes: packet, from, atNs })
+    if (family === 'ipv6') return listener.arrived({ bytes: packet, from, atNs, clock: 'user' })
     const inner = ipv4Payload(packet)
-    if (inner !== undefined) listener.arrived({ bytes: inner.payload, from, atNs, ttl: inner.ttl })
+    if (inner !== undefined) listener.arrived({ bytes: inner.payload, from, atNs, clock: 'user', ttl: inner.ttl })
   })
   // The package calls this with nothing; a spurious wake-up (EAGAIN) ends here too, so an attempt is left to its deadline.
   socket.on('error', () => {})
   return {
     clocks: userClocks,
+    ports: [],
     send(bytes, to) {
       const ticket = tickets++
       departuresNs.set(ticket, nowNs())
@@ -58,13 +59,18 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
         to.address,
         () => departuresNs.set(ticket, nowNs()),
         (error) => {
-          if (error !== null) listener.failed({ to, code: errnoOf(error), bytes })
+          if (error !== null) listener.failed({ to, code: errnoOf(error), atNs: nowNs(), clock: 'user', bytes })
         },
       )
       return ticket
     },
-    departureNs: (ticket) => departuresNs.get(ticket) ?? Number.NaN,
+    departure(ticket) {
+      const atNs = departuresNs.get(ticket)
+      return atNs === undefined ? undefined : { atNs, clock: 'user' }
+    },
     forget: (ticket) => void departuresNs.delete(ticket),
+    // Its packets are timed when the event loop gets to them: earlier is not to be had.
+    drain: () => {},
     close() {
       inUse.delete(socket)
       socket.close()

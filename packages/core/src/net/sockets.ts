@@ -1,13 +1,12 @@
 import type { Family } from '../probe.ts'
 import { type Exchange, openExchange, type Stray } from './exchange.ts'
-import { openIcmpSocket } from './raw-socket.ts'
-import { openUdpSocket } from './udp-socket.ts'
+import { providerOf, type Transport } from './providers.ts'
 
 /** What a datagram protocol needs to share one socket among all its attempts. */
 export interface ExchangeKind {
   /** The protocol that owns it; strays are counted under this name. */
   readonly protocol: string
-  readonly transport: 'udp' | 'icmp'
+  readonly transport: Transport
   readonly keyOf: (bytes: Uint8Array, family: Family, session: bigint) => string | number | undefined
 }
 
@@ -26,9 +25,9 @@ export function createSockets(onStray: (protocol: string, stray: Stray) => void)
       const existing = exchanges.get(name)
       if (existing !== undefined) return existing
       const exchange = openExchange({
-        open: kind.transport === 'udp' ? openUdpSocket : openIcmpSocket,
+        open: providerOf(kind.transport).open,
         family,
-        isShared: kind.transport === 'icmp',
+        isShared: kind.transport !== 'udp',
         keyOf: (bytes, session) => kind.keyOf(bytes, family, session),
         onStray: (stray) => onStray(kind.protocol, stray),
       })

@@ -32,7 +32,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
 
   const fail = (to: PacketAddress, error: unknown, bytes?: Uint8Array) => {
     if (!isSystemError(error)) throw error
-    listener.failed({ to, code: error.code, ...(bytes === undefined ? {} : { bytes }) })
+    listener.failed({ to, code: error.code, atNs: nowNs(), clock: 'user', ...(bytes === undefined ? {} : { bytes }) })
   }
 
   const close = (connection: Connection) => {
@@ -44,7 +44,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   const connect = (to: PacketAddress): Connection => {
     const socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', recvBufferSize: 1 << 20 })
     const connection: Connection = { to, socket, waiting: [], usedAtMs: Date.now() }
-    socket.on('message', (bytes) => listener.arrived({ bytes, from: to, atNs: nowNs() }))
+    socket.on('message', (bytes) => listener.arrived({ bytes, from: to, atNs: nowNs(), clock: 'user' }))
     socket.on('error', (error) => fail(to, error))
     // A connect that fails is reported to this callback and not as 'error'.
     socket.connect(to.port, to.address, (error?: unknown) => {
@@ -68,6 +68,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
 
   return {
     clocks: userClocks,
+    ports: [],
     send(bytes, to) {
       const connection = connections.get(keyOf(to)) ?? connect(to)
       const ticket = tickets++
@@ -76,8 +77,13 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
       else connection.waiting.push({ bytes, ticket })
       return ticket
     },
-    departureNs: (ticket) => departuresNs.get(ticket) ?? Number.NaN,
+    departure(ticket) {
+      const atNs = departuresNs.get(ticket)
+      return atNs === undefined ? undefined : { atNs, clock: 'user' }
+    },
     forget: (ticket) => void departuresNs.delete(ticket),
+    // Its packets are timed when the event loop gets to them: earlier is not to be had.
+    drain: () => {},
     close() {
       clearInterval(closeIdle)
       for (const connection of connections.values()) close(connection)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { z } from 'zod'
 import { FailureError } from '../failure.ts'
+import { handshakeOf } from '../net/handshake.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
 import { type Attempt, defineProbe } from '../probe.ts'
 import {
@@ -84,7 +85,7 @@ async function askByUdp(attempt: DnsAttempt, encode: (id: number) => Uint8Array)
 
 /** One question on a fresh connection, each message behind its length in two bytes (RFC 1035 §4.2.2). */
 async function askByTcp(
-  { endpoint, signal, enter }: DnsAttempt,
+  { endpoint, signal, enter, settle }: DnsAttempt,
   encode: (id: number) => Uint8Array,
 ): Promise<Uint8Array> {
   const { address, port = 53 } = endpoint
@@ -92,6 +93,8 @@ async function askByTcp(
   const socket = connect({ host: address, port })
   try {
     await once(socket, 'connect', { signal })
+    const time = handshakeOf(socket)?.time
+    if (time !== undefined) settle(time.tookNs, time.clocks)
     enter('query')
     const question = encode(tcpId)
     const framed = Buffer.alloc(2 + question.length)

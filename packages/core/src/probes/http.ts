@@ -46,6 +46,7 @@ export const http = defineProbe({
   async measure(attempt, options) {
     const { url, host } = attempt.target
     let broken: Error | undefined
+    let synRetransmits: number | undefined
     const client = new Client(url.origin, {
       connect: createConnector({
         endpoint: attempt.endpoint,
@@ -54,6 +55,10 @@ export const http = defineProbe({
         signal: attempt.signal,
         milestones: {
           ...milestonesOf(attempt),
+          connected: (handshake) => {
+            synRetransmits = handshake?.synRetransmits
+            if (handshake?.time !== undefined) attempt.settle(handshake.time.tookNs, handshake.time.clocks)
+          },
           // undici closes a socket it is done with by an error of its own.
           broken: (error) => {
             if (isSystemError(error)) broken = error
@@ -71,7 +76,12 @@ export const http = defineProbe({
       const { statusCode, bodyBytes, body } = await exchange(client, url, options)
       // To undici a reset ends a response that has no length as well as a close does.
       if (broken !== undefined) throw broken
-      const detail = { statusCode, bodyBytes, ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}) }
+      const detail = {
+        statusCode,
+        bodyBytes,
+        ...(synRetransmits === undefined ? {} : { synRetransmits }),
+        ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
+      }
       if (!isExpected(statusCode, options.status)) {
         throw new FailureError(
           'bad-status',
@@ -91,7 +101,7 @@ export const http = defineProbe({
   },
 })
 
-function milestonesOf({ enter }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken'> {
+function milestonesOf({ enter }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected'> {
   // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.
   let isAnswered = false
   return {

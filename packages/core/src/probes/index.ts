@@ -1,14 +1,17 @@
 import type { z } from 'zod'
+import { ScoutError } from '../errors.ts'
+import { nearest } from '../nearest.ts'
 import type { CommonOptions } from '../options.ts'
 import type { Probe, Result } from '../probe.ts'
 import { dns } from './dns.ts'
 import { http } from './http.ts'
 import { icmp } from './icmp.ts'
+import { syn } from './syn.ts'
 import { tcp } from './tcp.ts'
 import { udp } from './udp.ts'
 
 /** Every probe, by its protocol. A new one is a file beside this one and a line here. */
-export const probes = { http, tcp, udp, icmp, dns } as const
+export const probes = { http, tcp, syn, udp, icmp, dns } as const
 
 export type Protocol = keyof typeof probes
 
@@ -25,3 +28,18 @@ export type ResultOf<Name extends Protocol> = {
 
 /** A result of any probe; `protocol` tells which. */
 export type AnyResult = ResultOf<Protocol>
+
+export function isProtocol(name: string): name is Protocol {
+  return Object.hasOwn(probes, name)
+}
+
+/** @throws {ScoutError} `unknown-probe`, with the nearest name. */
+export function probeNamed(name: string): Probe<Protocol> {
+  if (isProtocol(name)) return probes[name]
+  const known = Object.keys(probes)
+  const near = nearest(name, known)
+  throw new ScoutError(
+    'unknown-probe',
+    `there is no probe "${name}": ${near === undefined ? `choose one of ${known.join(', ')}` : `did you mean ${near}?`}`,
+  )
+}

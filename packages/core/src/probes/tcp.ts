@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { z } from 'zod'
 import { isSystemError } from '../failure.ts'
+import { handshakeOf } from '../net/handshake.ts'
 import { defineProbe } from '../probe.ts'
 
 export const tcp = defineProbe({
@@ -15,8 +16,10 @@ export const tcp = defineProbe({
     const socket = connect({ host: address, port })
     try {
       const isResetAtOnce = await connected(socket, attempt.signal)
+      const { time, ...handshake } = handshakeOf(socket) ?? {}
+      if (time !== undefined) attempt.settle(time.tookNs, time.clocks)
       const { localPort } = socket
-      return { ...(localPort === undefined ? {} : { sourcePort: localPort }), isResetAtOnce }
+      return { ...(localPort === undefined ? {} : { sourcePort: localPort }), isResetAtOnce, ...handshake }
     } finally {
       socket.destroy()
     }

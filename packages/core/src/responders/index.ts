@@ -8,6 +8,7 @@ export const responders = {
   http: startHttpResponder,
   // The handshake is the kernel's; the HTTP responder's socket accepts it.
   tcp: startHttpResponder,
+  syn: startHttpResponder,
   udp: startUdpResponder,
   icmp: null,
   dns: startDnsResponder,

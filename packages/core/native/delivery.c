@@ -1,0 +1,109 @@
+#include <uv.h>
+
+#include "addon.h"
+#include "errors.h"
+#include "packet_socket.h"
+
+enum {
+  /* A wake-up reads one batch and returns to the loop, which comes back for more; draining reads up to this many. */
+  DRAIN_BATCHES = 64,
+};
+
+static bool has_news(const struct reading *reading)
+{
+  return reading->arrivals > 0 || reading->errors > 0 || reading->dropped > 0;
+}
+
+/* Tells JavaScript which rows to read; they are free again when it returns. */
+static napi_status deliver(struct packet_socket *socket, const struct reading *reading)
+{
+  napi_env env = socket->env;
+  napi_value callback, receiver, arguments[3];
+  napi_status status;
+
+  if ((status = napi_get_reference_value(env, socket->callback, &callback)) != napi_ok ||
+      (status = napi_get_undefined(env, &receiver)) != napi_ok ||
+      (status = napi_create_uint32(env, reading->arrivals, &arguments[0])) != napi_ok ||
+      (status = napi_create_uint32(env, reading->errors, &arguments[1])) != napi_ok ||
+      (status = napi_create_uint32(env, reading->dropped, &arguments[2])) != napi_ok)
+    return status;
+  socket->is_delivering = true;
+  status = napi_call_function(env, receiver, callback, 3, arguments, NULL);
+  socket->is_delivering = false;
+  socket->errors = 0;
+  return status;
+}
+
+/* An exception nobody caught: to process.on('uncaughtException'), as from any callback of Node. */
+static void raise_uncaught(napi_env env)
+{
+  napi_value exception;
+  bool is_pending;
+
+  if (napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
+      napi_get_and_clear_last_exception(env, &exception) == napi_ok)
+    napi_fatal_exception(env, exception);
+}
+
+static void wake_up(struct packet_socket *socket)
+{
+  napi_env env = socket->env;
+  struct reading reading = receive(socket);
+  napi_callback_scope scope;
+  napi_value resource;
+
+  if (!has_news(&reading))
+    return;
+  /* Leaving the scope runs what the callback left for later: process.nextTick and promises. */
+  if (napi_create_object(env, &resource) != napi_ok ||
+      napi_open_callback_scope(env, resource, socket->context, &scope) != napi_ok)
+    return;
+  if (deliver(socket, &reading) != napi_ok)
+    raise_uncaught(env);
+  napi_close_callback_scope(env, scope);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+  struct packet_socket *socket = poll->data;
+  napi_env env = socket->env;
+  napi_handle_scope scope;
+
+  if (napi_open_handle_scope(env, &scope) != napi_ok)
+    return;
+  if (status < 0) {
+    /* libuv has given the descriptor up; SO_SELECT_ERR_QUEUE is there to prevent that. */
+    throw_errno(env, -status, "uv_poll");
+    raise_uncaught(env);
+  } else {
+    if ((events & UV_WRITABLE) != 0)
+      watch_socket(socket, false);
+    wake_up(socket);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+void watch_socket(struct packet_socket *socket, bool is_waiting)
+{
+  /* Fails on a closing handle only. */
+  uv_poll_start(&socket->poll, UV_READABLE | UV_PRIORITIZED | (is_waiting ? UV_WRITABLE : 0), on_poll);
+}
+
+/* drain(): delivers what has arrived by now, before it returns. */
+napi_value packet_socket_drain(napi_env env, napi_callback_info info)
+{
+  struct packet_socket *socket = socket_of_call(env, info, 0, NULL);
+
+  /* Not from within a delivery: its rows are still being read. */
+  if (socket == NULL || socket->is_delivering)
+    return NULL;
+  for (int i = 0; i < DRAIN_BATCHES && socket->fd >= 0; i++) {
+    struct reading reading = receive(socket);
+
+    if (has_news(&reading) && deliver(socket, &reading) != napi_ok)
+      return NULL; /* what the callback threw goes to the caller */
+    if (reading.is_drained)
+      break;
+  }
+  return NULL;
+}

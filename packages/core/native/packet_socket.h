@@ -1,0 +1,60 @@
+#ifndef SCOUT_PACKET_SOCKET_H
+#define SCOUT_PACKET_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <node_api.h>
+#include <uv.h>
+
+#include "departures.h"
+#include "records.h"
+#include "socket_options.h"
+
+struct addon;
+
+/*
+ * One open socket. It lives in C: the poll handle, the shared memory and each method handed to JavaScript are its holders,
+ * and the last to go frees it. So it can be closed at any time, by anyone, in its own callback too. While open it is held
+ * by the loop: a socket that JavaScript lost sight of is not silently closed by the garbage collector.
+ */
+struct packet_socket {
+  struct addon *addon;
+  const struct socket_kind *kind;
+  napi_env env;
+  uv_poll_t poll;
+  int fd; /* -1 when closed */
+  unsigned holders;
+
+  napi_ref callback;
+  napi_async_context context;
+  napi_async_cleanup_hook_handle cleanup;
+  bool is_delivering; /* JavaScript is reading the rows */
+
+  struct records *records;
+  size_t records_bytes;
+  size_t packet_bytes;
+  uint32_t errors; /* rows waiting to be delivered */
+
+  struct departures departures;
+  bool is_counting; /* the kernel's count of sent packets is known */
+  unsigned sent_since_drain;
+  uint32_t local_mtu; /* of the last packet this host refused as too big; 0 when unknown */
+
+  int64_t opened_ns;
+  uint32_t trusted_steps; /* stamps are trusted if the wall clock was stepped no more than this often */
+  uint32_t dropped;       /* as last told to JavaScript */
+};
+
+/* The socket a method belongs to, with `count` arguments; NULL with an exception pending when it is closed. */
+struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
+
+/* Wakes up when there is something to read; at once if rows are waiting that no event of the kernel will announce. */
+void watch_socket(struct packet_socket *socket, bool is_waiting);
+
+napi_value packet_socket_send(napi_env env, napi_callback_info info);
+napi_value packet_socket_send_many(napi_env env, napi_callback_info info);
+napi_value packet_socket_drain(napi_env env, napi_callback_info info);
+
+#endif

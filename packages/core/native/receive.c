@@ -1,0 +1,237 @@
+#include "receive.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <linux/sock_diag.h>
+#include <string.h>
+
+#include "addon.h"
+#include "control.h"
+#include "packet_socket.h"
+
+/*
+ * Packets are read before the error queue: the kernel stamps a packet before it leaves, so the stamp of every packet whose
+ * answer was read is in the queue by then, and JavaScript finds it in the ring when it is told of the answer.
+ *
+ * A time is called the kernel's only where that is certain:
+ * - No step of the wall clock was seen since the stamp was taken. Stamps lie in queues for a while, so after a step they are
+ *   trusted again only when the queues were found empty once.
+ * - It is no replacement. While stamping is being turned on, which takes effect asynchronously (net/core/dev.c,
+ *   net_enable_timestamp), packets come without a stamp and the kernel fills in the time of reading (net/socket.c,
+ *   __sock_recv_timestamp). So what a young socket reads must have been stamped before it was read.
+ */
+enum {
+  YOUNG_NS = 100000000,
+  ERROR_ROUNDS = 16,
+  ATTEMPTS = 4,
+};
+
+static void prepare(struct receive_batch *batch, unsigned count, uint8_t *packets, size_t packet_bytes)
+{
+  for (unsigned i = 0; i < count; i++) {
+    batch->vectors[i] = (struct iovec){.iov_base = packets + i * packet_bytes, .iov_len = packet_bytes};
+    batch->messages[i].msg_hdr = (struct msghdr){
+      .msg_name = &batch->names[i],
+      .msg_namelen = sizeof batch->names[i],
+      .msg_iov = &batch->vectors[i],
+      .msg_iovlen = 1,
+      .msg_control = &batch->controls[i],
+      .msg_controllen = sizeof batch->controls[i],
+    };
+    batch->names[i].any.sa_family = AF_UNSPEC;
+  }
+}
+
+/*
+ * An ICMP error makes the next call on its socket fail once (sock_error()), whomever it is about; its details are in the
+ * error queue, so the failure itself says nothing.
+ */
+static unsigned read_batch(int fd, struct receive_batch *batch, unsigned count, int flags)
+{
+  for (int i = 0; i < ATTEMPTS; i++) {
+    int received = recvmmsg(fd, batch->messages, count, flags | MSG_DONTWAIT, NULL);
+
+    if (received >= 0)
+      return (unsigned)received;
+    if (errno == EAGAIN)
+      return 0;
+  }
+  return 0;
+}
+
+/* The time of a stamp; false when it is missing, or no clock to trust. */
+static bool place_stamp(const struct packet_socket *socket, const struct timespec *stamp, int64_t read_ns, int64_t *at_ns)
+{
+  const struct time_line *line = &socket->addon->line;
+
+  if ((stamp->tv_sec == 0 && stamp->tv_nsec == 0) || socket->trusted_steps != line->steps)
+    return false;
+  *at_ns = time_line_place(line, stamp);
+  return *at_ns <= read_ns + line->doubt_ns;
+}
+
+/* Cuts an IPv4 header off (RFC 791 §3.1); false when there is none. */
+static bool skip_ip_header(const uint8_t *packet, uint32_t *start, uint32_t *length)
+{
+  uint32_t header_length = *length == 0 ? 0 : (packet[0] & 0x0fu) * 4;
+
+  if (header_length < 20 || header_length > *length || packet[0] >> 4 != 4)
+    return false;
+  *start += header_length;
+  *length -= header_length;
+  return true;
+}
+
+static bool is_outgoing(const union receive_name *name)
+{
+  return name->any.sa_family == AF_PACKET && name->link.sll_pkttype == PACKET_OUTGOING;
+}
+
+static uint32_t fill_arrivals(struct packet_socket *socket, unsigned received, int64_t began_ns, int64_t ended_ns)
+{
+  struct receive_batch *batch = &socket->addon->batch;
+  bool is_young = ended_ns - socket->opened_ns < YOUNG_NS;
+  uint32_t rows = 0;
+
+  for (unsigned i = 0; i < received; i++) {
+    struct mmsghdr *message = &batch->messages[i];
+    struct arrival *arrival = &socket->records->arrivals[rows];
+    size_t slot = i * socket->packet_bytes;
+    uint32_t whole = message->msg_len;
+    struct control control;
+    int64_t at_ns;
+
+    arrival->length = whole < socket->packet_bytes ? whole : (uint32_t)socket->packet_bytes;
+    arrival->is_truncated = whole > arrival->length || (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    arrival->start = (uint32_t)(offsetof(struct records, packets) + slot);
+    if (socket->kind->has_ip_header &&
+        !skip_ip_header(socket->records->packets + slot, &arrival->start, &arrival->length))
+      continue;
+    control_read(&message->msg_hdr, &control);
+    if (place_stamp(socket, &control.stamp, ended_ns, &at_ns) && (!is_young || at_ns < began_ns)) {
+      arrival->clock = CLOCK_OF_KERNEL;
+    } else {
+      arrival->clock = CLOCK_OF_PROCESS;
+      at_ns = ended_ns;
+    }
+    arrival->at_ns = time_line_at(&socket->addon->line, at_ns);
+    arrival->ttl = control.ttl;
+    arrival->traffic_class = control.traffic_class;
+    arrival->is_outgoing = is_outgoing(&batch->names[i]);
+    arrival->port = address_port(&batch->names[i].ip);
+    arrival->address_length = address_format(&batch->names[i].ip, arrival->address);
+    rows++;
+  }
+  return rows;
+}
+
+static void fill_error(struct packet_socket *socket, unsigned i, const struct control *control, int64_t ended_ns)
+{
+  struct receive_batch *batch = &socket->addon->batch;
+  struct error *error = &socket->records->errors[socket->errors];
+  uint8_t *slot = socket->records->error_packets[socket->errors];
+  uint32_t length = batch->messages[i].msg_len;
+  int64_t at_ns;
+
+  /* Rows before this one were stamps: its packet lies in a later slot than its row. */
+  error->length = length < ERROR_BYTES ? length : ERROR_BYTES;
+  memmove(slot, batch->vectors[i].iov_base, error->length);
+  error->start = (uint32_t)(slot - (uint8_t *)socket->records);
+  error->clock = place_stamp(socket, &control->stamp, ended_ns, &at_ns) ? CLOCK_OF_KERNEL : CLOCK_OF_PROCESS;
+  error->at_ns = time_line_at(&socket->addon->line, error->clock == CLOCK_OF_KERNEL ? at_ns : ended_ns);
+  error->number = control->error.ee_errno;
+  error->type = control->error.ee_type;
+  error->code = control->error.ee_code;
+  error->info = control->error.ee_info;
+  error->port = address_port(&batch->names[i].ip);
+  error->address_length = address_format(&batch->names[i].ip, error->address);
+  error->offender_length = address_format(&control->offender, error->offender);
+  socket->errors++;
+}
+
+static void take_stamp(struct packet_socket *socket, const struct control *control, int64_t ended_ns)
+{
+  int64_t left_ns;
+
+  if (socket->is_counting && control->error.ee_info == SCM_TSTAMP_SND &&
+      place_stamp(socket, &control->stamp, ended_ns, &left_ns))
+    departures_stamp(&socket->departures, &socket->addon->line, control->error.ee_data, left_ns);
+}
+
+bool receive_errors(struct packet_socket *socket)
+{
+  struct receive_batch *batch = &socket->addon->batch;
+
+  for (int round = 0; round < ERROR_ROUNDS; round++) {
+    unsigned wanted = ERRORS - socket->errors < BATCH ? ERRORS - socket->errors : BATCH;
+
+    if (wanted == 0)
+      return false;
+    prepare(batch, wanted, socket->records->error_packets[socket->errors], ERROR_BYTES);
+    unsigned received = read_batch(socket->fd, batch, wanted, MSG_ERRQUEUE);
+    int64_t ended_ns = received == 0 ? 0 : time_line_now(&socket->addon->line);
+
+    for (unsigned i = 0; i < received; i++) {
+      struct control control;
+
+      control_read(&batch->messages[i].msg_hdr, &control);
+      if (!control.has_error)
+        continue;
+      switch (control.error.ee_origin) {
+      case SO_EE_ORIGIN_TIMESTAMPING:
+        take_stamp(socket, &control, ended_ns);
+        break;
+      case SO_EE_ORIGIN_ICMP:
+      case SO_EE_ORIGIN_ICMP6:
+        fill_error(socket, i, &control, ended_ns);
+        break;
+      case SO_EE_ORIGIN_LOCAL:
+        /* The send itself has failed with this error; only the MTU is news (net/ipv4/ip_output.c, ip_local_error). */
+        if (control.error.ee_errno == EMSGSIZE)
+          socket->local_mtu = control.error.ee_info;
+        break;
+      }
+    }
+    if (received < wanted)
+      return true;
+  }
+  return false;
+}
+
+/*
+ * Packets lost for want of room in the receive buffer. SO_RXQ_OVFL would tell only with the next packet that arrives; this
+ * counter (net/core/sock.c, sk_get_meminfo) tells at once.
+ */
+static uint32_t count_dropped(struct packet_socket *socket)
+{
+  uint32_t info[SK_MEMINFO_VARS];
+  socklen_t length = sizeof info;
+
+  if (getsockopt(socket->fd, SOL_SOCKET, SO_MEMINFO, info, &length) != 0 ||
+      length < (SK_MEMINFO_DROPS + 1) * sizeof *info)
+    return 0;
+  uint32_t more = info[SK_MEMINFO_DROPS] - socket->dropped;
+  socket->dropped += more;
+  return more;
+}
+
+struct reading receive(struct packet_socket *socket)
+{
+  struct time_line *line = &socket->addon->line;
+  struct receive_batch *batch = &socket->addon->batch;
+  int64_t began_ns = time_line_now(line);
+  uint32_t steps = line->steps;
+
+  prepare(batch, BATCH, socket->records->packets, socket->packet_bytes);
+  unsigned received = read_batch(socket->fd, batch, BATCH, MSG_TRUNC);
+  struct reading reading = {.is_drained = received < BATCH};
+  if (received > 0) {
+    reading.arrivals = fill_arrivals(socket, received, began_ns, time_line_now(line));
+    reading.dropped = count_dropped(socket);
+  }
+  reading.is_drained &= receive_errors(socket);
+  reading.errors = socket->errors;
+  if (reading.is_drained && line->steps == steps)
+    socket->trusted_steps = steps;
+  return reading;
+}

@@ -1,0 +1,56 @@
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "arguments.h"
+#include "errors.h"
+#include "exports.h"
+
+/* Fields of struct tcp_info by their names in JavaScript; times are in microseconds (include/uapi/linux/tcp.h). */
+static const struct {
+  const char *name;
+  size_t offset;
+} fields[] = {
+  {"sendMss", offsetof(struct tcp_info, tcpi_snd_mss)},
+  {"receiveMss", offsetof(struct tcp_info, tcpi_rcv_mss)},
+  {"advertisedMss", offsetof(struct tcp_info, tcpi_advmss)},
+  {"pathMtu", offsetof(struct tcp_info, tcpi_pmtu)},
+  {"rttUs", offsetof(struct tcp_info, tcpi_rtt)},
+  {"rttVarianceUs", offsetof(struct tcp_info, tcpi_rttvar)},
+  {"minRttUs", offsetof(struct tcp_info, tcpi_min_rtt)},
+  {"retransmits", offsetof(struct tcp_info, tcpi_total_retrans)},
+};
+
+/* tcpInfo(fd): what the kernel knows of a TCP connection. The structure has grown; fields an older kernel lacks are absent. */
+napi_value read_tcp_info(napi_env env, napi_callback_info info)
+{
+  struct tcp_info tcp = {0};
+  socklen_t length = sizeof tcp;
+  napi_value argument, object;
+  int64_t fd;
+
+  if (!read_arguments(env, info, 1, &argument, NULL) || !read_integer(env, argument, "fd", 0, INT32_MAX, &fd))
+    return NULL;
+  if (getsockopt((int)fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0) {
+    throw_errno(env, errno, "getsockopt TCP_INFO");
+    return NULL;
+  }
+  if (!ok(env, napi_create_object(env, &object)))
+    return NULL;
+  if (length > offsetof(struct tcp_info, tcpi_state) && !set_number(env, object, "state", tcp.tcpi_state))
+    return NULL;
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    uint32_t value;
+
+    if (fields[i].offset + sizeof value > length)
+      continue;
+    memcpy(&value, (const char *)&tcp + fields[i].offset, sizeof value);
+    if (!set_number(env, object, fields[i].name, value))
+      return NULL;
+  }
+  return object;
+}

@@ -1,0 +1,43 @@
+import { FailureError } from '../failure.ts'
+import { nativePart } from './native.ts'
+import { openNativeIcmpSocket, openNativeTcpSocket, openNativeUdpSocket } from './native-packet-socket.ts'
+import type { OpenPacketSocket } from './packet-socket.ts'
+import { openIcmpSocket } from './raw-socket.ts'
+import { openUdpSocket } from './udp-socket.ts'
+
+export type Transport = 'udp' | 'icmp' | 'tcp'
+
+/** How packets of one transport are sent and timed here. */
+export interface Provider {
+  readonly name: 'native' | 'raw-socket' | 'dgram' | 'none'
+  readonly open: OpenPacketSocket
+  /** Why it is not the best one, and what that costs; absent for the best. */
+  readonly remark?: string
+}
+
+/** The first that works: the native part, else what Node and its packages have, else none. */
+export function providerOf(transport: Transport): Provider {
+  const part = nativePart()
+  if (part.isPresent) return { name: 'native', open: nativeSockets[transport] }
+  const remark = `${part.reason}; times include the wait for the event loop`
+  switch (transport) {
+    case 'udp':
+      return { name: 'dgram', open: openUdpSocket, remark }
+    case 'icmp':
+      return { name: 'raw-socket', open: openIcmpSocket, remark }
+    case 'tcp':
+      return { name: 'none', open: refuse(part.reason), remark: part.reason }
+  }
+}
+
+const nativeSockets: Readonly<Record<Transport, OpenPacketSocket>> = {
+  udp: openNativeUdpSocket,
+  icmp: openNativeIcmpSocket,
+  tcp: openNativeTcpSocket,
+}
+
+function refuse(reason: string): OpenPacketSocket {
+  return () => {
+    throw new FailureError('not-supported', reason)
+  }
+}

@@ -1,0 +1,66 @@
+import { randomInt } from 'node:crypto'
+import { z } from 'zod'
+import { nowNs } from '../clock.ts'
+import { FailureError } from '../failure.ts'
+import { sourceAddressOf } from '../net/route.ts'
+import type { ExchangeKind } from '../net/sockets.ts'
+import { defineProbe } from '../probe.ts'
+import { decodeSegment, encodeSyn, sealSegment } from '../wire/tcp.ts'
+
+/*
+ * A handshake that is never completed. The SYN leaves through a raw socket, from a port that a bound socket keeps from everybody
+ * else. No socket owns the connection, so the kernel answers a SYN-ACK with RST, which is what one wants: the target forgets the
+ * connection at once, its application never hears of it, and only its TcpAttemptFails grows. Whatever drops that RST (a firewall
+ * rule made for port scanners) would leave half-open connections behind.
+ */
+
+const answers: ExchangeKind = {
+  protocol: 'syn',
+  transport: 'tcp',
+  keyOf: (bytes) => {
+    const segment = decodeSegment(bytes)
+    // RFC 9293 §3.10.7.3: a SYN is answered with SYN-ACK or RST-ACK, both of which acknowledge it; nothing else does.
+    if (segment === undefined || !segment.isAck || (!segment.isSyn && !segment.isReset)) return undefined
+    return keyOf(segment.sourcePort, segment.destinationPort, segment.acknowledgment - 1)
+  },
+}
+
+export const syn = defineProbe({
+  protocol: 'syn',
+  summary: 'time a half-open TCP handshake: open, closed or filtered, and the application never hears of it',
+  targetForm: 'host:port',
+  phases: { handshake: 'SYN sent to SYN-ACK or RST received' },
+  options: z.object({}),
+  async measure(attempt) {
+    const { family, address, port = 0 } = attempt.endpoint
+    const exchange = attempt.sockets.exchange(answers, family)
+    const sourcePort = exchange.ports[exchange.nextSequence() % exchange.ports.length] ?? 0
+    const sequence = randomInt(2 ** 32)
+    const bytes = encodeSyn({ sourcePort, destinationPort: port, sequence, timestamp: Math.floor(nowNs() / 1e6) >>> 0 })
+    if (family === 'ipv4') sealSegment(bytes, sourceAddressOf(family, address), address)
+    attempt.enter('handshake')
+    const answer = await exchange.ask({
+      bytes,
+      key: keyOf(port, sourcePort, sequence),
+      // A raw socket sends to an address; the port is in the segment.
+      endpoint: { host: attempt.endpoint.host, address, family },
+      timeoutNs: attempt.remainingNs(),
+      signal: attempt.signal,
+    })
+    attempt.settle(answer.tookNs, answer.clocks)
+    if (decodeSegment(answer.bytes)?.isReset === true) {
+      throw new FailureError(
+        'refused',
+        `${attempt.target.text} answered the SYN with RST: nobody listens there, or a firewall rejects it`,
+        {
+          code: 'RST',
+        },
+      )
+    }
+    return { sourcePort, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
+  },
+})
+
+function keyOf(remotePort: number, localPort: number, sequence: number): string {
+  return `${remotePort} ${localPort} ${sequence >>> 0}`
+}

@@ -1,14 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type AnyResult,
-  createProber,
-  type Family,
-  type Protocol,
-  type Responder,
-  type Stray,
-  startHttpResponder,
-  startUdpResponder,
-} from '@scout/core'
+import type { AnyResult, Family, Protocol, RouteRequest, Stray } from '@scout/core'
 import { ableProbes } from './abilities.ts'
 import type { Check } from './check.ts'
 import type { Discovery, Knowledge } from './discovery/discovery.ts'
@@ -22,6 +13,7 @@ import { createRoster, type KnownPeer, type RosterChange } from './roster.ts'
 import { createSchedule, type Task } from './schedule.ts'
 import { createSettlement } from './settlement.ts'
 import { type Self, type Snapshot, type StrayCounts, viewOf } from './snapshot.ts'
+import type { Vantage, VantageOptions } from './vantage/vantage.ts'
 
 export interface AgentParts {
   readonly self: Self
@@ -36,9 +28,8 @@ export interface AgentParts {
   readonly settleMs: number
   /** How long to go on answering after the goodbye. */
   readonly graceMs: number
-  readonly responder: { readonly host: string; readonly port: number; readonly key: string }
-  /** The document the HTTP responder answers at `/`. */
-  readonly document: () => object
+  /** Starts what probes and answers. */
+  readonly startVantage: (options: Omit<VantageOptions, 'responder'>) => Promise<Vantage>
   readonly events: AgentEvents
 }
 
@@ -54,7 +45,8 @@ export interface AgentEvents {
 
 /** One agent: finds peers, probes them, answers them, and remembers. */
 export interface Agent {
-  start(): Promise<void>
+  /** Resolves, when the agent runs, with what it probes and answers from. */
+  start(): Promise<Pick<Vantage, 'port' | 'failed'>>
   snapshot(): Snapshot
   /** Stops probing, says goodbye to every peer, goes on answering for the grace, then stops. */
   stop(): Promise<void>
@@ -65,7 +57,7 @@ export function createAgent(parts: AgentParts): Agent {
   const caller = { ...self, startedAtMs }
   const ledger = createLedger()
   const strays: Partial<Record<Protocol, StrayCounts>> = {}
-  const prober = createProber({ onStray: (protocol, stray) => countStray(strays, protocol, stray) })
+  let vantage: Vantage | undefined
   const stopping = new AbortController()
   const schedule = createSchedule({
     intervalMs: parts.intervalMs,
@@ -82,7 +74,7 @@ export function createAgent(parts: AgentParts): Agent {
     async ask(peer) {
       const base = baseOf(peer, self)
       if (base === undefined) return 'silent'
-      return askGreeting(prober, base, caller)
+      return vantage === undefined ? 'silent' : askGreeting(vantage.prober, base, caller)
     },
     onGreeting(peer, greeting) {
       roster.greeted(peer, greeting)
@@ -90,12 +82,12 @@ export function createAgent(parts: AgentParts): Agent {
     },
     onDefect: events.defect,
   })
-  const responders = new Map<string, Responder>()
+  let probes: readonly Protocol[] = []
   const roster = createRoster({
     isSelf: ({ name, namespace, addresses, port }) =>
       (name === self.name && namespace === self.namespace) ||
       // A pod in its node's network is called after its node.
-      (port === responders.get('http')?.port && addresses.some((address) => self.addresses.includes(address))),
+      (port === vantage?.port && addresses.some((address) => self.addresses.includes(address))),
     onChange(change) {
       for (const { id } of change.left) settlement.disturb(id)
       for (const { before, after } of change.changed) if (isAnotherTarget(before, after)) settlement.disturb(after.id)
@@ -121,7 +113,7 @@ export function createAgent(parts: AgentParts): Agent {
     const options = { ...check.options, ...(family === undefined ? {} : { family }), signal: stopping.signal }
     let result: AnyResult | undefined
     try {
-      result = await prober.probe(check.protocol, target, options)
+      result = await vantage?.prober.probe(check.protocol, target, options)
     } finally {
       end(stopping.signal.aborted ? undefined : result)
     }
@@ -135,38 +127,34 @@ export function createAgent(parts: AgentParts): Agent {
 
   const selfNow = () => ({ ...self, zone: self.zone ?? roster.own?.zone })
 
+  const answer = (path: string, request: RouteRequest): object | undefined => {
+    const from = callerOf(request, roster.peers.values())
+    if (path === greetingPath) {
+      if (from !== undefined) roster.hello(from.peer, from.startedAtMs)
+      return { ...selfNow(), startedAtMs, probes } satisfies Greeting
+    }
+    if (from === undefined) return undefined
+    roster.goodbye(from.peer, from.startedAtMs)
+    return { message: `goodbye, ${from.peer.name}` }
+  }
+
   return {
     async start() {
-      const { host, port, key } = parts.responder
-      const probes = await ableProbes(prober)
-      const http = await startHttpResponder({
-        host,
-        port,
-        document: parts.document,
-        routes: {
-          [greetingPath](request) {
-            const from = callerOf(request, roster.peers.values())
-            if (from !== undefined) roster.hello(from.peer, from.startedAtMs)
-            return { ...selfNow(), startedAtMs, probes } satisfies Greeting
-          },
-          [goodbyePath](request) {
-            const from = callerOf(request, roster.peers.values())
-            if (from === undefined) return undefined
-            roster.goodbye(from.peer, from.startedAtMs)
-            return { message: `goodbye, ${from.peer.name}` }
-          },
-        },
+      vantage = await parts.startVantage({
+        paths: [greetingPath, goodbyePath],
+        onRequest: answer,
+        onStray: (protocol, stray) => countStray(strays, protocol, stray),
       })
-      responders.set('http', http)
-      responders.set('udp', await startUdpResponder({ host, port: http.port, key }))
+      probes = await ableProbes(vantage.prober)
       plan()
       await discovery.start(learn)
+      return vantage
     },
     snapshot: () => ({
       takenAtMs: Date.now(),
       startedAtMs,
       self: selfNow(),
-      isReady: responders.size > 0 && roster.knowledge.heardAtMs !== 0 && !stopping.signal.aborted,
+      isReady: vantage !== undefined && roster.knowledge.heardAtMs !== 0 && !stopping.signal.aborted,
       knowledge: roster.knowledge,
       peers: [...roster.peers.values()],
       series: [...ledger.series.values()].map(viewOf),
@@ -175,7 +163,7 @@ export function createAgent(parts: AgentParts): Agent {
       held: settlement.held,
       greetings: greeter.counters,
       strays: { ...strays },
-      responders: Object.fromEntries([...responders].map(([name, { counters }]) => [name, { ...counters }])),
+      responders: vantage?.counters() ?? {},
     }),
     async stop() {
       discovery.stop()
@@ -183,11 +171,11 @@ export function createAgent(parts: AgentParts): Agent {
       greeter.stop()
       stopping.abort()
       settlement.stop()
-      const told = await sayGoodbye(prober, caller, roster.peers.values())
-      prober.close()
+      if (vantage === undefined) return
+      const told = await sayGoodbye(vantage.prober, caller, roster.peers.values())
       // Peers that were told may have attempts under way; who is alone need not wait.
       if (told > 0) await sleep(parts.graceMs)
-      await Promise.all([...responders.values()].map((responder) => responder.close()))
+      await vantage.close()
     },
   }
 }

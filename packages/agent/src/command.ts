@@ -1,4 +1,4 @@
-import { ScoutError } from '@scout/core'
+import { describeProviders, ScoutError } from '@scout/core'
 import { createAgent } from './agent.ts'
 import { familyOf } from './check.ts'
 import { type Command, parseCommand } from './command-line.ts'
@@ -6,9 +6,11 @@ import type { Config } from './config.ts'
 import { startConsole } from './console.ts'
 import { ApiError } from './discovery/api-error.ts'
 import { chooseDiscovery } from './discovery/choose.ts'
-import { formatGoDateTime } from './go-time.ts'
 import { createJsonLog, type Log } from './log.ts'
 import { createTextLog } from './text-log.ts'
+import { startLocalVantage } from './vantage/local.ts'
+import { startVantageThread } from './vantage/thread.ts'
+import { reference } from './vantage/vantage.ts'
 import { packageVersion } from './version.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -53,7 +55,8 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     config.log === 'text'
       ? createTextLog((text) => process.stdout.write(text), self)
       : createJsonLog(config.level, self)
-  const document = () => ({ message: 'connected to scout', time: formatGoDateTime(new Date()) })
+  // Without the native part ICMP is in the hands of a package that works in the main thread only.
+  const startVantage = describeProviders().icmp.name === 'native' ? startVantageThread : startLocalVantage
   const agent = createAgent({
     self,
     families: new Set(
@@ -66,17 +69,16 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     maxInFlight,
     settleMs,
     graceMs,
-    responder,
-    document,
+    startVantage: (options) => startVantage({ ...options, responder }),
     events: log,
   })
   const stopped = untilSignal(log)
-  const page = await startConsole({ ...consoleListen, snapshot: agent.snapshot, document })
+  const page = await startConsole({ ...consoleListen, snapshot: agent.snapshot, document: reference })
   log.listening(`http://localhost:${page.port}`, responder.port)
   try {
     // A signal ends a start that waits for an API server, too.
-    await Promise.race([agent.start(), stopped])
-    await stopped
+    const started = await Promise.race([agent.start(), stopped])
+    await Promise.race([stopped, ...(started === undefined ? [] : [started.failed])])
   } finally {
     await agent.stop()
     await page.close()

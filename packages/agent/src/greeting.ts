@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
-import { formatHostPort, type Prober } from '@scout/core'
+import { formatHostPort, type Prober, type RouteRequest } from '@scout/core'
 import { z } from 'zod'
 import { familyOf } from './check.ts'
 import type { Peer } from './peer.ts'
@@ -68,12 +67,10 @@ export function urlOf(base: string, path: string, { name, namespace, startedAtMs
 
 /** The peer that made this request, and when its process began. Only its own address, or this host, may speak for it. */
 export function callerOf(
-  { url = '/', socket }: IncomingMessage,
+  { url, from }: RouteRequest,
   peers: Iterable<Peer>,
 ): { readonly peer: Peer; readonly startedAtMs: number } | undefined {
   const { searchParams } = new URL(url, 'http://scout')
-  // A socket of both families shows IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2).
-  const from = (socket.remoteAddress ?? '').replace(/^::ffff:/i, '')
   const peer = [...peers].find(
     ({ name, namespace, addresses }) =>
       name === searchParams.get('name') &&

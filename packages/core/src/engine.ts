@@ -37,7 +37,7 @@ export function createEngine({ onStray, resolve, nameServer }: EngineOptions): E
     async attempt({ protocol, target, options, signal }) {
       if (closing.signal.aborted) throw closedError()
       const probe = probeNamed(protocol)
-      return await run(probe, prepare(probe, { target, options }, context), { ...context, signal })
+      return run(probe, prepare(probe, { target, options }, context), { ...context, signal })
     },
     close() {
       sockets.close()

@@ -2,6 +2,7 @@ export { formatDurationNs, parseDurationMs } from './duration.ts'
 export { ScoutError, type ScoutErrorCode } from './errors.ts'
 export { nearest } from './nearest.ts'
 export type { Stray } from './net/exchange.ts'
+export { describeProviders, type ProviderDescription } from './net/providers.ts'
 export { nameServerOrSystem, nameServersOf } from './net/resolv-conf.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './options.ts'
 export {
@@ -28,8 +29,9 @@ export {
   type ResultOf,
 } from './probes/index.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './repeat.ts'
+export { type ResolveName, resolveBySystem } from './resolve.ts'
 export { startDnsResponder } from './responders/dns.ts'
-export { type HttpResponderOptions, startHttpResponder } from './responders/http.ts'
+export { type HttpResponderOptions, type RouteRequest, startHttpResponder } from './responders/http.ts'
 export { responders } from './responders/index.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { startUdpResponder } from './responders/udp.ts'

@@ -41,3 +41,15 @@ function refuse(reason: string): OpenPacketSocket {
     throw new FailureError('not-supported', reason)
   }
 }
+
+/** A provider without the means to use it. */
+export type ProviderDescription = Pick<Provider, 'name' | 'remark'>
+
+/** What each transport of this process is sent and timed by. */
+export function describeProviders(): Readonly<Record<Transport, ProviderDescription>> {
+  const describe = (transport: Transport): ProviderDescription => {
+    const { name, remark } = providerOf(transport)
+    return { name, ...(remark === undefined ? {} : { remark }) }
+  }
+  return { udp: describe('udp'), icmp: describe('icmp'), tcp: describe('tcp') }
+}

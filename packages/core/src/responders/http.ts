@@ -1,18 +1,25 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { createCounters, type Listen, portOf, type Responder } from './responder.ts'
+
+/** What a route is told of a request; plain, so that it can be answered by another thread. */
+export interface RouteRequest {
+  /** Path and query. */
+  readonly url: string
+  /** Address it came from; IPv4 as such, on a socket of both families too. */
+  readonly from: string
+}
 
 export interface HttpResponderOptions extends Listen {
   /** The document at `/`; made anew for each request. */
   readonly document: () => object
   /** Further exact paths; answered with what the function returns, or 404 when it returns nothing. */
-  readonly routes?: Readonly<Record<string, (request: IncomingMessage, body: Buffer) => object | undefined>>
+  readonly routes?: Readonly<Record<string, (request: RouteRequest) => Promise<object | undefined>>>
 }
 
 /** What the path of a request is read against; nothing depends on it. */
 const origin = 'http://scout'
 const maxAnswerBytes = 1 << 20
-const maxRequestBytes = 1 << 20
 
 /** Answers the `http` and `tcp` probes: bare node:http, since what stands between socket and answer is measured too. */
 export async function startHttpResponder({
@@ -42,23 +49,23 @@ export async function startHttpResponder({
       noDelay: true,
     },
     (request, response) => {
-      const chunks: Buffer[] = []
-      let receivedBytes = 0
-      request.on('data', (chunk: Buffer) => {
-        receivedBytes += chunk.length
-        // A large upload is read to its end, being a probe of the path, but only a small one is kept.
-        if (receivedBytes <= maxRequestBytes) chunks.push(chunk)
-      })
+      const { url = '/', socket } = request
+      // An upload is a probe of the path: read to its end, and kept nowhere.
+      request.resume()
       request.on('end', () => {
-        const url = request.url ?? '/'
         if (!URL.canParse(url, origin)) return answer(response, 400, { message: `${url} is not a path` })
         const { pathname, searchParams } = new URL(url, origin)
+        if (pathname === '/') return answer(response, 200, document())
         if (pathname === '/bytes')
           return answer(response, 200, Buffer.alloc(sizeOf(searchParams.get('size')), 'scout '))
-        if (receivedBytes > maxRequestBytes && pathname in routes)
-          return answer(response, 413, { message: `${pathname} takes no more than ${maxRequestBytes} bytes` })
-        const content = pathname === '/' ? document() : routes[pathname]?.(request, Buffer.concat(chunks))
-        answer(response, content === undefined ? 404 : 200, content ?? { message: `there is nothing at ${pathname}` })
+        const route = routes[pathname]?.({ url, from: bareAddress(socket.remoteAddress ?? '') })
+        void Promise.resolve(route).then((content) =>
+          answer(
+            response,
+            content === undefined ? 404 : 200,
+            content ?? { message: `there is nothing at ${pathname}` },
+          ),
+        )
       })
     },
   )
@@ -85,4 +92,9 @@ export async function startHttpResponder({
 function sizeOf(text: string | null): number {
   const size = Number(text ?? 0)
   return Number.isInteger(size) && size >= 0 ? Math.min(size, maxAnswerBytes) : 0
+}
+
+/** A socket of both families shows IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
+function bareAddress(address: string): string {
+  return address.replace(/^::ffff:/i, '')
 }

@@ -1,0 +1,18 @@
+import { createProber } from '@scout/core'
+import { startResponders, type Vantage, type VantageOptions } from './vantage.ts'
+
+/** A vantage in this thread: for hosts where probes need it (raw-socket works in no other). */
+export async function startLocalVantage({ responder, paths, onRequest, onStray }: VantageOptions): Promise<Vantage> {
+  const responders = await startResponders(responder, async (path, request) => onRequest(path, request), paths)
+  const prober = createProber({ onStray })
+  return {
+    prober,
+    port: responders.port,
+    counters: responders.counters,
+    failed: new Promise(() => {}),
+    async close() {
+      prober.close()
+      await responders.close()
+    },
+  }
+}

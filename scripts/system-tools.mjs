@@ -17,6 +17,9 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test'] },
     { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test'] },
     { name: 'python3', commands: ['python3', 'python'], package: 'python3', neededBy: ['start', 'test'] },
+    { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['test'] },
+    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
+    { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
   ])
 )
 

@@ -88,9 +88,12 @@ static bool export_functions(napi_env env, struct addon *addon, napi_value expor
 
 static void on_environment_gone(napi_env env, void *addon, void *hint)
 {
+  struct addon *gone = addon;
+
   (void)env;
   (void)hint;
-  free(addon);
+  stamping_stop(&gone->stamping);
+  free(gone);
 }
 
 /* Runs once in each environment, which may be many at once. */
@@ -108,6 +111,7 @@ NAPI_MODULE_INIT()
     return NULL;
   }
   time_line_start(&addon->line);
+  addon->stamping.fd = -1;
   if (!ok(env, napi_get_uv_event_loop(env, &addon->loop)) || !export_layout(env, exports) ||
       !export_functions(env, addon, exports) ||
       !ok(env, napi_create_bigint_int64(env, addon->line.base_ns, &base)) ||

@@ -25,6 +25,7 @@
             "route.c",
             "send.c",
             "socket_options.c",
+            "stamping.c",
             "tcp_info.c",
             "time_line.c",
           ],

@@ -270,6 +270,7 @@ napi_value open_packet_socket(napi_env env, napi_callback_info info)
   socket->kind = kind;
   socket->is_counting = true;
   departures_start(&socket->departures, socket->records->departures);
+  stamping_start(&socket->addon->stamping);
   socket->opened_ns = time_line_now(&socket->addon->line);
   socket->trusted_steps = socket->addon->line.steps;
   if (!open_descriptor(env, socket, arguments[0]) || !refer_to_callback(env, socket, arguments[1]) ||

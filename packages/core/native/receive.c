@@ -16,9 +16,8 @@
  * A time is called the kernel's only where that is certain:
  * - No step of the wall clock was seen since the stamp was taken. Stamps lie in queues for a while, so after a step they are
  *   trusted again only when the queues were found empty once.
- * - It is no replacement. While stamping is being turned on, which takes effect asynchronously (net/core/dev.c,
- *   net_enable_timestamp), packets come without a stamp and the kernel fills in the time of reading (net/socket.c,
- *   __sock_recv_timestamp). So what a young socket reads must have been stamped before it was read.
+ * - It is no replacement (stamping.h). Where it is not certain that the kernel has begun to stamp, what a young socket reads
+ *   must have been stamped before it was read.
  */
 enum {
   YOUNG_NS = 100000000,
@@ -90,7 +89,7 @@ static bool is_outgoing(const union receive_name *name)
 static uint32_t fill_arrivals(struct packet_socket *socket, unsigned received, int64_t began_ns, int64_t ended_ns)
 {
   struct receive_batch *batch = &socket->addon->batch;
-  bool is_young = ended_ns - socket->opened_ns < YOUNG_NS;
+  bool is_doubtful = !socket->addon->stamping.is_certain && ended_ns - socket->opened_ns < YOUNG_NS;
   uint32_t rows = 0;
 
   for (unsigned i = 0; i < received; i++) {
@@ -108,7 +107,7 @@ static uint32_t fill_arrivals(struct packet_socket *socket, unsigned received, i
         !skip_ip_header(socket->records->packets + slot, &arrival->start, &arrival->length))
       continue;
     control_read(&message->msg_hdr, &control);
-    if (place_stamp(socket, &control.stamp, ended_ns, &at_ns) && (!is_young || at_ns < began_ns)) {
+    if (place_stamp(socket, &control.stamp, ended_ns, &at_ns) && (!is_doubtful || at_ns < began_ns)) {
       arrival->clock = CLOCK_OF_KERNEL;
     } else {
       arrival->clock = CLOCK_OF_PROCESS;

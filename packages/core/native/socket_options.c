@@ -94,11 +94,13 @@ static bool prepare_ip(napi_env env, int fd, const struct socket_kind *kind)
            set_option(env, fd, IPPROTO_IP, IP_RECVTOS, 1, "setsockopt IP_RECVTOS");
   if (kind->family != AF_INET6)
     return true;
-  /* A raw socket for TCP would leave the checksum over the pseudo-header to us; bytes 16 and 17 (RFC 3542 §3.1). */
+  /* A raw TCP socket would leave the checksum to us, which covers a pseudo-header; it lies at byte 16 (RFC 3542 §3.1). */
   if (kind->protocol == IPPROTO_TCP && !set_option(env, fd, IPPROTO_IPV6, IPV6_CHECKSUM, 16, "setsockopt IPV6_CHECKSUM"))
     return false;
-  return set_option(env, fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "setsockopt IPV6_V6ONLY") &&
-         set_option(env, fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "setsockopt IPV6_RECVERR") &&
+  /* Raw sockets are of one version anyway, and refuse the option. */
+  if (kind->type == SOCK_DGRAM && !set_option(env, fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "setsockopt IPV6_V6ONLY"))
+    return false;
+  return set_option(env, fd, IPPROTO_IPV6, IPV6_RECVERR, 1, "setsockopt IPV6_RECVERR") &&
          set_option(env, fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, "setsockopt IPV6_RECVHOPLIMIT") &&
          set_option(env, fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "setsockopt IPV6_RECVTCLASS");
 }

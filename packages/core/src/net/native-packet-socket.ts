@@ -114,7 +114,7 @@ function openPermitted(
 function whyDenied(kinds: readonly NativeSocketKind[]): string {
   const capability =
     'this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)'
-  if (!kinds.some(isPing)) return `cannot open a socket of kind ${kinds.join(' or ')}: ${capability}`
+  if (!kinds.some(isPing)) return `cannot open a raw socket (${kinds.join(', ')}): ${capability}`
   return `cannot open an ICMP socket: ${capability}, and net.ipv4.ping_group_range does not include its group (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")`
 }
 

@@ -1,5 +1,6 @@
 import { endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
+import { markAsUntransferable } from 'node:worker_threads'
 import type { Clock } from '../probe.ts'
 import type { Native, NativeSocketOptions, SendingOptions } from './native.ts'
 import type { Departure } from './packet-socket.ts'
@@ -67,17 +68,22 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
   let tickets = 0
 
   const socket = native.openPacketSocket(options, (arrivals, errors, dropped) => {
-    for (let index = 0; index < arrivals && isOpen; index++) listener.arrived(arrivalAt(index))
-    for (let index = 0; index < errors && isOpen; index++) listener.failed(errorAt(index))
+    // The listener may close the socket at any of these.
+    for (let index = 0; index < arrivals; index++) if (isOpen) listener.arrived(arrivalAt(index))
+    for (let index = 0; index < errors; index++) if (isOpen) listener.failed(errorAt(index))
     if (dropped > 0 && isOpen) listener.overflowed(dropped)
   })
-  const memory = Buffer.from(socket.memory)
-  const view = new DataView(socket.memory)
+  const { memory } = socket
+  // It belongs to the socket: were it transferred to another thread, it would be gone for both when this one ends.
+  markAsUntransferable(memory)
+  const view = new DataView(memory)
+  const bytes = Buffer.from(memory)
 
   const word = (offset: number) => view.getUint32(offset, isLittleEndian)
   const timeNs = (offset: number) => view.getFloat64(offset, isLittleEndian)
-  const text = (start: number, length: number) => memory.toString('latin1', start, start + length)
-  const packet = (start: number, length: number) => memory.subarray(start, start + length)
+  const text = (start: number, length: number) => bytes.toString('latin1', start, start + length)
+  // Not a Buffer, whose slice() does not copy.
+  const packet = (start: number, length: number) => new Uint8Array(memory, start, length)
   const known = (value: number) => (value < 0 ? undefined : value)
 
   const arrivalAt = (index: number): NativeArrival => {
@@ -113,13 +119,13 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
   return {
     port: socket.port,
     bufferBytes: socket.bufferBytes,
-    send(bytes, address, port) {
-      const ticket = socket.send(bytes, address, port)
+    send(packet, address, port) {
+      const ticket = socket.send(packet, address, port)
       tickets = ticket + 1
       return ticket
     },
-    sendMany(bytes, addresses, ports) {
-      const outcomes = socket.sendMany(bytes, addresses, ports)
+    sendMany(packets, addresses, ports) {
+      const outcomes = socket.sendMany(packets, addresses, ports)
       tickets = (outcomes.findLast((outcome) => typeof outcome === 'number') ?? tickets - 1) + 1
       return outcomes
     },

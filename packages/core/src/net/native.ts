@@ -106,28 +106,33 @@ export type NativePart =
 
 let part: NativePart | undefined
 
-/** The native part of this package, loaded at the first call of a thread; `SCOUT_NATIVE=0` turns it off. */
+/**
+ * The native part of this package, loaded at the first call of a thread. `SCOUT_NATIVE=0` turns it off; any other value is the
+ * folder to load it from, for programs that were bundled into one file.
+ */
 export function nativePart(): NativePart {
   part ??= load()
   return part
 }
 
 function load(): NativePart {
-  // oxlint-disable-next-line node/no-process-env -- the one switch that must work before any setting is read
-  if (process.env['SCOUT_NATIVE'] === '0')
-    return { isPresent: false, reason: 'the native part is turned off by SCOUT_NATIVE=0' }
+  // oxlint-disable-next-line node/no-process-env -- a switch for the whole process, and none of a probe's options
+  const { SCOUT_NATIVE: choice } = process.env
+  if (choice === '0') return { isPresent: false, reason: 'the native part is turned off by SCOUT_NATIVE=0' }
   if (process.platform !== 'linux') {
     return { isPresent: false, reason: `the native part is for Linux, and this is ${process.platform}` }
   }
+  const isChosen = choice !== undefined && choice !== ''
+  const folder = isChosen ? choice : fileURLToPath(new URL('../../native', import.meta.url))
   try {
     const require = createRequire(import.meta.url)
     const loadBuild = require('node-gyp-build') as (folder: string) => Native
-    return { isPresent: true, native: loadBuild(fileURLToPath(new URL('../../native', import.meta.url))) }
+    return { isPresent: true, native: loadBuild(folder) }
   } catch (error) {
-    const [cause] = (error instanceof Error ? error.message : String(error)).split('\n')
+    const [cause] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
     return {
       isPresent: false,
-      reason: `the native part cannot be loaded (${cause}): install a C compiler, make and python3, then npm rebuild @scout/core`,
+      reason: `the native part cannot be loaded from ${folder} (${cause}): install a C compiler, make and python3, then npm rebuild @scout/core`,
     }
   }
 }

@@ -1,0 +1,63 @@
+// npm run test:memory: the tests of the native part under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer of gcc.
+// What they find in our own code is printed and fails the run; Node itself is not instrumented.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const folder = dirname(fileURLToPath(import.meta.url))
+const root = join(folder, '../../..')
+const work = mkdtempSync(join(tmpdir(), 'scout-memory-'))
+const build = join(work, 'native')
+const reports = join(work, 'reports')
+
+try {
+  process.exitCode = test() ? 0 : 1
+} finally {
+  rmSync(work, { recursive: true })
+}
+
+function test() {
+  compile()
+  mkdirSync(reports)
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/core/test/net/native', '--testTimeout=60000'],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        SCOUT_NATIVE: build,
+        LD_PRELOAD: execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim(),
+        ASAN_OPTIONS: `detect_leaks=1:log_path=${reports}/address`,
+        // The programs that tests run inherit all this, and some leak.
+        LSAN_OPTIONS: 'exitcode=0',
+        UBSAN_OPTIONS: `print_stacktrace=1:log_path=${reports}/undefined`,
+      },
+    },
+  )
+  const found = readdirSync(reports)
+    .map((name) => readFileSync(join(reports, name), 'utf8'))
+    .filter((report) => /\bscout\.node\b|\/native\/\w+\.[ch]\b/.test(report))
+  for (const report of found) console.log(report)
+  console.log(`sanitizers: ${found.length === 0 ? 'nothing found' : `${found.length} reports, above`}`)
+  return status === 0 && found.length === 0
+}
+
+function compile() {
+  cpSync(folder, build, { recursive: true, filter: (path) => !path.startsWith(join(folder, 'build')) })
+  // npm brings node-gyp along and tells its scripts where.
+  const nodeGyp = process.env['npm_config_node_gyp']
+  if (nodeGyp === undefined) throw new Error('run this by npm run test:memory')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--sanitize=1'], {
+    cwd: build,
+    encoding: 'utf8',
+    env: { ...process.env, npm_config_nodedir: dirname(dirname(process.execPath)) },
+  })
+  if (status === 0) return
+  process.stderr.write(`${stdout}${stderr}`)
+  throw new Error('the native part could not be built with sanitizers: they come with gcc as libasan and libubsan')
+}

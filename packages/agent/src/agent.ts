@@ -9,7 +9,7 @@ import { askGreeting, baseOf, callerOf, type Greeting, greetingPath } from './gr
 import { createLedger, type Recorded, type SeriesKey } from './ledger.ts'
 import type { Peer } from './peer.ts'
 import { planSeries } from './plan.ts'
-import { createRoster, type KnownPeer, type RosterChange } from './roster.ts'
+import { createRoster, type RosterChange } from './roster.ts'
 import { createSchedule, type Task } from './schedule.ts'
 import { createSettlement } from './settlement.ts'
 import { type Self, type Snapshot, type StrayCounts, viewOf } from './snapshot.ts'
@@ -89,8 +89,7 @@ export function createAgent(parts: AgentParts): Agent {
       // A pod in its node's network is called after its node.
       (port === vantage?.port && addresses.some((address) => self.addresses.includes(address))),
     onChange(change) {
-      for (const { id } of change.left) settlement.disturb(id)
-      for (const { before, after } of change.changed) if (isAnotherTarget(before, after)) settlement.disturb(after.id)
+      change.disturbed.forEach(settlement.disturb)
       plan()
       events.rosterChanged(change, [...roster.peers.values()])
     },
@@ -178,16 +177,6 @@ export function createAgent(parts: AgentParts): Agent {
       await vantage.close()
     },
   }
-}
-
-/** What was under way to the peer went to something else, or to a peer in another state. */
-function isAnotherTarget(before: KnownPeer, after: KnownPeer): boolean {
-  return (
-    before.state !== after.state ||
-    before.port !== after.port ||
-    before.proxy !== after.proxy ||
-    before.addresses.join() !== after.addresses.join()
-  )
 }
 
 function countStray(strays: Partial<Record<Protocol, StrayCounts>>, protocol: Protocol, { kind }: Stray): void {

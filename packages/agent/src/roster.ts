@@ -15,6 +15,8 @@ export interface RosterChange {
   readonly left: readonly KnownPeer[]
   /** Same peer, another state or other facts. */
   readonly changed: readonly { readonly before: KnownPeer; readonly after: KnownPeer }[]
+  /** Ids of peers to whom nothing that is under way says anything: they left, or changed their state or address. */
+  readonly disturbed: readonly string[]
 }
 
 /** The peers that are there now: what discovery knows, less ourselves, with the goodbyes and greetings that were heard. */
@@ -82,7 +84,9 @@ export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
       goodbyes.delete(id)
       greetings.delete(id)
     }
-    if (joined.length + left.length + changed.length > 0) onChange({ joined, left, changed })
+    if (joined.length + left.length + changed.length === 0) return
+    const others = changed.filter(({ before, after }) => !isSameTarget(before, after)).map(({ after }) => after)
+    onChange({ joined, left, changed, disturbed: [...left, ...others].map(({ id }) => id) })
   }
 
   return {
@@ -135,12 +139,9 @@ function goodbyeAfter(before: Goodbye, state: Peer['state'], newsAtMs: number | 
 }
 
 function isSame(a: Peer, b: Peer): boolean {
-  return (
-    a.state === b.state &&
-    a.node === b.node &&
-    a.zone === b.zone &&
-    a.port === b.port &&
-    a.proxy === b.proxy &&
-    a.addresses.join() === b.addresses.join()
-  )
+  return isSameTarget(a, b) && a.node === b.node && a.zone === b.zone
+}
+
+function isSameTarget(a: Peer, b: Peer): boolean {
+  return a.state === b.state && a.port === b.port && a.proxy === b.proxy && a.addresses.join() === b.addresses.join()
 }

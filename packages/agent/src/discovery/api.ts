@@ -104,7 +104,8 @@ async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
   try {
     return await access.credentials()
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    // What a command said before it failed may have several lines.
+    const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, ' ')
     throw new ApiError('unreachable', `cannot read the credentials for ${access.server}: ${why}`, { cause })
   }
 }

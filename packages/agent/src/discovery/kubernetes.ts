@@ -68,7 +68,7 @@ function sourceOf(
   if (context === undefined && isInCluster(environment)) return 'service account'
   const named = environment['KUBECONFIG'] ?? ''
   if (named !== '') return named
-  const path = join(homedir(), '.kube', 'config')
+  const path = join(environment['HOME'] ?? homedir(), '.kube', 'config')
   if (existsSync(path)) return path
   throw new ScoutError(
     'invalid-option',

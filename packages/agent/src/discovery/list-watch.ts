@@ -84,7 +84,10 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
   let version: string | undefined
   /** Any version the server has at hand will do, until one turned out to be too old. */
   let listFrom: Record<string, string> = { resourceVersion: '0' }
+  /** Watches that failed or ended at once, for the pause before the next. */
   let failures = 0
+  /** Errors since a watch was last open. */
+  let errors = 0
   let openedAtMs = Number.POSITIVE_INFINITY
 
   const tell = (news: Partial<Listing<Item>>) => {
@@ -121,6 +124,7 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
       silenceMs: timeoutSeconds * 1000 + graceMs,
     })
     openedAtMs = performance.now()
+    errors = 0
     tell({ heardAtMs: Date.now(), trouble: undefined })
     for await (const line of lines) {
       apply(watchEvent.parse(parseJson(line, access.server)))
@@ -160,8 +164,12 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
     }
     const wasLong = performance.now() - openedAtMs > retryMostMs
     if (wasLong) failures = 0
-    // Connections drop, tokens expire and versions age in a healthy cluster: only what fails twice, or from the start, is told.
-    if (trouble !== undefined && (failures > 0 || listing.items === undefined)) tell({ trouble })
+    // Connections drop and tokens expire in a healthy cluster: only what fails twice, or from the start, is told.
+    const isTold = trouble?.status !== 410 && (errors > 0 || listing.items === undefined)
+    if (trouble !== undefined) {
+      errors++
+      if (isTold) tell({ trouble })
+    }
     if (trouble === undefined && wasLong) continue
     // A server that ends every watch at once must not be asked without a pause either.
     await pause(failures++, trouble)

@@ -1,0 +1,131 @@
+import type { AnyResult } from '@scout/core'
+import * as fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Check } from '../src/check.ts'
+import type { SeriesKey } from '../src/ledger.ts'
+import type { Peer } from '../src/peer.ts'
+import { planSeries } from '../src/plan.ts'
+import { createRoster } from '../src/roster.ts'
+import { createSettlement } from '../src/settlement.ts'
+import { knowledge } from './support/peers.ts'
+import { failure, success } from './support/results.ts'
+
+const settleMs = 5_000
+const check: Check = { name: 'tcp', protocol: 'tcp', target: '{host}:{port}', options: {} }
+
+const slot = fc.nat({ max: 2 })
+const state = fc.constantFrom('starting', 'ready', 'leaving', 'gone')
+
+/** What can happen, in any order: three names, two incarnations each, two addresses each. */
+const event = fc.oneof(
+  fc.record({ kind: fc.constant('hear'), slot, state, incarnation: fc.nat({ max: 1 }), address: fc.nat({ max: 1 }) }),
+  fc.record({ kind: fc.constant('goodbye'), slot }),
+  fc.record({ kind: fc.constant('hello'), slot }),
+  fc.record({ kind: fc.constant('begin'), slot }),
+  fc.record({ kind: fc.constant('end'), isOk: fc.boolean() }),
+  fc.record({ kind: fc.constant('wait'), ms: fc.constantFrom(1, settleMs / 2, settleMs) }),
+)
+
+type Event = typeof event extends fc.Arbitrary<infer Value> ? Value : never
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('churn', () => {
+  it('never leaves a target of a peer that is not there, and never counts a failure of one that was not ready all the while', () => {
+    fc.assert(fc.property(fc.array(event, { maxLength: 80, size: 'max' }), live), { numRuns: 1_000 })
+  })
+})
+
+/** Lives through the events and checks after each what must always hold. */
+function live(events: readonly Event[]): void {
+  const found = new Map<number, Peer>()
+  /** When each peer, by id, was last not ready, or not there, or at another address. */
+  const lastAwayMs = new Map<string, number>()
+  const underWay: { readonly peerId: string; readonly beganAtMs: number; readonly end: (result: AnyResult) => void }[] =
+    []
+  let series: ReadonlyMap<string, SeriesKey> = new Map()
+  let clock = 0
+
+  const settlement = createSettlement({
+    settleMs,
+    onSettled({ key }, result, isCounted) {
+      if (!isCounted || result.ok) return
+      const awayMs = lastAwayMs.get(key.peer?.id ?? '') ?? Number.NEGATIVE_INFINITY
+      expect(awayMs).toBeLessThanOrEqual(result.startedAtMs)
+      expect(roster.peers.get(key.peer?.id ?? '')?.state).toBe('ready')
+    },
+  })
+  const roster = createRoster({
+    isSelf: () => false,
+    onChange({ disturbed }) {
+      disturbed.forEach(settlement.disturb)
+      series = planSeries([check], roster.peers.values(), new Set(['ipv4']))
+    },
+  })
+
+  for (const happening of events) {
+    vi.advanceTimersByTime(1)
+    clock = Date.now()
+    switch (happening.kind) {
+      case 'hear': {
+        const { slot, state, incarnation, address } = happening
+        if (state === 'gone') found.delete(slot)
+        else
+          found.set(slot, {
+            id: `uid-${slot}-${incarnation}`,
+            name: `scout-${slot}`,
+            node: `node-${slot}`,
+            addresses: [`10.0.${slot}.${address}`],
+            port: 8081,
+            state,
+          })
+        const before = roster.peers
+        roster.update(knowledge([...found.values()], { heardAtMs: clock }))
+        for (const [id, peer] of before) {
+          const after = roster.peers.get(id)
+          if (after?.state !== 'ready' || after.addresses.join() !== peer.addresses.join()) lastAwayMs.set(id, clock)
+        }
+        break
+      }
+      case 'goodbye':
+      case 'hello': {
+        const peer = found.get(happening.slot)
+        if (peer === undefined) break
+        if (happening.kind === 'goodbye') {
+          roster.goodbye(peer, 1)
+          lastAwayMs.set(peer.id, clock)
+        } else {
+          roster.hello(peer, 2)
+        }
+        break
+      }
+      case 'begin': {
+        const peer = found.get(happening.slot)
+        const entry = [...series].find(([, key]) => key.peer?.id === peer?.id)
+        if (peer === undefined || entry === undefined) break
+        const [id, key] = entry
+        const known = roster.peers.get(peer.id)
+        if (known?.state !== 'ready') lastAwayMs.set(peer.id, clock + 1)
+        underWay.push({ peerId: peer.id, beganAtMs: clock, end: settlement.begin({ id, key }, known) })
+        break
+      }
+      case 'end': {
+        const attempt = underWay.shift()
+        attempt?.end(happening.isOk ? success(attempt.beganAtMs) : failure(attempt.beganAtMs))
+        break
+      }
+      case 'wait':
+        vi.advanceTimersByTime(happening.ms)
+        break
+    }
+    const targets = [...series.values()].map(({ target }) => target).toSorted()
+    const present = [...found.values()].map(({ addresses: [address], port }) => `${address}:${port}`).toSorted()
+    expect(targets).toEqual(present)
+  }
+  settlement.stop()
+}

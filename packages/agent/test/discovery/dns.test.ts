@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import type { Knowledge } from '../../src/discovery/discovery.ts'
+import { createDnsDiscovery, serviceName } from '../../src/discovery/dns.ts'
+import type { Greeting } from '../../src/greeting.ts'
+import { greeting } from '../support/greetings.ts'
+
+function discover() {
+  const told: Knowledge[] = []
+  const world = {
+    addresses: [] as readonly string[],
+    failure: undefined as Error | undefined,
+    greetings: {} as Readonly<Record<string, Greeting>>,
+  }
+  const discovery = createDnsDiscovery({
+    name: 'scout.scout.svc.cluster.local',
+    port: 8081,
+    pollMs: 5,
+    async resolve() {
+      if (world.failure !== undefined) throw world.failure
+      return world.addresses
+    },
+    isOwn: (address) => address === '10.0.0.99',
+    ask: async (address) => world.greetings[address],
+    onDefect: (error) => {
+      throw error
+    },
+  })
+  onTestFinished(() => discovery.stop())
+  const names = () =>
+    (told.at(-1)?.peers ?? []).map(({ name, state, addresses }) => `${name} ${state} ${addresses.join()}`).toSorted()
+  return {
+    told,
+    world,
+    names,
+    start: () => discovery.start((knowledge) => told.push(knowledge)),
+    knows: (...expected: readonly string[]) =>
+      eventually(() => names().join('; ') === expected.join('; '), expected.join('; ')),
+  }
+}
+
+describe('discovery by name', () => {
+  it('calls an address starting until it has said who it is', async () => {
+    const { world, start, knows, told } = discover()
+    world.addresses = ['10.0.0.1']
+    await start()
+    await knows('10.0.0.1 starting 10.0.0.1')
+    world.greetings = { '10.0.0.1': greeting('scout-1', { zone: 'zone-1' }) }
+    await knows('scout-1 ready 10.0.0.1')
+    expect(told.at(-1)?.peers[0]).toMatchObject({ node: 'node-of-scout-1', namespace: 'scout', zone: 'zone-1' })
+  })
+
+  it('makes one peer of the addresses that say the same name', async () => {
+    const { world, start, knows, names } = discover()
+    world.addresses = ['10.0.0.1', 'fd00::1']
+    world.greetings = { '10.0.0.1': greeting('scout-1'), 'fd00::1': greeting('scout-1') }
+    await start()
+    await knows('scout-1 ready 10.0.0.1,fd00::1')
+    expect(names()).toHaveLength(1)
+  })
+
+  it('leaves our own address out, and who is no longer named', async () => {
+    const { world, start, knows, names } = discover()
+    world.addresses = ['10.0.0.1', '10.0.0.2', '10.0.0.99']
+    world.greetings = { '10.0.0.1': greeting('scout-1'), '10.0.0.2': greeting('scout-2') }
+    await start()
+    await knows('scout-1 ready 10.0.0.1', 'scout-2 ready 10.0.0.2')
+    world.addresses = ['10.0.0.2', '10.0.0.99']
+    await knows('scout-2 ready 10.0.0.2')
+    expect(names()).toHaveLength(1)
+  })
+
+  it('keeps who is known while the name server is away, and says so', async () => {
+    const { world, start, knows, told } = discover()
+    world.addresses = ['10.0.0.1']
+    world.greetings = { '10.0.0.1': greeting('scout-1') }
+    await start()
+    await knows('scout-1 ready 10.0.0.1')
+    const heardAtMs = () => told.at(-1)?.heardAtMs
+    world.failure = Object.assign(new Error('queryA ESERVFAIL scout'), { code: 'ESERVFAIL' })
+    await eventually(() => told.at(-1)?.trouble !== undefined, 'trouble')
+    const before = heardAtMs()
+    expect(told.at(-1)).toMatchObject({
+      peers: [{ name: 'scout-1' }],
+      trouble: 'cannot resolve scout.scout.svc.cluster.local: queryA ESERVFAIL scout',
+    })
+    expect(heardAtMs()).toBe(before)
+    world.failure = undefined
+    await eventually(() => told.at(-1)?.trouble === undefined, 'the end of trouble')
+  })
+})
+
+describe('the name of a service', () => {
+  it.each([
+    { resolvConf: 'search scout.svc.example.org svc.example.org example.org\n', name: 'scout.mon.svc.example.org' },
+    { resolvConf: 'nameserver 192.0.2.53\n', name: 'scout.mon.svc.cluster.local' },
+  ])('is in the domain of the cluster: $name', ({ resolvConf, name }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'scout-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'resolv.conf')
+    writeFileSync(path, resolvConf)
+    expect(serviceName('scout', 'mon', path)).toBe(name)
+  })
+
+  it('is taken as it is when it is a whole one', () => {
+    expect(serviceName('agents.example.org', undefined)).toBe('agents.example.org')
+  })
+
+  it('needs a namespace otherwise', () => {
+    expect(() => serviceName('scout', undefined)).toThrow(
+      'the namespace of service scout is not known: give it with --namespace',
+    )
+  })
+})

@@ -1,0 +1,212 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import type { Knowledge } from '../../src/discovery/discovery.ts'
+import { createSliceDiscovery, type SliceDiscoveryOptions } from '../../src/discovery/endpoint-slices.ts'
+import { type ApiDouble, answerStatus, answerWith, breakOff, startApiDouble } from '../support/api-double.ts'
+import { conditions, endpoint, endpointSlice } from '../support/slices.ts'
+
+function discover(api: ApiDouble, options: Partial<SliceDiscoveryOptions> = {}) {
+  const told: Knowledge[] = []
+  const oddities: string[] = []
+  const discovery = createSliceDiscovery({
+    access: { server: api.server, credentials: async () => ({}), renew() {} },
+    namespace: 'scout',
+    service: 'scout',
+    port: 8081,
+    nodeConditions: false,
+    isFirstReadingNeeded: false,
+    onOddity: (sentence) => oddities.push(sentence),
+    onDefect: (error) => {
+      throw error
+    },
+    timing: { answerMs: 500, retryFirstMs: 1, retryMostMs: 20 },
+    ...options,
+  })
+  onTestFinished(() => discovery.stop())
+  return {
+    told,
+    oddities,
+    latest: () => told.at(-1),
+    states: () => Object.fromEntries((told.at(-1)?.peers ?? []).map(({ name, state }) => [name, state])),
+    started: discovery.start((knowledge) => told.push(knowledge)),
+  }
+}
+
+describe('discovery by endpoint slices', () => {
+  it('follows a pod from its start to its end', async () => {
+    const api = await startApiDouble()
+    const seen = discover(api)
+    await seen.started
+    for (const state of ['starting', 'ready', 'leaving'] as const) {
+      api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'], { conditions: conditions(state) })]))
+      await eventually(() => seen.states()['scout-1'] === state, state)
+    }
+    api.set(endpointSlice('a', []))
+    await eventually(() => seen.latest()?.peers.length === 0, 'gone')
+    expect(api.requests.map(({ verb }) => verb)).toEqual(['list', 'watch'])
+  })
+
+  it('tells where its knowledge comes from and when it was heard', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
+    const beforeMs = Date.now()
+    const seen = discover(api)
+    await eventually(() => seen.latest()?.peers.length === 1, 'a peer')
+    expect(seen.latest()?.source).toBe(`service scout in namespace scout at ${api.server}`)
+    expect(seen.latest()?.heardAtMs).toBeGreaterThanOrEqual(beforeMs)
+  })
+
+  it('starts without an API server, and finds the peers once it is there', async () => {
+    const api = await startApiDouble()
+    api.always(breakOff)
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
+    const seen = discover(api)
+    await seen.started
+    await eventually(() => seen.latest()?.trouble !== undefined, 'trouble')
+    expect(seen.latest()).toMatchObject({ peers: [], heardAtMs: 0 })
+    api.always(undefined)
+    await eventually(() => seen.states()['scout-1'] === 'ready', 'a peer')
+    await eventually(() => seen.latest()?.trouble === undefined, 'no trouble')
+  })
+
+  it('keeps the last known peers while the API server is away', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
+    const seen = discover(api)
+    await eventually(() => api.watches === 1, 'the watch')
+    api.always(answerStatus(503, 'apiserver is shutting down'))
+    api.drop()
+    await eventually(() => seen.latest()?.trouble !== undefined, 'trouble')
+    expect(seen.states()).toEqual({ 'scout-1': 'ready' })
+  })
+
+  it('tells of an address that is none once, however often the slice changes', async () => {
+    const api = await startApiDouble()
+    const seen = discover(api)
+    for (const other of ['10.0.0.1', '10.0.0.2']) {
+      api.set(endpointSlice('a', [endpoint('scout-1', ['nowhere']), endpoint('scout-2', [other])]))
+      await eventually(() => seen.latest()?.peers[1]?.addresses[0] === other, other)
+    }
+    expect(seen.oddities).toEqual(['endpoint slice a gives scout-1 the address "nowhere", which is none: left out'])
+  })
+
+  it('uses its own namespace where there are Scouts in several', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('mine', ['10.0.0.1'])]))
+    api.set(endpointSlice('b', [endpoint('theirs', ['10.0.0.2'])], { namespace: 'other' }))
+    const seen = discover(api)
+    await eventually(() => seen.latest()?.peers.length === 1, 'a peer')
+    expect(seen.states()).toEqual({ mine: 'ready' })
+  })
+})
+
+describe('discovery by endpoint slices from outside', () => {
+  const outside = { namespace: undefined, isFirstReadingNeeded: true }
+
+  it('finds the namespace of the only Scout', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])], { namespace: 'monitoring' }))
+    const seen = discover(api, outside)
+    await seen.started
+    expect(seen.latest()).toMatchObject({
+      source: `service scout in namespace monitoring at ${api.server}`,
+      peers: [{ name: 'scout-1' }],
+    })
+  })
+
+  it('asks which of several Scouts is meant', async () => {
+    const api = await startApiDouble()
+    for (const namespace of ['two', 'one']) api.set(endpointSlice('a', [], { namespace }))
+    await expect(discover(api, outside).started).rejects.toThrow(
+      'there are several services scout, in the namespaces one, two: choose one with --namespace',
+    )
+  })
+
+  it.each([
+    {
+      where: 'any namespace',
+      options: outside,
+      sentence:
+        /^no endpoint of a service scout is known in any namespace of this cluster: install Scout with kubectl apply/,
+    },
+    {
+      where: 'the one that was named',
+      options: { ...outside, namespace: 'empty' },
+      sentence: /is known in namespace empty: install Scout/,
+    },
+  ])('says that there is no Scout in $where', async ({ options, sentence }) => {
+    const api = await startApiDouble()
+    await expect(discover(api, options).started).rejects.toThrow(sentence)
+    expect(api.watches).toBe(0)
+  })
+
+  it.each([
+    { what: 'the credentials are refused', misbehaviour: answerStatus(401, 'Unauthorized'), sentence: /401/ },
+    {
+      what: 'a web page answers',
+      misbehaviour: answerWith('<html>', 'text/html'),
+      sentence: /text\/html instead of JSON/,
+    },
+    { what: 'nobody answers properly', misbehaviour: breakOff, sentence: /cannot reach the API server/ },
+  ])('fails at once when $what', async ({ misbehaviour, sentence }) => {
+    const api = await startApiDouble()
+    api.always(misbehaviour)
+    await expect(discover(api, outside).started).rejects.toThrow(sentence)
+    await expect(discover(api, { ...outside, namespace: 'scout' }).started).rejects.toThrow(sentence)
+  })
+})
+
+describe('conditions of nodes', () => {
+  const node = (name: string, ready: string, more = {}) => ({
+    metadata: { name },
+    status: {
+      conditions: [
+        { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory' },
+        { type: 'Ready', status: ready, reason: 'NodeStatusUnknown', lastTransitionTime: '2026-01-02T03:04:05Z' },
+      ],
+    },
+    ...more,
+  })
+
+  it('are watched where that is wanted: what is not as it should be, and since when', async () => {
+    const api = await startApiDouble()
+    api.set(node('node-1', 'True'), 'nodes')
+    api.set(node('node-2', 'True', { spec: { unschedulable: true } }), 'nodes')
+    const seen = discover(api, { nodeConditions: true })
+    await eventually(() => seen.latest()?.nodes?.length === 2, 'two nodes')
+    api.set(node('node-1', 'Unknown'), 'nodes')
+    await eventually(() => seen.latest()?.nodes?.some(({ problems }) => problems.length > 0) === true, 'a problem')
+    expect(seen.latest()?.nodes?.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+      {
+        name: 'node-1',
+        isCordoned: false,
+        problems: [
+          { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown', sinceMs: Date.UTC(2026, 0, 2, 3, 4, 5) },
+        ],
+      },
+      { name: 'node-2', isCordoned: true, problems: [] },
+    ])
+  })
+
+  it('are done without where the right is missing, which is told once with the remedy', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
+    const said = 'nodes is forbidden: User "system:serviceaccount:scout:scout" cannot list resource "nodes"'
+    api.always(answerStatus(403, said), /\/nodes$/)
+    const seen = discover(api, { nodeConditions: true })
+    const requests = () => api.requests.filter(({ path }) => path.endsWith('/nodes')).length
+    await eventually(() => requests() >= 3, 'three requests for nodes')
+    expect(seen.oddities).toEqual([
+      'the conditions of nodes are not known: no right to list nodes in API group "" in the whole cluster: grant it with kubectl create clusterrole scout-nodes --verb=get,list,watch --resource=nodes && kubectl create clusterrolebinding scout-nodes --clusterrole=scout-nodes --serviceaccount=scout:scout',
+    ])
+    expect(seen.states()).toEqual({ 'scout-1': 'ready' })
+    expect(seen.latest()?.trouble).toBeUndefined()
+  })
+
+  it('are not asked for unless wanted', async () => {
+    const api = await startApiDouble()
+    discover(api)
+    await eventually(() => api.watches === 1, 'the watch of slices')
+    expect(api.requests.filter(({ path }) => path.endsWith('/nodes'))).toEqual([])
+  })
+})

@@ -1,0 +1,188 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { selfSigned } from '../../../../test/support/certificate.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { createAccess } from '../../src/discovery/kubernetes.ts'
+import { listAndWatch } from '../../src/discovery/list-watch.ts'
+import { type ApiDouble, startApiDouble } from '../support/api-double.ts'
+
+const tls = selfSigned('IP:127.0.0.1')
+
+interface Written {
+  readonly server: string
+  readonly user?: object
+  readonly ca?: string | undefined
+  readonly contexts?: readonly string[]
+}
+
+/** A kubeconfig with one cluster, one user, and contexts of these names. */
+function kubeconfig({ server, user = {}, ca = tls.cert, contexts = ['here'] }: Written): string {
+  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'config')
+  write(path, { server, user, ca, contexts })
+  return path
+}
+
+function write(path: string, { server, user, ca, contexts = [] }: Written) {
+  const [current] = contexts
+  const authority = ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') }
+  writeFileSync(
+    path,
+    JSON.stringify({
+      clusters: [{ name: 'cluster', cluster: { server, ...authority } }],
+      users: [{ name: 'user', user }],
+      contexts: contexts.map((name) => ({ name, context: { cluster: 'cluster', user: 'user' } })),
+      ...(current === undefined ? {} : { 'current-context': current }),
+    }),
+  )
+}
+
+/** Watches slices with this access; tells how often there was news, and the trouble if there is any. */
+function watch(access: ReturnType<typeof createAccess>) {
+  const stopping = new AbortController()
+  const seen = { trouble: '', listings: 0 }
+  const ended = listAndWatch(
+    {
+      access,
+      resource: { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' },
+      parse: () => undefined,
+      onOdd() {},
+      onListing({ items, trouble }) {
+        if (items !== undefined) seen.listings++
+        seen.trouble = trouble?.message ?? ''
+      },
+      timing: { retryFirstMs: 1, retryMostMs: 20 },
+    },
+    stopping.signal,
+  )
+  onTestFinished(async () => {
+    stopping.abort()
+    await ended
+  })
+  return seen
+}
+
+const watched = (api: ApiDouble) => eventually(() => api.watches === 1, 'a watch')
+
+describe('access by kubeconfig', () => {
+  it('speaks TLS with the authority and the token of the file', async () => {
+    const api = await startApiDouble({ tls, acceptedToken: () => 'secret' })
+    watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user: { token: 'secret' } }), environment: {} }))
+    await watched(api)
+    expect(api.requests[0]?.authorization).toBe('Bearer secret')
+  })
+
+  it('takes the file that KUBECONFIG names', async () => {
+    const api = await startApiDouble({ tls })
+    const path = kubeconfig({ server: api.server })
+    const before = process.env['KUBECONFIG']
+    process.env['KUBECONFIG'] = path
+    onTestFinished(() => {
+      if (before === undefined) delete process.env['KUBECONFIG']
+      else process.env['KUBECONFIG'] = before
+    })
+    watch(createAccess({ environment: process.env }))
+    await watched(api)
+    expect(api.requests).toHaveLength(2)
+  })
+
+  it('reads the file again when its token was refused, as after a rotation', async () => {
+    let token = 'old'
+    const api = await startApiDouble({ tls, acceptedToken: () => token })
+    const path = kubeconfig({ server: api.server, user: { token } })
+    const seen = watch(createAccess({ kubeconfig: path, environment: {} }))
+    await watched(api)
+    token = 'new'
+    write(path, { server: api.server, user: { token }, ca: tls.cert, contexts: ['here'] })
+    api.endWatches()
+    await eventually(() => api.requests.at(-1)?.authorization === 'Bearer new', 'the new token')
+    await watched(api)
+    expect(api.requests.map(({ verb, authorization }) => `${verb} ${authorization}`)).toEqual([
+      'list Bearer old',
+      'watch Bearer old',
+      'watch Bearer old',
+      'watch Bearer new',
+    ])
+    expect(seen.trouble).toBe('')
+  })
+
+  it('reads a token from a file that ends with a line feed', async () => {
+    const api = await startApiDouble({ tls, acceptedToken: () => 'secret' })
+    const tokenFile = join(kubeconfig({ server: api.server }), '..', 'token')
+    writeFileSync(tokenFile, 'secret\n')
+    watch(
+      createAccess({
+        kubeconfig: kubeconfig({ server: api.server, user: { 'token-file': tokenFile } }),
+        environment: {},
+      }),
+    )
+    await watched(api)
+    expect(api.requests[0]?.authorization).toBe('Bearer secret')
+  })
+
+  it('runs the command that makes a token, and says when it fails', async () => {
+    const api = await startApiDouble({ tls, acceptedToken: () => 'made' })
+    const credential = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      kind: 'ExecCredential',
+      status: { token: 'made' },
+    }
+    const exec = (args: readonly string[]) => ({
+      exec: { apiVersion: 'client.authentication.k8s.io/v1', command: process.execPath, args },
+    })
+    const user = exec(['-e', `console.log(${JSON.stringify(JSON.stringify(credential))})`])
+    watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user }), environment: {} }))
+    await watched(api)
+    const failing = exec(['-e', 'console.error("please log in"); process.exit(1)'])
+    const seen = watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user: failing }), environment: {} }))
+    await eventually(() => seen.trouble !== '', 'trouble')
+    expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: please log in`)
+  })
+
+  it('does not trust a certificate of another authority, and says what to do', async () => {
+    const api = await startApiDouble({ tls })
+    const ca = selfSigned('IP:127.0.0.1').cert
+    const seen = watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, ca }), environment: {} }))
+    await eventually(() => seen.trouble !== '', 'trouble')
+    expect(seen.trouble).toMatch(
+      /^cannot reach the API server at https:.*certificate.* \(give its certificate authority in the kubeconfig\)$/,
+    )
+  })
+
+  it.each([
+    {
+      what: 'a file that is not there',
+      options: () => ({ kubeconfig: '/nonexistent/config' }),
+      sentence: /^cannot use the kubeconfig \/nonexistent\/config: ENOENT/,
+    },
+    {
+      what: 'a context that is not in it',
+      options: () => ({ kubeconfig: kubeconfig({ server: 'https://a', contexts: ['staging'] }), context: 'stagign' }),
+      sentence: /^there is no context "stagign" in the kubeconfig .*: did you mean staging\?$/,
+    },
+    {
+      what: 'a context that is like none in it',
+      options: () => ({
+        kubeconfig: kubeconfig({ server: 'https://a', contexts: ['one', 'two'] }),
+        context: 'production',
+      }),
+      sentence: /^there is no context "production" in the kubeconfig .*: it has one, two$/,
+    },
+    {
+      what: 'no current context',
+      options: () => ({ kubeconfig: kubeconfig({ server: 'https://a', contexts: [] }) }),
+      sentence: /^the kubeconfig has no current context: name one with --context$/,
+    },
+    {
+      what: 'no file at all',
+      options: () => ({ environment: { HOME: '/nonexistent' } }),
+      sentence:
+        /^there is no kubeconfig: KUBECONFIG is not set and .*\/\.kube\/config does not exist: name one with --kubeconfig, or run kubectl proxy/,
+    },
+  ])('names the mistake of $what', ({ options, sentence }) => {
+    expect(() => createAccess({ environment: {}, ...options() })).toThrow(sentence)
+  })
+})

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import type { Knowledge } from '../../src/discovery/discovery.ts'
+import { createOutsideDiscovery, type OutsideOptions } from '../../src/discovery/outside.ts'
+import type { Peer } from '../../src/peer.ts'
+import { knowledge, peer } from '../support/peers.ts'
+
+async function discover(options: Partial<OutsideOptions>) {
+  const told: Knowledge[] = []
+  const ways: string[] = []
+  const asked: string[] = []
+  let hear: ((news: Knowledge) => void) | undefined
+  const inner = {
+    async start(onKnowledge: (knowledge: Knowledge) => void) {
+      hear = onKnowledge
+    },
+    stop() {},
+  }
+  const discovery = createOutsideDiscovery(inner, {
+    proxyOf: ({ name }) => `http://127.0.0.1:8081/proxy/of/${name}`,
+    isReachable: async () => true,
+    onWay: (way) => ways.push(way),
+    onDefect: (error) => {
+      throw error
+    },
+    ...options,
+    ...(options.isReachable === undefined
+      ? {}
+      : {
+          isReachable: (peer: Peer) => (asked.push(peer.name), options.isReachable?.(peer) ?? Promise.resolve(false)),
+        }),
+  })
+  await discovery.start((news) => told.push(news))
+  return { told, ways, asked, hear: (peers: readonly Peer[]) => hear?.(knowledge(peers)) }
+}
+
+describe('a cluster seen from outside', () => {
+  it('has its pods probed directly where one of them can be reached', async () => {
+    const { told, ways, hear } = await discover({ isReachable: async ({ name }) => name === 'b' })
+    hear([peer('a'), peer('b')])
+    expect(told.at(-1)?.peers.map(({ state }) => state)).toEqual(['starting', 'starting'])
+    await eventually(() => ways.length === 1, 'a way')
+    expect(told.at(-1)?.peers).toEqual([peer('a'), peer('b')])
+    expect(ways).toEqual(['the pods can be reached from here: they are probed directly'])
+  })
+
+  it('has HTTP probed through the proxy of the API server where none can', async () => {
+    const { told, ways, hear } = await discover({ isReachable: async () => false })
+    hear([peer('a')])
+    await eventually(() => ways.length === 1, 'a way')
+    expect(told.at(-1)?.peers).toEqual([{ ...peer('a'), proxy: 'http://127.0.0.1:8081/proxy/of/a' }])
+    expect(ways).toEqual([
+      'the pods cannot be reached from here: only HTTP is probed, through the proxy of the API server',
+    ])
+  })
+
+  it('probes nobody where there is no proxy either, and says what to do', async () => {
+    const { told, ways, hear } = await discover({ isReachable: async () => false, proxyOf: undefined })
+    hear([peer('a')])
+    await eventually(() => ways.length === 1, 'a way')
+    expect(told.at(-1)?.peers[0]?.state).toBe('starting')
+    expect(told.at(-1)?.trouble).toBe(
+      'the pods cannot be reached from here: run kubectl proxy --port=8081 and give --kube-api http://127.0.0.1:8081 to probe HTTP through the API server',
+    )
+  })
+
+  it('finds the way out once, by a few pods on different nodes', async () => {
+    const { ways, asked, hear } = await discover({ isReachable: async () => false })
+    hear([peer('a', { state: 'starting' })])
+    expect(asked).toEqual([])
+    const many = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => peer(name))
+    hear([...many, peer('a2', { node: 'node-of-a' })])
+    await eventually(() => ways.length === 1, 'a way')
+    hear(many)
+    expect(asked).toHaveLength(5)
+    expect(ways).toHaveLength(1)
+  })
+})

@@ -1,0 +1,236 @@
+import { once } from 'node:events'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+interface ApiObject {
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly labels?: Readonly<Record<string, string>>
+  }
+}
+
+interface Happened {
+  readonly version: number
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  readonly path: string
+  readonly object: ApiObject
+}
+
+export interface SeenRequest {
+  readonly verb: 'list' | 'watch'
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  readonly authorization: string | undefined
+}
+
+/** What is done with a request instead of answering it. */
+export type Misbehaviour = (request: IncomingMessage, response: ServerResponse) => unknown
+
+/** A small API server: list and watch with versions and bookmarks as Kubernetes has them, and every way to misbehave. */
+export interface ApiDouble {
+  readonly server: string
+  readonly requests: readonly SeenRequest[]
+  /** Watches that are open. */
+  readonly watches: number
+  set(object: ApiObject, plural?: string): void
+  remove(name: string, plural?: string): void
+  /** Tells every watch the present version. */
+  bookmark(): void
+  /** Forgets what happened so far: watches from before are answered 410. */
+  compact(): void
+  /** Writes this into every watch as it is. */
+  say(text: string | Buffer): void
+  /** Ends every watch in good order. */
+  endWatches(): void
+  /** Breaks every connection off. */
+  drop(): void
+  /** Does this with the next requests, one each. */
+  next(...misbehaviours: readonly Misbehaviour[]): void
+  /** Does this with every request of such a path until told otherwise. */
+  always(misbehaviour: Misbehaviour | undefined, where?: RegExp): void
+}
+
+interface ApiDoubleOptions {
+  readonly tls?: { readonly key: string; readonly cert: string }
+  /** Answers 401 to every other token. */
+  readonly acceptedToken?: () => string
+}
+
+const resource = /^\/(?:api|apis\/[^/]+)\/v1(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<plural>[^/]+)$/
+
+export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = {}): Promise<ApiDouble> {
+  const objects = new Map<string, { readonly path: string; readonly object: ApiObject }>()
+  const requests: SeenRequest[] = []
+  const watches = new Set<{
+    readonly response: ServerResponse
+    readonly isMatch: (path: string, object: ApiObject) => boolean
+  }>()
+  const sockets = new Set<Socket>()
+  let history: Happened[] = []
+  let version = 100
+  let oldest = 100
+  let queued: Misbehaviour[] = []
+  let always: { readonly misbehaviour: Misbehaviour | undefined; readonly where: RegExp } | undefined
+
+  const versioned = (object: ApiObject, at: number) => ({
+    ...object,
+    metadata: { ...object.metadata, resourceVersion: String(at) },
+  })
+  const line = ({ type, object, version }: Happened) =>
+    `${JSON.stringify({ type, object: versioned(object, version) })}\n`
+
+  const happen = (type: Happened['type'], path: string, object: ApiObject) => {
+    const happened = { version: ++version, type, path, object }
+    history.push(happened)
+    for (const { response, isMatch } of watches) if (isMatch(path, object)) response.write(line(happened))
+  }
+
+  const handle = (request: IncomingMessage, response: ServerResponse): unknown => {
+    const url = new URL(request.url ?? '/', 'http://api')
+    const query = Object.fromEntries(url.searchParams)
+    const isWatch = query['watch'] === 'true'
+    requests.push({
+      verb: isWatch ? 'watch' : 'list',
+      path: url.pathname,
+      query,
+      authorization: request.headers.authorization,
+    })
+    const misbehaviour = queued.shift() ?? (always?.where.test(url.pathname) === true ? always.misbehaviour : undefined)
+    if (misbehaviour !== undefined) return misbehaviour(request, response)
+    if (acceptedToken !== undefined && request.headers.authorization !== `Bearer ${acceptedToken()}`) {
+      return answerStatus(401, 'Unauthorized')(request, response)
+    }
+    const { namespace, plural = '' } = resource.exec(url.pathname)?.groups ?? {}
+    const isMatch = (path: string, { metadata }: ApiObject) =>
+      path === plural &&
+      (namespace === undefined || metadata.namespace === namespace) &&
+      isSelected(metadata.labels ?? {}, query['labelSelector'])
+    if (!isWatch) {
+      const items = [...objects.values()]
+        .filter(({ path, object }) => isMatch(path, object))
+        .map(({ object }) => versioned(object, version))
+      response.writeHead(200, { 'content-type': 'application/json' })
+      return response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: String(version) }, items }))
+    }
+    const from = Number(query['resourceVersion'])
+    if (from < oldest) return answerStatus(410, 'too old resource version')(request, response)
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.flushHeaders()
+    for (const happened of history) {
+      if (happened.version > from && isMatch(happened.path, happened.object)) response.write(line(happened))
+    }
+    const watch = { response, isMatch }
+    watches.add(watch)
+    const end = setTimeout(() => {
+      watches.delete(watch)
+      response.end()
+    }, Number(query['timeoutSeconds']) * 1000)
+    return response.on('close', () => {
+      clearTimeout(end)
+      watches.delete(watch)
+    })
+  }
+
+  const server = tls === undefined ? createHttpServer(handle) : createHttpsServer(tls, handle)
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+  })
+  server.listen({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = server.address() as AddressInfo
+
+  return {
+    server: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    requests,
+    get watches() {
+      return watches.size
+    },
+    set(object, plural = 'endpointslices') {
+      const key = `${plural}/${object.metadata.namespace ?? ''}/${object.metadata.name}`
+      const type = objects.has(key) ? 'MODIFIED' : 'ADDED'
+      objects.set(key, { path: plural, object })
+      happen(type, plural, object)
+    },
+    remove(name, plural = 'endpointslices') {
+      for (const [key, { path, object }] of objects) {
+        if (path !== plural || object.metadata.name !== name) continue
+        objects.delete(key)
+        happen('DELETED', path, object)
+      }
+    },
+    bookmark() {
+      const event = { type: 'BOOKMARK', object: { kind: 'Any', metadata: { resourceVersion: String(version) } } }
+      for (const { response } of watches) response.write(`${JSON.stringify(event)}\n`)
+    },
+    compact() {
+      history = []
+      oldest = ++version
+    },
+    say(text) {
+      for (const { response } of watches) response.write(text)
+    },
+    endWatches() {
+      for (const { response } of watches) response.end()
+      watches.clear()
+    },
+    drop() {
+      for (const socket of sockets) socket.destroy()
+    },
+    next(...misbehaviours) {
+      queued = [...queued, ...misbehaviours]
+    },
+    always(misbehaviour, where = /^/) {
+      always = { misbehaviour, where }
+    },
+  }
+}
+
+/** Refuses as Kubernetes does. */
+export function answerStatus(code: number, message: string, headers: Record<string, string> = {}): Misbehaviour {
+  return (_, response) => {
+    response.writeHead(code, { 'content-type': 'application/json', ...headers })
+    response.end(JSON.stringify({ kind: 'Status', status: 'Failure', message, code }))
+  }
+}
+
+/** Refuses as something between here and Kubernetes does. */
+export function answerBare(code: number, headers: Record<string, string>): Misbehaviour {
+  return (_, response) => response.writeHead(code, headers).end('<html>')
+}
+
+/** Answers 200 with anything. */
+export function answerWith(text: string, type = 'application/json'): Misbehaviour {
+  return (_, response) => {
+    response.writeHead(200, { 'content-type': type })
+    response.end(text)
+  }
+}
+
+/** Never answers. */
+export function hang(): void {}
+
+/** Sends the head of an answer and nothing after it. */
+export function stall(_: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.flushHeaders()
+}
+
+/** Breaks the connection off. */
+export function breakOff(request: IncomingMessage): void {
+  request.socket.destroy()
+}
+
+function isSelected(labels: Readonly<Record<string, string>>, selector: string | undefined): boolean {
+  if (selector === undefined) return true
+  const [name = '', value] = selector.split('=')
+  return labels[name] === value
+}

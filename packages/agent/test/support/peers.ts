@@ -1,0 +1,19 @@
+import type { Knowledge } from '../../src/discovery/discovery.ts'
+import type { Peer } from '../../src/peer.ts'
+
+/** A ready peer of that name. */
+export function peer(name: string, more: Partial<Peer> = {}): Peer {
+  return {
+    id: `uid-of-${name}`,
+    name,
+    node: `node-of-${name}`,
+    addresses: ['10.0.0.1'],
+    port: 8081,
+    state: 'ready',
+    ...more,
+  }
+}
+
+export function knowledge(peers: readonly Peer[], more: Partial<Knowledge> = {}): Knowledge {
+  return { peers, source: 'a test', heardAtMs: Date.now(), ...more }
+}

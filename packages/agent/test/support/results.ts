@@ -1,0 +1,18 @@
+import type { AnyResult } from '@scout/core'
+
+const measured = {
+  protocol: 'tcp',
+  target: '10.0.0.1:8081',
+  startedAtMs: 1_000,
+  phasesNs: {},
+  totalNs: 1_000,
+  clock: { tx: 'user', rx: 'user' },
+} as const
+
+export function success(startedAtMs = 1_000): AnyResult {
+  return { ...measured, startedAtMs, ok: true, detail: { isResetAtOnce: false } }
+}
+
+export function failure(startedAtMs = 1_000): AnyResult {
+  return { ...measured, startedAtMs, ok: false, failure: { reason: 'timeout', phase: 'connect', message: 'no answer' } }
+}

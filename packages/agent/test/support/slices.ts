@@ -1,0 +1,32 @@
+/** An endpoint as Kubernetes writes it, of a pod that is ready unless told otherwise. */
+export function endpoint(pod: string, addresses: readonly string[], more: Readonly<Record<string, unknown>> = {}) {
+  return {
+    addresses,
+    conditions: conditions('ready'),
+    nodeName: `node-of-${pod}`,
+    zone: 'zone-1',
+    targetRef: { kind: 'Pod', name: pod, namespace: 'scout', uid: `uid-of-${pod}` },
+    ...more,
+  }
+}
+
+export function conditions(state: 'starting' | 'ready' | 'leaving') {
+  return { ready: true, serving: state === 'ready', terminating: state === 'leaving' }
+}
+
+/** An EndpointSlice of the Service, with the responder on port 8081. */
+export function endpointSlice(
+  name: string,
+  endpoints: readonly object[] | null,
+  { namespace = 'scout', service = 'scout', port = 8081 } = {},
+) {
+  return {
+    metadata: { name, namespace, labels: { 'kubernetes.io/service-name': service } },
+    addressType: 'IPv4',
+    endpoints,
+    ports: [
+      { name: 'console', port: 8080, protocol: 'TCP' },
+      { name: 'responder', port, protocol: 'TCP' },
+    ],
+  }
+}

@@ -20,6 +20,7 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['test'] },
     { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
     { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
+    { name: 'openssl', commands: ['openssl'], package: 'openssl', neededBy: ['test'] },
   ])
 )
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../test/support/eventually.ts'
-import { openHandles } from '../../../test/support/handles.ts'
+import { watchHandles } from '../../../test/support/handles.ts'
 import { listenTcp, listenUdp } from '../../../test/support/servers.ts'
 import { ScoutError } from '../src/errors.ts'
 import { createProber, probe, probeNamed } from '../src/prober.ts'
@@ -58,7 +58,7 @@ describe('misuse', () => {
       the udp probe has no option "zzz": it knows payloadBytes, key, timeoutMs, family
       the tcp probe cannot take -1 for timeoutMs: expected number to be >0
       the tcp probe cannot take 0 for timeoutMs: expected number to be >0
-      the tcp probe cannot take null for timeoutMs: expected number, received NaN
+      the tcp probe cannot take NaN for timeoutMs: expected number, received NaN
       the tcp probe cannot take "1s" for timeoutMs: expected number, received string
       the tcp probe cannot take 700000 for timeoutMs: expected number to be <=600000
       the tcp probe cannot take "ipv5" for family: expected one of "any"|"ipv4"|"ipv6"
@@ -96,30 +96,32 @@ describe('a closed prober', () => {
     let asked = 0
     const onAsked = () => void asked++
     const port =
-      protocol === 'http' ? await listenTcp((socket) => socket.on('data', onAsked)) : (await listenUdp(onAsked)).address().port
-    const before = openHandles()
+      protocol === 'http'
+        ? await listenTcp((socket) => socket.on('data', onAsked))
+        : (await listenUdp(onAsked)).address().port
+    const allClosed = await watchHandles()
     const prober = createProber()
     const result = prober.probe(protocol, targetOf(port))
     await eventually(() => asked > 0, 'the server was asked')
     prober.close()
     expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled' } })
-    await eventually(() => openHandles().length <= before.length, 'every handle is closed')
+    await allClosed()
   })
 
   test('opens no socket for an attempt that was still resolving its name', async () => {
-    let resolved = (_: { readonly address: string; readonly family: 'ipv4' }) => {}
+    let resolved = () => {}
     const prober = createProber({
       resolve: () =>
         new Promise((resolve) => {
-          resolved = resolve
+          resolved = () => resolve({ address: '127.0.0.1', family: 'ipv4' })
         }),
     })
-    const before = openHandles()
+    const allClosed = await watchHandles()
     const result = prober.probe('udp', 'scout.example:7')
     prober.close()
-    resolved({ address: '127.0.0.1', family: 'ipv4' })
+    resolved()
     expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled', phase: 'resolve' } })
-    expect(openHandles()).toEqual(before)
+    await allClosed()
   })
 })
 
@@ -163,11 +165,13 @@ test('asks the name server it was given where the target names none', async () =
 
 test('one attempt on its own leaves nothing open', async () => {
   const port = await listenTcp((socket) => socket.end())
-  const before = openHandles()
-  expect(await probe('tcp', `127.0.0.1:${port}`, { timeoutMs: 1000, signal: new AbortController().signal })).toMatchObject({
+  const allClosed = await watchHandles()
+  expect(
+    await probe('tcp', `127.0.0.1:${port}`, { timeoutMs: 1000, signal: new AbortController().signal }),
+  ).toMatchObject({
     ok: true,
   })
-  await eventually(() => openHandles().length <= before.length, 'the connection is closed')
+  await allClosed()
 })
 
 function proberOfTest() {

@@ -59,7 +59,10 @@ async function open({
     milestones.connected(handshakeOf(plain))
     const socket =
       secureHost === undefined ? plain : await secure({ plain, secureHost, verifyCertificate, signal, milestones })
-    onBodySent(socket, milestones.waiting)
+    // To undici a body is out once the socket has it; what the kernel has not taken yet is waited for here.
+    onBodySent(socket, () =>
+      socket.writableNeedDrain ? socket.once('drain', milestones.waiting) : milestones.waiting(),
+    )
     // Before undici's own listeners, which read the socket empty and take a reset for the end of some responses.
     socket.prependListener('error', milestones.broken)
     const onReadable = () => {

@@ -1,6 +1,6 @@
-import { Client, type Dispatcher } from 'undici'
+import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
-import { FailureError, isSystemError } from '../failure.ts'
+import { FailureError } from '../failure.ts'
 import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
 import { type Attempt, defineProbe } from '../probe.ts'
 
@@ -59,9 +59,9 @@ export const http = defineProbe({
             synRetransmits = handshake?.synRetransmits
             if (handshake?.time !== undefined) attempt.settle(handshake.time.tookNs, handshake.time.clocks)
           },
-          // undici closes a socket it is done with by an error of its own.
+          // The first error is the cause; undici adds its own, also to close a socket it is done with.
           broken: (error) => {
-            if (isSystemError(error)) broken = error
+            if (!(error instanceof errors.UndiciError)) broken ??= error
           },
         },
       }),
@@ -180,34 +180,19 @@ function isFieldName(name: string): boolean {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(name) && !ownHeaders.includes(name.toLowerCase())
 }
 
-const endedEarly: ReadonlySet<string> = new Set([
-  'UND_ERR_SOCKET',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'HPE_INVALID_EOF_STATE',
-])
+const endedEarly: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
 
-/** undici has codes of its own for what is not the system's: a peer that closes early, and answers that are not HTTP. */
+/** undici has words of its own for what is not the system's: a peer that closes early, and answers that are not HTTP. */
 function failureOf(error: unknown, url: URL): unknown {
-  if (
-    error instanceof FailureError ||
-    !(error instanceof Error) ||
-    !('code' in error) ||
-    typeof error.code !== 'string'
-  )
-    return error
-  // A server that wants a certificate of ours says so only after a handshake of TLS 1.3 (RFC 8446 §4.4.2.4).
-  if (error.code.startsWith('ERR_SSL_')) return tlsFailureOf(error, url.hostname)
-  if (endedEarly.has(error.code)) {
-    return new FailureError('bad-reply', `${url.host} closed the connection before its answer was complete`, {
-      cause: error,
-      code: error.code,
-    })
-  }
-  if (error.code.startsWith('HPE_') || error.code.startsWith('UND_ERR_')) {
-    return new FailureError('bad-reply', `${url.host} answered with something that is not HTTP/1.1: ${error.message}`, {
-      cause: error,
-      code: error.code,
-    })
-  }
+  if (!(error instanceof Error) || error instanceof FailureError) return error
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  // A server that wants a certificate of ours may say so only after the handshake (RFC 8446 §4.4.2.4).
+  if (code?.startsWith('ERR_SSL_')) return tlsFailureOf(error, url.hostname)
+  const badReply = (what: string) => new FailureError('bad-reply', `${url.host} ${what}`, { cause: error, code })
+  if (code !== undefined && endedEarly.has(code))
+    return badReply('closed the connection before its answer was complete')
+  // The parser gives its errors no code.
+  if (error instanceof errors.HTTPParserError || error instanceof errors.UndiciError)
+    return badReply(`answered with something that is not HTTP/1.1: ${error.message}`)
   return error
 }

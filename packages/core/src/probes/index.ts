@@ -18,7 +18,10 @@ export type Protocol = keyof typeof probes
 type ProbeOf<Name extends Protocol> = (typeof probes)[Name]
 
 /** Options as a caller writes them: all may be left out. */
-export type OptionsOf<Name extends Protocol> = z.input<ProbeOf<Name>['options']> & Partial<CommonOptions>
+export type OptionsOf<Name extends Protocol> = Named<ProbeOf<Name>['options']> & Partial<CommonOptions>
+
+/** Only what the schema names: without any option its input has an index signature that forbids every other key. */
+type Named<Options extends z.ZodObject> = Pick<z.input<Options>, keyof Options['shape'] & keyof z.input<Options>>
 
 export type ResultOf<Name extends Protocol> = {
   [Each in Name]: ProbeOf<Each> extends Probe<Each, infer Phase, infer _Form, infer _Options, infer Detail>

@@ -26,7 +26,12 @@ export async function startDnsResponder({ host, port, addressesOf }: DnsResponde
     })
   })
   udp.bind(port, host)
-  await once(udp, 'listening')
+  try {
+    await once(udp, 'listening')
+  } catch (error) {
+    udp.close()
+    throw error
+  }
   const chosenPort = udp.address().port
 
   const connections = new Set<Socket>()

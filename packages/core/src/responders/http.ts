@@ -70,8 +70,9 @@ export async function startHttpResponder({
     },
   )
   server.on('clientError', (_, socket) => {
+    if (socket.writableEnded) return // more of what was turned down already
     counters.rejected++
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
   })
   server.listen({ host, port, backlog: 1024 })
   await once(server, 'listening')

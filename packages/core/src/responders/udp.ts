@@ -30,7 +30,12 @@ export async function startUdpResponder({
     )
   })
   socket.bind(port, host)
-  await once(socket, 'listening')
+  try {
+    await once(socket, 'listening')
+  } catch (error) {
+    socket.close()
+    throw error
+  }
   // Errors after this (a refused answer on some platforms) concern one datagram and are counted where it was sent.
   socket.on('error', () => counters.unsent++)
   return {

@@ -1,0 +1,234 @@
+import { describe, expect, test } from 'vitest'
+import { openExchange, type Question, type Stray } from '../../src/net/exchange.ts'
+import type { PacketAddress, PacketListener } from '../../src/net/packet-socket.ts'
+import type { Clocks } from '../../src/probe.ts'
+
+const endpoint = { host: '10.0.0.1', address: '10.0.0.1', family: 'ipv4', port: 7 } as const
+const peer: PacketAddress = { address: '10.0.0.1', family: 'ipv4', port: 7 }
+
+describe('an answer', () => {
+  test('is told by its key, in whatever order answers come', async () => {
+    const { exchange, arrive, question } = open()
+    const first = exchange.ask(question(1))
+    const second = exchange.ask(question(2))
+    arrive(2, { atNs: 250 })
+    arrive(1, { atNs: 300 })
+    expect(await first).toMatchObject({ bytes: Uint8Array.of(1), tookNs: 300 })
+    // The second packet left at 100 ns on the socket's time line.
+    expect(await second).toMatchObject({ bytes: Uint8Array.of(2), tookNs: 150 })
+  })
+
+  test('keeps its bytes when the socket uses its buffer again', async () => {
+    const { exchange, listener, question } = open()
+    const answer = exchange.ask(question(1))
+    const buffer = Uint8Array.of(1)
+    listener.arrived({ bytes: buffer, from: peer, atNs: 1, ttl: 64 })
+    buffer[0] = 99
+    expect(await answer).toMatchObject({ bytes: Uint8Array.of(1), ttl: 64, clocks: { tx: 'user', rx: 'user' } })
+  })
+
+  test('from another address is foreign, and the question goes on waiting', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const answer = exchange.ask(question(1))
+    const stranger = { ...peer, address: '10.0.0.2' }
+    arrive(1, { from: stranger })
+    arrive(1, { from: { ...peer, port: 8 } })
+    expect(strays).toEqual([
+      { kind: 'foreign', from: stranger },
+      { kind: 'foreign', from: { ...peer, port: 8 } },
+    ])
+    arrive(1, { atNs: 5 })
+    expect(await answer).toMatchObject({ tookNs: 5 })
+  })
+
+  test('is matched without the zone that only we know', async () => {
+    const { exchange, arrive, question } = open()
+    const address = 'fe80::1'
+    const answer = exchange.ask({
+      ...question(1),
+      endpoint: { host: 'fe80::1%eth0', address: 'fe80::1%eth0', family: 'ipv6', port: 7 },
+    })
+    arrive(1, { from: { address, family: 'ipv6', port: 7 } })
+    await expect(answer).resolves.toBeDefined()
+  })
+
+  test('to a question never asked is foreign', () => {
+    const { arrive, strays } = open()
+    arrive(42)
+    expect(strays).toEqual([{ kind: 'foreign', from: peer }])
+  })
+
+  test('without a key is foreign on a socket of our own, and none of our business on a shared one', () => {
+    for (const isShared of [false, true]) {
+      const { listener, strays } = open({ isShared })
+      listener.arrived({ bytes: new Uint8Array(), from: peer, atNs: 0 })
+      expect(strays.length).toBe(isShared ? 0 : 1)
+    }
+  })
+
+  test('that comes twice is a duplicate each further time', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const answer = exchange.ask(question(1))
+    arrive(1, { atNs: 10 })
+    arrive(1, { atNs: 20 })
+    arrive(1, { atNs: 30 })
+    await answer
+    expect(strays).toEqual([
+      { kind: 'duplicate', from: peer, afterNs: 20 },
+      { kind: 'duplicate', from: peer, afterNs: 30 },
+    ])
+  })
+
+  test('after its deadline is late, once; then it is a duplicate', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const deadline = new AbortController()
+    const answer = exchange.ask({ ...question(1), signal: deadline.signal })
+    deadline.abort(new Error('deadline'))
+    await expect(answer).rejects.toThrow('deadline')
+    const next = exchange.ask(question(2))
+    arrive(1, { atNs: 10 })
+    arrive(1, { atNs: 20 })
+    arrive(2, { atNs: 130 })
+    expect(strays).toEqual([
+      { kind: 'late', from: peer, afterNs: 10 },
+      { kind: 'duplicate', from: peer, afterNs: 20 },
+    ])
+    expect(await next).toMatchObject({ tookNs: 30 })
+  })
+
+  test('stamped by the kernel after the deadline is left to the deadline, however early it is read', async () => {
+    const { exchange, arrive, question } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const deadline = new AbortController()
+    const answer = exchange.ask({ ...question(1), timeoutNs: 100, signal: deadline.signal })
+    arrive(1, { atNs: 101 })
+    deadline.abort(new Error('deadline'))
+    await expect(answer).rejects.toThrow('deadline')
+  })
+
+  test('to a key that has come round again belongs to the later question', async () => {
+    const { exchange, arrive, question, strays, forgotten } = open()
+    const first = exchange.ask(question(1))
+    arrive(1, { atNs: 10 })
+    await first
+    const again = exchange.ask(question(1))
+    arrive(1, { atNs: 150 })
+    expect(await again).toMatchObject({ tookNs: 50 })
+    expect(strays).toEqual([])
+    expect(forgotten).toEqual([0])
+  })
+})
+
+describe('an error', () => {
+  test('that quotes a packet ends the attempt that sent it and no other', async () => {
+    const { exchange, listener, arrive, question } = open()
+    const first = exchange.ask(question(1))
+    const second = exchange.ask(question(2))
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', bytes: Uint8Array.of(1) })
+    await expect(first).rejects.toMatchObject({ reason: 'unreachable', code: 'EHOSTUNREACH' })
+    arrive(2)
+    await expect(second).resolves.toBeDefined()
+  })
+
+  test('that quotes none ends every attempt of its endpoint and no other', async () => {
+    const { exchange, listener, arrive, question } = open()
+    const elsewhere = { ...endpoint, host: '10.0.0.2', address: '10.0.0.2' }
+    const failing = [exchange.ask(question(1)), exchange.ask(question(2))]
+    const other = exchange.ask({ ...question(3), endpoint: elsewhere })
+    listener.failed({ to: peer, code: 'ECONNREFUSED' })
+    for (const attempt of failing) await expect(attempt).rejects.toMatchObject({ reason: 'refused' })
+    arrive(3, { from: { ...peer, address: '10.0.0.2' } })
+    await expect(other).resolves.toBeDefined()
+  })
+
+  test('of the kernel while it sends is the failure of that attempt', async () => {
+    const { exchange, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
+    await expect(exchange.ask(question(1))).rejects.toMatchObject({
+      reason: 'too-big',
+      code: 'EMSGSIZE',
+      message: expect.stringContaining('sending to 10.0.0.1 port 7'),
+    })
+  })
+})
+
+describe('closing', () => {
+  test('cancels what waits, and closes the socket', async () => {
+    const { exchange, question, isClosed } = open()
+    const answer = exchange.ask(question(1))
+    exchange.close()
+    await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
+    expect(isClosed()).toBe(true)
+  })
+})
+
+test('an attempt that is aborted already sends nothing', async () => {
+  const { exchange, question, sent } = open()
+  const signal = AbortSignal.abort(new Error('too late'))
+  await expect(exchange.ask({ ...question(1), signal })).rejects.toThrow('too late')
+  expect(sent).toEqual([])
+})
+
+test('sequence numbers have 32 bits, follow one another and begin anywhere', () => {
+  const beginnings = Array.from({ length: 8 }, () => {
+    const { exchange } = open()
+    const first = exchange.nextSequence()
+    expect(exchange.nextSequence()).toBe((first + 1) >>> 0)
+    expect(first).toBeLessThan(2 ** 32)
+    return first
+  })
+  expect(new Set(beginnings).size).toBeGreaterThan(1)
+})
+
+interface Setting {
+  readonly isShared?: boolean
+  readonly clocks?: Clocks
+  readonly sendError?: Error
+}
+
+/** An exchange over a socket that the test plays. Each packet leaves 100 ns after the one before; its key is its first byte. */
+function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError }: Setting = {}) {
+  const strays: Stray[] = []
+  const sent: Uint8Array[] = []
+  const forgotten: number[] = []
+  const listeners: PacketListener[] = []
+  let isClosed = false
+  const exchange = openExchange({
+    family: 'ipv4',
+    isShared,
+    keyOf: ([key]) => key,
+    onStray: (stray) => strays.push(stray),
+    open: (_, listener) => {
+      listeners.push(listener)
+      return {
+        clocks,
+        send(bytes) {
+          if (sendError !== undefined) throw sendError
+          return sent.push(bytes) - 1
+        },
+        departureNs: (ticket) => ticket * 100,
+        forget: (ticket) => void forgotten.push(ticket),
+        close: () => {
+          isClosed = true
+        },
+      }
+    },
+  })
+  const [listener] = listeners
+  if (listener === undefined) throw new Error('an exchange opens its socket at once')
+  return {
+    exchange,
+    listener,
+    strays,
+    sent,
+    forgotten,
+    isClosed: () => isClosed,
+    arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
+      listener.arrived({ bytes: Uint8Array.of(key), from, atNs }),
+    question: (key: number): Question => ({
+      bytes: Uint8Array.of(key),
+      key,
+      endpoint,
+      timeoutNs: 1e9,
+      signal: new AbortController().signal,
+    }),
+  }
+}

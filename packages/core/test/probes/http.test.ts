@@ -1,0 +1,399 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { selfSigned } from '../../../../test/support/certificate.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { watchHandles } from '../../../../test/support/handles.ts'
+import { testWith } from '../../../../test/support/requirements.ts'
+import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
+import { probe } from '../../src/prober.ts'
+import type { OptionsOf, ResultOf } from '../../src/probes/index.ts'
+
+const itWithTls = testWith('openssl')
+
+describe('the phases', () => {
+  test('of http are connect, write, server and transfer', async () => {
+    const port = await serve((_, response) => response.end('hello'))
+    const result = await probe('http', `http://127.0.0.1:${port}/`)
+    expect(Object.keys(result.phasesNs)).toEqual(['connect', 'write', 'server', 'transfer'])
+    expectPhasesToAddUp(result)
+    expect(result).toMatchObject({ ok: true, detail: { statusCode: 200, bodyBytes: 5 } })
+  })
+
+  itWithTls('of https have tls between connect and write', async () => {
+    const port = await serveTls((_, response) => response.end('hello'))
+    const result = await probe('http', `https://127.0.0.1:${port}/`, { verify: false })
+    expect(Object.keys(result.phasesNs)).toEqual(['connect', 'tls', 'write', 'server', 'transfer'])
+    expectPhasesToAddUp(result)
+  })
+
+  test('of a name begin with its resolving', async () => {
+    const port = await serve((_, response) => response.end())
+    const result = await probe('http', `http://localhost:${port}/`, { family: 'ipv4' })
+    expect(Object.keys(result.phasesNs)).toEqual(['resolve', 'connect', 'write', 'server', 'transfer'])
+    expect(result.endpoint).toEqual({ host: 'localhost', address: '127.0.0.1', family: 'ipv4', port })
+  })
+
+  test('tell a slow server from a slow body', async () => {
+    const think = { serverMs: 60, transferMs: 30 }
+    const port = await serve((_, response) => {
+      setTimeout(() => {
+        response.write('first')
+        setTimeout(() => response.end('last'), think.transferMs)
+      }, think.serverMs)
+    })
+    const { server = 0, transfer = 0 } = (await probe('http', `127.0.0.1:${port}`)).phasesNs
+    expect(server / 1e6 / think.serverMs).toBeGreaterThan(0.9)
+    expect(transfer / 1e6 / think.transferMs).toBeGreaterThan(0.9)
+  })
+
+  test('never go back: a server that answers before the request is out skips its own', async () => {
+    const port = await listenTcp((socket) => {
+      // It reads nothing, so the body cannot leave.
+      socket.pause()
+      socket.write('HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n')
+    })
+    const result = await probe('http', `127.0.0.1:${port}`, { method: 'POST', sendBytes: 32 << 20, status: '413' })
+    expect(Object.keys(result.phasesNs)).toEqual(['connect', 'write', 'transfer'])
+    expectPhasesToAddUp(result)
+  })
+})
+
+describe('the request', () => {
+  test('has the method, the path, the headers and the body asked for', async () => {
+    const seen: object[] = []
+    const port = await serve((request, response) => {
+      let bodyBytes = 0
+      request.on('data', (chunk: Buffer) => {
+        bodyBytes += chunk.length
+      })
+      request.on('end', () => {
+        const { host, 'user-agent': agent, 'x-scout': own } = request.headers
+        seen.push({ method: request.method, url: request.url, host, agent, own, bodyBytes })
+        response.end()
+      })
+    })
+    const options = { method: 'PUT', headers: { 'x-scout': 'yes' }, sendBytes: 100_000 } as const
+    expect(await probe('http', `http://127.0.0.1:${port}/a/b?c=d#e`, options)).toMatchObject({ ok: true })
+    expect(seen).toEqual([
+      { method: 'PUT', url: '/a/b?c=d', host: `127.0.0.1:${port}`, agent: 'scout', own: 'yes', bodyBytes: 100_000 },
+    ])
+  })
+
+  test('goes to IPv6 addresses, too', async () => {
+    const port = await serve((_, response) => response.end('six'), '::1')
+    expect(await probe('http', `http://[::1]:${port}/`, { keepBytes: 3 })).toMatchObject({
+      ok: true,
+      endpoint: { host: '::1', address: '::1', family: 'ipv6', port },
+      detail: { body: 'six' },
+    })
+  })
+
+  test('is made on a fresh connection each time', async () => {
+    const connections = new Set<Socket>()
+    const port = await serve((request, response) => {
+      connections.add(request.socket)
+      response.end()
+    })
+    for (let i = 0; i < 3; i++) await probe('http', `127.0.0.1:${port}`)
+    expect(connections.size).toBe(3)
+  })
+})
+
+describe('the answer', () => {
+  const body = 'scout '.repeat(50_000)
+
+  test.for<[options: OptionsOf<'http'>, detail: object]>([
+    [{}, { statusCode: 200, bodyBytes: body.length }],
+    [{ keepBytes: 11 }, { statusCode: 200, bodyBytes: body.length, body: 'scout scout' }],
+    [{ method: 'HEAD' }, { statusCode: 200, bodyBytes: 0 }],
+  ])('is counted, and kept as far as asked for: %o', async ([options, detail]) => {
+    const port = await serve((_, response) => response.end(body))
+    expect(await probe('http', `127.0.0.1:${port}`, options)).toMatchObject({ ok: true, detail })
+  })
+
+  test('may come in chunks, or end with the connection', async () => {
+    const answers = [
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabcde',
+    ]
+    for (const answer of answers) {
+      const port = await answerWith((socket) => socket.end(answer))
+      expect(await probe('http', `127.0.0.1:${port}`, { keepBytes: 9 })).toMatchObject({
+        ok: true,
+        detail: { bodyBytes: 5, body: 'abcde' },
+      })
+    }
+  })
+
+  test.for<[status: number, expected: string | undefined, isOk: boolean]>([
+    [200, undefined, true],
+    [399, undefined, true],
+    [400, undefined, false],
+    [503, undefined, false],
+    [404, '404', true],
+    [404, '200,404-410', true],
+    [200, '201-299', false],
+  ])('with status %s where %s is expected: ok is %s', async ([statusCode, status, isOk]) => {
+    const port = await serve((_, response) => response.writeHead(statusCode).end())
+    const result = await probe('http', `127.0.0.1:${port}`, status === undefined ? {} : { status })
+    expect(result.ok).toBe(isOk)
+    if (!result.ok) expect(result.failure).toMatchObject({ reason: 'bad-status', code: String(statusCode) })
+  })
+
+  test('that redirects is not followed', async () => {
+    let requests = 0
+    const port = await serve((_, response) => {
+      requests++
+      response.writeHead(302, { location: '/elsewhere' }).end()
+    })
+    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true, detail: { statusCode: 302 } })
+    expect(requests).toBe(1)
+  })
+
+  test('follows what the server said before it', async () => {
+    const port = await answerWith((socket) =>
+      socket.end('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n'),
+    )
+    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true, detail: { statusCode: 204 } })
+  })
+})
+
+describe('fails', () => {
+  const head = 'HTTP/1.1 200 OK\r\n'
+  const cases: readonly [what: string, answer: (socket: Socket) => void, reason: string, phase: string][] = [
+    ['an answer that is not HTTP', (socket) => socket.end('220 mail.example ESMTP\r\n'), 'bad-reply', 'transfer'],
+    ['headers without end', (socket) => socket.write(`${head}x: ${'x'.repeat(1 << 20)}`), 'bad-reply', 'transfer'],
+    ['a close instead of an answer', (socket) => socket.end(), 'bad-reply', 'server'],
+    ['a close within the headers', (socket) => socket.end(`${head}content-`), 'bad-reply', 'transfer'],
+    [
+      'a close within a body of known length',
+      (socket) => socket.end(`${head}content-length: 9\r\n\r\nabc`),
+      'bad-reply',
+      'transfer',
+    ],
+    [
+      'a close within the last body of known length',
+      (socket) => socket.end(`${head}connection: close\r\ncontent-length: 9\r\n\r\nabc`),
+      'bad-reply',
+      'transfer',
+    ],
+    [
+      'a close within chunks',
+      (socket) => socket.end(`${head}transfer-encoding: chunked\r\n\r\n9\r\nabc`),
+      'bad-reply',
+      'transfer',
+    ],
+    [
+      'a close within the last chunks',
+      (socket) => socket.end(`${head}connection: close\r\ntransfer-encoding: chunked\r\n\r\n9\r\nabc`),
+      'bad-reply',
+      'transfer',
+    ],
+    [
+      'a switch of protocols nobody asked for',
+      (socket) => socket.end('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
+      'bad-reply',
+      'transfer',
+    ],
+    ['a reset instead of an answer', (socket) => socket.resetAndDestroy(), 'reset', 'server'],
+    [
+      'a reset within a body of known length',
+      (socket) => resetAfter(socket, `${head}content-length: 9\r\n\r\nabc`),
+      'reset',
+      'transfer',
+    ],
+    [
+      'a reset within the last body of known length',
+      (socket) => resetAfter(socket, `${head}connection: close\r\ncontent-length: 9\r\n\r\nabc`),
+      'reset',
+      'transfer',
+    ],
+    ['a reset within a body of unknown length', (socket) => resetAfter(socket, `${head}\r\nabc`), 'reset', 'transfer'],
+    [
+      'a reset within chunks',
+      (socket) => resetAfter(socket, `${head}transfer-encoding: chunked\r\n\r\n9\r\nabc`),
+      'reset',
+      'transfer',
+    ],
+  ]
+
+  test.for(cases)('on %s', async ([, answer, reason, phase]) => {
+    const port = await answerWith(answer)
+    const result = await probe('http', `127.0.0.1:${port}`)
+    expect(result).toMatchObject({ ok: false, failure: { reason, phase } })
+    expect(result.ok ? '' : result.failure.message).toMatch(/^[^\n]+[^.\n]$/)
+  })
+
+  test('where nobody listens', async () => {
+    const port = await desertedTcpPort()
+    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({
+      ok: false,
+      failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' },
+    })
+  })
+
+  test.for<[what: string, phase: string, answer: (socket: Socket) => void]>([
+    ['a server that says nothing', 'server', () => {}],
+    ['headers that trickle', 'transfer', (socket) => socket.write(head)],
+    ['a body that never ends', 'transfer', (socket) => socket.write(`${head}\r\n`, () => pourInto(socket))],
+  ])('at its deadline on %s', async ([, phase, answer]) => {
+    const port = await answerWith(answer)
+    const allClosed = await watchHandles()
+    const timeoutMs = 100
+    const result = await probe('http', `127.0.0.1:${port}`, { timeoutMs })
+    expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', phase } })
+    expect(result.totalNs / 1e6 / timeoutMs).toBeGreaterThan(0.9)
+    expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(3)
+    await allClosed()
+  })
+})
+
+describe('https', () => {
+  itWithTls('does not take a certificate nobody vouches for, unless told to', async () => {
+    const port = await serveTls((_, response) => response.end())
+    const result = await probe('http', `https://127.0.0.1:${port}/`)
+    expect(result).toMatchObject({ failure: { reason: 'tls', phase: 'tls', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
+    expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
+      `"cannot speak TLS with 127.0.0.1: self-signed certificate"`,
+    )
+    expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({ ok: true })
+  })
+
+  itWithTls('tells the server the name that was asked for', async () => {
+    const names: (string | boolean)[] = []
+    const port = await serveTls((request, response) => {
+      names.push((request.socket as unknown as { servername: string | boolean }).servername)
+      response.end()
+    })
+    await probe('http', `https://localhost:${port}/`, { verify: false, family: 'ipv4' })
+    await probe('http', `https://127.0.0.1:${port}/`, { verify: false })
+    expect(names).toEqual(['localhost', false])
+  })
+
+  itWithTls('fails as tls where the server wants a certificate of ours', async () => {
+    const port = await serveTls(() => {}, { requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' })
+    expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({
+      failure: { reason: 'tls', phase: 'tls', code: 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE' },
+    })
+  })
+
+  itWithTls('fails as tls where the server says only after the handshake that it wants one', async () => {
+    const port = await serveByOpenssl('-Verify', '1', '-tls1_3')
+    expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({
+      failure: { reason: 'tls', code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' },
+    })
+  })
+
+  test('fails as tls where the server speaks none', async () => {
+    const port = await serve((_, response) => response.end())
+    const result = await probe('http', `https://127.0.0.1:${port}/`)
+    expect(result).toMatchObject({ failure: { reason: 'tls', phase: 'tls', code: 'ERR_SSL_WRONG_VERSION_NUMBER' } })
+    expect(result.ok ? '' : result.failure.message.replace(/:\d+/, '')).toMatchInlineSnapshot(
+      `"cannot speak TLS with 127.0.0.1: wrong version number"`,
+    )
+  })
+
+  test('fails as tls where the server hangs up, as reset where it resets', async () => {
+    const closing = await answerWith((socket) => socket.end())
+    expect(await probe('http', `https://127.0.0.1:${closing}/`)).toMatchObject({
+      failure: { reason: 'tls', phase: 'tls' },
+    })
+    const resetting = await answerWith((socket) => socket.resetAndDestroy())
+    expect(await probe('http', `https://127.0.0.1:${resetting}/`)).toMatchObject({
+      failure: { reason: 'reset', phase: 'tls', code: 'ECONNRESET' },
+    })
+  })
+
+  test('fails at its deadline where the server lets the handshake hang', async () => {
+    const port = await listenTcp((socket) => socket.resume())
+    const allClosed = await watchHandles()
+    expect(await probe('http', `https://127.0.0.1:${port}/`, { timeoutMs: 50 })).toMatchObject({
+      failure: { reason: 'timeout', phase: 'tls' },
+    })
+    await allClosed()
+  })
+})
+
+test('an abort ends it in whatever phase it is', async () => {
+  let isAnswering = false
+  const port = await answerWith((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc')
+    isAnswering = true
+  })
+  const allClosed = await watchHandles()
+  const caller = new AbortController()
+  const result = probe('http', `127.0.0.1:${port}`, { signal: caller.signal })
+  await eventually(() => isAnswering, 'the answer is under way')
+  caller.abort()
+  expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled' } })
+  await allClosed()
+})
+
+function expectPhasesToAddUp(result: ResultOf<'http'>): void {
+  const times = Object.values(result.phasesNs)
+  expect(Math.min(...times)).toBeGreaterThan(0)
+  expect(result.totalNs).toBe(times.reduce((sum, ns) => sum + ns, 0))
+}
+
+async function serve(listener: RequestListener, host = '127.0.0.1'): Promise<number> {
+  return listening(createHttpServer(listener), host)
+}
+
+async function serveTls(listener: RequestListener, options: ServerOptions = {}): Promise<number> {
+  return listening(
+    createHttpsServer({ ...selfSigned('DNS:localhost', 'IP:127.0.0.1'), ...options }, listener),
+    '127.0.0.1',
+  )
+}
+
+/** Node's own server does not send the alert this is about. */
+async function serveByOpenssl(...options: readonly string[]): Promise<number> {
+  const { key, cert } = selfSigned('DNS:localhost')
+  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
+  writeFileSync(join(folder, 'server.pem'), key + cert)
+  const args = ['s_server', '-accept', '127.0.0.1:0', '-cert', join(folder, 'server.pem'), '-www', ...options]
+  const server = spawn('openssl', args, { stdio: ['pipe', 'pipe', 'ignore'] })
+  onTestFinished(() => {
+    server.kill()
+    rmSync(folder, { recursive: true })
+  })
+  for await (const line of createInterface(server.stdout)) {
+    const port = /^ACCEPT .*:(\d+)$/.exec(line)?.[1]
+    if (port !== undefined) return Number(port)
+  }
+  throw new Error('openssl s_server ended before it listened')
+}
+
+async function listening(server: ReturnType<typeof createHttpServer>, host: string): Promise<number> {
+  server.listen({ host, port: 0 })
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** A server that does what the test says when the first bytes of a request have come. */
+async function answerWith(answer: (socket: Socket) => void): Promise<number> {
+  return listenTcp((socket) => socket.once('data', () => answer(socket)))
+}
+
+/** Resets once the other side has read what was written, as a reset overtakes what is still in its buffers. */
+function resetAfter(socket: Socket, text: string): void {
+  socket.write(text)
+  setTimeout(() => socket.resetAndDestroy(), 20)
+}
+
+function pourInto(socket: Socket): void {
+  while (!socket.destroyed && socket.write('scout '.repeat(1000)));
+  socket.once('drain', () => pourInto(socket))
+}

@@ -1,0 +1,96 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  canDropRawSockets,
+  namespaces,
+  silentAddress,
+  startInNamespace,
+  startUnprivileged,
+} from '../../../../test/support/child.ts'
+import { capability, testWith } from '../../../../test/support/requirements.ts'
+import { listenTcp } from '../../../../test/support/servers.ts'
+import { createProber, probe } from '../../src/prober.ts'
+
+const itPrivileged = testWith(capability('CAP_NET_RAW'))
+const itInNamespace = testWith('ip', namespaces)
+
+itPrivileged.for([
+  ['127.0.0.1', '127.0.0.1', 'ipv4'],
+  ['::1', '::1', 'ipv6'],
+  ['0:0::1', '::1', 'ipv6'],
+] as const)('times an echo of %s', async ([target, address, family]) => {
+  const result = await probe('icmp', target)
+  expect(result).toMatchObject({ ok: true, endpoint: { address, family }, detail: { payloadBytes: 56 } })
+  expect(result.totalNs).toBe(result.phasesNs.echo)
+  expect(result.totalNs).toBeGreaterThan(0)
+})
+
+itPrivileged('tells the TTL of an IPv4 reply', async () => {
+  expect(await probe('icmp', '127.0.0.1')).toMatchObject({ ok: true, detail: { ttl: 64 } })
+})
+
+itPrivileged.for([12, 1472, 65_507])('carries a payload of %i bytes', async (payloadBytes) => {
+  expect(await probe('icmp', '127.0.0.1', { payloadBytes })).toMatchObject({ ok: true, detail: { payloadBytes } })
+})
+
+itPrivileged('takes no reply for another, though all share one socket', async () => {
+  const strays: string[] = []
+  const [prober, other] = [1, 2].map(() => createProber({ onStray: (_, { kind }) => strays.push(kind) }))
+  onTestFinished(() => {
+    prober?.close()
+    other?.close()
+  })
+  const results = await Promise.all(
+    Array.from({ length: 40 }, async (_, index) => {
+      const chosen = index % 2 === 0 ? prober : other
+      return chosen?.probe('icmp', `127.0.0.${1 + (index % 10)}`)
+    }),
+  )
+  expect(results.filter((result) => result?.ok !== true)).toEqual([])
+  expect(strays).toEqual([])
+})
+
+itInNamespace('reaches a link-local address by its zone', async () => {
+  const child = await startInNamespace('addr add fe80::5/64 dev lo nodad')
+  expect(await child.probe('icmp', 'fe80::5%lo')).toMatchObject({ ok: true, endpoint: { address: 'fe80::5%lo' } })
+})
+
+describe('fails as', () => {
+  testWith(canDropRawSockets)('not-permitted without CAP_NET_RAW, and says what to add', async () => {
+    const child = await startUnprivileged()
+    const result = await child.probe('icmp', '127.0.0.1')
+    expect(result).toMatchObject({ ok: false, failure: { reason: 'not-permitted', phase: 'setup' } })
+    expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
+      `"cannot open a raw ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)"`,
+    )
+    // And nothing else suffers.
+    expect(await child.probe('tcp', `127.0.0.1:${await listenTcp(() => {})}`)).toMatchObject({ ok: true })
+  })
+
+  itInNamespace('timeout where nothing comes back', async () => {
+    const child = await startInNamespace()
+    const timeoutMs = 100
+    const result = await child.probe('icmp', silentAddress, { timeoutMs })
+    expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'echo' } })
+    expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(2)
+  })
+
+  itInNamespace('timeout where only garbage comes back', async () => {
+    const child = await startInNamespace()
+    await child.answerEchoes('withGarbage')
+    expect(await child.probe('icmp', '127.0.0.1', { timeoutMs: 100 })).toMatchObject({ failure: { reason: 'timeout' } })
+  })
+
+  itInNamespace.for([
+    ['unreachable', 'unreachable', 'EHOSTUNREACH'],
+    ['prohibit', 'prohibited', 'EACCES'],
+    ['blackhole', 'unreachable', 'EINVAL'],
+  ] as const)('what a route says: %s is %s', async ([route, reason, code]) => {
+    const child = await startInNamespace(`route add ${route} 198.51.100.1`, `route add ${route} 2001:db8::1`)
+    for (const target of ['198.51.100.1', '2001:db8::1'])
+      expect(await child.probe('icmp', target)).toMatchObject({ ok: false, failure: { reason, code } })
+  })
+})
+
+test('is not asked for more than a packet can carry', async () => {
+  await expect(probe('icmp', '127.0.0.1', { payloadBytes: 65_508 })).rejects.toThrow('65507')
+})

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { namespaces, silentAddress, startInNamespace } from '../../../../test/support/child.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { watchHandles } from '../../../../test/support/handles.ts'
+import { testWith } from '../../../../test/support/requirements.ts'
+import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
+import { probe } from '../../src/prober.ts'
+
+const itInNamespace = testWith('ip', namespaces)
+
+test.for([
+  ['127.0.0.1', '127.0.0.1'],
+  ['::1', '[::1]'],
+] as const)('times a handshake with %s', async ([host, written]) => {
+  const port = await listenTcp(() => {}, host)
+  const result = await probe('tcp', `${written}:${port}`)
+  expect(result).toMatchObject({ ok: true, endpoint: { address: host, port }, detail: { isResetAtOnce: false } })
+  expect(result.totalNs).toBe(result.phasesNs.connect)
+  expect(result.totalNs).toBeGreaterThan(0)
+})
+
+test('tells which port it came from', async () => {
+  const ports: (number | undefined)[] = []
+  const port = await listenTcp((socket) => ports.push(socket.remotePort))
+  const result = await probe('tcp', `127.0.0.1:${port}`)
+  await eventually(() => ports.length === 1, 'the server has accepted')
+  expect(result).toMatchObject({ ok: true, detail: { sourcePort: ports[0] } })
+})
+
+test('sends nothing, and closes', async () => {
+  let receivedBytes = 0
+  let isEnded = false
+  const port = await listenTcp((socket) => {
+    socket.on('data', (chunk) => {
+      receivedBytes += chunk.length
+    })
+    socket.on('end', () => {
+      isEnded = true
+    })
+  })
+  await probe('tcp', `127.0.0.1:${port}`)
+  await eventually(() => isEnded, 'the server sees the end')
+  expect(receivedBytes).toBe(0)
+})
+
+test('a target that accepts and resets at once is up', async () => {
+  const port = await listenTcp((socket) => socket.resetAndDestroy())
+  for (let i = 0; i < 20; i++) expect(await probe('tcp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
+})
+
+describe('fails as', () => {
+  test('refused where nobody listens', async () => {
+    const port = await desertedTcpPort()
+    const result = await probe('tcp', `127.0.0.1:${port}`)
+    expect(result).toMatchObject({
+      ok: false,
+      phasesNs: {},
+      failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' },
+    })
+    expect(result.ok ? '' : result.failure.message.replace(`${port}`, 'PORT')).toMatchInlineSnapshot(
+      `"tcp probe of 127.0.0.1:PORT: ECONNREFUSED (nobody listens there, or a firewall rejects the port)"`,
+    )
+  })
+
+  itInNamespace('timeout where nothing comes back', async () => {
+    const child = await startInNamespace()
+    const timeoutMs = 200
+    const result = await child.probe('tcp', `${silentAddress}:80`, { timeoutMs })
+    expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', phase: 'connect' } })
+    expect(result.totalNs / 1e6 / timeoutMs).toBeGreaterThanOrEqual(1)
+    expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(2)
+  })
+
+  itInNamespace.for([
+    ['unreachable', 'unreachable', 'EHOSTUNREACH'],
+    ['prohibit', 'prohibited', 'EACCES'],
+    ['blackhole', 'unreachable', 'EINVAL'],
+  ] as const)('what a route says: %s is %s', async ([route, reason, code]) => {
+    const child = await startInNamespace(`route add ${route} 198.51.100.1`, `route add ${route} 2001:db8::1`)
+    for (const target of ['198.51.100.1:80', '[2001:db8::1]:80'])
+      expect(await child.probe('tcp', target)).toMatchObject({ ok: false, failure: { reason, code, phase: 'connect' } })
+  })
+
+  itInNamespace('unreachable where there is no route', async () => {
+    const child = await startInNamespace()
+    expect(await child.probe('tcp', '198.51.100.1:80')).toMatchObject({
+      failure: { reason: 'unreachable', code: 'ENETUNREACH' },
+    })
+  })
+})
+
+test('leaves nothing open, whatever came of it', async () => {
+  const [open, deserted] = [await listenTcp((socket) => socket.end()), await desertedTcpPort()]
+  const allClosed = await watchHandles()
+  await Promise.all([open, deserted, open, deserted].map((port) => probe('tcp', `127.0.0.1:${port}`)))
+  await allClosed()
+})

@@ -1,0 +1,140 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { namespaces, startInNamespace } from '../../../../test/support/child.ts'
+import { echoReplyTo } from '../../../../test/support/echo.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { testWith } from '../../../../test/support/requirements.ts'
+import { desertedUdpPort, listenUdp } from '../../../../test/support/servers.ts'
+import type { Stray } from '../../src/net/exchange.ts'
+import { createProber, probe } from '../../src/prober.ts'
+import { startUdpResponder } from '../../src/responders/udp.ts'
+
+test.for([
+  ['127.0.0.1', '127.0.0.1'],
+  ['::1', '[::1]'],
+] as const)('times a datagram to %s and back', async ([host, written]) => {
+  const responder = await respond({ host })
+  const result = await probe('udp', `${written}:${responder.port}`)
+  expect(result).toMatchObject({ ok: true, endpoint: { address: host }, detail: { payloadBytes: 64 } })
+  expect(result.totalNs).toBe(result.phasesNs.echo)
+  expect(result.totalNs).toBeGreaterThan(0)
+})
+
+test.for([28, 1472, 9000, 65_507])('carries a payload of %i bytes each way', async (payloadBytes) => {
+  const responder = await respond()
+  expect(await probe('udp', `127.0.0.1:${responder.port}`, { payloadBytes })).toMatchObject({
+    ok: true,
+    detail: { payloadBytes },
+  })
+})
+
+test('counts its datagrams, of all endpoints together', async () => {
+  const { prober } = proberOfTest()
+  const [one, two] = [await respond(), await respond()]
+  const sequences: number[] = []
+  for (const { port } of [one, two, one]) {
+    const result = await prober.probe('udp', `127.0.0.1:${port}`)
+    sequences.push(result.ok ? result.detail.sequence : Number.NaN)
+  }
+  const [first = 0] = sequences
+  expect(sequences).toEqual([first, (first + 1) >>> 0, (first + 2) >>> 0])
+})
+
+describe('fails as', () => {
+  test('refused where nobody listens, every time', async () => {
+    const { prober } = proberOfTest()
+    const target = `127.0.0.1:${await desertedUdpPort()}`
+    for (let i = 0; i < 3; i++) {
+      expect(await prober.probe('udp', target)).toMatchObject({
+        ok: false,
+        failure: { reason: 'refused', phase: 'echo', code: 'ECONNREFUSED' },
+      })
+    }
+  })
+
+  test('timeout where the responder has another key, and is believed by the one that has it', async () => {
+    const responder = await respond({ key: 'secret' })
+    const target = `127.0.0.1:${responder.port}`
+    expect(await probe('udp', target, { key: 'other', timeoutMs: 50 })).toMatchObject({
+      failure: { reason: 'timeout' },
+    })
+    expect(responder.counters).toMatchObject({ answered: 0, rejected: 1 })
+    expect(await probe('udp', target, { key: 'secret' })).toMatchObject({ ok: true })
+  })
+
+  test('bad-reply where the answer was made with another key', async () => {
+    const server = await listenUdp((bytes, from, socket) =>
+      socket.send(echoReplyTo(bytes, 'other'), from.port, from.address),
+    )
+    const result = await probe('udp', `127.0.0.1:${server.address().port}`, { key: 'secret' })
+    expect(result).toMatchObject({ failure: { reason: 'bad-reply', phase: 'echo' } })
+    expect(result.ok ? '' : result.failure.message.replace(/:\d+/, ':PORT')).toMatchInlineSnapshot(
+      `"127.0.0.1:PORT answered with a tag made with another key: give both sides the same key"`,
+    )
+  })
+
+  test('timeout where garbage comes back, which is counted as foreign', async () => {
+    const { prober, strays } = proberOfTest()
+    const server = await listenUdp((bytes, from, socket) => {
+      const reply = echoReplyTo(bytes)
+      const otherSession = Buffer.from(reply)
+      otherSession[8] = (otherSession[8] ?? 0) ^ 1
+      for (const garbage of [Buffer.of(), Buffer.from('hello'), reply.subarray(0, 40), bytes, otherSession])
+        socket.send(garbage, from.port, from.address)
+    })
+    expect(await prober.probe('udp', `127.0.0.1:${server.address().port}`, { timeoutMs: 50 })).toMatchObject({
+      failure: { reason: 'timeout' },
+    })
+    expect(strays.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => 'foreign'))
+  })
+
+  testWith('ip', namespaces).for([
+    ['unreachable', 'unreachable'],
+    ['prohibit', 'prohibited'],
+    ['blackhole', 'unreachable'],
+  ] as const)('what a route says: %s is %s', async ([route, reason]) => {
+    const child = await startInNamespace(`route add ${route} 198.51.100.1`)
+    expect(await child.probe('udp', '198.51.100.1:7')).toMatchObject({ ok: false, failure: { reason, phase: 'echo' } })
+  })
+})
+
+describe('an answer', () => {
+  test('that comes twice is counted as a duplicate', async () => {
+    const { prober, strays } = proberOfTest()
+    const server = await listenUdp((bytes, from, socket) => {
+      for (let i = 0; i < 2; i++) socket.send(echoReplyTo(bytes), from.port, from.address)
+    })
+    expect(await prober.probe('udp', `127.0.0.1:${server.address().port}`)).toMatchObject({ ok: true })
+    await eventually(() => strays.length === 1, 'the second answer has come')
+    expect(strays).toMatchObject([{ kind: 'duplicate', from: { address: '127.0.0.1' } }])
+    expect(strays[0]?.afterNs).toBeGreaterThan(0)
+  })
+
+  test('that waits in the socket while the event loop is blocked is no timeout', async () => {
+    const timeoutMs = 40
+    const { prober } = proberOfTest()
+    // The answer is handed to the kernel before the loop is blocked past the deadline, and read only after it.
+    const server = await listenUdp((bytes, from, socket) => {
+      socket.send(echoReplyTo(bytes), from.port, from.address, () => blockFor(2 * timeoutMs))
+    })
+    const result = await prober.probe('udp', `127.0.0.1:${server.address().port}`, { timeoutMs })
+    expect(result).toMatchObject({ ok: true })
+    expect(result.totalNs / 1e6 / timeoutMs).toBeGreaterThan(1)
+  })
+})
+
+async function respond({ host = '127.0.0.1', key = '' } = {}) {
+  const responder = await startUdpResponder({ host, port: 0, key })
+  onTestFinished(() => responder.close())
+  return responder
+}
+
+function proberOfTest() {
+  const strays: Stray[] = []
+  const prober = createProber({ onStray: (_, stray) => strays.push(stray) })
+  onTestFinished(() => prober.close())
+  return { prober, strays }
+}
+
+function blockFor(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}

@@ -1,0 +1,141 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { encode } from 'dns-packet'
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { watchHandles } from '../../../../test/support/handles.ts'
+import { sendFromPortZero } from '../../../../test/support/port-zero.ts'
+import { capability, testWith } from '../../../../test/support/requirements.ts'
+import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
+import { probe } from '../../src/prober.ts'
+import { startDnsResponder } from '../../src/responders/dns.ts'
+import { encodeDnsQuestion } from '../../src/wire/dns.ts'
+
+const question = encodeDnsQuestion({ id: 7, name: 'scout.example', type: 'A', isRecursive: true, ednsBytes: 0 })
+
+describe('answers', () => {
+  test.for([
+    ['A', ['10.0.0.1', '10.0.0.2']],
+    ['AAAA', ['fd00::1']],
+    ['TXT', []],
+  ] as const)('a question of type %s with %o', async ([type, addresses]) => {
+    const { port } = await respond()
+    const result = await probe('dns', `SCOUT.example.@127.0.0.1:${port}`, { type })
+    expect(result).toMatchObject({ ok: true, detail: { rcode: 'NOERROR', isAuthoritative: true } })
+    expect(result.ok ? result.detail.records.map(({ data }) => data) : []).toEqual(addresses)
+  })
+
+  test('that it does not know a name', async () => {
+    const { port } = await respond()
+    expect(await probe('dns', `other.example@127.0.0.1:${port}`)).toMatchObject({ failure: { code: 'NXDOMAIN' } })
+  })
+
+  test('several questions on one connection, in their order', async () => {
+    const { port, counters } = await respond()
+    const client = connect({ host: '127.0.0.1', port })
+    onTestFinished(() => void client.destroy())
+    let receivedBytes = 0
+    client.on('data', (chunk) => {
+      receivedBytes += chunk.length
+    })
+    const framed = Buffer.concat([Buffer.of(0, question.length), question])
+    client.write(Buffer.concat([framed, framed, framed.subarray(0, 10)]))
+    client.write(framed.subarray(10))
+    await eventually(() => counters.answered === 3, 'all are answered')
+    await eventually(() => receivedBytes % 3 === 0 && receivedBytes > 3 * question.length, 'all answers have come')
+  })
+})
+
+describe('counts and never answers', () => {
+  test.for<[what: string, bytes: Uint8Array]>([
+    ['nothing at all', new Uint8Array()],
+    ['garbage', Buffer.from('garbage')],
+    ['a question cut short', question.subarray(0, 20)],
+    [
+      'an answer, which another responder may have sent',
+      encode({ type: 'response', id: 7, questions: [{ name: 'scout.example', type: 'A' }] }),
+    ],
+    ['a message without a question', encode({ type: 'query', id: 7 })],
+  ])('%s', async ([, bytes]) => {
+    const { port, counters } = await respond()
+    const { client, received } = await openClient()
+    client.send(bytes, port, '127.0.0.1')
+    await eventually(() => counters.rejected === 1, 'it was counted')
+    client.send(question, port, '127.0.0.1')
+    await eventually(() => received.length > 0, 'a question is answered')
+    expect(counters).toEqual({ answered: 1, rejected: 1, unsent: 0 })
+    expect(received.length).toBe(1)
+  })
+
+  test('over tcp, closing the connection', async () => {
+    const { port, counters } = await respond()
+    const client = connect({ host: '127.0.0.1', port })
+    client.on('error', () => {})
+    client.end(Buffer.from('\x00\x07garbage'))
+    client.resume()
+    await once(client, 'close')
+    expect(counters).toEqual({ answered: 0, rejected: 1, unsent: 0 })
+  })
+
+  testWith(capability('CAP_NET_RAW'))('what comes from port 0, where nothing can be sent', async () => {
+    const { port, counters } = await respond()
+    sendFromPortZero(question, port)
+    await eventually(() => counters.rejected === 1, 'it was counted')
+  })
+})
+
+test('lives through whatever has the header of a question', async () => {
+  const { port, counters } = await respond()
+  const { client } = await openClient()
+  let sent = 0
+  const label = fc.uint8Array({ minLength: 1, maxLength: 63 }).map((bytes) => Buffer.of(bytes.length, ...bytes))
+  const name = fc.array(label, { maxLength: 6 }).map((labels) => Buffer.concat([...labels, Buffer.of(0)]))
+  const message = fc.tuple(name, fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 0x7f }), fc.nat(3))
+  await fc.assert(
+    fc.asyncProperty(message, async ([questionName, rest, flags, records]) => {
+      const header = Buffer.of(0, 1, flags, 0, 0, 1, 0, records, 0, 0, 0, records)
+      sent++
+      client.send(Buffer.concat([header, questionName, rest]), port, '127.0.0.1')
+      await eventually(() => counters.answered + counters.rejected + counters.unsent === sent, 'it was counted')
+    }),
+    { numRuns: 300 },
+  )
+  expect(await probe('dns', `scout.example@127.0.0.1:${port}`)).toMatchObject({ ok: true })
+})
+
+test.for(['udp', 'tcp'] as const)('a %s port that is taken is an error, and leaves nothing open', async (transport) => {
+  const port = transport === 'udp' ? (await listenUdp(() => {})).address().port : await listenTcp(() => {})
+  const allClosed = await watchHandles()
+  await expect(startDnsResponder({ host: '127.0.0.1', port, addressesOf: () => [] })).rejects.toThrow('EADDRINUSE')
+  await allClosed()
+})
+
+describe('closing', () => {
+  test('leaves nothing open, not even a connection that is idle', async () => {
+    const allClosed = await watchHandles()
+    const responder = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: () => [] })
+    const client = connect({ host: '127.0.0.1', port: responder.port })
+    client.on('error', () => {})
+    await once(client, 'connect')
+    const startMs = performance.now()
+    await responder.close()
+    expect(performance.now() - startMs).toBeLessThan(500)
+    client.destroy()
+    await allClosed()
+  })
+})
+
+async function respond() {
+  const addresses: Readonly<Record<string, readonly string[]>> = {
+    'scout.example': ['10.0.0.1', '10.0.0.2', 'fd00::1'],
+  }
+  const responder = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: (name) => addresses[name] })
+  onTestFinished(() => responder.close())
+  return responder
+}
+
+async function openClient() {
+  const received: Buffer[] = []
+  return { client: await listenUdp((bytes) => received.push(bytes)), received }
+}

@@ -1,0 +1,157 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { watchHandles } from '../../../../test/support/handles.ts'
+import { probe } from '../../src/prober.ts'
+import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
+
+describe('answers', () => {
+  test('its document at /, made anew each time', async () => {
+    let asked = 0
+    const { port, counters } = await respond({ document: () => ({ asked: ++asked }) })
+    for (const body of ['{"asked":1}', '{"asked":2}'])
+      expect(await probe('http', `127.0.0.1:${port}`, { keepBytes: 100 })).toMatchObject({ ok: true, detail: { body } })
+    expect(counters).toEqual({ answered: 2, rejected: 0, unsent: 0 })
+  })
+
+  test.for([
+    ['0', 0],
+    ['100000', 100_000],
+    ['1048576', 1 << 20],
+    ['1048577', 1 << 20],
+    ['-1', 0],
+    ['1.5', 0],
+    ['many', 0],
+  ] as const)('/bytes?size=%s with %i bytes', async ([size, bodyBytes]) => {
+    const { port } = await respond()
+    expect(await probe('http', `127.0.0.1:${port}/bytes?size=${size}`)).toMatchObject({
+      ok: true,
+      detail: { bodyBytes },
+    })
+  })
+
+  test('its routes with what they make of the request, and everything else with 404', async () => {
+    const { port } = await respond({
+      routes: {
+        '/echo': (request, body) => ({ method: request.method, bytes: body.length }),
+        '/nothing': () => undefined,
+      },
+    })
+    const options = { method: 'POST', sendBytes: 5000, keepBytes: 100 } as const
+    expect(await probe('http', `127.0.0.1:${port}/echo`, options)).toMatchObject({
+      detail: { body: '{"method":"POST","bytes":5000}' },
+    })
+    for (const path of ['nothing', 'constructor', 'bytes/'])
+      expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '404' } })
+  })
+
+  test('a large upload once it has read it to the end, but gives no route a part of one', async () => {
+    const { port } = await respond({ routes: { '/echo': (_, body) => ({ bytes: body.length }) } })
+    const options = { method: 'POST', sendBytes: 4 << 20 } as const
+    expect(await probe('http', `127.0.0.1:${port}/`, options)).toMatchObject({ ok: true })
+    expect(await probe('http', `127.0.0.1:${port}/echo`, options)).toMatchObject({ failure: { code: '413' } })
+  })
+
+  test('over IPv6', async () => {
+    const { port } = await respond({ host: '::1' })
+    expect(await probe('http', `http://[::1]:${port}/`)).toMatchObject({ ok: true })
+  })
+})
+
+describe('turns down', () => {
+  test.for<[what: string, request: string, status: string]>([
+    ['a path that is none', 'GET // HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
+    ['an address that is none', 'GET http://[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
+    ['garbage', '\x00\x01\x02 hello\r\n\r\n', '400'],
+    ['TLS', '\x16\x03\x01\x02\x00\x01', '400'],
+    ['headers without end', `GET / HTTP/1.1\r\nx: ${'x'.repeat(64 << 10)}`, '400'],
+  ])('%s, counts it and lives on', async ([, request, status]) => {
+    const { port, counters } = await respond()
+    const { client, text } = await open(port)
+    client.write(request)
+    await once(client, 'close')
+    expect(text()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(counters).toMatchObject({ answered: 0, rejected: 1 })
+    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
+  })
+
+  // Both take as long as the limit they are about, side by side.
+  test.concurrent.for<[what: string, request: string]>([
+    ['who says nothing', ''],
+    ['who never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n'],
+  ])('after 5 s %s', { timeout: 10_000 }, async ([, request]) => {
+    const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+    const startMs = performance.now()
+    // It keeps its own side open, as someone would who wants to hold the connection.
+    const client = connect({ host: '127.0.0.1', port: responder.port, allowHalfOpen: true })
+    client.on('error', () => {})
+    client.resume()
+    if (request !== '') client.write(request)
+    await once(client, 'end')
+    const seconds = (performance.now() - startMs) / 1000
+    await responder.close()
+    client.destroy()
+    expect(seconds).toBeGreaterThan(4.5)
+    expect(seconds).toBeLessThan(8)
+    expect(performance.now() / 1000 - startMs / 1000).toBeLessThan(9)
+  })
+})
+
+describe('closing', () => {
+  test('leaves nothing open', async () => {
+    const allClosed = await watchHandles()
+    const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+    await probe('http', `127.0.0.1:${responder.port}`)
+    await responder.close()
+    await allClosed()
+  })
+
+  test('waits for no connection that is idle', async () => {
+    const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+    const { client, text } = await open(responder.port)
+    client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    await eventually(() => text().includes('{}'), 'the answer has come')
+    const startMs = performance.now()
+    await responder.close()
+    expect(performance.now() - startMs).toBeLessThan(500)
+  })
+
+  test('ends connections that were turned down but never closed by the other side', async () => {
+    const allClosed = await watchHandles()
+    const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+    const client = connect({ host: '127.0.0.1', port: responder.port, allowHalfOpen: true })
+    client.on('error', () => {})
+    client.resume()
+    client.write('garbage\r\n\r\n')
+    await eventually(() => responder.counters.rejected === 1, 'it was turned down')
+    await responder.close()
+    client.destroy()
+    await allClosed()
+  })
+})
+
+test('a port that is taken is an error, and leaves nothing open', async () => {
+  const { port } = await respond()
+  const allClosed = await watchHandles()
+  await expect(startHttpResponder({ host: '127.0.0.1', port, document: () => ({}) })).rejects.toThrow('EADDRINUSE')
+  await allClosed()
+})
+
+async function respond(options: Partial<HttpResponderOptions> = {}) {
+  const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}), ...options })
+  onTestFinished(() => responder.close())
+  return responder
+}
+
+async function open(port: number): Promise<{ readonly client: Socket; readonly text: () => string }> {
+  const client = connect({ host: '127.0.0.1', port })
+  let received = ''
+  client.on('error', () => {})
+  client.setEncoding('latin1').on('data', (chunk: string) => {
+    received += chunk
+  })
+  await once(client, 'connect')
+  onTestFinished(() => void client.destroy())
+  return { client, text: () => received }
+}

@@ -1,0 +1,105 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { watchHandles } from '../../../../test/support/handles.ts'
+import { sendFromPortZero } from '../../../../test/support/port-zero.ts'
+import { capability, testWith } from '../../../../test/support/requirements.ts'
+import { listenUdp } from '../../../../test/support/servers.ts'
+import { startUdpResponder } from '../../src/responders/udp.ts'
+import { encodeEchoDatagram, maxPayloadBytes } from '../../src/wire/echo-datagram.ts'
+
+const request = (size = 64, key = '') => encodeEchoDatagram({ kind: 'request', session: 1n, sequence: 2 }, size, key)
+
+test.for([28, 64, 1472, maxPayloadBytes])('answers a request of %i bytes with as many', async (size) => {
+  const { responder, client, received } = await setUp()
+  client.send(request(size), responder.port, '127.0.0.1')
+  await eventually(() => received.length === 1, 'the answer has come')
+  expect(received[0]?.length).toBe(size)
+  expect(responder.counters).toEqual({ answered: 1, rejected: 0, unsent: 0 })
+})
+
+describe('counts and never answers', () => {
+  test.for<[what: string, bytes: Uint8Array]>([
+    ['nothing at all', new Uint8Array()],
+    ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
+    ['garbage as long as a datagram can be', new Uint8Array(maxPayloadBytes)],
+    ['a request cut short', request().subarray(0, 63)],
+    ['a request cut off within its header', request().subarray(0, 20)],
+    ['a request with more behind it', Buffer.concat([request(), Buffer.of(0)])],
+    ['a request made with another key', request(64, 'other')],
+    ['a reply', encodeEchoDatagram({ kind: 'reply', session: 1n, sequence: 2 }, 64, 'secret')],
+  ])('%s', async ([, bytes]) => {
+    const { responder, client, received } = await setUp('secret')
+    client.send(bytes, responder.port, '127.0.0.1')
+    await eventually(() => responder.counters.rejected === 1, 'it was counted')
+    // Whatever had been sent for it would have come before the answer to this.
+    client.send(request(64, 'secret'), responder.port, '127.0.0.1')
+    await eventually(() => received.length > 0, 'a request is answered')
+    expect(responder.counters).toEqual({ answered: 1, rejected: 1, unsent: 0 })
+    expect(received.length).toBe(1)
+  })
+
+  test('anything at random', async () => {
+    const { responder, client, received } = await setUp()
+    let sent = 0
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 100 }), async (bytes) => {
+        sent++
+        client.send(bytes, responder.port, '127.0.0.1')
+        await eventually(() => responder.counters.rejected === sent, 'it was counted')
+      }),
+    )
+    expect(responder.counters).toEqual({ answered: 0, rejected: sent, unsent: 0 })
+    expect(received).toEqual([])
+  })
+
+  testWith(capability('CAP_NET_RAW'))('what comes from port 0, where nothing can be sent', async () => {
+    const { responder } = await setUp()
+    sendFromPortZero(request(), responder.port)
+    await eventually(() => responder.counters.rejected === 1, 'it was counted')
+  })
+})
+
+test('two responders pointed at each other by a forged packet fall silent', async () => {
+  const one = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+  const other = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+  onTestFinished(() => Promise.all([one.close(), other.close()]).then(() => {}))
+  // A relay is as good as a forged source address: what either sends goes to the other, as if the other had asked.
+  const relay = await listenUdp((bytes, from, socket) => {
+    socket.send(bytes, from.port === one.port ? other.port : one.port, '127.0.0.1')
+  })
+  relay.send(request(), one.port, '127.0.0.1')
+  await eventually(() => other.counters.rejected === 1, 'the answer of one has reached the other')
+  expect(one.counters).toEqual({ answered: 1, rejected: 0, unsent: 0 })
+  expect(other.counters).toEqual({ answered: 0, rejected: 1, unsent: 0 })
+})
+
+test('closing leaves nothing open', async () => {
+  const allClosed = await watchHandles()
+  const responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+  await responder.close()
+  await allClosed()
+})
+
+test('a port that is taken is an error, and leaves nothing open', async () => {
+  const taken = await listenUdp(() => {})
+  const allClosed = await watchHandles()
+  await expect(startUdpResponder({ host: '127.0.0.1', port: taken.address().port })).rejects.toThrow('EADDRINUSE')
+  await allClosed()
+})
+
+async function setUp(key = '') {
+  const responder = await startUdpResponder({ host: '127.0.0.1', port: 0, key })
+  onTestFinished(() => responder.close())
+  const received: Buffer[] = []
+  const client = createSocket({ type: 'udp4', sendBufferSize: 1 << 20 })
+  client.on('message', (bytes) => received.push(bytes))
+  client.bind(0, '127.0.0.1')
+  await once(client, 'listening')
+  onTestFinished(() => {
+    client.close()
+  })
+  return { responder, client, received }
+}

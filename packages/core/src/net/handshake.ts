@@ -6,8 +6,8 @@ const clocks: Clocks = { tx: 'tcp-info', rx: 'tcp-info' }
 
 /** What the kernel knows of a handshake that has just been completed. */
 export interface Handshake {
-  /** SYNs sent again before one was answered. */
-  readonly synRetransmits: number
+  /** SYNs sent again before one was answered; absent when the first was. */
+  readonly synRetransmits?: number
   /** Largest segment this connection sends, in bytes. */
   readonly segmentBytes?: number
   /** The kernel's time for it; absent after a retransmission, when no clean sample exists (RFC 6298 §3, Karn's algorithm). */
@@ -24,7 +24,7 @@ export function handshakeOf(socket: Socket): Handshake | undefined {
   if (info === undefined) return undefined
   const { retransmits = 0, rttUs, sendMss } = info
   return {
-    synRetransmits: retransmits,
+    ...(retransmits > 0 ? { synRetransmits: retransmits } : {}),
     ...(sendMss === undefined ? {} : { segmentBytes: sendMss }),
     ...(retransmits > 0 || rttUs === undefined || rttUs === 0 ? {} : { time: { tookNs: rttUs * 1000, clocks } }),
   }

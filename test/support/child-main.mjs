@@ -2,13 +2,19 @@
 
 import { writeFileSync } from 'node:fs'
 import { createProber } from '@scout/core'
-import { raw } from './raw.mjs'
+import { openRaw, withChecksum } from './raw.mjs'
 
+/** @typedef {import('./child.ts').EchoManner} EchoManner */
 /** @typedef {import('./child.ts').Task} Task */
 
 /** @type {import('./child.ts').ChildStray[]} */
 const strays = []
 const prober = createProber({ onStray: (protocol, stray) => strays.push({ protocol, ...stray }) })
+
+/** @type {EchoManner} */
+let manner = 'duly'
+/** @type {ReturnType<typeof openRaw> | undefined} */
+let echoes
 
 /**
  * @param {Task} task
@@ -17,41 +23,37 @@ const prober = createProber({ onStray: (protocol, stray) => strays.push({ protoc
 async function perform(task) {
   switch (task.do) {
     case 'probe':
-      // The parent's types have seen to it that the options fit the protocol.
-      return prober.probe(/** @type {any} */ (task.protocol), task.target, /** @type {any} */ (task.options))
+      return prober.probe(task.protocol, task.target, task.options)
     case 'strays':
-      return strays
+      return strays.splice(0)
     case 'answerEchoes':
-      return answerEchoes(task.manner)
+      manner = task.manner
+      writeFileSync('/proc/sys/net/ipv4/icmp_echo_ignore_all', manner === 'duly' ? '0' : '1')
+      echoes ??= listenForEchoes()
+      return undefined
   }
 }
 
-/** @param {import('./child.ts').EchoManner} manner */
-function answerEchoes(manner) {
-  writeFileSync('/proc/sys/net/ipv4/icmp_echo_ignore_all', '1')
-  const socket = raw.createSocket({ protocol: raw.Protocol.ICMP, bufferSize: 65_536 })
+function listenForEchoes() {
   /** @type {{ reply: Buffer, to: string }[]} */
-  const held = []
-  socket.on('message', (/** @type {Buffer} */ packet, /** @type {string} */ to) => {
+  let held = []
+  const socket = openRaw('ICMP')
+  socket.onPacket((packet, to) => {
     const request = packet.subarray((packet.readUInt8() & 0x0f) * 4)
     if (request[0] !== 8) return
     const reply = withChecksum(Buffer.concat([Buffer.of(0), request.subarray(1)]))
-    if (manner === 'withGarbage') return garbage(reply).forEach((bytes) => send(bytes, to))
+    if (manner === 'withGarbage') for (const bytes of garbageLike(reply)) socket.send(bytes, to)
+    if (manner !== 'oneBehind') return
     held.push({ reply, to })
-    if (held.length === 2) for (const { reply, to } of held.splice(0)) send(reply, to)
+    if (held.length < 2) return
+    for (const { reply, to } of held) socket.send(reply, to)
+    held = []
   })
-
-  /**
-   * @param {Buffer} bytes
-   * @param {string} to
-   */
-  function send(bytes, to) {
-    socket.send(bytes, 0, bytes.length, to, () => {})
-  }
+  return socket
 }
 
 /** @param {Buffer} reply */
-function garbage(reply) {
+function garbageLike(reply) {
   const header = reply.subarray(0, 8)
   const corrupt = Buffer.from(reply)
   corrupt.writeUInt8(corrupt.readUInt8(corrupt.length - 1) ^ 1, corrupt.length - 1)
@@ -61,13 +63,6 @@ function garbage(reply) {
     header.subarray(0, 4),
     corrupt,
   ]
-}
-
-/** @param {Buffer} message */
-function withChecksum(message) {
-  const bytes = Buffer.from(message)
-  bytes.writeUInt16BE(0, 2)
-  return raw.writeChecksum(bytes, 2, raw.createChecksum(bytes))
 }
 
 process.on('message', (/** @type {Task} */ task) => {

@@ -1,30 +1,49 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { AnyResult, Stray } from '@scout/core'
-import { onTestFinished } from 'vitest'
+import type { AttemptOptions, Protocol, ResultOf, Stray } from '@scout/core'
 import { assertBuilt } from './built.ts'
 import type { Requirement } from './requirements.ts'
 
 /** Another process that probes, with @scout/core as it was built. */
 export interface Child {
-  probe(protocol: string, target: string, options?: object): Promise<AnyResult>
-  /** The answers nobody waited for, so far. */
+  probe<Name extends Protocol>(protocol: Name, target: string, options?: AttemptOptions<Name>): Promise<ResultOf<Name>>
+  /** The answers nobody waited for, since this was asked last. */
   strays(): Promise<readonly ChildStray[]>
-  /** Echo requests are answered by the child in place of its kernel. */
+  /** How the child answers echo requests. */
   answerEchoes(manner: EchoManner): Promise<void>
+  close(): Promise<void>
 }
 
 export type ChildStray = Stray & { readonly protocol: string }
 
-/** With replies that belong to no request, or are none; or each request when the next has come, and then both. */
-export type EchoManner = 'withGarbage' | 'oneBehind'
+/**
+ * By its kernel; with replies that belong to no request, or are none; or each second request with the reply to the one before
+ * and then its own.
+ */
+export type EchoManner = 'duly' | 'withGarbage' | 'oneBehind'
 
 /** What a child is asked, one thing at a time. */
 export type Task =
-  | { readonly do: 'probe'; readonly protocol: string; readonly target: string; readonly options: object | undefined }
+  | { readonly do: 'probe'; readonly protocol: Protocol; readonly target: string; readonly options: object }
   | { readonly do: 'strays' }
   | { readonly do: 'answerEchoes'; readonly manner: EchoManner }
+
+/** An address in each family, for what the routing table of a namespace says of it (ip-route(8)). */
+export const routed = {
+  unreachable: ['198.51.100.1', '2001:db8::1'],
+  prohibit: ['198.51.100.2', '2001:db8::2'],
+  blackhole: ['198.51.100.3', '2001:db8::3'],
+} as const
+
+/** In a namespace: nobody is there, and nobody says so. */
+export const silentAddress = '192.0.2.1'
+
+/** In a namespace: an address of the loopback device that is good on this link only. */
+export const linkLocalAddress = 'fe80::5%lo'
+
+/** In a namespace: no route leads there. */
+export const routelessAddress = '203.0.113.1'
 
 const unshare = ['unshare', '--user', '--map-root-user', '--net'] as const
 
@@ -40,21 +59,22 @@ export const canDropRawSockets: Requirement = {
   reason: 'needs setpriv and CAP_SETPCAP, to run a child without CAP_NET_RAW',
 }
 
-/** Every address in it is silent: nobody is there (RFC 5737), and nobody says so. */
-export const silentAddress = '192.0.2.1'
-
-/**
- * A child in a network namespace of its own, where it is root and which no packet leaves, until the test ends. Each of `lines`
- * is what `ip` is told to set up beside the loopback device.
- */
-export async function startInNamespace(...lines: readonly string[]): Promise<Child> {
-  // A packet for it loops back to a host that is neither its destination nor a router, and is dropped (RFC 1122 §3.2.1.3).
-  const silence = `route add ${silentAddress} dev lo`
-  const setup = ['link set lo up', silence, ...lines].map((line) => `ip ${line}`).join(' && ')
+/** A child in a network namespace of its own, where it is root and which no packet leaves. */
+export async function startInNamespace(): Promise<Child> {
+  const lines = [
+    'link set lo up',
+    'address add fe80::5/64 dev lo nodad',
+    // What is sent there loops back to a host that is neither its destination nor a router, and is dropped (RFC 1122 §3.2.1.3).
+    `route add ${silentAddress} dev lo`,
+    ...Object.entries(routed).flatMap(([type, addresses]) =>
+      addresses.map((address) => `route add ${type} ${address}`),
+    ),
+  ]
+  const setup = lines.map((line) => `ip ${line}`).join(' && ')
   return startChild([...unshare, 'sh', '-c', `${setup} && exec "$@"`, 'sh'])
 }
 
-/** A child that cannot open raw sockets, until the test ends. */
+/** A child that cannot open raw sockets. */
 export async function startUnprivileged(): Promise<Child> {
   return startChild(withoutRawSockets())
 }
@@ -69,12 +89,6 @@ async function startChild(wrapper: readonly string[]): Promise<Child> {
   const script = fileURLToPath(new URL('child-main.mjs', import.meta.url))
   const [file, ...args] = [...wrapper, process.execPath]
   const child = spawn(file, [...args, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  onTestFinished(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.kill()
-    await exited
-  })
   await answerOf(child)
   const ask = async (task: Task) => {
     const answer = answerOf(child)
@@ -82,9 +96,16 @@ async function startChild(wrapper: readonly string[]): Promise<Child> {
     return answer
   }
   return {
-    probe: async (protocol, target, options) => (await ask({ do: 'probe', protocol, target, options })) as AnyResult,
+    probe: async (protocol, target, options) =>
+      (await ask({ do: 'probe', protocol, target, options: { ...options } })) as ResultOf<typeof protocol>,
     strays: async () => (await ask({ do: 'strays' })) as readonly ChildStray[],
     answerEchoes: async (manner) => void (await ask({ do: 'answerEchoes', manner })),
+    async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const exited = once(child, 'exit')
+      child.kill()
+      await exited
+    },
   }
 }
 

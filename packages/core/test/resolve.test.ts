@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { namespaces, startInNamespace } from '../../../test/support/child.ts'
 import { testWith } from '../../../test/support/requirements.ts'
 import { literalEndpoint, resolveBySystem } from '../src/resolve.ts'
@@ -39,6 +39,7 @@ describe('a name', () => {
 
   testWith('ip', namespaces)('that no server answers for is unresolved', async () => {
     const child = await startInNamespace()
+    onTestFinished(() => child.close())
     const result = await child.probe('tcp', 'scout.example:80')
     expect(result).toMatchObject({ ok: false, failure: { reason: 'unresolved', phase: 'resolve', code: 'EAI_AGAIN' } })
     expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(

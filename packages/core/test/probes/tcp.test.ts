@@ -1,12 +1,18 @@
-import { describe, expect, test } from 'vitest'
-import { namespaces, silentAddress, startInNamespace } from '../../../../test/support/child.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  type Child,
+  namespaces,
+  routed,
+  routelessAddress,
+  silentAddress,
+  startInNamespace,
+} from '../../../../test/support/child.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
-import { testWith } from '../../../../test/support/requirements.ts'
+import { describeWith } from '../../../../test/support/requirements.ts'
 import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
 import { probe } from '../../src/prober.ts'
-
-const itInNamespace = testWith('ip', namespaces)
+import { formatHostPort } from '../../src/target.ts'
 
 test.for([
   ['127.0.0.1', '127.0.0.1'],
@@ -61,9 +67,16 @@ describe('fails as', () => {
       `"tcp probe of 127.0.0.1:PORT: ECONNREFUSED (nobody listens there, or a firewall rejects the port)"`,
     )
   })
+})
 
-  itInNamespace('timeout where nothing comes back', async () => {
-    const child = await startInNamespace()
+describeWith('ip', namespaces)('in a network of its own, fails as', () => {
+  let child: Child
+  beforeAll(async () => {
+    child = await startInNamespace()
+    return () => child.close()
+  })
+
+  test('timeout where nothing comes back', async () => {
     const timeoutMs = 200
     const result = await child.probe('tcp', `${silentAddress}:80`, { timeoutMs })
     expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', phase: 'connect' } })
@@ -71,19 +84,20 @@ describe('fails as', () => {
     expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(2)
   })
 
-  itInNamespace.for([
+  test.for([
     ['unreachable', 'unreachable', 'EHOSTUNREACH'],
     ['prohibit', 'prohibited', 'EACCES'],
     ['blackhole', 'unreachable', 'EINVAL'],
   ] as const)('what a route says: %s is %s', async ([route, reason, code]) => {
-    const child = await startInNamespace(`route add ${route} 198.51.100.1`, `route add ${route} 2001:db8::1`)
-    for (const target of ['198.51.100.1:80', '[2001:db8::1]:80'])
-      expect(await child.probe('tcp', target)).toMatchObject({ ok: false, failure: { reason, code, phase: 'connect' } })
+    for (const address of routed[route])
+      expect(await child.probe('tcp', formatHostPort(address, 80))).toMatchObject({
+        ok: false,
+        failure: { reason, code, phase: 'connect' },
+      })
   })
 
-  itInNamespace('unreachable where there is no route', async () => {
-    const child = await startInNamespace()
-    expect(await child.probe('tcp', '198.51.100.1:80')).toMatchObject({
+  test('unreachable where there is no route', async () => {
+    expect(await child.probe('tcp', `${routelessAddress}:80`)).toMatchObject({
       failure: { reason: 'unreachable', code: 'ENETUNREACH' },
     })
   })

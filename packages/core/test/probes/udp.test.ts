@@ -1,12 +1,13 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { namespaces, startInNamespace } from '../../../../test/support/child.ts'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type Child, namespaces, routed, startInNamespace } from '../../../../test/support/child.ts'
 import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
-import { testWith } from '../../../../test/support/requirements.ts'
+import { describeWith } from '../../../../test/support/requirements.ts'
 import { desertedUdpPort, listenUdp } from '../../../../test/support/servers.ts'
 import type { Stray } from '../../src/net/exchange.ts'
 import { createProber, probe } from '../../src/prober.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
+import { formatHostPort } from '../../src/target.ts'
 
 test.for([
   ['127.0.0.1', '127.0.0.1'],
@@ -86,14 +87,25 @@ describe('fails as', () => {
     })
     expect(strays.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => 'foreign'))
   })
+})
 
-  testWith('ip', namespaces).for([
-    ['unreachable', 'unreachable'],
-    ['prohibit', 'prohibited'],
-    ['blackhole', 'unreachable'],
-  ] as const)('what a route says: %s is %s', async ([route, reason]) => {
-    const child = await startInNamespace(`route add ${route} 198.51.100.1`)
-    expect(await child.probe('udp', '198.51.100.1:7')).toMatchObject({ ok: false, failure: { reason, phase: 'echo' } })
+describeWith('ip', namespaces)('in a network of its own, fails as', () => {
+  let child: Child
+  beforeAll(async () => {
+    child = await startInNamespace()
+    return () => child.close()
+  })
+
+  test.for([
+    ['unreachable', 'unreachable', 'EHOSTUNREACH'],
+    ['prohibit', 'prohibited', 'EACCES'],
+    ['blackhole', 'unreachable', 'EINVAL'],
+  ] as const)('what a route says: %s is %s', async ([route, reason, code]) => {
+    for (const address of routed[route])
+      expect(await child.probe('udp', formatHostPort(address, 7))).toMatchObject({
+        ok: false,
+        failure: { reason, code, phase: 'echo' },
+      })
   })
 })
 

@@ -1,0 +1,158 @@
+import { createProber, type FailureReason, type OptionsOf, type Protocol, probes, type Result } from '@scout/core'
+import { describe, expect, onTestFinished } from 'vitest'
+import type { Child, ChildStray } from '../support/child.ts'
+import { watchHandles } from '../support/handles.ts'
+import { type Need, testWith } from '../support/requirements.ts'
+
+/** Where to probe, with what, and from where. */
+export interface Site<Name extends Protocol> {
+  readonly target: string
+  readonly options?: OptionsOf<Name>
+  /** Who probes where this process cannot. */
+  readonly child?: Child
+}
+
+/** A site, made anew for each test, and what the machine must have for it. */
+export interface Situation<Name extends Protocol, Extra = unknown> {
+  readonly needs: readonly Need[]
+  prepare(): Promise<Site<Name> & Extra>
+}
+
+/** What the contract has to know of a protocol. `null` where only the kernel could misbehave in that way. */
+export interface Fixture<Name extends Protocol> {
+  /** It answers, from this process, and a success has exactly these phases. */
+  readonly answering: Situation<Name, { readonly phases: readonly string[] }>
+  /** Nobody is there, and that is said. */
+  readonly deserted: Situation<Name, { readonly reason: FailureReason }>
+  /** Nobody is there, and nothing is said. */
+  readonly silent: Situation<Name>
+  /** What comes back is no answer. */
+  readonly babbling: Situation<Name> | null
+  /** Answers nothing to the first attempt, and to the second the answer to the first and then its own. */
+  readonly tardy: Situation<Name, { readonly sharesSocket: boolean }> | null
+}
+
+/** What every probe promises, whatever its protocol. */
+export function describeContract<Name extends Protocol>(protocol: Name, fixture: Fixture<Name>): void {
+  const { answering, deserted, silent, babbling, tardy } = fixture
+
+  describe(`the ${protocol} probe`, () => {
+    testWith(...answering.needs)('succeeds where it is answered, its phases adding up to its total', async () => {
+      const site = await answering.prepare()
+      const result = await attempt(protocol, site)
+      expect(result).toMatchObject({ protocol, target: site.target, ok: true })
+      expect(Object.keys(result.phasesNs)).toEqual(site.phases)
+      expect(Object.keys(probes[protocol].phases)).toEqual(expect.arrayContaining([...site.phases]))
+      const times = Object.values(result.phasesNs).map(Number)
+      expect(times.every((ns) => Number.isSafeInteger(ns) && ns > 0)).toBe(true)
+      expect(result.totalNs).toBe(times.reduce((sum, ns) => sum + ns, 0))
+    })
+
+    testWith(...deserted.needs)('fails by what it was told where nobody is there', async () => {
+      const { reason, ...site } = await deserted.prepare()
+      const result = await attempt(protocol, site)
+      expectFailure(protocol, result, reason)
+    })
+
+    testWith(...silent.needs)('fails at its deadline, and not much later, where nothing comes back', async () => {
+      const timeoutMs = 200
+      const result = await attempt(protocol, await silent.prepare(), { timeoutMs })
+      expectFailure(protocol, result, 'timeout')
+      expect(result.totalNs / 1e6 / timeoutMs).toBeGreaterThanOrEqual(1)
+      expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(1.5)
+    })
+
+    testWith(...answering.needs)('is cancelled at once', async () => {
+      const caller = new AbortController()
+      const attempted = attempt(protocol, await answering.prepare(), { timeoutMs: 10_000, signal: caller.signal })
+      caller.abort()
+      const result = await attempted
+      expectFailure(protocol, result, 'cancelled')
+      expect(result.totalNs / 10_000e6).toBeLessThan(0.1)
+    })
+
+    if (babbling !== null) {
+      testWith(...babbling.needs)('never takes garbage for an answer', async () => {
+        const result = await attempt(protocol, await babbling.prepare(), { timeoutMs: 200 })
+        expect(result).toMatchObject({
+          ok: false,
+          failure: { reason: expect.stringMatching(/^(?:bad-reply|timeout)$/) },
+        })
+      })
+    }
+
+    if (tardy !== null) {
+      testWith(...tardy.needs)('never takes the answer to an earlier attempt for its own', async () => {
+        const site = await tardy.prepare()
+        const { probe, strays } = site.child ?? probeHere()
+        const first = await probe(protocol, site.target, Object.assign({ timeoutMs: 100 }, site.options))
+        expect(first).toMatchObject({ ok: false, failure: { reason: 'timeout' } })
+        expect(await probe(protocol, site.target, site.options)).toMatchObject({ ok: true })
+        expect((await strays()).map(({ kind }) => kind)).toEqual(site.sharesSocket ? ['late'] : [])
+      })
+    }
+
+    testWith(...answering.needs)('leaves no handle open after a hundred attempts', async () => {
+      const { target, options } = await answering.prepare()
+      const allClosed = await watchHandles()
+      const prober = createProber()
+      for (let round = 0; round < 10; round++) {
+        const attempts = Array.from({ length: 10 }, () => prober.probe<Protocol>(protocol, target, options))
+        for (const result of await Promise.all(attempts)) expect(result).toMatchObject({ ok: true })
+      }
+      prober.close()
+      await allClosed()
+    })
+
+    testWith(...answering.needs, ...deserted.needs)('survives JSON, success or failure', async () => {
+      const results = [
+        await attempt(protocol, await answering.prepare()),
+        await attempt(protocol, await deserted.prepare()),
+      ]
+      expect(results.map((result) => result.ok)).toEqual([true, false])
+      for (const result of results) expect(JSON.parse(JSON.stringify(result))).toStrictEqual(result)
+    })
+
+    testWith(...answering.needs, ...deserted.needs)('has the same keys in the same order as every other', async () => {
+      const measured = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock', 'ok']
+      const success = await attempt(protocol, await answering.prepare())
+      expect(Object.keys(success)).toEqual([...measured, 'detail'])
+      const failed = await attempt(protocol, await deserted.prepare())
+      expect(Object.keys(failed)).toEqual([...measured, 'failure'])
+      for (const { endpoint, clock } of [success, failed]) {
+        expect(['host', 'address', 'family', 'port']).toEqual(expect.arrayContaining(Object.keys(endpoint ?? {})))
+        expect(Object.keys(clock)).toEqual(['tx', 'rx'])
+      }
+      expect(failed.ok ? [] : Object.keys(failed.failure)).toEqual(['reason', 'phase', 'message', 'code'])
+    })
+  })
+}
+
+type Overrides = { readonly timeoutMs?: number; readonly signal?: AbortSignal }
+
+async function attempt<Name extends Protocol>(
+  protocol: Name,
+  { target, options, child }: Site<Name>,
+  overrides: Overrides = {},
+): Promise<Result> {
+  const { probe } = child ?? probeHere()
+  return probe(protocol, target, Object.assign({ ...overrides }, options))
+}
+
+function expectFailure(protocol: Protocol, result: Result, reason: FailureReason): void {
+  expect(result).toMatchObject({ ok: false, failure: { reason } })
+  if (result.ok) return
+  expect(['setup', 'resolve', ...Object.keys(probes[protocol].phases)]).toContain(result.failure.phase)
+  // One sentence for a person.
+  expect(result.failure.message).toMatch(/^[^\n]+[^\n.]$/)
+}
+
+function probeHere(): Pick<Child, 'probe' | 'strays'> {
+  const strays: ChildStray[] = []
+  const prober = createProber({ onStray: (protocol, stray) => strays.push({ protocol, ...stray }) })
+  onTestFinished(() => prober.close())
+  return {
+    probe: (protocol, target, options) => prober.probe(protocol, target, options),
+    strays: async () => strays.splice(0),
+  }
+}

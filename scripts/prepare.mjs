@@ -23,7 +23,7 @@ const buildStamp = join(root, 'node_modules/.scout-build')
  */
 export async function prepare(task) {
   await install(task)
-  if (!(await build())) process.exit(1)
+  if (!(await buildNative()) || !(await build())) process.exit(1)
 }
 
 /**
@@ -83,6 +83,19 @@ function absentOptionalPackages() {
   return workspaces()
     .flatMap((folder) => Object.keys(manifest(folder).optionalDependencies ?? {}))
     .filter((name) => !existsSync(join(root, 'node_modules', name)))
+}
+
+/** An install builds the native part; this follows changes of its sources. */
+async function buildNative() {
+  const folder = join(root, 'packages/core/native')
+  const built = join(folder, 'build/Release/scout.node')
+  // Where it cannot be built Scout says so when it runs.
+  if (!existsSync(built)) return true
+  const sources = readdirSync(folder).filter((name) => /\.(?:c|h|gyp)$/.test(name))
+  const newestMs = Math.max(...sources.map((name) => newestChangeMs(join(folder, name))))
+  if (newestMs < statSync(built).mtimeMs) return true
+  const command = ['run', 'install', '--workspace', 'packages/core']
+  return await step('building the native part', () => runNpm(command, { env: installEnvironment() }))
 }
 
 async function build() {

@@ -21,6 +21,8 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
     { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
     { name: 'openssl', commands: ['openssl'], package: 'openssl', neededBy: ['test'] },
+    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
+    { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
   ])
 )
 

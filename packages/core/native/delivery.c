@@ -2,7 +2,7 @@
 
 #include "addon.h"
 #include "errors.h"
-#include "packet_socket.h"
+#include "packet_socket_object.h"
 
 enum {
   /* A wake-up reads one batch and returns to the loop, which comes back for more; draining reads up to this many. */
@@ -90,7 +90,7 @@ void watch_socket(struct packet_socket *socket, bool is_waiting)
 }
 
 /* drain(): delivers what has arrived by now, before it returns. */
-napi_value packet_socket_drain(napi_env env, napi_callback_info info)
+napi_value drain(napi_env env, napi_callback_info info)
 {
   struct packet_socket *socket = socket_of_call(env, info, 0, NULL);
 

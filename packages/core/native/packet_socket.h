@@ -10,7 +10,7 @@
 
 #include "departures.h"
 #include "records.h"
-#include "socket_options.h"
+#include "socket_kind.h"
 
 struct addon;
 
@@ -47,14 +47,13 @@ struct packet_socket {
   uint32_t dropped;       /* as last told to JavaScript */
 };
 
-/* The socket a method belongs to, with `count` arguments; NULL with an exception pending when it is closed. */
-struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
+/* One holder fewer. */
+void packet_socket_release(struct packet_socket *socket);
 
-/* Wakes up when there is something to read; at once if rows are waiting that no event of the kernel will announce. */
+/* Nothing is delivered after it. May be called again. */
+void packet_socket_close(struct packet_socket *socket);
+
+/* Wakes the loop when there is something to read; at once if rows are waiting that no event of the kernel will announce. */
 void watch_socket(struct packet_socket *socket, bool is_waiting);
-
-napi_value packet_socket_send(napi_env env, napi_callback_info info);
-napi_value packet_socket_send_many(napi_env env, napi_callback_info info);
-napi_value packet_socket_drain(napi_env env, napi_callback_info info);
 
 #endif

@@ -4,7 +4,8 @@
 #include "addon.h"
 #include "arguments.h"
 #include "errors.h"
-#include "packet_socket.h"
+#include "packet_socket_object.h"
+#include "socket_options.h"
 
 enum {
   ATTEMPTS = 4,
@@ -141,7 +142,7 @@ static napi_value last_ticket(napi_env env, const struct packet_socket *socket)
 }
 
 /* send(bytes, address, port): ticket. */
-napi_value packet_socket_send(napi_env env, napi_callback_info info)
+napi_value send_one(napi_env env, napi_callback_info info)
 {
   napi_value arguments[3];
   struct packet packet;
@@ -216,7 +217,7 @@ static bool send_batch(napi_env env, struct packet_socket *socket, struct packet
 }
 
 /* sendMany(bytes[], addresses[], ports[]): (ticket | Error)[], by as few calls of the kernel as possible. */
-napi_value packet_socket_send_many(napi_env env, napi_callback_info info)
+napi_value send_many(napi_env env, napi_callback_info info)
 {
   napi_value arguments[3];
   struct packet packets[BATCH];

@@ -1,19 +1,12 @@
 #include "socket_options.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/icmp.h>
-#include <linux/icmpv6.h>
-#include <linux/if.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "address.h"
 #include "arguments.h"
 #include "errors.h"
 
@@ -27,36 +20,17 @@ enum {
   NUMBERED_STAMPS = STAMPS | SOF_TIMESTAMPING_OPT_ID,
 };
 
-static const struct socket_kind kinds[] = {
-  {.name = "udp4", .family = AF_INET, .type = SOCK_DGRAM, .protocol = IPPROTO_UDP, .has_port = true},
-  {.name = "udp6", .family = AF_INET6, .type = SOCK_DGRAM, .protocol = IPPROTO_UDP, .has_port = true},
-  {.name = "icmp4", .family = AF_INET, .type = SOCK_RAW, .protocol = IPPROTO_ICMP, .has_ip_header = true},
-  {.name = "icmp6", .family = AF_INET6, .type = SOCK_RAW, .protocol = IPPROTO_ICMPV6},
-  {.name = "ping4", .family = AF_INET, .type = SOCK_DGRAM, .protocol = IPPROTO_ICMP, .has_port = true},
-  {.name = "ping6", .family = AF_INET6, .type = SOCK_DGRAM, .protocol = IPPROTO_ICMPV6, .has_port = true},
-  {.name = "tcp4", .family = AF_INET, .type = SOCK_RAW, .protocol = IPPROTO_TCP, .has_ip_header = true},
-  {.name = "tcp6", .family = AF_INET6, .type = SOCK_RAW, .protocol = IPPROTO_TCP},
-  /* Protocol 0 receives nothing until bind_socket, when its filter is in place (packet(7)). */
-  {.name = "observer", .family = AF_PACKET, .type = SOCK_DGRAM, .protocol = 0, .is_observer = true},
+static const struct {
+  const char *name;
+  int64_t min, max;
+  int ipv4, ipv6;
+  const char *ipv4_call, *ipv6_call;
+} sending_options[] = {
+  {"ttl", 1, 255, IP_TTL, IPV6_UNICAST_HOPS, "setsockopt IP_TTL", "setsockopt IPV6_UNICAST_HOPS"},
+  {"trafficClass", 0, 255, IP_TOS, IPV6_TCLASS, "setsockopt IP_TOS", "setsockopt IPV6_TCLASS"},
+  {"mtuDiscovery", IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, "setsockopt IP_MTU_DISCOVER",
+   "setsockopt IPV6_MTU_DISCOVER"},
 };
-
-bool read_kind(napi_env env, napi_value options, const struct socket_kind **kind)
-{
-  napi_value value;
-  char name[16];
-
-  if (!ok(env, napi_get_named_property(env, options, "kind", &value)) ||
-      !read_text(env, value, "kind", name, sizeof name))
-    return false;
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if (strcmp(kinds[i].name, name) != 0)
-      continue;
-    *kind = &kinds[i];
-    return true;
-  }
-  napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "kind is not one of this add-on's");
-  return false;
-}
 
 static bool set_option(napi_env env, int fd, int level, int option, int value, const char *what)
 {
@@ -105,61 +79,6 @@ static bool prepare_ip(napi_env env, int fd, const struct socket_kind *kind)
          set_option(env, fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "setsockopt IPV6_RECVTCLASS");
 }
 
-/* Echo replies only: a raw ICMP socket otherwise receives all ICMP of its namespace. Errors come by the error queue. */
-static bool prepare_icmp(napi_env env, int fd, const struct socket_kind *kind)
-{
-  if (kind->type != SOCK_RAW)
-    return true;
-  if (kind->protocol == IPPROTO_ICMP) {
-    struct icmp_filter filter = {.data = ~(1u << ICMP_ECHOREPLY)};
-
-    if (setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof filter) == 0)
-      return true;
-    throw_errno(env, errno, "setsockopt ICMP_FILTER");
-    return false;
-  }
-  if (kind->protocol == IPPROTO_ICMPV6) {
-    struct icmp6_filter filter;
-
-    memset(&filter, 0xff, sizeof filter); /* a set bit blocks its type (RFC 3542 §3.2) */
-    filter.data[ICMPV6_ECHO_REPLY / 32] &= ~(1u << ICMPV6_ECHO_REPLY % 32);
-    if (setsockopt(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, &filter, sizeof filter) == 0)
-      return true;
-    throw_errno(env, errno, "setsockopt ICMP6_FILTER");
-    return false;
-  }
-  return true;
-}
-
-/* options.filter: instructions of classic BPF, eight bytes each (Documentation/networking/filter.rst). */
-static bool attach_filter(napi_env env, int fd, napi_value options)
-{
-  struct sock_filter instructions[BPF_MAXINSNS];
-  struct sock_fprog program = {.filter = instructions};
-  napi_value value;
-  uint8_t *bytes;
-  size_t length;
-  bool is_given;
-
-  if (!read_optional(env, options, "filter", &value, &is_given))
-    return false;
-  if (!is_given)
-    return true;
-  if (!read_bytes(env, value, "filter", &bytes, &length))
-    return false;
-  if (length == 0 || length > sizeof instructions || length % sizeof *instructions != 0) {
-    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "filter must be 1 to 4096 instructions of 8 bytes");
-    return false;
-  }
-  /* The caller's bytes need not be aligned. */
-  memcpy(instructions, bytes, length);
-  program.len = (unsigned short)(length / sizeof *instructions);
-  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0)
-    return true;
-  throw_errno(env, errno, "setsockopt SO_ATTACH_FILTER");
-  return false;
-}
-
 static bool bind_to_device(napi_env env, int fd, napi_value options)
 {
   char name[IFNAMSIZ];
@@ -184,8 +103,7 @@ bool prepare_socket(napi_env env, int fd, const struct socket_kind *kind, napi_v
    * Without SO_SELECT_ERR_QUEUE a waiting error is POLLERR without POLLPRI, on which libuv gives the descriptor up for good
    * (src/unix/poll.c, uv__poll_io).
    */
-  return attach_filter(env, fd, options) && prepare_icmp(env, fd, kind) &&
-         set_option(env, fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1, "setsockopt SO_SELECT_ERR_QUEUE") &&
+  return set_option(env, fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1, "setsockopt SO_SELECT_ERR_QUEUE") &&
          set_option(env, fd, SOL_SOCKET, SO_TIMESTAMPING, NUMBERED_STAMPS, "setsockopt SO_TIMESTAMPING") &&
          prepare_buffers(env, fd, options) && prepare_ip(env, fd, kind) && bind_to_device(env, fd, options) &&
          apply_sending_options(env, fd, kind, options);
@@ -202,83 +120,36 @@ int restart_send_count(int fd)
   return 0;
 }
 
-static bool set_mtu_discovery(napi_env env, int fd, int family, int64_t mode)
+/* IPv6 has no DF bit: the sender fragments, unless told not to (RFC 3542 §11.2). */
+static bool follow_mtu_discovery(napi_env env, int fd, int mode)
 {
-  if (family == AF_INET)
-    return set_option(env, fd, IPPROTO_IP, IP_MTU_DISCOVER, (int)mode, "setsockopt IP_MTU_DISCOVER");
-  /* IPv6 has no DF bit: the sender fragments, unless told not to (RFC 3542 §11.2). */
   int is_whole = mode == IPV6_PMTUDISC_DO || mode == IPV6_PMTUDISC_PROBE;
-  return set_option(env, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, (int)mode, "setsockopt IPV6_MTU_DISCOVER") &&
-         set_option(env, fd, IPPROTO_IPV6, IPV6_DONTFRAG, is_whole, "setsockopt IPV6_DONTFRAG");
+
+  return set_option(env, fd, IPPROTO_IPV6, IPV6_DONTFRAG, is_whole, "setsockopt IPV6_DONTFRAG");
 }
 
 bool apply_sending_options(napi_env env, int fd, const struct socket_kind *kind, napi_value options)
 {
-  bool is_v4 = kind->family == AF_INET;
-  napi_value value;
-  int64_t number;
-  bool is_given;
+  for (size_t i = 0; i < sizeof sending_options / sizeof *sending_options && !kind->is_observer; i++) {
+    napi_value value;
+    int64_t number;
+    bool is_given;
 
-  if (kind->is_observer)
-    return true;
-  if (!read_optional(env, options, "ttl", &value, &is_given))
-    return false;
-  if (is_given && !(read_integer(env, value, "ttl", 1, 255, &number) &&
-                    (is_v4 ? set_option(env, fd, IPPROTO_IP, IP_TTL, (int)number, "setsockopt IP_TTL")
-                           : set_option(env, fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, (int)number,
-                                        "setsockopt IPV6_UNICAST_HOPS"))))
-    return false;
-  if (!read_optional(env, options, "trafficClass", &value, &is_given))
-    return false;
-  if (is_given && !(read_integer(env, value, "trafficClass", 0, 255, &number) &&
-                    (is_v4 ? set_option(env, fd, IPPROTO_IP, IP_TOS, (int)number, "setsockopt IP_TOS")
-                           : set_option(env, fd, IPPROTO_IPV6, IPV6_TCLASS, (int)number, "setsockopt IPV6_TCLASS"))))
-    return false;
-  if (!read_optional(env, options, "mtuDiscovery", &value, &is_given))
-    return false;
-  return !is_given || (read_integer(env, value, "mtuDiscovery", IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE, &number) &&
-                       set_mtu_discovery(env, fd, kind->family, number));
-}
-
-static bool bind_observer(napi_env env, int fd)
-{
-  /* ETH_P_ALL: with ETH_P_IP alone outgoing packets are not seen (net/core/dev.c, dev_queue_xmit_nit). */
-  struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
-    return true;
-  throw_errno(env, errno, "bind");
-  return false;
-}
-
-bool bind_socket(napi_env env, int fd, const struct socket_kind *kind, napi_value options)
-{
-  union address address = {.any.sa_family = (sa_family_t)kind->family};
-  napi_value text, port;
-  bool has_address, has_port;
-  int64_t number;
-
-  if (kind->is_observer)
-    return bind_observer(env, fd);
-  if (!read_optional(env, options, "address", &text, &has_address) ||
-      !read_optional(env, options, "port", &port, &has_port))
-    return false;
-  if (!has_port && !ok(env, napi_create_uint32(env, 0, &port)))
-    return false;
-  if (has_address) {
-    if (!read_address(env, kind->family, text, port, &address))
+    if (!read_optional(env, options, sending_options[i].name, &value, &is_given))
       return false;
-  } else {
-    if (!read_integer(env, port, "port", 0, UINT16_MAX, &number))
+    if (!is_given)
+      continue;
+    if (!read_integer(env, value, sending_options[i].name, sending_options[i].min, sending_options[i].max, &number))
       return false;
-    if (kind->family == AF_INET)
-      address.v4.sin_port = htons((uint16_t)number);
-    else
-      address.v6.sin6_port = htons((uint16_t)number);
+    if (kind->family == AF_INET) {
+      if (!set_option(env, fd, IPPROTO_IP, sending_options[i].ipv4, (int)number, sending_options[i].ipv4_call))
+        return false;
+      continue;
+    }
+    if (!set_option(env, fd, IPPROTO_IPV6, sending_options[i].ipv6, (int)number, sending_options[i].ipv6_call))
+      return false;
+    if (sending_options[i].ipv6 == IPV6_MTU_DISCOVER && !follow_mtu_discovery(env, fd, (int)number))
+      return false;
   }
-  /* Bound even to any port: a port is then known before the first packet. */
-  if ((!has_address && !kind->has_port) || bind(fd, &address.any, address_length(&address)) == 0)
-    return true;
-  throw_errno(env, errno, "bind");
-  return false;
+  return true;
 }

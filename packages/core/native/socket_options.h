@@ -2,35 +2,19 @@
 #define SCOUT_SOCKET_OPTIONS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include <node_api.h>
 
-/* A kind of packet socket: what socket(2) is given, and what differs in its use. */
-struct socket_kind {
-  const char *name;
-  int family;
-  int type;
-  int protocol;
-  bool has_port;      /* bound to a port: of UDP, or the identifier of a ping socket */
-  bool has_ip_header; /* received packets begin with it: raw(7), for IPv4 only */
-  bool is_observer;
-};
-
-/* Reads options.kind. */
-bool read_kind(napi_env env, napi_value options, const struct socket_kind **kind);
+#include "socket_kind.h"
 
 /*
- * Everything a socket needs to be timed and asked for errors: stamps, error queue, TTL of what arrives, large buffers, and
+ * Everything a socket needs to be timed and to hear of errors: stamps, error queue, TTL of what arrives, large buffers, and
  * the options the caller gave. On failure an exception is pending.
  */
 bool prepare_socket(napi_env env, int fd, const struct socket_kind *kind, napi_value options);
 
-/* options.ttl, options.trafficClass, options.mtuDiscovery: those given apply to all packets sent from now on. */
+/* options.ttl, options.trafficClass and options.mtuDiscovery, where given, apply to all packets sent from now on. */
 bool apply_sending_options(napi_env env, int fd, const struct socket_kind *kind, napi_value options);
-
-/* Binds to options.address and options.port where given, an observer to all traffic. */
-bool bind_socket(napi_env env, int fd, const struct socket_kind *kind, napi_value options);
 
 /* Sets the kernel's count of sent packets to zero. Returns 0 or an errno. */
 int restart_send_count(int fd);

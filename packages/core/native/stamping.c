@@ -1,13 +1,14 @@
 #include "stamping.h"
 
 #include <arpa/inet.h>
-#include <linux/errqueue.h>
-#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 
 enum { ATTEMPTS = 100, PAUSE_NS = 100000 };
 

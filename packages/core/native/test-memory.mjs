@@ -24,7 +24,13 @@ function test() {
   mkdirSync(reports)
   const { status } = spawnSync(
     process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/core/test/net/native', '--testTimeout=60000'],
+    [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      'packages/core/test/net',
+      '--testTimeout=60000',
+      '--hookTimeout=60000',
+    ],
     {
       cwd: root,
       stdio: 'inherit',
@@ -52,7 +58,7 @@ function compile() {
   // npm brings node-gyp along and tells its scripts where.
   const nodeGyp = process.env['npm_config_node_gyp']
   if (nodeGyp === undefined) throw new Error('run this by npm run test:memory')
-  const { status, stdout, stderr } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--sanitize=1'], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--sanitize=1', '--strict=1'], {
     cwd: build,
     encoding: 'utf8',
     env: { ...process.env, npm_config_nodedir: dirname(dirname(process.execPath)) },

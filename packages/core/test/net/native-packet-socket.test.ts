@@ -193,9 +193,9 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     }
     return {
       port: await next(),
-      async connections() {
+      connections() {
         worker.postMessage('how many?', [])
-        return await next()
+        return next()
       },
     }
   }

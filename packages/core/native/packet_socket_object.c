@@ -1,0 +1,131 @@
+#include "packet_socket_object.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "arguments.h"
+#include "errors.h"
+#include "socket_options.h"
+
+static void on_method_gone(napi_env env, void *socket, void *hint)
+{
+  (void)env;
+  (void)hint;
+  packet_socket_release(socket);
+}
+
+static void on_memory_gone(napi_env env, void *memory, void *socket)
+{
+  (void)env;
+  (void)memory;
+  packet_socket_release(socket);
+}
+
+struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments)
+{
+  void *data;
+
+  if (!read_arguments(env, info, count, arguments, &data))
+    return NULL;
+  struct packet_socket *socket = data;
+  if (socket->fd >= 0)
+    return socket;
+  throw_errno(env, EBADF, "closed socket");
+  return NULL;
+}
+
+/* configure({ ttl, trafficClass, mtuDiscovery }): for packets sent from now on. */
+static napi_value configure(napi_env env, napi_callback_info info)
+{
+  napi_value options;
+  struct packet_socket *socket = socket_of_call(env, info, 1, &options);
+
+  if (socket != NULL)
+    apply_sending_options(env, socket->fd, socket->kind, options);
+  return NULL;
+}
+
+/* setRef(isRef): whether the open socket keeps the loop running. */
+static napi_value set_ref(napi_env env, napi_callback_info info)
+{
+  napi_value argument;
+  bool is_ref;
+  struct packet_socket *socket = socket_of_call(env, info, 1, &argument);
+
+  if (socket == NULL || !ok(env, napi_get_value_bool(env, argument, &is_ref)))
+    return NULL;
+  if (is_ref)
+    uv_ref((uv_handle_t *)&socket->poll);
+  else
+    uv_unref((uv_handle_t *)&socket->poll);
+  return NULL;
+}
+
+/* close(): nothing is delivered after it. May be called again. */
+static napi_value close_by_method(napi_env env, napi_callback_info info)
+{
+  void *socket;
+
+  if (read_arguments(env, info, 0, NULL, &socket))
+    packet_socket_close(socket);
+  return NULL;
+}
+
+static const struct {
+  const char *name;
+  napi_callback method;
+} methods[] = {
+  {"send", send_one},       {"sendMany", send_many}, {"drain", drain},
+  {"configure", configure}, {"setRef", set_ref},     {"close", close_by_method},
+};
+
+/* Each method is a function of its own that carries its socket: there is no `this` that could be another object. */
+static bool add_methods(napi_env env, struct packet_socket *socket, napi_value object)
+{
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    napi_value method;
+
+    if (!ok(env, napi_create_function(env, methods[i].name, NAPI_AUTO_LENGTH, methods[i].method, socket, &method)) ||
+        !ok(env, napi_add_finalizer(env, method, socket, on_method_gone, NULL, NULL)))
+      return false;
+    socket->holders++;
+    if (!ok(env, napi_set_named_property(env, object, methods[i].name, method)))
+      return false;
+  }
+  return true;
+}
+
+static bool add_memory(napi_env env, struct packet_socket *socket, napi_value object)
+{
+  napi_value memory;
+
+  if (!ok(env, napi_create_external_arraybuffer(env, socket->records, socket->records_bytes, on_memory_gone, socket,
+                                                &memory)))
+    return false;
+  socket->holders++;
+  return ok(env, napi_set_named_property(env, object, "memory", memory));
+}
+
+/* What the kernel made of the wishes: the port, and the size of the receive buffer as it counts (socket(7), SO_RCVBUF). */
+static bool add_facts(napi_env env, const struct packet_socket *socket, napi_value object)
+{
+  union address address = {.any.sa_family = AF_UNSPEC};
+  socklen_t address_size = sizeof address;
+  int bytes = 0;
+  socklen_t bytes_size = sizeof bytes;
+
+  if (socket->kind->has_port && getsockname(socket->fd, &address.any, &address_size) != 0) {
+    throw_errno(env, errno, "getsockname");
+    return false;
+  }
+  if (getsockopt(socket->fd, SOL_SOCKET, SO_RCVBUF, &bytes, &bytes_size) != 0) {
+    throw_errno(env, errno, "getsockopt SO_RCVBUF");
+    return false;
+  }
+  return set_number(env, object, "port", address_port(&address)) && set_number(env, object, "bufferBytes", bytes);
+}
+
+bool fill_object(napi_env env, struct packet_socket *socket, napi_value object)
+{
+  return add_methods(env, socket, object) && add_memory(env, socket, object) && add_facts(env, socket, object);
+}

@@ -137,6 +137,20 @@ export function createAgent(parts: AgentParts): Agent {
     return { message: `goodbye, ${from.peer.name}` }
   }
 
+  let stopped: Promise<void> | undefined
+  const end = async () => {
+    discovery.stop()
+    schedule.stop()
+    greeter.stop()
+    stopping.abort()
+    settlement.stop()
+    if (vantage === undefined) return
+    const told = await sayGoodbye(vantage.prober, caller, roster.peers.values())
+    // Who was told may have attempts under way; an agent that is alone need not wait.
+    if (told > 0) await sleep(parts.graceMs)
+    await vantage.close()
+  }
+
   return {
     async start() {
       vantage = await parts.startVantage({
@@ -164,17 +178,9 @@ export function createAgent(parts: AgentParts): Agent {
       strays: { ...strays },
       responders: vantage?.counters() ?? {},
     }),
-    async stop() {
-      discovery.stop()
-      schedule.stop()
-      greeter.stop()
-      stopping.abort()
-      settlement.stop()
-      if (vantage === undefined) return
-      const told = await sayGoodbye(vantage.prober, caller, roster.peers.values())
-      // Peers that were told may have attempts under way; who is alone need not wait.
-      if (told > 0) await sleep(parts.graceMs)
-      await vantage.close()
+    stop() {
+      stopped ??= end()
+      return stopped
     },
   }
 }

@@ -1,7 +1,7 @@
 import { createProber, startHttpResponder } from '@scout/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { listenTcp } from '../../../test/support/servers.ts'
-import { askGreeting, baseOf } from '../src/greeting.ts'
+import { askGreeting, baseOf, callerOf, urlOf } from '../src/greeting.ts'
 import { greeting } from './support/greetings.ts'
 import { peer } from './support/peers.ts'
 
@@ -62,5 +62,32 @@ describe('the way to a responder', () => {
   it('is the proxy where there is one, and nothing where there is no address', () => {
     expect(baseOf({ ...both, proxy: 'http://127.0.0.1:8001/p' }, { addresses: [] })).toBe('http://127.0.0.1:8001/p')
     expect(baseOf(peer('a', { addresses: [] }), { addresses: [] })).toBeUndefined()
+  })
+})
+
+describe('who calls', () => {
+  const peers = [peer('them', { namespace: 'scout', addresses: ['10.0.0.1', 'fd00::1'] })]
+  const them = { name: 'them', namespace: 'scout', startedAtMs: 7 }
+  const call = (remoteAddress: string, caller = them) =>
+    callerOf({ url: urlOf('', '/goodbye', caller), socket: { remoteAddress } }, peers)
+
+  it.each(['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1', '127.0.0.1', '::1'])(
+    'is the peer that has the address %s',
+    (address) => {
+      expect(call(address)).toEqual({ peer: peers[0], startedAtMs: 7 })
+    },
+  )
+
+  it.each([
+    { what: 'another address', address: '10.0.0.2', caller: them },
+    { what: 'an unknown name', address: '10.0.0.1', caller: { ...them, name: 'nobody' } },
+    { what: 'another namespace', address: '10.0.0.1', caller: { ...them, namespace: 'other' } },
+  ])('is nobody with $what', ({ address, caller }) => {
+    expect(call(address, caller)).toBeUndefined()
+  })
+
+  it('may leave the namespace out of a list', () => {
+    const url = urlOf('', '/goodbye', them)
+    expect(callerOf({ url, socket: { remoteAddress: '10.0.0.1' } }, [peer('them')])?.startedAtMs).toBe(7)
   })
 })

@@ -1,14 +1,22 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { selfSigned } from '../../../../test/support/certificate.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { testWith } from '../../../../test/support/requirements.ts'
 import { createAccess } from '../../src/discovery/kubernetes.ts'
 import { listAndWatch } from '../../src/discovery/list-watch.ts'
 import { type ApiDouble, startApiDouble } from '../support/api-double.ts'
 
-const tls = selfSigned('IP:127.0.0.1')
+const it = testWith('openssl')
+
+let made: ReturnType<typeof selfSigned> | undefined
+/** One certificate for all tests, made when the first needs it. */
+function tls() {
+  made ??= selfSigned('IP:127.0.0.1')
+  return made
+}
 
 interface Written {
   readonly server: string
@@ -18,7 +26,7 @@ interface Written {
 }
 
 /** A kubeconfig with one cluster, one user, and contexts of these names. */
-function kubeconfig({ server, user = {}, ca = tls.cert, contexts = ['here'] }: Written): string {
+function kubeconfig({ server, user = {}, ca = tls().cert, contexts = ['here'] }: Written): string {
   const folder = mkdtempSync(join(tmpdir(), 'scout-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'config')
@@ -69,14 +77,14 @@ const watched = (api: ApiDouble) => eventually(() => api.watches === 1, 'a watch
 
 describe('access by kubeconfig', () => {
   it('speaks TLS with the authority and the token of the file', async () => {
-    const api = await startApiDouble({ tls, acceptedToken: () => 'secret' })
+    const api = await startApiDouble({ tls: tls(), acceptedToken: () => 'secret' })
     watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user: { token: 'secret' } }), environment: {} }))
     await watched(api)
     expect(api.requests[0]?.authorization).toBe('Bearer secret')
   })
 
   it('takes the file that KUBECONFIG names', async () => {
-    const api = await startApiDouble({ tls })
+    const api = await startApiDouble({ tls: tls() })
     const path = kubeconfig({ server: api.server })
     const before = process.env['KUBECONFIG']
     process.env['KUBECONFIG'] = path
@@ -91,12 +99,12 @@ describe('access by kubeconfig', () => {
 
   it('reads the file again when its token was refused, as after a rotation', async () => {
     let token = 'old'
-    const api = await startApiDouble({ tls, acceptedToken: () => token })
+    const api = await startApiDouble({ tls: tls(), acceptedToken: () => token })
     const path = kubeconfig({ server: api.server, user: { token } })
     const seen = watch(createAccess({ kubeconfig: path, environment: {} }))
     await watched(api)
     token = 'new'
-    write(path, { server: api.server, user: { token }, ca: tls.cert, contexts: ['here'] })
+    write(path, { server: api.server, user: { token }, ca: tls().cert, contexts: ['here'] })
     api.endWatches()
     await eventually(() => api.requests.at(-1)?.authorization === 'Bearer new', 'the new token')
     await watched(api)
@@ -110,7 +118,7 @@ describe('access by kubeconfig', () => {
   })
 
   it('reads a token from a file that ends with a line feed', async () => {
-    const api = await startApiDouble({ tls, acceptedToken: () => 'secret' })
+    const api = await startApiDouble({ tls: tls(), acceptedToken: () => 'secret' })
     const tokenFile = join(kubeconfig({ server: api.server }), '..', 'token')
     writeFileSync(tokenFile, 'secret\n')
     watch(
@@ -124,7 +132,7 @@ describe('access by kubeconfig', () => {
   })
 
   it('runs the command that makes a token, and says when it fails', async () => {
-    const api = await startApiDouble({ tls, acceptedToken: () => 'made' })
+    const api = await startApiDouble({ tls: tls(), acceptedToken: () => 'made' })
     const credential = {
       apiVersion: 'client.authentication.k8s.io/v1',
       kind: 'ExecCredential',
@@ -143,7 +151,7 @@ describe('access by kubeconfig', () => {
   })
 
   it('does not trust a certificate of another authority, and says what to do', async () => {
-    const api = await startApiDouble({ tls })
+    const api = await startApiDouble({ tls: tls() })
     const ca = selfSigned('IP:127.0.0.1').cert
     const seen = watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, ca }), environment: {} }))
     await eventually(() => seen.trouble !== '', 'trouble')

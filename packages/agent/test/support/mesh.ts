@@ -1,0 +1,125 @@
+import type { AnyResult } from '@scout/core'
+import { onTestFinished } from 'vitest'
+import { type Agent, createAgent } from '../../src/agent.ts'
+import { createSliceDiscovery } from '../../src/discovery/endpoint-slices.ts'
+import type { Recorded, SeriesKey } from '../../src/ledger.ts'
+import type { ApiDouble } from './api-double.ts'
+import { conditions, endpoint, endpointSlice } from './slices.ts'
+
+/** What came of an attempt on a peer. */
+export interface Seen {
+  readonly by: string
+  readonly peer: string
+  readonly ok: boolean
+  readonly recorded: Recorded
+}
+
+export interface Pod {
+  readonly name: string
+  readonly agent: Agent
+}
+
+/** Pods on loopback addresses behind one Service, whose slice the API double holds as Kubernetes would. */
+export interface Mesh {
+  readonly seen: readonly Seen[]
+  readonly port: number
+  /** Runs an agent: in a new pod that is starting, or again in the one at this address. */
+  run(name: string, options?: { readonly address?: string; readonly graceMs?: number }): Promise<Pod>
+  /** The slice says so of the pod from now on; `gone` takes it out. */
+  mark(name: string, state: 'starting' | 'ready' | 'leaving' | 'gone'): void
+  /** A pod that is in the slice and has this address. */
+  place(name: string, address: string): void
+  addressOf(name: string): string
+}
+
+export function createMesh(api: ApiDouble, port: number): Mesh {
+  const seen: Seen[] = []
+  const places = new Map<string, { readonly address: string; readonly state: 'starting' | 'ready' | 'leaving' }>()
+  let lastAddress = 10
+
+  const write = () =>
+    api.set(
+      endpointSlice(
+        'scout-abcde',
+        [...places].map(([name, { address, state }]) => endpoint(name, [address], { conditions: conditions(state) })),
+        { port },
+      ),
+    )
+
+  const addressOf = (name: string) => {
+    const place = places.get(name)
+    if (place === undefined) throw new Error(`there is no pod ${name}`)
+    return place.address
+  }
+
+  const attempted =
+    (by: string) =>
+    ({ peer }: SeriesKey, { ok }: AnyResult, recorded: Recorded) =>
+      seen.push({ by, peer: peer?.name ?? '', ok, recorded })
+
+  return {
+    seen,
+    port,
+    addressOf,
+    place(name, address) {
+      places.set(name, { address, state: 'starting' })
+      write()
+    },
+    mark(name, state) {
+      if (state === 'gone') places.delete(name)
+      else places.set(name, { address: addressOf(name), state })
+      write()
+    },
+    async run(name, { address: known, graceMs = 50 } = {}) {
+      const address = known ?? `127.0.0.${++lastAddress}`
+      if (known === undefined) {
+        places.set(name, { address, state: 'starting' })
+        write()
+      }
+      const agent = createAgent({
+        self: {
+          name,
+          namespace: 'scout',
+          node: `node-of-${name}`,
+          addresses: [address],
+          nodeAddresses: [],
+          version: '1',
+        },
+        startedAtMs: Date.now(),
+        families: new Set(['ipv4']),
+        discovery: createSliceDiscovery({
+          access: { server: api.server, credentials: async () => ({}), renew() {} },
+          namespace: 'scout',
+          service: 'scout',
+          port,
+          nodeConditions: false,
+          isFirstReadingNeeded: false,
+          onOddity() {},
+          onDefect,
+          timing: { answerMs: 500, retryFirstMs: 1, retryMostMs: 20 },
+        }),
+        checks: [{ name: 'tcp', protocol: 'tcp', target: '{host}:{port}', options: { timeoutMs: 200 } }],
+        intervalMs: 20,
+        maxInFlight: 64,
+        settleMs: 500,
+        graceMs,
+        responder: { host: address, port, key: '' },
+        document: () => ({}),
+        events: {
+          rosterChanged() {},
+          greeted() {},
+          discoveryTroubled() {},
+          attempted: attempted(name),
+          defect: onDefect,
+        },
+      })
+      onTestFinished(() => agent.stop())
+      await agent.start()
+      return { name, agent }
+    },
+  }
+}
+
+function onDefect(error: unknown): void {
+  throw error
+}

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import { run, step } from './command.mjs'
 
 /**
- * @typedef {'start' | 'test' | 'bench' | 'image'} Task
+ * @typedef {'start' | 'test' | 'bench' | 'image' | 'lab'} Task
  * @typedef {object} SystemTool
  * @property {string} name what a test asks for
  * @property {readonly string[]} commands any one of them will do
@@ -15,6 +15,13 @@ import { run, step } from './command.mjs'
 const systemTools = /** @satisfies {readonly SystemTool[]} */ (
   /** @type {const} */ ([
     { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test'] },
+    { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['start', 'test', 'lab'] },
+    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['start', 'test', 'lab'] },
+    { name: 'iptables', commands: ['iptables'], package: 'iptables', neededBy: ['start', 'test', 'lab'] },
+    { name: 'unshare', commands: ['unshare'], package: 'util-linux', neededBy: ['start', 'test', 'lab'] },
+    { name: 'ping', commands: ['ping'], package: 'iputils-ping', neededBy: ['test', 'lab'] },
+    { name: 'curl', commands: ['curl'], package: 'curl', neededBy: ['test', 'lab'] },
+    { name: 'dig', commands: ['dig'], package: 'bind9-dnsutils', neededBy: ['test', 'lab'] },
     { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test'] },
     { name: 'python3', commands: ['python3', 'python'], package: 'python3', neededBy: ['start', 'test'] },
     { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['test'] },

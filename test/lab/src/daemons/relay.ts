@@ -1,0 +1,27 @@
+/**
+ * Hands connections of a listener outside the lab to a port inside: `relay PORT`. The listener itself comes over the
+ * channel to the parent: a socket stays in the network namespace it was made in, whoever holds it.
+ */
+import { connect, Server } from 'node:net'
+import { pipeline } from 'node:stream/promises'
+
+const port = Number(process.argv[2])
+
+process.on('message', (_message, listener) => {
+  if (!(listener instanceof Server)) return
+  listener.on('connection', (outer) => {
+    const inner = connect({ port, host: 'localhost' })
+    // Either side may hang up at any time, as through any proxy; both ends are closed and nothing is left to tell.
+    for (const [from, to] of [
+      [outer, inner],
+      [inner, outer],
+    ] as const) {
+      pipeline(from, to).catch(() => {
+        outer.destroy()
+        inner.destroy()
+      })
+    }
+  })
+  process.send?.('ready')
+})
+process.on('disconnect', () => process.exit())

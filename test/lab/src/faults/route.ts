@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import { type Node, underlayNamespace } from '../topology.ts'
+import { type Change, defineFault, nodeNumber, selector } from './fault.ts'
+import { hit, ip, nodeTable } from './rules.ts'
+import { selectFlows, selectNode } from './selection.ts'
+import { route, sysctl } from './settings.ts'
+
+const missingRoute = defineFault({
+  name: 'missing-route',
+  summary: "a node lacks the route to another node's pods",
+  signature: 'nothing passes between pods of the two nodes; node to node everything works',
+  parameters: z.strictObject({ from: selector('1'), to: selector('2') }),
+  changes: (topology, { from, to }) =>
+    selectFlows(topology, { from, to, direction: 'forward' }).flatMap(({ sources, destination }) =>
+      sources.flatMap((source): readonly Change[] => [
+        ...topology.families.map(
+          (family): Change => ({
+            kind: 'setting',
+            setting: route(source.name, family, destination.podRange[family]),
+            value: '',
+          }),
+        ),
+        // Without its own route a packet takes the default one, and the world outside does not answer.
+        nodeTable(
+          source,
+          [{ hook: 'postrouting', priority: 0 }],
+          topology.families.map((family) => hit(`oifname "eth0" ${ip[family]} daddr ${destination.podRange[family]}`)),
+        ),
+      ]),
+    ),
+})
+
+const asymmetricRoute = defineFault({
+  name: 'asymmetric-route',
+  summary: 'a node answers over another interface and drops what arrives on the unexpected one (rp_filter)',
+  signature: 'everything from those pods is silent although it arrives; IPReversePathFilter grows; other pairs work',
+  needs: { family: 'ipv4' },
+  parameters: z.strictObject({
+    from: nodeNumber(1, 'node whose pods are answered another way'),
+    to: nodeNumber(2, 'node with two ways'),
+  }),
+  changes: (topology, { from, to }, { id }) => {
+    const source = selectNode(topology, from)
+    const node = selectNode(topology, to)
+    return [
+      { kind: 'command', ...secondInterface(node, id) },
+      {
+        kind: 'setting',
+        setting: route(node.name, 'ipv4', source.podRange.ipv4),
+        value: `${source.podRange.ipv4} via ${source.zone === node.zone ? source.addresses.ipv4 : node.zone.router.ipv4} dev ${id} onlink`,
+      },
+      // RFC 3704 §2.2: a strict filter drops what would not be answered over the interface it came in by.
+      { kind: 'setting', setting: sysctl(node.name, 'net/ipv4/conf/all/rp_filter'), value: '1' },
+      {
+        kind: 'counter',
+        namespace: node.name,
+        script: "nstat -asz TcpExtIPReversePathFilter | awk 'NR == 2 { print $2 }'",
+      },
+    ]
+  },
+})
+
+export const routeFaults = [missingRoute, asymmetricRoute] as const
+
+function secondInterface({ name, number, zone }: Node, id: string): { readonly script: string; readonly undo: string } {
+  return {
+    script: [
+      `ip link add name ${id} netns ${underlayNamespace} type veth peer name ${id} netns ${name}`,
+      `ip -n ${underlayNamespace} link set ${id} master ${zone.bridge} up gso_max_segs 1`,
+      `ip -n ${name} link set ${id} up gso_max_segs 1`,
+      `ip -n ${name} addr add 10.201.0.${10 + number}/32 dev ${id}`,
+    ].join('\n'),
+    undo: `ip -n ${underlayNamespace} link del ${id}`,
+  }
+}

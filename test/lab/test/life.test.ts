@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { createInterface } from 'node:readline'
+import { expect, test, vi } from 'vitest'
+import { describeWith } from '../../support/requirements.ts'
+import { openLab } from '../src/index.ts'
+import { labNeeds } from './support/namespaces.ts'
+
+const cli = new URL('../dist/cli.js', import.meta.url).pathname
+
+describeWith(...labNeeds)('a lab', () => {
+  test('takes nothing of this machine and leaves nothing behind, whoever ends it', { timeout: 30_000 }, async () => {
+    const command = spawn(process.execPath, [cli, 'up', '--nodes', '2', '--network', 'vxlan'], { stdio: 'pipe' })
+    const said = createInterface({ input: command.stdout })[Symbol.asyncIterator]()
+    await said.next()
+    command.stdin.write('fault link-flapping\nfault delay\nfault accept-queue-full\n')
+    while (!(await said.next()).value?.startsWith('fault3')) {}
+    expect(traces()).toEqual([])
+    const namespaces = namespacesBelow(command)
+    expect(namespaces.size).toBeGreaterThan(8)
+    command.kill('SIGKILL')
+    await once(command, 'exit')
+    await vi.waitFor(() => expect(processesIn(namespaces)).toEqual([]), { timeout: 5000 })
+    expect(traces()).toEqual([])
+  })
+
+  test('ends with close, and its processes with it', { timeout: 30_000 }, async () => {
+    const lab = await openLab({ nodes: 2 })
+    const sleeper = lab.spawn('pod1', ['sh', '-c', 'echo up; exec sleep 1000'])
+    await sleeper.lines()[Symbol.asyncIterator]().next()
+    await lab.close()
+    expect(await sleeper.exited).toBe(137)
+  })
+
+  test('does not see another one with the same addresses', { timeout: 30_000 }, async () => {
+    const [one, other] = await Promise.all([openLab({ nodes: 2 }), openLab({ nodes: 2 })])
+    try {
+      await one.inject('node-down')
+      const status = async (lab: typeof one) =>
+        (await lab.run('pod1', ['ping', '-c1', '-W', '0.5', '10.244.2.10'])).status
+      expect(await Promise.all([status(one), status(other)])).toEqual([1, 0])
+    } finally {
+      await Promise.all([one.close(), other.close()])
+    }
+  })
+
+  test('signals reach the process itself, and its exit status comes back', { timeout: 30_000 }, async () => {
+    const lab = await openLab({ nodes: 2, dnsReplicas: 0 })
+    try {
+      const polite = lab.spawn('node1', ['sh', '-c', "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done"])
+      await polite.lines()[Symbol.asyncIterator]().next()
+      expect(await polite.stop()).toBe(7)
+      expect(await lab.spawn('pod2', ['sh', '-c', 'exit 3']).exited).toBe(3)
+    } finally {
+      await lab.close()
+    }
+  })
+
+  test('says which step failed, in the words of the tool', { timeout: 30_000 }, async () => {
+    const lab = await openLab({ nodes: 2, dnsReplicas: 0 })
+    try {
+      await lab.run('node2', ['ip', 'link', 'del', 'pod2'])
+      await expect(lab.inject('rate-limit')).rejects.toThrow(
+        'cannot change node2 queue pod2 in node2: Cannot find device "pod2"',
+      )
+      expect(() => lab.spawn('pod9', ['true'])).toThrow('this lab has no place "pod9": it has node1, node2, pod1, pod2')
+    } finally {
+      await lab.close()
+    }
+  })
+
+  test('a port of a pod can be reached from this machine', { timeout: 30_000 }, async () => {
+    const lab = await openLab({ nodes: 2, dnsReplicas: 0 })
+    try {
+      await lab.startWorkload()
+      const { port, close } = await lab.forwardPort(0, 'pod2', 8080)
+      const answer = await fetch(`http://localhost:${port}/`)
+      expect(await answer.json()).toEqual({ name: 'pod2' })
+      await expect(lab.forwardPort(port, 'pod1', 8080)).rejects.toThrow(`cannot listen on localhost:${port}`)
+      await close()
+      await expect(fetch(`http://localhost:${port}/`)).rejects.toThrow('fetch failed')
+    } finally {
+      await lab.close()
+    }
+  })
+})
+
+/** What of a lab can be seen on the machine outside it, by the names labs use. */
+function traces(): readonly string[] {
+  const names = /^(node|pod|dns|bridge-|router|underlay|vxlan|fault)/
+  const links = readFileSync('/proc/net/dev', 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+  return [
+    ...[...entries('/run/netns'), ...links].filter((name) => names.test(name)),
+    ...entries(tmpdir()).filter((name) => name.includes('scout-lab')),
+    ...readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('scout-lab')),
+  ]
+}
+
+function entries(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).toSorted()
+  } catch {
+    return []
+  }
+}
+
+/** Every namespace that descendants of a process are in and this process is not. */
+function namespacesBelow({ pid }: ChildProcess): ReadonlySet<string> {
+  const own = new Set(namespacesOf('self'))
+  return new Set(
+    descendants(String(pid))
+      .flatMap(namespacesOf)
+      .filter((name) => !own.has(name)),
+  )
+}
+
+function processesIn(namespaces: ReadonlySet<string>): readonly string[] {
+  return processes().filter((pid) => namespacesOf(pid).some((name) => namespaces.has(name)))
+}
+
+function namespacesOf(pid: string): readonly string[] {
+  return ['user', 'net', 'mnt', 'pid'].flatMap((kind) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/ns/${kind}`)]
+    } catch {
+      return []
+    }
+  })
+}
+
+function descendants(pid: string): readonly string[] {
+  return entries(`/proc/${pid}/task`)
+    .flatMap((thread) => childrenOf(`/proc/${pid}/task/${thread}/children`))
+    .flatMap((child) => [child, ...descendants(child)])
+}
+
+function childrenOf(path: string): readonly string[] {
+  try {
+    return readFileSync(path, 'utf8').split(' ').filter(Boolean)
+  } catch {
+    return []
+  }
+}
+
+function processes(): readonly string[] {
+  return entries('/proc').filter((name) => /^\d+$/.test(name))
+}

@@ -1,0 +1,158 @@
+import { expect, test } from 'vitest'
+import { describeWith } from '../../support/requirements.ts'
+import { http, ping, pingTimesMs, udp } from './support/clients.ts'
+import { heldConnection } from './support/held-connection.ts'
+import { during, useLab } from './support/lab.ts'
+import { labNeeds } from './support/namespaces.ts'
+
+const pod2 = '10.244.2.10'
+const web = `${pod2}:8080`
+
+describeWith(...labNeeds)('faults of nodes and hops', () => {
+  const lab = useLab({ dnsReplicas: 0 }, ['pod1', 'pod2', 'pod3', 'node2', 'node3'])
+
+  test('a smaller path says so, and the second packet fits', async () => {
+    const full = ping('pod1', pod2, '-M', 'do', '-s', '1472')
+    await during(lab(), ['path-mtu'], async () => {
+      expect(await full(lab())).toBe('frag needed and df set (mtu = 1300)')
+      expect(await http('pod1', `${web}/bytes/100000`)(lab())).toBe('ok')
+      // The first one only teaches the sender what fits.
+      await udp('pod1', pod2, 1400)(lab())
+      expect(await udp('pod1', pod2, 1400)(lab())).toBe('ok')
+    })
+    expect(await full(lab())).toBe('ok')
+  })
+
+  test('an idle connection is forgotten while new ones work', { timeout: 20_000 }, async () => {
+    const seen = await during(lab(), ['idle-flow-forgotten', { milliseconds: 1000 }], async () => {
+      const connection = await heldConnection(lab(), 'pod1', [pod2, 8080])
+      const answers = [await connection.ask(0), await connection.ask(1.5)]
+      await connection.close()
+      return [...answers, await http('pod1', web)(lab())]
+    })
+    expect(seen).toEqual(['answered', 'silent', 'ok'])
+    const connection = await heldConnection(lab(), 'pod1', [pod2, 8080])
+    expect([await connection.ask(0), await connection.ask(1.5)]).toEqual(['answered', 'answered'])
+    await connection.close()
+  })
+
+  test('a full connection table refuses new flows and keeps open ones', { timeout: 20_000 }, async () => {
+    const old = await heldConnection(lab(), 'pod1', [pod2, 8080])
+    // Connections that stay open for as long as the others try.
+    const hold = `timeout 0.8 bash -c 'exec 3<>/dev/tcp/${pod2}/8080 && echo opened && sleep 1'`
+    const look = async () => {
+      const outputs = await Promise.all(Array.from({ length: 12 }, () => lab().run('pod1', ['sh', '-c', hold])))
+      return outputs.filter(({ stdout }) => stdout === 'opened\n').length
+    }
+    const [opened, asked] = await during(lab(), ['conntrack-full'], async () => [await look(), await old.ask(0)])
+    await old.close()
+    expect([opened, asked]).toEqual([8, 'answered'])
+    expect(await look()).toBe(12)
+  })
+
+  test('a pod without source ports fails after the last one', async () => {
+    const open = 'for i in 1 2 3 4 5 6; do exec {fd}<>/dev/tcp/10.244.2.10/8080 && echo opened; done 2>&1'
+    const look = async () => {
+      const { stdout } = await lab().run('pod1', ['bash', '-c', open])
+      return {
+        opened: stdout.split('opened').length - 1,
+        isAddressLacking: /Cannot assign requested address/.test(stdout),
+      }
+    }
+    expect(await during(lab(), ['ports-exhausted'], look)).toEqual({ opened: 4, isAddressLacking: true })
+    expect(await look()).toEqual({ opened: 6, isAddressLacking: false })
+  })
+
+  test('duplicates are reported by ping', async () => {
+    const look = async () => {
+      const { stdout } = await lab().run('pod1', ['ping', '-nc', '20', '-i', '0.02', '-W', '1', pod2])
+      return stdout.split('(DUP!)').length - 1
+    }
+    expect(await during(lab(), ['duplicates'], look)).toBeGreaterThan(0)
+    expect(await look()).toBe(0)
+  })
+
+  test('a hidden hop does not answer when a TTL ends on it', async () => {
+    const look = () => Promise.all(['1', '2', '3'].map((ttl) => ping('pod1', pod2, '-t', ttl)(lab())))
+    const exceeded = 'time to live exceeded'
+    expect(await during(lab(), ['hop-hidden'], look)).toEqual([exceeded, 'silent', 'ok'])
+    expect(await look()).toEqual([exceeded, exceeded, 'ok'])
+  })
+
+  test('a re-marked packet arrives with another DSCP', async () => {
+    const note = 'icmp type echo-request add @seen { ip dscp }'
+    const table = `table ip watch { set seen { type dscp; flags dynamic; }; chain arriving { type filter hook input priority 0; ${note}; }; }`
+    const look = async () => {
+      await lab().run('pod2', ['nft', table])
+      await ping('pod1', pod2, '-Q', '0xb8')(lab())
+      const { stdout } = await lab().run('pod2', ['nft', 'list set ip watch seen; delete table ip watch'])
+      return /elements = \{ (\w+) \}/.exec(stdout)?.[1]
+    }
+    expect(await during(lab(), ['dscp-remarked', { dscp: 8 }], look)).toBe('cs1')
+    expect(await look()).toBe('ef')
+  })
+
+  test('a flapping link loses packets in runs', { timeout: 20_000 }, async () => {
+    const returned = await during(lab(), ['link-flapping'], () => pingTimesMs(lab(), 'pod1', [pod2, 100]))
+    expect(returned.length).toBeGreaterThan(20)
+    expect(returned.length).toBeLessThan(95)
+    expect(await pingTimesMs(lab(), 'pod1', [pod2, 20])).toHaveLength(20)
+  })
+
+  test('a duplicate address leads to the wrong node', async () => {
+    const look = async () =>
+      (await lab().run('node1', ['curl', '-s', '-m', '0.8', 'http://10.200.0.12:8080/'])).stdout.trim()
+    expect(await during(lab(), ['duplicate-address'], look)).toBe('{"name":"node3"}')
+    expect(await look()).toBe('{"name":"node2"}')
+  })
+
+  test.each([
+    ['node-down', { neighbours: 'forgotten' }, web],
+    ['icmpv6-filtered', {}, '[fd00:244:2::10]:8080'],
+  ] as const)(
+    '%s: a neighbour nobody finds is no route to host after three seconds',
+    { timeout: 20_000 },
+    async (fault, parameters, address) => {
+      const startMs = performance.now()
+      const outcome = await during(lab(), [fault, parameters], () => http('pod1', address, '-m', '6')(lab()))
+      expect(outcome).toBe('no route to host')
+      expect(performance.now() - startMs).toBeGreaterThan(2900)
+      expect(await http('pod1', address)(lab())).toBe('ok')
+    },
+  )
+
+  test('a starved pod measures long round trips, and nobody else does', { timeout: 20_000 }, async () => {
+    // With -U ping takes its own time at both ends, as a program without kernel timestamps must. The delay keeps packets
+    // on their way, so that some answers come while the pod stands still.
+    const look = (place: string) => lab().run(place, ['ping', '-Unc', '40', '-i', '0.02', '10.244.3.10'])
+    const worstMs = ({ stdout }: { readonly stdout: string }) => Number(/= [\d.]+\/[\d.]+\/([\d.]+)/.exec(stdout)?.[1])
+    await lab().inject('delay', { from: '1,2', to: 3, milliseconds: 30 })
+    const [own, other] = await during(lab(), ['cpu-starved'], () => Promise.all([look('pod1'), look('pod2')]))
+    expect(worstMs(own)).toBeGreaterThan(100)
+    expect(worstMs(other)).toBeLessThan(100)
+    expect(worstMs(await look('pod1'))).toBeLessThan(100)
+  })
+})
+
+describeWith(...labNeeds)('faults between zones', () => {
+  const lab = useLab({ nodes: 3, zones: 2, dnsReplicas: 0 }, [])
+
+  test('a router answers between zones, and can be hidden', async () => {
+    const look = () => Promise.all(['1', '2', '3', '4'].map((ttl) => ping('pod1', '10.244.3.10', '-t', ttl)(lab())))
+    const exceeded = 'time to live exceeded'
+    expect(await look()).toEqual([exceeded, exceeded, exceeded, 'ok'])
+    expect(await during(lab(), ['hop-hidden', { hop: 'router' }], look)).toEqual([exceeded, 'silent', exceeded, 'ok'])
+  })
+
+  test('a partition silences what is between the zones and nothing within', async () => {
+    const look = () =>
+      Promise.all([
+        ping('pod1', '10.244.2.10')(lab()),
+        ping('pod1', '10.244.3.10')(lab()),
+        ping('node3', '10.200.0.12')(lab()),
+        ping('pod3', 'fd00:244:1::10')(lab()),
+      ])
+    expect(await during(lab(), ['zone-partition'], look)).toEqual(['ok', 'silent', 'silent', 'silent'])
+    expect(await look()).toEqual(['ok', 'ok', 'ok', 'ok'])
+  })
+})

@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest'
+import { describeWith } from '../../support/requirements.ts'
+import { connect, dns, http, lookupSeconds } from './support/clients.ts'
+import { during, useLab } from './support/lab.ts'
+import { labNeeds } from './support/namespaces.ts'
+
+const service = '10.96.0.80'
+const clusterDns = '10.96.0.10'
+
+describeWith(...labNeeds)('faults of services and names', () => {
+  const lab = useLab({ dnsReplicas: 2 })
+  const connectAll = (place: string) => connect(lab(), place, { address: service, count: 60, patienceSeconds: 0.8 })
+
+  test.each(['endpoint-blackholed', 'endpoint-refusing'])(
+    '%s takes its share of connections through the service',
+    async (fault) => {
+      const answered = await during(lab(), [fault], () => connectAll('pod1'))
+      // Two of three endpoints are left.
+      expect(answered.length).toBeGreaterThan(25)
+      expect(answered.length).toBeLessThan(55)
+      expect(await connectAll('pod1')).toHaveLength(60)
+    },
+  )
+
+  test('missing service rules silence the service on that node alone', async () => {
+    const places = ['pod1', 'node1', 'pod2']
+    const look = () => Promise.all(places.map((place) => http(place, service)(lab())))
+    expect(await during(lab(), ['service-rules-missing'], look)).toEqual(['silent', 'silent', 'ok'])
+    expect(await look()).toEqual(['ok', 'ok', 'ok'])
+  })
+
+  test('a broken hairpin fails exactly where a pod would reach itself', async () => {
+    const [own, other] = await during(lab(), ['hairpin-broken'], async () => [
+      await connectAll('pod1'),
+      await connectAll('pod2'),
+    ])
+    expect(own?.length).toBeGreaterThan(25)
+    expect(own?.length).toBeLessThan(55)
+    expect(other).toHaveLength(60)
+    expect(await connectAll('pod1')).toHaveLength(60)
+  })
+
+  test('no endpoints behind the DNS service means refused, over UDP and TCP', async () => {
+    const look = () =>
+      Promise.all([
+        dns('pod1', clusterDns)(lab()),
+        dns('pod1', clusterDns, '+tcp')(lab()),
+        dns('node1', clusterDns)(lab()),
+      ])
+    const refused = 'connection refused'
+    expect(await during(lab(), ['dns-no-endpoints'], look)).toEqual([refused, refused, refused])
+    expect(await look()).toEqual(['ok', 'ok', 'ok'])
+  })
+
+  test('a dead replica takes its share of queries through the service', async () => {
+    const look = () => Promise.all(Array.from({ length: 24 }, () => dns('pod1', clusterDns)(lab())))
+    const answered = (await during(lab(), ['dns-replica-dead'], look)).filter((outcome) => outcome === 'ok')
+    expect(answered.length).toBeGreaterThan(2)
+    expect(answered.length).toBeLessThan(22)
+    expect((await look()).every((outcome) => outcome === 'ok')).toBe(true)
+  })
+
+  test('slow name servers answer as late as they are told to', async () => {
+    const look = async () => {
+      const { stdout } = await lab().run('pod1', [
+        'dig',
+        `@${clusterDns}`,
+        'kube-dns.default.svc.cluster.local',
+        '+time=3',
+        '+tries=1',
+      ])
+      return Number(/Query time: (\d+) msec/.exec(stdout)?.[1])
+    }
+    const timeMs = await during(lab(), ['dns-slow', { milliseconds: 700 }], look)
+    expect(timeMs).toBeGreaterThanOrEqual(700)
+    expect(timeMs).toBeLessThan(1100)
+    expect(await look()).toBeLessThan(400)
+  })
+
+  test('lossy name servers miss every second query', { timeout: 15_000 }, async () => {
+    const outcomes = await during(lab(), ['dns-lossy'], async () => {
+      const seen = []
+      for (let query = 0; query < 4; query++) seen.push(await dns('pod1', '10.244.1.53')(lab()))
+      return seen
+    })
+    expect(outcomes.toSorted()).toEqual(['ok', 'ok', 'silent', 'silent'])
+  })
+
+  test('truncated answers stay truncated because TCP is dead', async () => {
+    const look = () => Promise.all([dns('pod1', clusterDns)(lab()), dns('pod1', clusterDns, '+tcp')(lab())])
+    expect(await during(lab(), ['dns-truncated'], look)).toEqual(['truncated', 'silent'])
+    expect(await look()).toEqual(['ok', 'ok'])
+  })
+
+  // The C library waits 5 s for an answer; told to wait 2 s, it shows the same in less time.
+  const impatient = 'timeout:2'
+
+  test('the race of A and AAAA costs the C library a timeout, and a single query nothing', {
+    timeout: 20_000,
+  }, async () => {
+    const [single, both] = await during(lab(), ['dns-race'], () =>
+      Promise.all([dns('pod1', clusterDns)(lab()), lookupSeconds(lab(), 'pod1', impatient)]),
+    )
+    expect(single).toBe('ok')
+    expect(both).toBeGreaterThan(1.9)
+    expect(await lookupSeconds(lab(), 'pod1', impatient)).toBeLessThan(1)
+  })
+
+  test('a dead first name server costs every lookup a timeout', { timeout: 20_000 }, async () => {
+    const [direct, lookup] = await during(lab(), ['dns-first-server-dead'], () =>
+      Promise.all([dns('pod1', clusterDns)(lab()), lookupSeconds(lab(), 'pod1', impatient)]),
+    )
+    expect(direct).toBe('ok')
+    expect(lookup).toBeGreaterThan(1.9)
+    expect(await lookupSeconds(lab(), 'pod1', impatient)).toBeLessThan(1)
+  })
+})

@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest'
+import { describeWith, testWith } from '../../support/requirements.ts'
+import type { Lab } from '../src/index.ts'
+import { connect, http, median, ping, pingTimesMs, udp } from './support/clients.ts'
+import { during, useLab } from './support/lab.ts'
+import { labNeeds } from './support/namespaces.ts'
+
+const pod2 = '10.244.2.10'
+const web = `${pod2}:8080`
+
+describeWith(...labNeeds)('faults of time and chance', () => {
+  const lab = useLab({ dnsReplicas: 0 })
+
+  test('delay lengthens every round trip by itself and by hardly more', async () => {
+    const before = median(await pingTimesMs(lab(), 'pod1', [pod2, 15]))
+    const seen = await during(lab(), ['delay', { milliseconds: 20 }], () => pingTimesMs(lab(), 'pod1', [pod2, 15]))
+    expect(seen).toHaveLength(15)
+    expect(median(seen) - before).toBeGreaterThan(19.9)
+    expect(median(seen) - before).toBeLessThan(25)
+    expect(median(await pingTimesMs(lab(), 'pod1', [pod2, 15]))).toBeLessThan(15)
+  })
+
+  test('delay holds the chosen protocol alone, and says how exact it was', async () => {
+    const injection = await lab().inject('delay', { protocol: 'udp', milliseconds: 1500 })
+    expect(await ping('pod1', pod2)(lab())).toBe('ok')
+    expect(await udp('pod1', pod2)(lab())).toBe('silent')
+    expect(await injection.hits()).toBe(1)
+    expect(await injection.report()).toEqual([
+      expect.stringMatching(/^held \d packets, late by [\d.]+ ms at the median/),
+    ])
+    await injection.heal()
+    expect(await udp('pod1', pod2)(lab())).toBe('ok')
+  })
+
+  testWith('python3')('delay does without a compiler', async () => {
+    const helper = new URL('../helper/delay.py', import.meta.url).pathname
+    const install = `printf '#!/bin/sh\\nexec python3 "%s" "$@"\\n' '${helper}' > "$0" && chmod +x "$0"`
+    const own = '/run/scout-lab/delay'
+    await lab().run('pod1', ['sh', '-c', `mv ${own} ${own}.c; ${install}`, own])
+    const seen = await during(lab(), ['delay', { milliseconds: 20 }], () => pingTimesMs(lab(), 'pod1', [pod2, 15]))
+    await lab().run('pod1', ['rm', own])
+    expect(seen).toHaveLength(15)
+    expect(median(seen)).toBeGreaterThan(19.9)
+    expect(median(seen)).toBeLessThan(27)
+  })
+
+  test('jitter spreads round trips around the delay', async () => {
+    const seen = await during(lab(), ['delay', { milliseconds: 20, jitter: 10 }], () =>
+      pingTimesMs(lab(), 'pod1', [pod2, 40]),
+    )
+    expect((seen.at(-3) ?? 0) - (seen[2] ?? 0)).toBeGreaterThan(8)
+  })
+
+  test('reordering lets later packets overtake and loses none', async () => {
+    const look = async () => {
+      const { stdout } = await lab().run('pod1', ['ping', '-nc', '60', '-i', '0.01', '-W', '1', pod2])
+      const order = [...stdout.matchAll(/icmp_seq=(\d+)/g)].map(([, number]) => Number(number))
+      return { order, overtaken: order.filter((number, index) => number < (order[index - 1] ?? 0)).length }
+    }
+    const seen = await during(lab(), ['reordering', { milliseconds: 25 }], look)
+    expect(seen.overtaken).toBeGreaterThan(0)
+    expect(seen.order).toHaveLength(60)
+    expect((await look()).overtaken).toBe(0)
+  })
+
+  test('random loss takes its share of pings, and connects that lose a SYN take a second longer', {
+    timeout: 20_000,
+  }, async () => {
+    const [returned, opened] = await during(lab(), ['random-loss'], () =>
+      Promise.all([
+        pingTimesMs(lab(), 'pod1', [pod2, 100]),
+        connect(lab(), 'pod1', { address: web, count: 40, patienceSeconds: 2.5 }),
+      ]),
+    )
+    // 20 % each way leaves 64 %.
+    expect(returned.length).toBeGreaterThan(45)
+    expect(returned.length).toBeLessThan(83)
+    expect(opened.filter((seconds) => seconds > 1 && seconds < 1.5).length).toBeGreaterThan(0)
+    expect(await pingTimesMs(lab(), 'pod1', [pod2, 40])).toHaveLength(40)
+  })
+
+  test('a lost first SYN costs every connect one second', { timeout: 20_000 }, async () => {
+    const opened = await during(lab(), ['first-syn-lost'], () =>
+      connect(lab(), 'pod1', { address: web, count: 5, patienceSeconds: 2.5 }),
+    )
+    expect(opened).toHaveLength(5)
+    expect(opened.every((seconds) => seconds > 1 && seconds < 1.5)).toBe(true)
+    expect(await http('pod1', web)(lab())).toBe('ok')
+  })
+
+  test('a slow link with a short queue delays and loses under load', { timeout: 20_000 }, async () => {
+    const { timesMs, idleMs } = await during(lab(), ['rate-limit'], () => load(lab()))
+    expect(idleMs).toBeLessThan(20)
+    expect(timesMs.at(-1)).toBeGreaterThan(50)
+    expect(timesMs.at(-1)).toBeLessThan(400)
+  })
+
+  test('a slow link with a deep queue delays more, and loses nothing', { timeout: 20_000 }, async () => {
+    const { timesMs, idleMs } = await during(lab(), ['bufferbloat'], () => load(lab()))
+    expect(idleMs).toBeLessThan(20)
+    expect(timesMs).toHaveLength(40)
+    expect(timesMs.at(-1)).toBeGreaterThan(400)
+  })
+
+  test('policing slows transfers down and delays nothing', { timeout: 20_000 }, async () => {
+    const { timesMs, uploadSeconds } = await during(lab(), ['policing'], () => load(lab()))
+    expect(uploadSeconds).toBeGreaterThan(0.5)
+    expect(median(timesMs)).toBeLessThan(20)
+    const healthy = await load(lab())
+    expect(healthy.uploadSeconds).toBeLessThan(0.5)
+    expect(healthy.timesMs).toHaveLength(40)
+  })
+
+  test('the flows of one path are dead, the same ones every time', { timeout: 20_000 }, async () => {
+    const ports = Array.from({ length: 24 }, (_, index) => 41_000 + index)
+    const deadPorts = async () => {
+      // The server closes, so that the port is free again for the same flow.
+      const options = (port: number) => ['--local-port', String(port), '-H', 'Connection: close']
+      const outcomes = await Promise.all(ports.map((port) => http('pod1', web, ...options(port))(lab())))
+      return ports.filter((_, index) => outcomes[index] === 'silent')
+    }
+    const seen = await during(lab(), ['flow-loss'], async () => [await deadPorts(), await deadPorts()])
+    expect(seen[0]).toEqual(seen[1])
+    expect(seen[0]?.length).toBeGreaterThan(0)
+    expect(seen[0]?.length).toBeLessThan(12)
+    expect(await deadPorts()).toEqual([])
+  })
+})
+
+/** A ping while 200 kB are sent, and one before. */
+async function load(lab: Lab) {
+  const idleMs = median(await pingTimesMs(lab, 'pod1', [pod2, 5]))
+  const send = `head -c 200000 /dev/zero | curl -s -o /dev/null -w '%{time_total}' -m 5 -H Expect: --data-binary @- http://${web}`
+  const [upload, { stdout }] = await Promise.all([
+    lab.run('pod1', ['sh', '-c', send]),
+    lab.run('pod1', ['ping', '-nc', '40', '-i', '0.03', '-W', '3', pod2]),
+  ])
+  const timesMs = [...stdout.matchAll(/time=([\d.]+)/g)].map(([, time]) => Number(time)).toSorted((a, b) => a - b)
+  return { idleMs, timesMs, uploadSeconds: Number(upload.stdout) }
+}

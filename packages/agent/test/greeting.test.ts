@@ -18,7 +18,7 @@ async function answering(answer: object | undefined): Promise<string> {
     host: '127.0.0.1',
     port: 0,
     document: () => ({}),
-    routes: { '/greeting': () => answer },
+    routes: { '/greeting': async () => answer },
   })
   onTestFinished(() => responder.close())
   return `http://127.0.0.1:${responder.port}`

@@ -4,7 +4,8 @@ import { eventually } from '../../../test/support/eventually.ts'
 import { watchHandles } from '../../../test/support/handles.ts'
 import { listenTcp, listenUdp } from '../../../test/support/servers.ts'
 import { ScoutError } from '../src/errors.ts'
-import { createProber, probe, probeNamed } from '../src/prober.ts'
+import { createProber, probe } from '../src/prober.ts'
+import { probeNamed } from '../src/probes/index.ts'
 
 describe('misuse', () => {
   const misuses: readonly [protocol: string, target: string, options?: object][] = [

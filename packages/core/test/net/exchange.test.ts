@@ -22,7 +22,7 @@ describe('an answer', () => {
     const { exchange, listener, question } = open()
     const answer = exchange.ask(question(1))
     const buffer = Uint8Array.of(1)
-    listener.arrived({ bytes: buffer, from: peer, atNs: 1, ttl: 64 })
+    listener.arrived({ bytes: buffer, from: peer, atNs: 1, clock: 'user', ttl: 64 })
     buffer[0] = 99
     expect(await answer).toMatchObject({ bytes: Uint8Array.of(1), ttl: 64, clocks: { tx: 'user', rx: 'user' } })
   })
@@ -61,7 +61,7 @@ describe('an answer', () => {
   test('without a key is foreign on a socket of our own, and none of our business on a shared one', () => {
     for (const isShared of [false, true]) {
       const { listener, strays } = open({ isShared })
-      listener.arrived({ bytes: new Uint8Array(), from: peer, atNs: 0 })
+      listener.arrived({ bytes: new Uint8Array(), from: peer, atNs: 0, clock: 'user' })
       expect(strays.length).toBe(isShared ? 0 : 1)
     }
   })
@@ -123,7 +123,7 @@ describe('an error', () => {
     const { exchange, listener, arrive, question } = open()
     const first = exchange.ask(question(1))
     const second = exchange.ask(question(2))
-    listener.failed({ to: peer, code: 'EHOSTUNREACH', bytes: Uint8Array.of(1) })
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1) })
     await expect(first).rejects.toMatchObject({ reason: 'unreachable', code: 'EHOSTUNREACH' })
     arrive(2)
     await expect(second).resolves.toBeDefined()
@@ -134,7 +134,7 @@ describe('an error', () => {
     const elsewhere = { ...endpoint, host: '10.0.0.2', address: '10.0.0.2' }
     const failing = [exchange.ask(question(1)), exchange.ask(question(2))]
     const other = exchange.ask({ ...question(3), endpoint: elsewhere })
-    listener.failed({ to: peer, code: 'ECONNREFUSED' })
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user' })
     for (const attempt of failing) await expect(attempt).rejects.toMatchObject({ reason: 'refused' })
     arrive(3, { from: { ...peer, address: '10.0.0.2' } })
     await expect(other).resolves.toBeDefined()
@@ -204,7 +204,9 @@ function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError
           if (sendError !== undefined) throw sendError
           return sent.push(bytes) - 1
         },
-        departureNs: (ticket) => ticket * 100,
+        ports: [],
+        departure: (ticket) => ({ atNs: ticket * 100, clock: clocks.tx }),
+        drain: () => {},
         forget: (ticket) => void forgotten.push(ticket),
         close: () => {
           isClosed = true
@@ -222,7 +224,7 @@ function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError
     forgotten,
     isClosed: () => isClosed,
     arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
-      listener.arrived({ bytes: Uint8Array.of(key), from, atNs }),
+      listener.arrived({ bytes: Uint8Array.of(key), from, atNs, clock: clocks.rx }),
     question: (key: number): Question => ({
       bytes: Uint8Array.of(key),
       key,

@@ -117,7 +117,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     expect(() => unprivileged(() => openNativeIcmpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
       `[FailureError: cannot open an ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root), and net.ipv4.ping_group_range does not include its group (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")]`,
     )
-    expect(() => unprivileged(() => openNativeTcpSocket([1])('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
+    expect(() => unprivileged(() => openNativeTcpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
       `[FailureError: cannot open a raw socket (tcp4): this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)]`,
     )
   })
@@ -143,10 +143,8 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     test(`a half-open handshake over ${family} tells open from closed, and no server hears of it`, async () => {
       const server = await startServer()
       const source = native().sourceAddress(family, network.far[family])
-      const reservation = native().reservePorts(family, source, 300)
-      const port = reservation.ports[0] ?? 0
-      const otherPort = reservation.ports[299] ?? 0
-      const { socket, arrivals } = open(openNativeTcpSocket(reservation.ports), family)
+      const { socket, arrivals } = open(openNativeTcpSocket, family)
+      const [port = 0, otherPort = 0] = [socket.ports.at(0), socket.ports.at(-1)]
       for (const [from, to] of [
         [port, server.port],
         [otherPort, 1],
@@ -164,7 +162,6 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
       })
       expect(answers).toContainEqual({ from: network.far[family], own: port, flags: 0x12, clock: 'kernel' })
       expect(answers).toContainEqual({ from: network.far[family], own: otherPort, flags: 0x14, clock: 'kernel' })
-      reservation.release()
       expect(await server.connections()).toBe(0)
     })
   }

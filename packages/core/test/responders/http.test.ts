@@ -34,23 +34,23 @@ describe('answers', () => {
   test('its routes with what they make of the request, and everything else with 404', async () => {
     const { port } = await respond({
       routes: {
-        '/echo': (request, body) => ({ method: request.method, bytes: body.length }),
-        '/nothing': () => undefined,
+        '/echo': async (request) => request,
+        '/nothing': async () => undefined,
       },
     })
     const options = { method: 'POST', sendBytes: 5000, keepBytes: 100 } as const
-    expect(await probe('http', `127.0.0.1:${port}/echo`, options)).toMatchObject({
-      detail: { body: '{"method":"POST","bytes":5000}' },
+    expect(await probe('http', `127.0.0.1:${port}/echo?a=1`, options)).toMatchObject({
+      detail: { body: '{"url":"/echo?a=1","from":"127.0.0.1"}' },
     })
     for (const path of ['nothing', 'constructor', 'bytes/'])
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '404' } })
   })
 
-  test('a large upload once it has read it to the end, but gives no route a part of one', async () => {
-    const { port } = await respond({ routes: { '/echo': (_, body) => ({ bytes: body.length }) } })
-    const options = { method: 'POST', sendBytes: 4 << 20 } as const
-    expect(await probe('http', `127.0.0.1:${port}/`, options)).toMatchObject({ ok: true })
-    expect(await probe('http', `127.0.0.1:${port}/echo`, options)).toMatchObject({ failure: { code: '413' } })
+  test('a large upload once it has read it to the end', async () => {
+    const { port } = await respond()
+    expect(await probe('http', `127.0.0.1:${port}/`, { method: 'POST', sendBytes: 4 << 20 })).toMatchObject({
+      ok: true,
+    })
   })
 
   test('over IPv6', async () => {

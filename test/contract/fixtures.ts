@@ -3,7 +3,7 @@ import { decode, encode } from 'dns-packet'
 import { onTestFinished } from 'vitest'
 import { type EchoManner, namespaces, routed, silentAddress, startInNamespace } from '../support/child.ts'
 import { echoReplyTo } from '../support/echo.ts'
-import { capability } from '../support/requirements.ts'
+import { capability, nativePart } from '../support/requirements.ts'
 import { desertedTcpPort, desertedUdpPort, listenTcp, listenUdp } from '../support/servers.ts'
 import type { Fixture } from './probe-contract.ts'
 
@@ -32,6 +32,24 @@ export const fixtures: { readonly [Name in Protocol]: Fixture<Name> } = {
     deserted: here(async () => ({ target: `${host}:${await desertedTcpPort()}`, reason: 'refused' })),
     silent: inNamespace(`${silentAddress}:80`, {}),
     // A handshake is the kernel's on both sides, and belongs to one socket.
+    babbling: null,
+    tardy: null,
+  },
+
+  syn: {
+    answering: {
+      needs: [capability('CAP_NET_RAW'), nativePart],
+      prepare: async () => ({
+        target: `${host}:${await listenTcp((socket) => socket.end())}`,
+        phases: ['handshake'],
+      }),
+    },
+    deserted: {
+      needs: [capability('CAP_NET_RAW'), nativePart],
+      prepare: async () => ({ target: `${host}:${await desertedTcpPort()}`, reason: 'refused' as const }),
+    },
+    silent: { ...inNamespace(`${silentAddress}:80`, {}), needs: ['ip', namespaces, nativePart] },
+    // What answers is the kernel, and a reply is known by the number it acknowledges.
     babbling: null,
     tardy: null,
   },

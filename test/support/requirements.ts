@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { describeProviders } from '@scout/core'
 import { describe, test } from 'vitest'
 import { type ToolName, whyMissing } from '../../scripts/system-tools.mjs'
 
@@ -46,6 +47,14 @@ const capabilityBits = { CAP_NET_ADMIN: 12, CAP_NET_RAW: 13, CAP_SYS_ADMIN: 21 }
 /** A Linux capability this process must have. */
 export function capability(name: keyof typeof capabilityBits): Requirement {
   return { isMet: hasCapability(capabilityBits[name]), reason: `needs ${name}` }
+}
+
+/** The native part of @scout/core, which SCOUT_NATIVE=0 turns off. */
+export const nativePart: Requirement = {
+  isMet: describeProviders().udp.name === 'native',
+  reason: 'needs the native part of @scout/core',
+  // Continuous integration runs everything with it, and then once more without.
+  isSpareableInCi: process.env['SCOUT_NATIVE'] === '0',
 }
 
 /** @throws where a test would skip itself in continuous integration, which is set up to run them all */

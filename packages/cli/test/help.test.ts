@@ -22,6 +22,8 @@ test('the program says what it can do', async () => {
       http <target>   make one HTTP request on a fresh connection and time each of
                       its phases
       tcp <target>    time a TCP handshake and nothing else
+      syn <target>    time a half-open TCP handshake: open, closed or filtered, and
+                      the application never hears of it
       udp <target>    send a datagram to a Scout responder and time its return
       icmp <target>   send an ICMP echo request and time the reply
       dns <target>    ask one name server one question and time the answer

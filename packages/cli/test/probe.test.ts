@@ -31,9 +31,9 @@ describe('text', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "udp probe of 127.0.0.1:#, 3 times, every 200ms
-      64 bytes from 127.0.0.1:#: seq=1 time=# ms clock=user
-      64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=user
-      64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=user
+      64 bytes from 127.0.0.1:#: seq=1 time=# ms clock=#
+      64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=#
+      64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=#
 
       --- 127.0.0.1:# udp statistics ---
       3 sent, 3 received, 0 % loss
@@ -48,8 +48,8 @@ describe('text', () => {
     expect(code).toBe(0)
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "http probe of http://localhost:#/, 2 times, every 200ms
-      19 bytes from localhost (127.0.0.1:#): seq=1 status-code=200 time=# ms clock=user (resolve #, connect #, write #, server #, transfer #)
-      19 bytes from localhost (127.0.0.1:#): seq=2 status-code=200 time=# ms clock=user (resolve #, connect #, write #, server #, transfer #)
+      19 bytes from localhost (127.0.0.1:#): seq=1 status-code=200 time=# ms clock=# (resolve #, connect #, write #, server #, transfer #)
+      19 bytes from localhost (127.0.0.1:#): seq=2 status-code=200 time=# ms clock=# (resolve #, connect #, write #, server #, transfer #)
 
       --- http://localhost:#/ http statistics ---
       2 sent, 2 received, 0 % loss
@@ -64,10 +64,10 @@ describe('text', () => {
     expect(code).toBe(0)
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "dns probe of scout.test@127.0.0.1:#, 2 times, every 200ms
-      80 bytes from 127.0.0.1:#: seq=1 rcode=NOERROR authoritative records=2 time=# ms clock=user
+      80 bytes from 127.0.0.1:#: seq=1 rcode=NOERROR authoritative records=2 time=# ms clock=#
           A 5 10.0.0.1
           A 5 10.0.0.2
-      80 bytes from 127.0.0.1:#: seq=2 rcode=NOERROR authoritative records=2 time=# ms clock=user
+      80 bytes from 127.0.0.1:#: seq=2 rcode=NOERROR authoritative records=2 time=# ms clock=#
 
       --- scout.test@127.0.0.1:# dns statistics ---
       2 sent, 2 received, 0 % loss
@@ -123,10 +123,10 @@ describe('text', () => {
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "udp probe of 127.0.0.1:#, 3 times, every 500ms
       127.0.0.1:#: seq=1 timeout in echo: no answer within 400 ms
-      64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=user
       127.0.0.1:#: duplicate answer # ms after its question
       127.0.0.1:#: late answer # ms after its question
-      64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=user
+      64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=#
+      64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=#
 
       --- 127.0.0.1:# udp statistics ---
       3 sent, 2 received, 33.3 % loss, 1 duplicates, 1 late
@@ -143,7 +143,7 @@ describe('text', () => {
     })
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
     expect(masked(out.replaceAll('\n    ', ' '), port)).toContain(
-      '\n19 bytes from 127.0.0.1:#: seq=1 status-code=200 body={"message":"hello"} time=# ms clock=user ' +
+      '\n19 bytes from 127.0.0.1:#: seq=1 status-code=200 body={"message":"hello"} time=# ms clock=# ' +
         '(connect #, write #, server #, transfer #)\n',
     )
   })

@@ -55,13 +55,13 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   // all and serve
   ['all 127.0.0.1:80', 'cannot probe "127.0.0.1:80": "127.0.0.1:80" is neither an address nor a host name'],
   ['all 127.0.0.1 --port 0', '--port: 0 is out of range: it takes at least 1 and at most 65535'],
-  ['all 127.0.0.1 --skip dsn', '--skip: there is no probe "dsn": did you mean dns?'],
+  ['all 127.0.0.1 --skip dnss', '--skip: there is no probe "dnss": did you mean dns?'],
   [
     'all 127.0.0.1 --name a..b',
     'cannot probe "a..b@127.0.0.1:53": "a..b" is not a DNS name: labels of 1 to 63 characters, 253 in all',
   ],
   [
-    'all 127.0.0.1 --skip http --skip tcp --skip udp --skip icmp --skip dns',
+    'all 127.0.0.1 --skip http --skip tcp --skip syn --skip udp --skip icmp --skip dns',
     '--skip: no protocol is left to probe with',
   ],
   ['serve --port 70000', '--port: 70000 is out of range: it takes at least 0 and at most 65535'],

@@ -49,8 +49,8 @@ describe('misuse', () => {
     expect(`\n${sentences.join('\n')}\n`).toMatchInlineSnapshot(`
       "
       there is no probe "tpc": did you mean tcp?
-      there is no probe "bittorrent": choose one of http, tcp, udp, icmp, dns
-      there is no probe "toString": choose one of http, tcp, udp, icmp, dns
+      there is no probe "bittorrent": choose one of http, tcp, syn, udp, icmp, dns
+      there is no probe "toString": choose one of http, tcp, syn, udp, icmp, dns
       cannot probe "127.0.0.1": a port is missing: write 127.0.0.1:8081
       cannot probe "127.0.0.1:70000": port 70000 is not between 1 and 65535
       cannot probe "[::g]": "[::g]" is neither an address nor a host name

@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest'
 import { type Agent, createAgent } from '../../src/agent.ts'
 import { createSliceDiscovery } from '../../src/discovery/endpoint-slices.ts'
 import type { Recorded, SeriesKey } from '../../src/ledger.ts'
+import { startLocalVantage } from '../../src/vantage/local.ts'
 import type { ApiDouble } from './api-double.ts'
 import { conditions, endpoint, endpointSlice } from './slices.ts'
 
@@ -103,8 +104,7 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
         maxInFlight: 64,
         settleMs: 500,
         graceMs,
-        responder: { host: address, port, key: '' },
-        document: () => ({}),
+        startVantage: (options) => startLocalVantage({ ...options, responder: { host: address, port, key: '' } }),
         events: {
           rosterChanged() {},
           greeted() {},

@@ -35,8 +35,12 @@ export async function runCli(argv: readonly string[], surroundings: Surroundings
   return { code, ...texts }
 }
 
-/** Times and ports as `#`, for they are others in each run. */
+/** Times, ports and clocks as `#`, for they are others in each run and on each machine. */
 export function masked(text: string, ...ports: readonly number[]): string {
-  const timeless = text.replaceAll(/\d+\.\d{3}\b/g, '#').replaceAll(/source-port=\d+/g, 'source-port=#')
+  const timeless = text
+    .replaceAll(/\d+\.\d{3}\b/g, '#')
+    .replaceAll(/source-port=\d+/g, 'source-port=#')
+    .replaceAll(/clock=[a-z-]+/g, 'clock=#')
+    .replaceAll(/ ttl=\d+/g, '')
   return ports.reduce((result, port) => result.replaceAll(new RegExp(`(:|port )${port}\\b`, 'g'), '$1#'), timeless)
 }

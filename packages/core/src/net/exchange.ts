@@ -146,7 +146,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
         const id = idOf(to, question.key)
         const onAbort = () => {
           // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
-          socket.drain()
+          if (isTimeout(signal.reason)) socket.drain()
           const entry = pending.get(id)
           if (entry !== undefined) end(id, entry, false)
           reject(entry?.mayBeDropped === true ? droppedHere(to) : signal.reason)
@@ -188,6 +188,10 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
 function idOf(from: PacketAddress, key: string | number): string {
   const [address] = from.address.split('%', 1)
   return `${key} ${from.port} ${address}`
+}
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof FailureError && reason.reason === 'timeout'
 }
 
 function droppedHere(to: PacketAddress): FailureError {

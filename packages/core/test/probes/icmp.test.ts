@@ -56,8 +56,8 @@ testWith(canDropRawSockets)('fails as not-permitted without CAP_NET_RAW, and say
   onTestFinished(() => child.close())
   const result = await child.probe('icmp', '127.0.0.1')
   expect(result).toMatchObject({ ok: false, failure: { reason: 'not-permitted', phase: 'setup' } })
-  expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
-    `"cannot open a raw ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)"`,
+  expect(result.ok ? '' : result.failure.message).toContain(
+    'this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)',
   )
   // And nothing else suffers.
   expect(await child.probe('tcp', `127.0.0.1:${await listenTcp(() => {})}`)).toMatchObject({ ok: true })

@@ -47,7 +47,7 @@ describe('fails as', () => {
     for (let i = 0; i < 3; i++) {
       expect(await prober.probe('udp', target)).toMatchObject({
         ok: false,
-        failure: { reason: 'refused', phase: 'echo', code: 'ECONNREFUSED' },
+        failure: { reason: 'refused', phase: 'echo', code: expect.stringMatching(/^(ECONNREFUSED|ICMP 3\/3)$/) },
       })
     }
   })
@@ -130,7 +130,9 @@ describe('an answer', () => {
     })
     const result = await prober.probe('udp', `127.0.0.1:${server.address().port}`, { timeoutMs })
     expect(result).toMatchObject({ ok: true })
-    expect(result.totalNs / 1e6 / timeoutMs).toBeGreaterThan(1)
+    // The kernel's stamps do not know that the loop was blocked; our own include it.
+    const isInTime = result.totalNs / 1e6 < timeoutMs
+    expect(isInTime).toBe(result.clock.rx === 'kernel')
   })
 })
 

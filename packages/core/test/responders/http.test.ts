@@ -46,6 +46,13 @@ describe('answers', () => {
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '404' } })
   })
 
+  test('with IPv4 addresses as such, on a socket of both families too', async () => {
+    const { port } = await respond({ host: '::', routes: { '/from': async ({ from }) => ({ from }) } })
+    expect(await probe('http', `127.0.0.1:${port}/from`, { keepBytes: 100 })).toMatchObject({
+      detail: { body: '{"from":"127.0.0.1"}' },
+    })
+  })
+
   test('a large upload once it has read it to the end', async () => {
     const { port } = await respond()
     expect(await probe('http', `127.0.0.1:${port}/`, { method: 'POST', sendBytes: 4 << 20 })).toMatchObject({

@@ -28,8 +28,7 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
     { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
     { name: 'openssl', commands: ['openssl'], package: 'openssl', neededBy: ['test'] },
-    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
-    { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
+    { name: 'promtool', commands: ['promtool'], package: 'prometheus', neededBy: ['test'] },
   ])
 )
 

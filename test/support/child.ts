@@ -1,5 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AttemptOptions, Protocol, ResultOf, Stray } from '@scout/core'
 import { assertBuilt } from './built.ts'
@@ -45,7 +48,8 @@ export const linkLocalAddress = 'fe80::5%lo'
 /** In a namespace: no route leads there. */
 export const routelessAddress = '203.0.113.1'
 
-const unshare = ['unshare', '--user', '--map-root-user', '--net'] as const
+/** A user and a network namespace of its own for what follows. */
+export const unshare = ['unshare', '--user', '--map-root-user', '--net'] as const
 
 /** This user may have network namespaces. */
 export const namespaces: Requirement = {
@@ -74,6 +78,19 @@ export async function startInNamespace(): Promise<Child> {
   return startChild([...unshare, 'sh', '-c', `${setup} && exec "$@"`, 'sh'])
 }
 
+/** A child that takes this certificate (PEM) for an authority's, beside those everybody trusts. */
+export async function startTrusting(certificate: string): Promise<Child> {
+  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
+  const path = join(folder, 'authority.pem')
+  writeFileSync(path, certificate)
+  try {
+    // Read once, when the process starts.
+    return await startChild([], { NODE_EXTRA_CA_CERTS: path })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
 /** A child that cannot open raw sockets. */
 export async function startUnprivileged(): Promise<Child> {
   return startChild(withoutRawSockets())
@@ -84,11 +101,14 @@ function withoutRawSockets(): readonly string[] {
   return process.getuid?.() === 0 ? 'setpriv --bounding-set -net_raw --inh-caps -net_raw'.split(' ') : []
 }
 
-async function startChild(wrapper: readonly string[]): Promise<Child> {
+async function startChild(wrapper: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Child> {
   assertBuilt('packages/core')
   const script = fileURLToPath(new URL('child-main.mjs', import.meta.url))
   const [file, ...args] = [...wrapper, process.execPath]
-  const child = spawn(file, [...args, script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = spawn(file, [...args, script], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ...environment },
+  })
   await answerOf(child)
   const ask = async (task: Task) => {
     const answer = answerOf(child)

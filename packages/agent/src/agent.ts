@@ -35,6 +35,8 @@ export interface AgentParts {
 
 /** What an agent tells while it runs; the log listens. */
 export interface AgentEvents {
+  /** Peers are answered from now on, at this port. */
+  answering(port: number): void
   rosterChanged(change: RosterChange, peers: readonly Peer[]): void
   greeted(peer: Peer, greeting: Greeting): void
   /** Discovery is in trouble, in another one, or (undefined) no more. */
@@ -159,6 +161,7 @@ export function createAgent(parts: AgentParts): Agent {
         onStray: (protocol, stray) => countStray(strays, protocol, stray),
       })
       probes = await ableProbes(vantage.prober)
+      events.answering(vantage.port)
       plan()
       await discovery.start(learn)
       return vantage

@@ -1,6 +1,9 @@
+import { isIPv6 } from 'node:net'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { formatDurationNs, nearest, ScoutError, writtenName } from '@scout/core'
+import type { z } from 'zod'
 import { type Config, configSchema, type LoadedConfig, loadConfig } from './config.ts'
+import { writtenPeer } from './peer.ts'
 import { type Setting, type SettingKind, settingsOf } from './settings.ts'
 import { packageVersion } from './version.ts'
 
@@ -18,6 +21,8 @@ const ownFlags = {
   help: { type: 'boolean', short: 'h', description: 'print this' },
   version: { type: 'boolean', description: 'print the version' },
 } as const
+
+const secret = '(secret)'
 
 /** @throws {ScoutError} for any misuse. */
 export function parseCommand(
@@ -39,8 +44,9 @@ export function parseCommand(
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     if (!Object.hasOwn(options, token.name)) throw unknownFlag(token.rawName, Object.keys(options))
-    if (token.value === undefined && options[token.name]?.type === 'string') {
-      throw new ScoutError('invalid-option', `flag ${token.rawName} needs a value`)
+    const takesValue = options[token.name]?.type === 'string'
+    if (takesValue !== (token.value !== undefined)) {
+      throw new ScoutError('invalid-option', `flag ${token.rawName} ${takesValue ? 'needs a' : 'takes no'} value`)
     }
   }
   const [positional] = positionals
@@ -53,22 +59,21 @@ export function parseCommand(
     return typeof text === 'string' ? [{ path, text, origin: `--${flag}` }] : []
   })
   const file = values['config'] ?? environment['SCOUT_CONFIG']
-  const loaded = loadConfig({ file: typeof file === 'string' ? file : undefined, environment, flags })
-  const peers = [...loaded.config.peers, ...[values['peer'] ?? []].flat().map(String).map(parsePeer)]
-  return values['print-config'] === true ? { print: configText(loaded) } : { config: { ...loaded.config, peers } }
+  const peers = [values['peer'] ?? []].flat().map(String).map(parsePeer)
+  const loaded = loadConfig({ file: typeof file === 'string' ? file : undefined, environment, flags, peers })
+  return values['print-config'] === true ? { print: configText(loaded) } : { config: loaded.config }
 }
 
-function parsePeer(text: string): Config['peers'][number] {
-  const parts = /^(?<node>[^=]+)=(?<addresses>.+?)(?::(?<port>\d+))?$/.exec(text)?.groups
-  const parsed = configSchema.shape.peers.safeParse([
-    {
-      name: parts?.['node'] ?? text,
-      addresses: parts?.['addresses']?.split(',').map((address) => address.replace(/^\[(.*)\]$/, '$1')) ?? [],
-      ...(parts?.['port'] === undefined ? {} : { port: Number(parts['port']) }),
-    },
-  ])
-  const [peer] = parsed.data ?? []
-  if (peer !== undefined) return peer
+function parsePeer(text: string): z.input<typeof writtenPeer> {
+  const parts = /^(?<name>[^=]+)=(?<addresses>.+?)(?::(?<port>\d+))?$/.exec(text)?.groups
+  const addresses = parts?.['addresses']?.split(',') ?? []
+  const peer = {
+    name: parts?.['name'] ?? '',
+    // An IPv6 address without brackets might have lost its last part to the port.
+    addresses: addresses.map((address) => (isIPv6(address) ? '' : address.replace(/^\[(.*)\]$/, '$1'))),
+    ...(parts?.['port'] === undefined ? {} : { port: Number(parts['port']) }),
+  }
+  if (writtenPeer.safeParse(peer).success) return peer
   throw new ScoutError(
     'invalid-option',
     `--peer "${text}" is not NODE=ADDRESS[,ADDRESS][:PORT]: write node-2=10.0.0.2,[fd00::2]:8081`,
@@ -97,10 +102,10 @@ function helpText(kinds: readonly SettingKind[]): string {
 }
 
 function configText({ config, origins }: LoadedConfig): string {
-  const rows = settingsOf(configSchema).map(
-    ({ path }) =>
-      `${`${path}: ${JSON.stringify(shown(config, path))}`.padEnd(48)} # ${origins.get(path) ?? 'default'}\n`,
-  )
+  const row = (path: string, value: string, origin = origins.get(path)) =>
+    `${`${path}:${value}`.padEnd(48)} # ${origin ?? 'default'}\n`
+  const rows = settingsOf(configSchema).map(({ path }) => row(path, ` ${JSON.stringify(shown(config, path))}`))
+  const peers = config.peers.map((peer) => `  - ${JSON.stringify(peer)}\n`)
   const checks = config.checks.map(({ name, protocol, target, options }) => {
     const entries = Object.entries(options).map(([option, value]): readonly [string, unknown] => [
       writtenName(option),
@@ -108,8 +113,10 @@ function configText({ config, origins }: LoadedConfig): string {
     ])
     return `  ${name}: ${JSON.stringify({ probe: protocol, target, ...Object.fromEntries<unknown>(entries) })}\n`
   })
-  const origin = [...origins].find(([path]) => path.startsWith('checks'))?.[1] ?? 'default'
-  return [...rows, `${'checks:'.padEnd(48)} # ${origin}\n`, ...checks].join('')
+  const origin = [...origins].find(([path]) => path.startsWith('checks'))?.[1]
+  return [...rows, row('peers', peers.length === 0 ? ' []' : ''), ...peers, row('checks', '', origin), ...checks].join(
+    '',
+  )
 }
 
 function shown(config: Config, path: string): unknown {
@@ -126,8 +133,10 @@ function valueAt(value: unknown, steps: readonly string[]): unknown {
   )
 }
 
-/** As a person would write it; a secret is not shown. */
+/** As a person would write it; a secret is not shown, be it a key or the value of a header. */
 function shownOption(option: string, value: unknown): unknown {
   if (option.endsWith('Ms') && typeof value === 'number') return formatDurationNs(value * 1e6)
-  return /(^|\.)key$/.test(option) && value !== '' ? '(secret)' : value
+  if (option === 'headers' && typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.keys(value).map((header) => [header, secret]))
+  return /(^|\.)key$/.test(option) && value !== '' ? secret : value
 }

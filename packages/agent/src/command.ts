@@ -74,16 +74,17 @@ async function serve(config: Config, environment: Environment): Promise<void> {
   })
   const stopped = untilSignal(log)
   const page = await startConsole({ ...consoleListen, snapshot: agent.snapshot, document: reference })
-  log.listening(`http://localhost:${page.port}`, responder.port)
   try {
+    log.listening(`http://localhost:${page.port}`)
     // A signal ends a start that waits for an API server, too.
     const started = await Promise.race([agent.start(), stopped])
     await Promise.race([stopped, ...(started === undefined ? [] : [started.failed])])
   } finally {
+    // What was opened must not outlive a start that failed, or the process would go on without probing.
     await agent.stop()
     await page.close()
-    log.stopped()
   }
+  log.stopped()
 }
 
 function untilSignal(log: Log): Promise<void> {

@@ -1,48 +1,33 @@
 import { readFileSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
-import {
-  nearest,
-  optionsOf,
-  parseDurationMs,
-  parseWrittenOptions,
-  probeNamed,
-  ScoutError,
-  writtenName,
-} from '@scout/core'
+import { parseDurationMs, ScoutError } from '@scout/core'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { type Check, defaultTargets } from './check.ts'
+import type { Check } from './check.ts'
 import { mountedNamespace } from './discovery/service-account.ts'
-import { writtenPeer } from './peer.ts'
+import { explainError, explainMisfit } from './explain.ts'
+import { ipAddress, type writtenPeer, writtenPeers } from './peer.ts'
 import { type Setting, settingsOf } from './settings.ts'
+import { defaultChecks, parseWrittenCheck, writtenCheck } from './written-check.ts'
 
-const duration = z.string().transform((text, context) => {
-  try {
-    return parseDurationMs(text)
-  } catch (error) {
-    if (!(error instanceof ScoutError)) throw error
-    context.addIssue({ code: 'custom', message: error.message })
+const duration = (least: string, most: string) =>
+  z.string().transform((text, context) => {
+    try {
+      const ms = parseDurationMs(text)
+      if (ms >= parseDurationMs(least) && ms <= parseDurationMs(most)) return ms
+      context.addIssue({ code: 'custom', message: `"${text}" is not between ${least} and ${most}` })
+    } catch (error) {
+      if (!(error instanceof ScoutError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+    }
     return z.NEVER
-  }
-})
+  })
 
 const port = z.int().min(0).max(65_535)
 const listen = (defaultPort: number) => ({
   host: z.string().default('::').describe('address to listen on; :: takes both families'),
   port: port.default(defaultPort).describe('0 lets the host choose'),
 })
-
-const defaultChecks = {
-  http: { probe: 'http', keepBytes: 256 },
-  'http-large': { probe: 'http', target: 'http://{host}:{port}/bytes?size=65536' },
-  tcp: { probe: 'tcp' },
-  udp: { probe: 'udp' },
-  'udp-large': { probe: 'udp', payloadBytes: 1400 },
-  icmp: { probe: 'icmp' },
-  dns: { probe: 'dns' },
-}
-
-const writtenCheck = z.looseObject({ probe: z.string(), target: z.string().optional() })
 
 /** The whole configuration as it is written: the one place for names, meanings and defaults. */
 export const configSchema = z.strictObject({
@@ -58,7 +43,7 @@ export const configSchema = z.strictObject({
   node: z.string().min(1).optional().describe('node it runs on; its name unless given'),
   zone: z.string().optional().describe('zone of its node'),
   addresses: z
-    .array(z.string())
+    .array(ipAddress)
     .default(() => ownAddresses())
     .describe('its own addresses; those of its interfaces unless given'),
   hostAddresses: z.array(z.string()).default([]).describe('addresses of its node'),
@@ -67,14 +52,14 @@ export const configSchema = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('least level of the json log; debug has every attempt'),
-  interval: duration.default(10_000).describe('time between two attempts of one check on one peer'),
-  timeout: duration.default(3_500).describe('deadline of checks that set none'),
-  settle: duration
+  interval: duration('10ms', '24h').default(10_000).describe('time between two attempts of one check on one peer'),
+  timeout: duration('1ms', '10m').default(3_500).describe('deadline of checks that set none'),
+  settle: duration('0s', '10m')
     .default(5_000)
     .describe(
       'a failure counts when its peer is still ready so long after; longer than discovery takes to tell that one is gone',
     ),
-  grace: duration.default(2_000).describe('time to go on answering after the goodbye to all peers'),
+  grace: duration('0s', '10m').default(2_000).describe('time to go on answering after the goodbye to all peers'),
   maxInFlight: z.int().min(1).default(256).describe('attempts under way at once'),
   console: z.strictObject(listen(8080)).prefault({}).describe('page, API and metrics'),
   responder: z
@@ -97,7 +82,7 @@ export const configSchema = z.strictObject({
     .default(false)
     .describe('watch the conditions of nodes; needs the right to, cluster-wide'),
   peersFile: z.string().optional().describe('YAML list of peers, read again when it changes'),
-  peers: z.array(writtenPeer).default([]).describe('peers that never change'),
+  peers: writtenPeers.default([]).describe('peers that never change'),
   checks: z.record(z.string(), writtenCheck).prefault(defaultChecks).describe('what is probed, by name'),
 })
 
@@ -117,6 +102,8 @@ export interface ConfigSources {
   readonly file?: string | undefined
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly flags: readonly Setting[]
+  /** Given by flags, beside those of the file. */
+  readonly peers?: readonly z.input<typeof writtenPeer>[]
 }
 
 export interface LoadedConfig {
@@ -129,7 +116,7 @@ export interface LoadedConfig {
  * File, then environment, then flags.
  * @throws {ScoutError} with one sentence that names the setting, where it comes from and the remedy.
  */
-export function loadConfig({ file, environment, flags }: ConfigSources): LoadedConfig {
+export function loadConfig({ file, environment, flags, peers = [] }: ConfigSources): LoadedConfig {
   const written = file === undefined ? {} : readFile(file)
   const origins = new Map(leafPaths(written).map((path) => [path, file ?? '']))
   const fromEnvironment = settingsOf(configSchema).flatMap(({ path, variable }) => {
@@ -142,9 +129,22 @@ export function loadConfig({ file, environment, flags }: ConfigSources): LoadedC
     assign(written, path.split('.'), known === undefined ? text : known.read(text))
     origins.set(path, origin)
   }
-  const parsed = configSchema.safeParse(written)
-  if (!parsed.success) throw misuse(parsed.error, origins)
+  const { peers: listed = [] } = written
+  if (peers.length > 0 && Array.isArray(listed)) {
+    const fromFile: readonly unknown[] = listed
+    written['peers'] = [...fromFile, ...peers]
+    origins.set('peers', [...(origins.has('peers') ? [file] : []), '--peer'].join(' and '))
+  }
+  const parsed = configSchema.safeParse(written, { reportInput: true })
+  if (!parsed.success) {
+    const message = explainMisfit(parsed.error, configSchema, (path) => placeOf(path, origins))
+    throw new ScoutError('invalid-option', message)
+  }
   const { checks, node, interval, timeout, settle, grace, ...rest } = parsed.data
+  if (rest.peersFile !== undefined && rest.peers.length > 0) {
+    const places = `peers${placeOf(['peers'], origins)} and peersFile${placeOf(['peersFile'], origins)}`
+    throw new ScoutError('invalid-option', `settings ${places} exclude each other: name all peers in one of them`)
+  }
   // Nobody probes an agent that looks at a cluster from outside, and kubectl proxy may have the usual port.
   const isGuest = rest.kubeApi !== undefined && !origins.has('responder.port')
   if (isGuest) origins.set('responder.port', 'any, because of kubeApi')
@@ -159,28 +159,17 @@ export function loadConfig({ file, environment, flags }: ConfigSources): LoadedC
       timeoutMs: timeout,
       settleMs: settle,
       graceMs: grace,
-      checks: Object.entries(checks).map(([name, check]) => toCheck(name, check, defaults)),
+      checks: Object.entries(checks).map(([name, check]) => {
+        try {
+          return parseWrittenCheck(name, check, defaults)
+        } catch (error) {
+          if (!(error instanceof ScoutError)) throw error
+          const { code, message } = error
+          throw new ScoutError(code, `check ${name}${placeOf(['checks', name], origins)}: ${message}`, { cause: error })
+        }
+      }),
     },
     origins,
-  }
-}
-
-type WrittenCheck = z.output<typeof writtenCheck>
-
-/** What the whole configuration says once holds for every check whose probe has such an option. */
-function toCheck(
-  name: string,
-  { probe: protocol, target, ...written }: WrittenCheck,
-  defaults: Record<string, unknown>,
-): Check {
-  const probe = probeNamed(protocol)
-  const known = new Set(Object.keys(optionsOf(probe).shape).map(writtenName))
-  const options = Object.fromEntries(Object.entries(defaults).filter(([option]) => known.has(option)))
-  return {
-    name,
-    protocol: probe.protocol,
-    target: target ?? defaultTargets[probe.targetForm],
-    options: parseWrittenOptions(probe, { ...options, ...written }),
   }
 }
 
@@ -189,35 +178,22 @@ function readFile(path: string): Record<string, unknown> {
   try {
     content = parse(readFileSync(path, 'utf8')) ?? {}
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new ScoutError('invalid-option', `cannot read the configuration ${path}: ${why}`, { cause })
+    throw new ScoutError('invalid-option', `cannot read the configuration ${path}: ${explainError(cause)}`, { cause })
   }
   if (!isRecord(content))
     throw new ScoutError('invalid-option', `the configuration ${path} is not a list of "name: value" pairs`)
   return content
 }
 
-function misuse(error: z.ZodError, origins: ReadonlyMap<string, string>): ScoutError {
-  const [issue] = error.issues
-  const path = issue?.path.join('.') ?? ''
-  const origin = origins.get(path) ?? [...origins].find(([known]) => known.startsWith(path))?.[1]
-  const place = origin === undefined ? '' : ` (from ${origin})`
-  if (issue?.code === 'unrecognized_keys') {
-    const key = issue.keys[0] ?? ''
-    const known = knownKeys(issue.path)
-    const near = nearest(key, known)
-    const hint = near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${near}?`
-    return new ScoutError('unknown-option', `there is no setting "${[...issue.path, key].join('.')}"${place}: ${hint}`)
+/** ` (from SCOUT_CONSOLE_PORT)`: where a setting was written, or a part of it, or else what it belongs to. */
+function placeOf(path: readonly PropertyKey[], origins: ReadonlyMap<string, string>): string {
+  const isWithin = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}.`)
+  for (let length = path.length; length > 0; length--) {
+    const setting = path.slice(0, length).join('.')
+    const found = [...origins].find(([known]) => isWithin(setting, known) || isWithin(known, setting))
+    if (found !== undefined) return ` (from ${found[1]})`
   }
-  return new ScoutError('invalid-option', `setting ${path}${place}: ${issue?.message ?? error.message}`)
-}
-
-function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  if (path.length === 0) return Object.keys(configSchema.shape)
-  const prefix = `${path.join('.')}.`
-  return settingsOf(configSchema).flatMap((setting) =>
-    setting.path.startsWith(prefix) ? [setting.path.slice(prefix.length)] : [],
-  )
+  return ''
 }
 
 function leafPaths(value: unknown, path = ''): readonly string[] {

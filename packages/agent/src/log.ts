@@ -6,7 +6,7 @@ import type { SeriesKey } from './ledger.ts'
 
 /** What an agent says while it runs, beyond the events of its mesh. */
 export interface Log extends AgentEvents, DiscoveryEvents {
-  listening(consoleAddress: string, responderPort: number): void
+  listening(consoleAddress: string): void
   stopping(signal: string): void
   stopped(): void
 }
@@ -44,7 +44,8 @@ export function createJsonLog(level: string, self: { readonly name: string; read
     way: (what) => logger.info({ what }, 'way to the peers found'),
     oddity: (what) => logger.warn({ what }, 'discovery found something odd'),
     defect: (error) => logger.error({ err: error }, 'defect in scout: please report it'),
-    listening: (console, responderPort) => logger.info({ console, responderPort }, 'server listening'),
+    listening: (console) => logger.info({ console }, 'server listening'),
+    answering: (port) => logger.info({ port }, 'responder listening'),
     stopping: (signal) => logger.info({ signal }, 'agent stopping'),
     stopped: () => logger.info('agent stopped'),
     configurationBroken: (error) => logger.error({ err: error }, 'configuration broken: the old one stays in force'),

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type HistogramConfiguration, Registry } from 'prom-client'
 import { bucketEdgesSeconds } from './ledger.ts'
 import type { SeriesView, Snapshot } from './snapshot.ts'
 
@@ -12,6 +12,8 @@ type ZoneLabel = (typeof zoneLabels)[number]
 export function createProcessMetrics(): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  // Gauges under the suffix of counters, which Prometheus advises against; each is the sum of one without it.
+  for (const kind of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${kind}_total`)
   return registry
 }
 
@@ -67,7 +69,9 @@ export function metricsOf(snapshot: Snapshot): Registry {
     buckets: [...bucketEdgesSeconds],
     registers,
   })
-  for (const series of snapshot.series) {
+  // Paths between the same two nodes share their labels (two peers on a node, a peer with two addresses): one that fails is shown.
+  const failingLast = snapshot.series.toSorted((a, b) => Number(a.state === 'failing') - Number(b.state === 'failing'))
+  for (const series of failingLast) {
     if (series.attempts === 0) continue
     const labels = labelsOf(snapshot, series)
     if (series.successes > 0) attempts.inc({ ...labels, outcome: 'success', reason: '' }, series.successes)
@@ -146,10 +150,16 @@ function labelsOf({ self }: Snapshot, { check, protocol, family, peer }: SeriesV
 
 /** prom-client's histogram takes observations one by one; the ledger has counted them already. */
 class ZoneHistogram extends Histogram<ZoneLabel> {
+  readonly #configuration: HistogramConfiguration<ZoneLabel>
   readonly #sums = new Map<
     string,
     { readonly labels: Record<ZoneLabel, string>; buckets: readonly number[]; sumNs: number }
   >()
+
+  constructor(configuration: HistogramConfiguration<ZoneLabel>) {
+    super(configuration)
+    this.#configuration = configuration
+  }
 
   addSeries(labels: Record<LinkLabel, string>, { buckets, sumNs }: Pick<SeriesView, 'buckets' | 'sumNs'>): void {
     const { check, protocol, family, source_zone, target_zone } = labels
@@ -163,21 +173,22 @@ class ZoneHistogram extends Histogram<ZoneLabel> {
     }
   }
 
-  override async get() {
-    const metric = await super.get()
-    const values = [...this.#sums.values()].flatMap(({ labels, buckets, sumNs }) => {
+  /** What prom-client writes a histogram from, though its types do not tell; `get` is made from it. */
+  async getForPromString() {
+    const { name, help } = this.#configuration
+    const values = [...this.#sums.values()].flatMap(({ labels: sharedLabels, buckets, sumNs }) => {
       let below = 0
       const edges = buckets.map((count, i) => {
         below += count
         const le = bucketEdgesSeconds[i] ?? '+Inf'
-        return { metricName: `${metric.name}_bucket`, labels: { ...labels, le }, value: below }
+        return { metricName: `${name}_bucket`, labels: { le }, sharedLabels, value: below }
       })
       return [
         ...edges,
-        { metricName: `${metric.name}_sum`, labels, value: sumNs / 1e9 },
-        { metricName: `${metric.name}_count`, labels, value: below },
+        { metricName: `${name}_sum`, labels: {}, sharedLabels, value: sumNs / 1e9 },
+        { metricName: `${name}_count`, labels: {}, sharedLabels, value: below },
       ]
     })
-    return { ...metric, values }
+    return { name, help, type: 'histogram', values }
   }
 }

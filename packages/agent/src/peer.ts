@@ -4,7 +4,9 @@ import { z } from 'zod'
 /** Where a peer is in its life; one that is gone is in no list. Only a ready peer can be failed. */
 export type PeerState = 'starting' | 'ready' | 'leaving'
 
-const address = z.string().refine((text) => isIP(text) !== 0, 'is not an IP address')
+export const ipAddress = z
+  .string()
+  .refine((text) => isIP(text) !== 0, { error: ({ input }) => `"${String(input)}" is not an IP address` })
 
 /** A peer as a person writes it in a list. */
 export const writtenPeer = z
@@ -13,10 +15,20 @@ export const writtenPeer = z
     namespace: z.string().optional(),
     node: z.string().min(1).optional().describe('the node it runs on; its name unless given'),
     zone: z.string().optional(),
-    addresses: z.array(address).min(1).describe('of both families'),
+    addresses: z.array(ipAddress).min(1).describe('of both families'),
     port: z.int().min(1).max(65_535).default(8081).describe('of its responder'),
   })
   .transform(({ node, ...rest }) => ({ ...rest, node: node ?? rest.name }))
+
+/** A list of peers as a person writes it. */
+export const writtenPeers = z.array(writtenPeer).superRefine((peers, context) => {
+  const names = new Set<string>()
+  for (const [index, { name }] of peers.entries()) {
+    if (names.has(name))
+      context.addIssue({ code: 'custom', message: `"${name}" is there a second time`, path: [index, 'name'] })
+    names.add(name)
+  }
+})
 
 /** Another agent, as discovery knows it. */
 export interface Peer {

@@ -25,6 +25,7 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
 
   return {
     listening: (console) => print(`server is listening at ${console}`),
+    answering() {},
     rosterChanged: (_, peers) => print('scout pods:', ...peersByNode(peers)),
     attempted({ check, peer, target, family }, result, recorded) {
       const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`

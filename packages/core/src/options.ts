@@ -17,9 +17,16 @@ export const commonOptions = z.object({
 
 export type CommonOptions = z.output<typeof commonOptions>
 
+// Making a schema takes longer than the rest of an attempt's preparation.
+const schemas = new WeakMap<Probe, z.ZodObject>()
+
 /** Every option of a probe: its own and the common ones. */
 export function optionsOf(probe: Probe): z.ZodObject {
-  return probe.options.extend(commonOptions.shape).strict()
+  const known = schemas.get(probe)
+  if (known !== undefined) return known
+  const schema = probe.options.extend(commonOptions.shape).strict()
+  schemas.set(probe, schema)
+  return schema
 }
 
 /** People write durations with their unit, so the unit leaves the name: `timeoutMs` is written `timeout`. */

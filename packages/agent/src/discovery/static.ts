@@ -1,18 +1,9 @@
-import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
-import { z } from 'zod'
-import { type Peer, writtenPeer } from '../peer.ts'
+import type { z } from 'zod'
+import { explainError, explainMisfit } from '../explain.ts'
+import { type Peer, writtenPeers } from '../peer.ts'
 import type { Discovery } from './discovery.ts'
-
-const writtenPeers = z.array(writtenPeer).superRefine((peers, context) => {
-  const names = new Set<string>()
-  for (const [index, { name }] of peers.entries()) {
-    if (names.has(name))
-      context.addIssue({ code: 'custom', message: `names "${name}" a second time`, path: [index, 'name'] })
-    names.add(name)
-  }
-})
 
 type WrittenPeers = z.output<typeof writtenPeers>
 
@@ -28,23 +19,29 @@ export function createListDiscovery(peers: WrittenPeers): Discovery {
 
 export interface FileDiscoveryOptions {
   readonly path: string
-  /** How often the file is looked at; polled, since a mounted ConfigMap is replaced through a symbolic link. */
+  /** How often the file is read. */
   readonly pollMs: number
   /** Told once of each broken version of the file, after the first; the peers stay as they were. */
   readonly onBroken: (error: Error) => void
 }
 
-/** Peers from a YAML file, read again when it changes. The first reading must succeed. */
+/**
+ * Peers from a YAML file, read again and again, since a mounted ConfigMap is replaced through symbolic links, and believed when it is
+ * found the same twice, since it may be read while it is being written. The first reading must succeed.
+ */
 export function createFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOptions): Discovery {
-  let onChange: (() => void) | undefined
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
   return {
     async start(onKnowledge) {
-      let peers = await readPeers(path)
+      let known = await readText(path)
+      let seen = known
+      let peers = peersIn(path, known)
       const tell = (trouble?: string) =>
         onKnowledge({ peers, source: path, heardAtMs: Date.now(), ...(trouble === undefined ? {} : { trouble }) })
-      const readAgain = async () => {
+      const learn = () => {
         try {
-          peers = await readPeers(path)
+          peers = peersIn(path, known)
           tell()
         } catch (error) {
           if (!(error instanceof Error)) throw error
@@ -52,29 +49,50 @@ export function createFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOpt
           tell(error.message)
         }
       }
-      onChange = () => void readAgain()
-      watchFile(path, { interval: pollMs }, onChange)
+      const look = async () => {
+        const found = await readText(path)
+        if (isStopped) return
+        const isNew = String(found) === String(seen) && String(found) !== String(known)
+        seen = found
+        if (isNew) {
+          known = found
+          learn()
+        }
+        lookLater()
+      }
+      const lookLater = () => {
+        timer = setTimeout(() => void look(), pollMs)
+      }
       tell()
+      lookLater()
     },
     stop() {
-      if (onChange !== undefined) unwatchFile(path, onChange)
+      isStopped = true
+      clearTimeout(timer)
     },
   }
 }
 
-async function readPeers(path: string): Promise<readonly Peer[]> {
+/** The content of the file, or why it cannot be read. */
+async function readText(path: string): Promise<string | Error> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+function peersIn(path: string, text: string | Error): readonly Peer[] {
   let content: unknown
   try {
-    content = parse(await readFile(path, 'utf8'))
+    if (text instanceof Error) throw text
+    content = parse(text)
   } catch (cause) {
-    throw new Error(`cannot read the peers in ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    throw new Error(`cannot read the peers in ${path}: ${explainError(cause)}`, { cause })
   }
-  const parsed = writtenPeers.safeParse(content ?? [])
+  const parsed = writtenPeers.safeParse(content ?? [], { reportInput: true })
   if (parsed.success) return parsed.data.map(readyPeer)
-  const [issue] = parsed.error.issues
-  throw new Error(`cannot use the peers in ${path}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim())
+  throw new Error(`cannot use the peers in ${path}: ${explainMisfit(parsed.error, writtenPeers)}`)
 }
 
 /** A list knows no life cycle: who is on it is ready, and replaced when its addresses change. */

@@ -106,6 +106,7 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
         graceMs,
         startVantage: (options) => startLocalVantage({ ...options, responder: { host: address, port, key: '' } }),
         events: {
+          answering() {},
           rosterChanged() {},
           greeted() {},
           discoveryTroubled() {},

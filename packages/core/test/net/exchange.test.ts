@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openExchange, type Question, type Stray } from '../../src/net/exchange.ts'
 import type { PacketAddress, PacketListener } from '../../src/net/packet-socket.ts'
 import type { Clocks } from '../../src/probe.ts'
@@ -116,6 +116,22 @@ describe('an answer', () => {
     expect(strays).toEqual([])
     expect(forgotten).toEqual([0])
   })
+})
+
+test('an answer of two minutes ago is foreign: nothing is remembered for longer', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { exchange, arrive, question, strays, forgotten } = open()
+  const first = exchange.ask(question(1))
+  arrive(1)
+  await first
+  vi.setSystemTime(Date.now() + 121_000)
+  const second = exchange.ask(question(2))
+  arrive(2)
+  await second
+  expect(forgotten).toEqual([0])
+  arrive(1)
+  expect(strays).toEqual([{ kind: 'foreign', from: peer }])
 })
 
 describe('an error', () => {

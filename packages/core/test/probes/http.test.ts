@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { selfSigned } from '../../../../test/support/certificate.ts'
+import { startTrusting } from '../../../../test/support/child.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
@@ -267,6 +268,29 @@ describe('https', () => {
     expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({ ok: true })
   })
 
+  itWithTls(
+    'takes a certificate of a known authority for the name or address that was asked for, and no other',
+    async () => {
+      const names = ['localhost', '127.0.0.1', '[::1]']
+      const certificate = selfSigned('DNS:localhost', 'IP:127.0.0.1', 'IP:::1')
+      const child = await startTrusting(certificate.cert)
+      onTestFinished(() => child.close())
+      const port = await serveTls((_, response) => response.end(), certificate, '::')
+      for (const name of names)
+        expect(await child.probe('http', `https://${name}:${port}/`)).toMatchObject({ ok: true })
+
+      const other = selfSigned('DNS:other.example')
+      const distrusting = await startTrusting(other.cert)
+      onTestFinished(() => distrusting.close())
+      const otherPort = await serveTls((_, response) => response.end(), other, '::')
+      for (const name of names) {
+        expect(await distrusting.probe('http', `https://${name}:${otherPort}/`)).toMatchObject({
+          failure: { reason: 'tls', phase: 'tls', code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+        })
+      }
+    },
+  )
+
   itWithTls('tells the server the name that was asked for', async () => {
     const names: (string | boolean)[] = []
     const port = await serveTls((request, response) => {
@@ -347,11 +371,9 @@ async function serve(listener: RequestListener, host = '127.0.0.1'): Promise<num
   return listening(createHttpServer(listener), host)
 }
 
-async function serveTls(listener: RequestListener, options: ServerOptions = {}): Promise<number> {
-  return listening(
-    createHttpsServer({ ...selfSigned('DNS:localhost', 'IP:127.0.0.1'), ...options }, listener),
-    '127.0.0.1',
-  )
+async function serveTls(listener: RequestListener, options: ServerOptions = {}, host = '127.0.0.1'): Promise<number> {
+  const certificate = 'cert' in options ? {} : selfSigned('DNS:localhost', 'IP:127.0.0.1')
+  return listening(createHttpsServer({ ...certificate, ...options }, listener), host)
 }
 
 /** Node's own server does not send the alert this is about. */

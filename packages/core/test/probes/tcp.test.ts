@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { blockFor } from '../../../../test/support/block.ts'
 import {
   type Child,
   namespaces,
@@ -52,6 +53,14 @@ test('sends nothing, and closes', async () => {
 test('a target that accepts and resets at once is up', async () => {
   const port = await listenTcp((socket) => socket.resetAndDestroy())
   for (let i = 0; i < 20; i++) expect(await probe('tcp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
+})
+
+test('a handshake done while the event loop was blocked past the deadline is no timeout', async () => {
+  const timeoutMs = 40
+  const port = await listenTcp(() => {})
+  const attempt = probe('tcp', `127.0.0.1:${port}`, { timeoutMs })
+  blockFor(2 * timeoutMs)
+  expect(await attempt).toMatchObject({ ok: true })
 })
 
 describe('fails as', () => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { blockFor } from '../../../../test/support/block.ts'
 import { type Child, namespaces, routed, startInNamespace } from '../../../../test/support/child.ts'
 import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -147,8 +148,4 @@ function proberOfTest() {
   const prober = createProber({ onStray: (_, stray) => strays.push(stray) })
   onTestFinished(() => prober.close())
   return { prober, strays }
-}
-
-function blockFor(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }

@@ -1,0 +1,137 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Knowledge } from '../../src/discovery/discovery.ts'
+import { createFileDiscovery, createListDiscovery } from '../../src/discovery/static.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+
+const one = '- { name: one, addresses: [10.0.0.1] }\n'
+const two = `${one}- { name: two, node: node-2, zone: b, addresses: [10.0.0.2, fd00::2], port: 9000 }\n`
+
+test('a list is known at once and for good', async () => {
+  const known: Knowledge[] = []
+  const discovery = createListDiscovery([{ name: 'one', node: 'node-1', addresses: ['10.0.0.1'], port: 8081 }])
+  await discovery.start((knowledge) => known.push(knowledge))
+  discovery.stop()
+  expect(known.map(({ peers }) => peers)).toEqual([
+    [{ id: 'one 10.0.0.1 8081', name: 'one', node: 'node-1', addresses: ['10.0.0.1'], port: 8081, state: 'ready' }],
+  ])
+})
+
+test('a file is known at once, with the defaults of what it leaves out', async () => {
+  const { told } = await watched(two)
+  expect(told).toHaveLength(1)
+  expect(told[0]).toMatchObject({
+    peers: [
+      { name: 'one', node: 'one', addresses: ['10.0.0.1'], port: 8081, state: 'ready' },
+      { name: 'two', node: 'node-2', zone: 'b', addresses: ['10.0.0.2', 'fd00::2'], port: 9000, state: 'ready' },
+    ],
+  })
+  expect(told[0]).not.toHaveProperty('trouble')
+})
+
+test('an empty file means no peers', async () => {
+  const { told } = await watched('')
+  expect(told).toMatchObject([{ peers: [] }])
+})
+
+test.each([
+  ['is not there', undefined, /^cannot read the peers in .*peers\.yaml: ENOENT: no such file or directory, open '.*'$/],
+  [
+    'is not YAML',
+    '- [',
+    /^cannot read the peers in .*peers\.yaml: Flow sequence in block collection must .* column 4$/,
+  ],
+  [
+    'is no list',
+    'name: one',
+    /^cannot use the peers in .*peers\.yaml: the whole cannot be \{"name":"one"\}: expected array$/,
+  ],
+  [
+    'has no address where one should be',
+    '- { name: one, addresses: [one.example] }',
+    /^cannot use the peers in .*peers\.yaml: setting 0\.addresses\.0 cannot be used: "one\.example" is not an IP address$/,
+  ],
+  [
+    'misspells a key',
+    '- { name: one, adresses: [10.0.0.1] }',
+    /^cannot use the peers in .*peers\.yaml: there is no setting 0\.adresses: did you mean addresses\?$/,
+  ],
+  [
+    'names a peer twice',
+    one + one,
+    /^cannot use the peers in .*peers\.yaml: setting 1\.name cannot be used: "one" is there a second time$/,
+  ],
+])('a start fails when the file %s', async (_, content, message) => {
+  const path = join(await temporaryFolder(), 'peers.yaml')
+  if (content !== undefined) await writeFile(path, content)
+  const discovery = createFileDiscovery({ path, pollMs: 2, onBroken: () => {} })
+  await expect(discovery.start(() => {})).rejects.toThrow(message)
+})
+
+test('a file is read again when it is written', async () => {
+  const { path, until } = await watched(one)
+  await writeFile(path, two)
+  await until(({ peers }) => peers.length === 2)
+})
+
+test('a file is read again when another takes its place', async () => {
+  const { path, until, told } = await watched(one)
+  await replace(path, two)
+  await until(({ peers }) => peers.length === 2)
+  expect(told).toHaveLength(2)
+})
+
+test('a broken version is told once and changes no peer, until it is mended', async () => {
+  const { path, until, told, broken } = await watched(one)
+  await replace(path, '- name: two\n')
+  const { peers, trouble = '' } = await until((knowledge) => knowledge.trouble !== undefined)
+  expect(peers.map(({ name }) => name)).toEqual(['one'])
+  expect(trouble).toMatch(/^cannot use the peers in .*: setting 0\.addresses is missing: expected array$/)
+
+  await replace(path, two)
+  const mended = await until((knowledge) => knowledge.peers.length === 2)
+  expect(mended).not.toHaveProperty('trouble')
+  expect(broken.map(({ message }) => message)).toEqual([trouble])
+  expect(told).toHaveLength(3)
+})
+
+test('a file that goes away changes no peer, and may come back', async () => {
+  const { path, until, broken } = await watched(two)
+  await rm(path)
+  const { peers } = await until(({ trouble }) => trouble !== undefined)
+  expect(peers).toHaveLength(2)
+  await replace(path, one)
+  await until(({ peers, trouble }) => peers.length === 1 && trouble === undefined)
+  expect(broken).toHaveLength(1)
+})
+
+/** A discovery that has read this file and watches it, with everything it told. */
+async function watched(content: string) {
+  const path = join(await temporaryFolder(), 'peers.yaml')
+  await writeFile(path, content)
+  const told: Knowledge[] = []
+  const broken: Error[] = []
+  const discovery = createFileDiscovery({ path, pollMs: 2, onBroken: (error) => broken.push(error) })
+  onTestFinished(discovery.stop)
+  let check = () => {}
+  await discovery.start((knowledge) => {
+    told.push(knowledge)
+    check()
+  })
+  const until = (isWanted: (knowledge: Knowledge) => boolean) =>
+    new Promise<Knowledge>((resolve) => {
+      check = () => {
+        const last = told.at(-1)
+        if (last !== undefined && isWanted(last)) resolve(last)
+      }
+      check()
+    })
+  return { path, told, broken, until }
+}
+
+/** As editors and Kubernetes do it. */
+async function replace(path: string, content: string): Promise<void> {
+  await writeFile(`${path}.new`, content)
+  await rename(`${path}.new`, path)
+}

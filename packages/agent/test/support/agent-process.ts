@@ -1,0 +1,132 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { assertBuilt } from '../../../../test/support/built.ts'
+import type { Snapshot } from '../../src/snapshot.ts'
+import { writeTemporary } from './temporary.ts'
+
+const script = fileURLToPath(new URL('../../bin/scout-agent.js', import.meta.url))
+
+/** One event of the JSON log. */
+export interface LogLine {
+  readonly msg: string
+  readonly level: number
+  readonly check?: string
+  /** The name in what is told of an attempt, everything in what is told of the peer. */
+  readonly peer?: string | { readonly name: string; readonly state: string }
+  readonly failure?: { readonly reason: string; readonly message: string }
+  readonly recorded?: string
+  readonly console?: string
+  readonly port?: number
+  readonly err?: { readonly message: string }
+}
+
+/** An agent as it was built, in a process of its own. */
+export interface AgentProcess {
+  readonly pid: number
+  /** Where its console is: `http://localhost:40001`. */
+  readonly url: string
+  readonly responderPort: number
+  readonly log: readonly LogLine[]
+  /** Waits until the log has as many lines like this; returns them. */
+  logged(isWanted: (line: LogLine) => boolean, count?: number): Promise<readonly LogLine[]>
+  snapshot(): Promise<Snapshot>
+  /** Sends the signal and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<Ended>
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly tookMs: number
+}
+
+/** Runs an agent with this configuration until the test ends. It tells of every attempt, ten times a second. */
+export async function startAgent(config: object, wrapper: readonly string[] = []): Promise<AgentProcess> {
+  const common = { level: 'debug', interval: '100ms', console: { host: '127.0.0.1', port: 0 } }
+  const path = await writeTemporary('config.yaml', JSON.stringify({ ...common, ...config }))
+  const child = launch(['--config', path], {}, wrapper)
+  const closed = once(child, 'close')
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    errors += text
+  })
+  const log: LogLine[] = []
+  const checks = new Set<() => void>()
+  createInterface(child.stdout).on('line', (line) => {
+    log.push(JSON.parse(line) as LogLine)
+    for (const check of checks) check()
+  })
+
+  const logged: AgentProcess['logged'] = (isWanted, count = 1) =>
+    new Promise((resolve, reject) => {
+      const check = () => {
+        const found = log.filter(isWanted)
+        if (found.length < count) return
+        checks.delete(check)
+        resolve(found)
+      }
+      checks.add(check)
+      void closed.then(() => reject(new Error(`the agent ended without saying it: ${errors}`)))
+      check()
+    })
+
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await closed
+  })
+  const [listening] = await logged(({ msg }) => msg === 'server listening')
+  const [responder] = await logged(({ msg }) => msg === 'responder listening')
+  const url = listening?.console ?? ''
+  return {
+    pid: child.pid ?? 0,
+    url,
+    responderPort: responder?.port ?? 0,
+    log,
+    logged,
+    snapshot: async () => (await (await fetch(`${url}/api/v1/snapshot`)).json()) as Snapshot,
+    async end(signal) {
+      const startMs = performance.now()
+      child.kill(signal)
+      const [code, endedBy] = (await closed) as [Ended['code'], Ended['signal']]
+      return { code, signal: endedBy, tookMs: performance.now() - startMs }
+    },
+  }
+}
+
+export interface Finished {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs an agent to its end. */
+export async function runAgent(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  const child = launch(args, environment)
+  const texts = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    texts.out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    texts.err += text
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, ...texts }
+}
+
+/** An address of this machine that no other test file has: each runs in a process of its own. */
+export function loopback(host: number): string {
+  return `127.${(process.pid >> 8) & 0xff}.${process.pid & 0xff}.${host}`
+}
+
+function launch(args: readonly string[], environment: NodeJS.ProcessEnv, wrapper: readonly string[] = []) {
+  assertBuilt('packages/core')
+  assertBuilt('packages/agent')
+  const [file = '', ...rest] = [...wrapper, process.execPath, script, ...args]
+  // Settings of the person who runs the tests are not the test's.
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SCOUT_'))
+  return spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...Object.fromEntries(own), ...environment } })
+}

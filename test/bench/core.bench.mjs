@@ -1,0 +1,78 @@
+// What the library itself costs, beside the network: the runner around a probe that does nothing, and every wire format.
+
+import { probes } from '@scout/core'
+import { Bench } from 'tinybench'
+import { createSockets } from '../../packages/core/dist/net/sockets.js'
+import { defineProbe } from '../../packages/core/dist/probe.js'
+import { prepare, run } from '../../packages/core/dist/run.js'
+import { createTally } from '../../packages/core/dist/statistics.js'
+import { internetChecksum } from '../../packages/core/dist/wire/checksum.js'
+import { decodeDnsAnswer, encodeDnsQuestion } from '../../packages/core/dist/wire/dns.js'
+import { decodeEchoDatagram, encodeEchoDatagram, isGenuineEcho } from '../../packages/core/dist/wire/echo-datagram.js'
+import { decodeEcho, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
+import { ipv4Payload } from '../../packages/core/dist/wire/ip.js'
+
+const idle = /** @type {import('@scout/core').Probe} */ (
+  defineProbe({
+    protocol: 'idle',
+    summary: 'do nothing',
+    targetForm: 'host:port',
+    phases: { wait: 'nothing' },
+    options: probes.udp.options,
+    async measure({ enter }) {
+      enter('wait')
+      return {}
+    },
+  })
+)
+const context = {
+  sockets: createSockets(() => {}),
+  resolve: async () => ({ address: '127.0.0.1', family: /** @type {const} */ ('ipv4') }),
+  nameServer: () => '127.0.0.1',
+  closing: new AbortController().signal,
+}
+const asked = { target: '127.0.0.1:8081', options: { timeoutMs: 1000 } }
+const request = prepare(idle, asked, context)
+const result = await run(idle, request, context)
+const tally = createTally()
+
+const echo = { kind: /** @type {const} */ ('request'), session: 1n, sequence: 2 }
+const datagram = encodeEchoDatagram(echo, 64, 'key')
+const icmp = { kind: /** @type {const} */ ('reply'), identifier: 1, sequence: 2, payload: new Uint8Array(56) }
+const message = encodeEcho('ipv4', icmp)
+const packet = Uint8Array.of(0x45, ...new Uint8Array(19), ...message)
+const question = {
+  id: 1,
+  name: 'kubernetes.default.svc.cluster.local',
+  type: /** @type {const} */ ('A'),
+  isRecursive: true,
+  ednsBytes: 1232,
+}
+// The question sent back with one record behind it: its name a pointer to the question's, type A, class IN, 5 s, 10.96.0.1.
+const answer = Buffer.concat([
+  encodeDnsQuestion({ ...question, ednsBytes: 0 }),
+  Buffer.from('c00c00010001000000050004' + '0a600001', 'hex'),
+])
+answer.writeUInt16BE(0x8180, 2)
+answer.writeUInt16BE(1, 6)
+const large = new Uint8Array(1472)
+
+const bench = new Bench({ name: '@scout/core', time: 300, throws: true })
+bench
+  .add('run: prepare', () => prepare(idle, asked, context))
+  .add('run: one attempt of an idle probe', () => run(idle, request, context))
+  .add('statistics: add a result', () => tally.add(result))
+  .add('echo datagram: encode 64 bytes', () => encodeEchoDatagram(echo, 64, 'key'))
+  .add(
+    'echo datagram: decode and verify 64 bytes',
+    () => decodeEchoDatagram(datagram) && isGenuineEcho(datagram, 'key'),
+  )
+  .add('icmp: encode 64 bytes', () => encodeEcho('ipv4', icmp))
+  .add('icmp: decode 84 bytes with their IP header', () => decodeEcho('ipv4', ipv4Payload(packet)?.payload ?? large))
+  .add('dns: encode a question', () => encodeDnsQuestion(question))
+  .add('dns: decode an answer', () => decodeDnsAnswer(answer))
+  .add('checksum: 1472 bytes', () => internetChecksum(large))
+
+await bench.run()
+console.log(bench.name)
+console.table(bench.table())

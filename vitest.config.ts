@@ -1,10 +1,22 @@
 import { defineConfig } from 'vitest/config'
 
+const core = ['packages/core/test/**/*.test.ts', 'test/contract/**/*.test.ts']
+
 export default defineConfig({
   // Packages of this repository resolve to their sources, so that a test needs no build.
   ssr: { resolve: { conditions: ['source', 'module', 'node', 'import', 'default'] } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     reporters: ['default'],
+    // For what hangs; no test measures by it.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    projects: [
+      // These leave nothing behind, which is among what they test, so their files share a process and load the library once.
+      { extends: true, test: { name: 'core', include: core, isolate: false } },
+      {
+        extends: true,
+        test: { name: 'all else', include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'], exclude: core },
+      },
+    ],
   },
 })

@@ -15,8 +15,9 @@ try {
   process.exitCode = error.code === 'usage' ? 2 : 1
 }
 
-/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined }} options */
-async function demonstrate({ fault, parameters, network }) {
+/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, consolePort: number, isLoopback: boolean }} options */
+async function demonstrate({ fault, parameters, network, consolePort, isLoopback }) {
+  if (isLoopback && fault === undefined) return runOverLoopback(consolePort)
   const spec = {
     nodes: 3,
     zones: 2,
@@ -32,14 +33,14 @@ async function demonstrate({ fault, parameters, network }) {
     process.stderr.write(`${error.message}\n`)
     if (fault !== undefined) return 1
     process.stderr.write('going on over loopback, where nothing can be broken\n')
-    return runOverLoopback()
+    return runOverLoopback(consolePort)
   }
   try {
     if (fault !== undefined) {
       const injection = await lab.inject(fault, parameters)
       process.stderr.write(`fault ${fault} ${JSON.stringify(injection.parameters)}: ${findFault(fault).summary}\n`)
     }
-    return await runInLab(lab)
+    return await runInLab(lab, consolePort)
   } finally {
     await lab.close()
   }
@@ -48,16 +49,27 @@ async function demonstrate({ fault, parameters, network }) {
 function readArguments() {
   try {
     const { values, positionals } = parseArgs({
-      options: { fault: { type: 'string' }, network: { type: 'string' } },
+      options: {
+        fault: { type: 'string' },
+        network: { type: 'string' },
+        'console-port': { type: 'string', default: '8080' },
+        loopback: { type: 'boolean', default: false },
+      },
       allowPositionals: true,
     })
-    return { fault: values.fault, network: values.network, parameters: parametersOf(positionals) }
+    return {
+      fault: values.fault,
+      network: values.network,
+      parameters: parametersOf(positionals),
+      consolePort: portOf(values['console-port']),
+      isLoopback: values.loopback,
+    }
   } catch (error) {
     if (error instanceof LabError) throw error
     const what = error instanceof Error ? error.message.split('. ')[0] : String(error)
     throw new LabError(
       'usage',
-      `${what}: it takes --fault NAME [key=value…] and --network routed or vxlan (npm run lab -- faults lists the names)`,
+      `${what}: it takes --fault NAME [key=value…] (npm run lab -- faults lists them), --network routed or vxlan, --console-port and --loopback`,
     )
   }
 }
@@ -71,4 +83,11 @@ function parametersOf(words) {
       return [key, value]
     }),
   )
+}
+
+/** @param {string} text */
+function portOf(text) {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port
+  throw new LabError('usage', `--console-port takes a port from 1 to 65535, not "${text}"`)
 }

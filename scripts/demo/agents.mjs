@@ -6,56 +6,70 @@ import { root } from '../command.mjs'
 /**
  * @typedef {{ name: string, node: string, zone: string, addresses: readonly string[], port: number }} Member one agent of the mesh
  * @typedef {{ exited: Promise<number>, stop: () => void }} Running
- * @typedef {(args: readonly string[], member: Member) => Running} Start how an agent is started where it belongs
+ * @typedef {object} Place how a mesh stands where it runs
+ * @property {string} dnsTarget what each agent asks the name server
+ * @property {(member: Member) => string} host what a responder listens on
+ * @property {(member: Member, index: number) => { host: string, port: number }} console where a console listens
+ * @property {(args: readonly string[], member: Member) => Running} start
  */
 
 /** The command line of an agent, built. */
 export const agentProgram = join(root, 'packages/agent/bin/scout-agent.js')
 
 /**
- * Runs one agent for each member until the first ends or a signal comes, then ends the others. Answers the exit code.
+ * Runs one agent for each member until the first ends or a signal comes, then ends the others. The first prints what it does; the
+ * others tell only of trouble. Answers the exit code.
  *
  * @param {readonly Member[]} members
- * @param {{ start: Start, dnsTarget: string, host: (member: Member) => string, consoleHost: (member: Member) => string }} where
+ * @param {Place} place
  */
-export async function runMesh(members, { start, dnsTarget, host, consoleHost }) {
+export async function runMesh(members, place) {
   const folder = await mkdtemp(join(tmpdir(), 'scout-'))
   try {
-    const running = await Promise.all(
-      members.map(async (self, index) => {
-        const isShown = index === 0
-        const { port, ...identity } = self
-        const config = {
-          ...identity,
-          log: isShown ? 'text' : 'json',
-          level: 'warn',
-          interval: '5s',
-          // A list never changes its mind about a peer, so there is nothing to wait for before a failure counts.
-          settle: '0s',
-          console: { host: consoleHost(self), port: isShown ? 8080 : 0 },
-          responder: { host: host(self), port },
-          peers: members.filter(({ name }) => name !== self.name),
-          checks: {
-            http: { probe: 'http', keepBytes: 256 },
-            'http-large': { probe: 'http', target: 'http://{host}:{port}/bytes?size=65536' },
-            tcp: { probe: 'tcp' },
-            udp: { probe: 'udp' },
-            'udp-large': { probe: 'udp', payloadBytes: 1400 },
-            icmp: { probe: 'icmp' },
-            dns: { probe: 'dns', target: dnsTarget },
-          },
-        }
-        const path = join(folder, `${self.name}.yaml`)
-        await writeFile(path, JSON.stringify(config))
-        return start(['--config', path], self)
-      }),
+    const paths = await Promise.all(
+      members.map((self, index) => writeConfiguration({ self, index, members, place, folder })),
     )
-    const stopAll = () => running.forEach(({ stop }) => stop())
-    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, stopAll)
+    const running = members.map((self, index) => place.start(['--config', paths[index] ?? ''], self))
+    let isEnding = false
+    const end = () => {
+      // Each agent is asked once: a second time would cut its goodbye short.
+      if (!isEnding) running.forEach(({ stop }) => stop())
+      isEnding = true
+    }
+    // Nothing was awaited since the first agent was started, so no signal finds one that would not hear of it.
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.once(signal, end)
     // One agent that cannot run ends the demonstration: the others would only report it as a dead peer.
-    const codes = await Promise.all(running.map(({ exited }) => exited.finally(stopAll)))
-    return Math.max(...codes)
+    return Math.max(...(await Promise.all(running.map(({ exited }) => exited.finally(end)))))
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** @param {{ self: Member, index: number, members: readonly Member[], place: Place, folder: string }} options */
+async function writeConfiguration({ self, index, members, place, folder }) {
+  const { port, ...identity } = self
+  const isShown = index === 0
+  const config = {
+    ...identity,
+    log: isShown ? 'text' : 'json',
+    level: 'warn',
+    interval: '5s',
+    // A list never changes its mind about a peer, so there is nothing to wait for before a failure counts.
+    settle: '0s',
+    console: place.console(self, index),
+    responder: { host: place.host(self), port },
+    peers: members.filter(({ name }) => name !== self.name),
+    checks: {
+      http: { probe: 'http', keepBytes: 256 },
+      'http-large': { probe: 'http', target: 'http://{host}:{port}/bytes?size=65536' },
+      tcp: { probe: 'tcp' },
+      udp: { probe: 'udp' },
+      'udp-large': { probe: 'udp', payloadBytes: 1400 },
+      icmp: { probe: 'icmp' },
+      dns: { probe: 'dns', target: place.dnsTarget },
+    },
+  }
+  const path = join(folder, `${self.name}.yaml`)
+  await writeFile(path, JSON.stringify(config))
+  return path
 }

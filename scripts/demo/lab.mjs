@@ -1,41 +1,42 @@
 import { agentProgram, runMesh } from './agents.mjs'
 
+/** Of the responders and consoles within the lab. */
+const port = 8081
+const innerConsolePort = 8080
+
 /**
- * One agent in each node's pod, over the lab's network; the first one's console is on this machine's port 8080.
+ * One agent in each node's pod, over the lab's network; the first one's console is on this machine's port.
  *
  * @param {import('@scout/lab').Lab} lab
+ * @param {number} consolePort
  */
-export async function runInLab(lab) {
-  const { topology } = lab
-  const members = topology.nodes.flatMap(({ name: node, zone, pods: [pod] }) =>
-    pod === undefined
-      ? []
-      : [
-          {
-            name: pod.name,
-            node,
-            zone: zone.name,
-            addresses: topology.families.map((family) => pod.addresses[family]),
-            port: 8081,
-          },
-        ],
+export async function runInLab(lab, consolePort) {
+  const { nodes, families } = lab.topology
+  const members = nodes.flatMap(({ name: node, zone, pods }) =>
+    pods.slice(0, 1).map(({ name, addresses }) => ({
+      name,
+      node,
+      zone: zone.name,
+      addresses: families.map((family) => addresses[family]),
+      port,
+    })),
   )
-  const [shown] = members
-  const page = shown === undefined ? undefined : await lab.forwardPort(8080, shown.name, 8080)
+  const page = await lab.forwardPort(consolePort, members[0]?.name ?? '', innerConsolePort)
   try {
     return await runMesh(members, {
       dnsTarget: '{name}.pods.default.svc.cluster.local',
       host: () => '::',
-      consoleHost: () => '::',
+      console: () => ({ host: '::', port: innerConsolePort }),
       start(args, { name }) {
+        const stdio = /** @type {const} */ (['ignore', 'inherit', 'inherit'])
         const agent = lab.spawn(name, [process.execPath, agentProgram, ...args], {
           env: process.env,
-          stdio: ['ignore', 'inherit', 'inherit'],
+          stdio: [...stdio],
         })
         return { exited: agent.exited, stop: () => void agent.stop(5_000) }
       },
     })
   } finally {
-    await page?.close()
+    await page.close()
   }
 }

@@ -5,8 +5,6 @@ import { agentProgram, runMesh } from './agents.mjs'
 
 // Linux answers on all of 127.0.0.0/8; elsewhere the agents share one address and differ by port.
 const isWholeNetLocal = process.platform === 'linux'
-
-/** @type {readonly import('./agents.mjs').Member[]} */
 const members = [1, 2, 3].map((number) => ({
   name: `scout-${number}`,
   node: `node-${number}`,
@@ -15,23 +13,39 @@ const members = [1, 2, 3].map((number) => ({
   port: isWholeNetLocal ? 8081 : 8080 + number,
 }))
 
-/** Three agents over loopback. A small name server stands in for a cluster's and knows them by name. */
-export async function runOverLoopback() {
+/**
+ * Three agents over loopback. A small name server stands in for a cluster's and knows them by name.
+ *
+ * @param {number} consolePort
+ */
+export async function runOverLoopback(consolePort) {
   const names = new Map(members.map(({ name, addresses }) => [`${name}.scout.local`, addresses]))
   const dns = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: (name) => names.get(name) })
-  const address = (/** @type {import('./agents.mjs').Member} */ { addresses }) => addresses[0] ?? '127.0.0.1'
   try {
-    return await runMesh(members, {
+    const code = await runMesh(members, {
       dnsTarget: `{name}.scout.local@127.0.0.1:${dns.port}`,
-      host: address,
-      consoleHost: (member) => (member === members[0] ? '::' : address(member)),
-      start(args) {
-        // In a process group of its own, so that Ctrl-C reaches the agents once, from here.
-        const child = spawn(process.execPath, [agentProgram, ...args], { stdio: 'inherit', detached: true })
-        return { exited: once(child, 'exit').then(([code]) => code ?? 1), stop: () => child.kill('SIGTERM') }
-      },
+      host: ({ addresses: [address = '127.0.0.1'] }) => address,
+      console: ({ addresses: [address = '127.0.0.1'] }, index) =>
+        index === 0 ? { host: '::', port: consolePort } : { host: address, port: 0 },
+      start,
     })
+    if (code === 1) {
+      const places = members.map(({ addresses, port }) => `${addresses.join()}:${port}`).join(', ')
+      console.error(
+        `the agents need ${places}, and port ${consolePort} for the console (npm start -- --console-port 8090 takes another)`,
+      )
+    }
+    return code
   } finally {
     await dns.close()
   }
+}
+
+/** @param {readonly string[]} args */
+function start(args) {
+  // In a process group of its own, so that Ctrl-C reaches the agents once, from here.
+  const child = spawn(process.execPath, [agentProgram, ...args], { stdio: 'inherit', detached: true })
+  // An agent that is still starting has no goodbye to say.
+  const exited = once(child, 'exit').then(([code, signal]) => code ?? (signal === 'SIGTERM' ? 0 : 1))
+  return { exited, stop: () => void child.kill('SIGTERM') }
 }

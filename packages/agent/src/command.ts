@@ -34,7 +34,7 @@ export async function runAgent(args: readonly string[], environment: Environment
     return 0
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    process.stderr.write(`scout-agent: ${explain(error)}\n`)
+    process.stderr.write(`scout-agent: ${explain(error, command.config)}\n`)
     return exitCodeOf(error)
   }
 }
@@ -103,10 +103,10 @@ function exitCodeOf(error: Error): number {
   return error instanceof ApiError && (error.status === 401 || error.status === 403) ? 3 : 1
 }
 
-function explain(error: Error): string {
-  if ('code' in error && error.code === 'EADDRINUSE')
-    return `${error.message}: another process has the port; choose another with --console-port or --responder-port`
-  return error.message
+function explain(error: Error, { console: { port } }: Config): string {
+  if (!('code' in error) || error.code !== 'EADDRINUSE') return error.message
+  const flag = 'port' in error && error.port === port ? '--console-port' : '--responder-port'
+  return `${error.message}: another process has the port, choose another with ${flag}`
 }
 
 function isLoopback(address: string): boolean {

@@ -187,9 +187,7 @@ describe('the process', { timeout: 30_000 }, () => {
     const { code, err } = await runAgent([...anyPorts(), `--${what}-host`, host, `--${what}-port`, String(port)])
     expect(code).toBe(1)
     expect(err).toMatch(/^scout-agent: (listen|bind) EADDRINUSE/)
-    expect(err).toContain(
-      `${host}:${port}: another process has the port; choose another with --console-port or --responder-port\n`,
-    )
+    expect(err).toContain(`${host}:${port}: another process has the port, choose another with --${what}-port\n`)
   })
 })
 

@@ -107,9 +107,14 @@ function startDeadline(timeoutMs: number, callers: readonly AbortSignal[]): Dead
   const deadlineNs = nowNs() + timeoutMs * 1e6
   const expire = () => controller.abort(new FailureError('timeout', `no answer within ${timeoutMs} ms`))
   let drained: NodeJS.Immediate | undefined
-  const timer = setTimeout(() => {
-    drained = setImmediate(expire)
-  }, timeoutMs)
+  let timer: NodeJS.Timeout
+  // A timer counts from when its turn of the event loop began, so behind other work it fires before its time.
+  const wait = () => {
+    const leftMs = (deadlineNs - nowNs()) / 1e6
+    if (leftMs > 0) timer = setTimeout(wait, Math.ceil(leftMs))
+    else drained = setImmediate(expire)
+  }
+  wait()
   // AbortSignal.any would do, but on Node 20 it keeps every derived signal alive as long as the caller's.
   const cancel = () => controller.abort(new FailureError('cancelled', 'the caller gave up'))
   if (callers.some((caller) => caller.aborted)) cancel()

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { blockFor } from '../../../test/support/block.ts'
 import { watchHandles } from '../../../test/support/handles.ts'
 import { nowNs } from '../src/clock.ts'
 import { FailureError } from '../src/failure.ts'
@@ -106,6 +107,13 @@ describe('the deadline', () => {
     const result = await attempt(untilAborted, { options: { timeoutMs: 20 } })
     expect(result).toMatchObject({ failure: { reason: 'timeout', message: 'no answer within 20 ms' } })
     expect(result.totalNs / 20e6).toBeGreaterThanOrEqual(1)
+  })
+
+  test('is no sooner for an attempt that begins late in its turn of the event loop', async () => {
+    await nextTurn()
+    blockFor(60)
+    const result = await attempt(untilAborted, { options: { timeoutMs: 40 } })
+    expect(result.totalNs / 40e6).toBeGreaterThanOrEqual(1)
   })
 
   test('covers the resolving of a name, too', async () => {

@@ -72,7 +72,8 @@ test.each([
 test('a file is read again when it is written', async () => {
   const { path, until } = await watched(one)
   await writeFile(path, two)
-  await until(({ peers }) => peers.length === 2)
+  const { peers } = await until((knowledge) => knowledge.peers.length === 2)
+  expect(peers.map(({ name }) => name)).toEqual(['one', 'two'])
 })
 
 test('a file is read again when another takes its place', async () => {

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, isIPv4, isIPv6, type Socket } from 'node:net'
 import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from 'dns-packet'
+import { isSystemError } from '../failure.ts'
 import { createCounters, type Listen, type Responder } from './responder.ts'
 
 interface DnsResponderOptions extends Listen {
@@ -13,7 +14,19 @@ interface DnsResponderOptions extends Listen {
 const nxdomain = 3
 
 /** A small authoritative name server over UDP and TCP, for machines where none answers. */
-export async function startDnsResponder({ host, port, addressesOf }: DnsResponderOptions): Promise<Responder> {
+export async function startDnsResponder(options: DnsResponderOptions): Promise<Responder> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await listenTwice(options)
+    } catch (error) {
+      // The host chose a port that is free for UDP, and may choose another.
+      const isTaken = isSystemError(error) && error.code === 'EADDRINUSE'
+      if (options.port !== 0 || !isTaken || attempt === 20) throw error
+    }
+  }
+}
+
+async function listenTwice({ host, port, addressesOf }: DnsResponderOptions): Promise<Responder> {
   const counters = createCounters()
   const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   udp.on('message', (bytes, from) => {

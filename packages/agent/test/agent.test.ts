@@ -1,0 +1,156 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { startDnsResponder } from '@scout/core'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { canDropRawSockets } from '../../../test/support/child.ts'
+import { eventually } from '../../../test/support/eventually.ts'
+import { capability, testWith } from '../../../test/support/requirements.ts'
+import { listenTcp } from '../../../test/support/servers.ts'
+import { type LogLine, loopback, startAgent } from './support/agent-process.ts'
+import { writeTemporary } from './support/temporary.ts'
+
+const addresses = { a: loopback(2), b: loopback(3) } as const
+type Name = keyof typeof addresses
+
+const timeout = 60_000
+
+describe('two agents', { timeout }, () => {
+  testWith(capability('CAP_NET_RAW'))('probe each other by all five protocols', async () => {
+    const { a, b } = await startPair()
+    for (const agent of [a, b]) {
+      for (const check of ['http', 'tcp', 'udp', 'icmp', 'dns']) await agent.logged(isSuccess(check))
+      const { isReady, series, responders } = await agent.snapshot()
+      expect(isReady).toBe(true)
+      expect(series.map(({ check, state }) => `${check} ${state}`)).toEqual(
+        ['http', 'tcp', 'udp', 'icmp', 'dns', 'lone'].map((check) => `${check} ok`),
+      )
+      expect(responders).toMatchObject({ http: { rejected: 0, unsent: 0 }, udp: { rejected: 0, unsent: 0 } })
+    }
+  })
+
+  test('part with a goodbye: the other one sees it leaving and counts no failure', async () => {
+    const { a, b } = await startPair()
+    for (const check of ['http', 'tcp', 'udp', 'dns']) await a.logged(isSuccess(check))
+    const ended = await b.end('SIGTERM')
+    expect(ended).toMatchObject({ code: 0, signal: null })
+    expect(ended.tookMs).toBeLessThan(5_000)
+    expect(b.log.map(({ msg }) => msg).slice(-2)).toEqual(['agent stopping', 'agent stopped'])
+
+    // By now a has had three intervals for probing who is gone.
+    await a.logged(isSuccess('lone'), a.log.filter(isSuccess('lone')).length + 3)
+    const { peers, series } = await a.snapshot()
+    expect(peers).toMatchObject([{ name: 'b', state: 'leaving' }])
+    for (const { peer, check, failures } of series) {
+      if (peer !== undefined && check !== 'icmp') expect({ check, failures }).toEqual({ check, failures: {} })
+    }
+    const metrics = await (await fetch(`${a.url}/metrics`)).text()
+    expect(metrics).toContain('scout_peers{state="leaving"} 1')
+  })
+
+  test('tell a killed one from one that left, once when it fails and once when it is back', async () => {
+    const { a, b, names } = await startPair()
+    const checks = ['http', 'tcp', 'udp']
+    for (const check of checks) await a.logged(isSuccess(check))
+    const linesBefore = a.log.length
+    expect(await b.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' })
+    for (const check of checks) {
+      const refused = (line: LogLine) => line.check === check && line.failure?.reason === 'refused'
+      const [first] = await a.logged(refused, 3)
+      expect(first?.peer).toBe('b')
+    }
+    await startAgent(configOf('b', 'a', names))
+    for (const check of checks) await a.logged((line) => line.msg === 'probe recovered' && line.check === check)
+    const changes = a.log.slice(linesBefore).filter(({ msg, level }) => level === 30 && msg.startsWith('probe '))
+    for (const check of checks) {
+      expect(changes.filter((line) => line.check === check).map(({ msg }) => msg)).toEqual([
+        'probe failed',
+        'probe recovered',
+      ])
+    }
+  })
+})
+
+test('answers the reference document', { timeout }, async () => {
+  const agent = await startAgent({ responder: { host: addresses.a, port: 0 }, checks: {} })
+  expect(await (await fetch(`http://${addresses.a}:${agent.responderPort}/`)).json()).toEqual({
+    message: 'connected to scout',
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \S+ m=\+\d+\.\d{9}$/),
+  })
+})
+
+test('ends within five seconds although fifty peers owe an answer', { timeout }, async () => {
+  let held = 0
+  const port = await listenTcp(() => held++, '0.0.0.0')
+  const peers = Array.from({ length: 50 }, (_, i) => ({ name: `silent-${i}`, addresses: [loopback(10 + i)], port }))
+  const checks = { http: { probe: 'http', timeout: '1m' } }
+  const agent = await startAgent({ addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers, checks })
+  await eventually(() => held >= 50, 'fifty attempts are under way', timeout)
+  const { code, tookMs } = await agent.end('SIGTERM')
+  expect(code).toBe(0)
+  expect(tookMs).toBeLessThan(5_000)
+})
+
+testWith(canDropRawSockets)(
+  'says once that a check is not permitted, and goes on with the others',
+  { timeout },
+  async () => {
+    const port = await listenTcp(() => {}, '0.0.0.0')
+    const peers = ['b', 'c'].map((name, i) => ({ name, addresses: [loopback(20 + i)], port }))
+    const wrapper =
+      process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-net_raw', '--inh-caps', '-net_raw', '--'] : []
+    const checks = { icmp: { probe: 'icmp' }, tcp: { probe: 'tcp' } }
+    const responder = { host: addresses.a, port: 0 }
+    const agent = await startAgent({ addresses: [addresses.a], responder, peers, checks }, wrapper)
+    for (const peer of ['b', 'c']) await agent.logged((line) => isSuccess('tcp')(line) && line.peer === peer, 3)
+    expect(agent.log.filter(({ check }) => check === 'icmp')).toEqual([
+      expect.objectContaining({
+        msg: 'check not possible',
+        level: 40,
+        failure: expect.objectContaining({ reason: 'not-permitted', message: expect.stringContaining('CAP_NET_RAW') }),
+      }),
+    ])
+  },
+)
+
+test('takes up a peer that is added to its file', { timeout }, async () => {
+  const port = await listenTcp(() => {}, addresses.b)
+  const peersFile = await writeTemporary('peers.yaml', '[]')
+  const responder = { host: addresses.a, port: 0 }
+  const agent = await startAgent({ addresses: [addresses.a], responder, peersFile, checks: { tcp: { probe: 'tcp' } } })
+  expect(await agent.snapshot()).toMatchObject({ isReady: true, peers: [], series: [] })
+  await writeFile(`${peersFile}.new`, JSON.stringify([{ name: 'b', addresses: [addresses.b], port }]))
+  await rename(`${peersFile}.new`, peersFile)
+  await agent.logged(isSuccess('tcp'))
+  const [joined] = await agent.logged(({ msg }) => msg === 'peer joined')
+  expect(joined?.peer).toMatchObject({ name: 'b', state: 'ready' })
+})
+
+/** a and b, who probe each other, and the name server they ask. b is there first: a has never seen it absent. */
+async function startPair() {
+  const dns = await startDnsResponder({ host: addresses.a, port: 0, addressesOf: () => [addresses.b] })
+  onTestFinished(dns.close)
+  const names = `${addresses.a}:${dns.port}`
+  const b = await startAgent(configOf('b', 'a', names))
+  const a = await startAgent(configOf('a', 'b', names))
+  return { a, b, names }
+}
+
+function configOf(self: Name, peer: Name, names: string) {
+  return {
+    name: self,
+    addresses: [addresses[self]],
+    responder: { host: addresses[self], port: 8081 },
+    peers: [{ name: peer, addresses: [addresses[peer]] }],
+    checks: {
+      http: { probe: 'http' },
+      tcp: { probe: 'tcp' },
+      udp: { probe: 'udp' },
+      icmp: { probe: 'icmp' },
+      dns: { probe: 'dns', target: `{name}.scout.local@${names}` },
+      lone: { probe: 'dns', target: `scout.local@${names}` },
+    },
+  }
+}
+
+function isSuccess(check: string): (line: LogLine) => boolean {
+  return (line) => line.msg.startsWith('probe ') && line.check === check && line.failure === undefined
+}

@@ -15,9 +15,9 @@ try {
   process.exitCode = error.code === 'usage' ? 2 : 1
 }
 
-/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, consolePort: number, isLoopback: boolean }} options */
-async function demonstrate({ fault, parameters, network, consolePort, isLoopback }) {
-  if (isLoopback && fault === undefined) return runOverLoopback(consolePort)
+/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, settings: import('./demo/agents.mjs').Settings, isLoopback: boolean }} options */
+async function demonstrate({ fault, parameters, network, settings, isLoopback }) {
+  if (isLoopback && fault === undefined) return runOverLoopback(settings)
   const spec = {
     nodes: 3,
     zones: 2,
@@ -33,14 +33,14 @@ async function demonstrate({ fault, parameters, network, consolePort, isLoopback
     process.stderr.write(`${error.message}\n`)
     if (fault !== undefined) return 1
     process.stderr.write('going on over loopback, where nothing can be broken\n')
-    return runOverLoopback(consolePort)
+    return runOverLoopback(settings)
   }
   try {
     if (fault !== undefined) {
       const injection = await lab.inject(fault, parameters)
       process.stderr.write(`fault ${fault} ${JSON.stringify(injection.parameters)}: ${findFault(fault).summary}\n`)
     }
-    return await runInLab(lab, consolePort)
+    return await runInLab(lab, settings)
   } finally {
     await lab.close()
   }
@@ -53,6 +53,7 @@ function readArguments() {
         fault: { type: 'string' },
         network: { type: 'string' },
         'console-port': { type: 'string', default: '8080' },
+        interval: { type: 'string', default: '5s' },
         loopback: { type: 'boolean', default: false },
       },
       allowPositionals: true,
@@ -61,7 +62,7 @@ function readArguments() {
       fault: values.fault,
       network: values.network,
       parameters: parametersOf(positionals),
-      consolePort: portOf(values['console-port']),
+      settings: { consolePort: portOf(values['console-port']), interval: values.interval },
       isLoopback: values.loopback,
     }
   } catch (error) {
@@ -69,7 +70,7 @@ function readArguments() {
     const what = error instanceof Error ? error.message.split('. ')[0] : String(error)
     throw new LabError(
       'usage',
-      `${what}: it takes --fault NAME [key=value…] (npm run lab -- faults lists them), --network routed or vxlan, --console-port and --loopback`,
+      `${what}: it takes --fault NAME [key=value…] (npm run lab -- faults lists them), --network routed or vxlan, --interval, --console-port and --loopback`,
     )
   }
 }

@@ -18,17 +18,17 @@ testWith(namespaces, 'ip')(
   { timeout },
   async () => {
     const demo = await startDemo([])
-    for (const check of ['http', 'tcp', 'udp', 'icmp', 'dns'])
+    for (const check of ['http', 'http-large', 'tcp', 'udp', 'udp-large', 'icmp', 'dns'])
       for (const peer of peers) await demo.printed(success(check, peer))
     expect(demo.out()).toContain('server is listening at http://localhost:8080\n')
     const { series } = JSON.parse(await demo.fetch('/api/v1/snapshot')) as { series: readonly { state: string }[] }
-    expect(series.map(({ state }) => state)).toEqual(new Array(10).fill('ok'))
+    expect(series.map(({ state }) => state)).toEqual(new Array(14).fill('ok'))
     expect(JSON.parse(await demo.fetch('/'))).toMatchObject({ message: 'connected to scout' })
     expect(await demo.fetch('/', 'text/html')).toContain('<title>all well · scout on node-1</title>')
 
-    const second = await demo.inside('npm', 'start')
+    const second = await demo.inside('npm', 'start', '--', '--loopback')
     expect(second).toMatchObject({ code: 1 })
-    expect(second.err).toContain(':8081: another process has the port')
+    expect(second.err).toContain(': another process has the port')
     expect(second.err).toContain(
       'the agents need 127.0.0.1:8081, 127.0.0.2:8081, 127.0.0.3:8081, and port 8080 for the console',
     )
@@ -58,7 +58,7 @@ async function startDemo(wrapper: readonly string[]) {
   const env = { ...process.env, TMPDIR: folder }
   // The shell stays, to lead others into its network, and leaves the signals to npm.
   const script = 'trap : INT HUP; ip link set lo up && "$@"'
-  const command = ['npm', 'start', '--', '--interval', '500ms']
+  const command = ['npm', 'start', '--', '--loopback', '--interval', '500ms']
   const namespace = ['--user', '--map-root-user', '--net', 'sh', '-c', script, 'sh']
   const child = spawn('unshare', [...namespace, ...wrapper, ...command], { cwd: root, env, detached: true })
   const closed = once(child, 'close')

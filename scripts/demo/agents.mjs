@@ -5,11 +5,13 @@ import { root } from '../command.mjs'
 
 /**
  * @typedef {{ name: string, node: string, zone: string, addresses: readonly string[], port: number }} Member one agent of the mesh
+ * @typedef {{ consolePort: number, interval: string }} Settings what a user may choose
  * @typedef {{ exited: Promise<number>, stop: () => void }} Running
  * @typedef {object} Place how a mesh stands where it runs
  * @property {string} dnsTarget what each agent asks the name server
  * @property {(member: Member) => string} host what a responder listens on
  * @property {(member: Member, index: number) => { host: string, port: number }} console where a console listens
+ * @property {string} interval
  * @property {(args: readonly string[], member: Member) => Running} start
  */
 
@@ -53,7 +55,7 @@ async function writeConfiguration({ self, index, members, place, folder }) {
     ...identity,
     log: isShown ? 'text' : 'json',
     level: 'warn',
-    interval: '5s',
+    interval: place.interval,
     // A list never changes its mind about a peer, so there is nothing to wait for before a failure counts.
     settle: '0s',
     console: place.console(self, index),

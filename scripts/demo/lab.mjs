@@ -8,9 +8,9 @@ const innerConsolePort = 8080
  * One agent in each node's pod, over the lab's network; the first one's console is on this machine's port.
  *
  * @param {import('@scout/lab').Lab} lab
- * @param {number} consolePort
+ * @param {import('./agents.mjs').Settings} settings
  */
-export async function runInLab(lab, consolePort) {
+export async function runInLab(lab, { consolePort, interval }) {
   const { nodes, families } = lab.topology
   const members = nodes.flatMap(({ name: node, zone, pods }) =>
     pods.slice(0, 1).map(({ name, addresses }) => ({
@@ -27,6 +27,7 @@ export async function runInLab(lab, consolePort) {
       dnsTarget: '{name}.pods.default.svc.cluster.local',
       host: () => '::',
       console: () => ({ host: '::', port: innerConsolePort }),
+      interval,
       start(args, { name }) {
         const stdio = /** @type {const} */ (['ignore', 'inherit', 'inherit'])
         const agent = lab.spawn(name, [process.execPath, agentProgram, ...args], {

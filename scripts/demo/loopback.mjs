@@ -16,9 +16,9 @@ const members = [1, 2, 3].map((number) => ({
 /**
  * Three agents over loopback. A small name server stands in for a cluster's and knows them by name.
  *
- * @param {number} consolePort
+ * @param {import('./agents.mjs').Settings} settings
  */
-export async function runOverLoopback(consolePort) {
+export async function runOverLoopback({ consolePort, interval }) {
   const names = new Map(members.map(({ name, addresses }) => [`${name}.scout.local`, addresses]))
   const dns = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: (name) => names.get(name) })
   try {
@@ -27,6 +27,7 @@ export async function runOverLoopback(consolePort) {
       host: ({ addresses: [address = '127.0.0.1'] }) => address,
       console: ({ addresses: [address = '127.0.0.1'] }, index) =>
         index === 0 ? { host: '::', port: consolePort } : { host: address, port: 0 },
+      interval,
       start,
     })
     if (code === 1) {

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { assertBuilt } from '../../../../test/support/built.ts'
 import {
   type Child,
   canDropRawSockets,
@@ -61,6 +64,20 @@ testWith(canDropRawSockets)('fails as not-permitted without CAP_NET_RAW, and say
   )
   // And nothing else suffers.
   expect(await child.probe('tcp', `127.0.0.1:${await listenTcp(() => {})}`)).toMatchObject({ ok: true })
+})
+
+test('fails as not-supported in a worker thread, where raw-socket would crash', async () => {
+  assertBuilt('packages/core')
+  const library = new URL('../../dist/index.js', import.meta.url).href
+  const worker = new Worker(
+    `import('${library}')
+       .then(({ probe }) => probe('icmp', '127.0.0.1'))
+       .then((result) => require('node:worker_threads').parentPort.postMessage(result))`,
+    { eval: true },
+  )
+  onTestFinished(async () => void (await worker.terminate()))
+  const [result] = await once(worker, 'message')
+  expect(result).toMatchObject({ ok: false, failure: { reason: 'not-supported', phase: 'setup' } })
 })
 
 describeWith('ip', namespaces)('in a network of its own', () => {

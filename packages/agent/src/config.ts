@@ -46,7 +46,7 @@ export const configSchema = z.strictObject({
     .array(ipAddress)
     .default(() => ownAddresses())
     .describe('its own addresses; those of its interfaces unless given'),
-  hostAddresses: z.array(z.string()).default([]).describe('addresses of its node'),
+  hostAddresses: z.array(ipAddress).default([]).describe('addresses of its node'),
   log: z.enum(['json', 'text']).default('json').describe('json for machines; text prints peers and every probe'),
   level: z
     .enum(['debug', 'info', 'warn', 'error'])

@@ -83,16 +83,25 @@ checks:
     node: "scout-1"                                  # default
     zone: "a"                                        # --zone
     addresses: ["10.0.0.1"]                          # FILE
+    hostAddresses: []                                # default
     log: "json"                                      # default
     level: "info"                                    # default
     interval: "10s"                                  # default
     timeout: "3.5s"                                  # default
+    settle: "5s"                                     # default
+    grace: "2s"                                      # default
     maxInFlight: 256                                 # default
     console.host: "::"                               # default
     console.port: 9000                               # SCOUT_CONSOLE_PORT
     responder.host: "::"                             # default
     responder.port: 8081                             # default
     responder.key: "(secret)"                        # FILE
+    discovery: "auto"                                # default
+    service: "scout"                                 # default
+    kubeApi: null                                    # default
+    kubeconfig: null                                 # default
+    context: null                                    # default
+    nodeConditions: false                            # default
     peersFile: null                                  # default
     peers:                                           # FILE and --peer
       - {"name":"scout-2","zone":"a","addresses":["10.0.0.2"],"port":8081,"node":"scout-2"}
@@ -132,20 +141,29 @@ describe('the process', { timeout: 30_000 }, () => {
 
       Settings: also in the file under the name in brackets, and in the environment under SCOUT_ and the name of the flag
         --name                 name of this agent, unique among its peers [name]
-        --namespace            namespace of its pod [namespace]
+        --namespace            namespace of its pod, and of its peers; that of its service account unless given [namespace]
         --node                 node it runs on; its name unless given [node]
         --zone                 zone of its node [zone]
         --addresses            its own addresses; those of its interfaces unless given [addresses]
+        --host-addresses       addresses of its node [hostAddresses]
         --log                  json for machines; text prints peers and every probe (json, text) [log]
         --level                least level of the json log; debug has every attempt (debug, info, warn, error) [level]
         --interval             time between two attempts of one check on one peer [interval]
         --timeout              deadline of checks that set none [timeout]
+        --settle               a failure counts when its peer is still ready so long after; longer than discovery takes to tell that one is gone [settle]
+        --grace                time to go on answering after the goodbye to all peers [grace]
         --max-in-flight        attempts under way at once [maxInFlight]
         --console-host         address to listen on; :: takes both families [console.host]
         --console-port         0 lets the host choose [console.port]
         --responder-host       address to listen on; :: takes both families [responder.host]
         --responder-port       0 lets the host choose [responder.port]
         --responder-key        secret shared by all agents, for UDP [responder.key]
+        --discovery            where peers come from; auto: the list if there is one, else Kubernetes if it is to be had (auto, kubernetes, dns, static) [discovery]
+        --service              headless service all agents are behind; a whole name for dns [service]
+        --kube-api             API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
+        --kubeconfig           kubeconfig file; those of KUBECONFIG or ~/.kube/config unless given [kubeconfig]
+        --context              context of the kubeconfig; its current one unless given [context]
+        --node-conditions      watch the conditions of nodes; needs the right to, cluster-wide [nodeConditions]
         --peers-file           YAML list of peers, read again when it changes [peersFile]
 
       Examples:

@@ -35,6 +35,10 @@ test('exposes what the snapshot holds and nothing else', async () => {
     # TYPE scout_knowledge_age_seconds gauge
     scout_knowledge_age_seconds 1.5
 
+    # HELP scout_knowledge_trouble 1 while the source of the peers does not answer.
+    # TYPE scout_knowledge_trouble gauge
+    scout_knowledge_trouble 0
+
     # HELP scout_probe_attempts_total Attempts by what came of them; reason is empty for successes.
     # TYPE scout_probe_attempts_total counter
     scout_probe_attempts_total{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
@@ -109,9 +113,19 @@ test('exposes what the snapshot holds and nothing else', async () => {
     # TYPE scout_probes_in_flight gauge
     scout_probes_in_flight 3
 
-    # HELP scout_results_set_aside_total Results not counted, because the peer was starting, leaving or gone.
+    # HELP scout_results_set_aside_total Results not counted, because the peer was starting, leaving or gone, or became so.
     # TYPE scout_results_set_aside_total counter
     scout_results_set_aside_total 5
+
+    # HELP scout_results_held Failures held back until it is known whether their peer was leaving, and results behind them.
+    # TYPE scout_results_held gauge
+    scout_results_held 0
+
+    # HELP scout_greetings_total Peers asked who they are, by what they answered.
+    # TYPE scout_greetings_total counter
+    scout_greetings_total{outcome="answered"} 0
+    scout_greetings_total{outcome="malformed"} 0
+    scout_greetings_total{outcome="silent"} 0
 
     # HELP scout_stray_answers_total Answers that no attempt waited for.
     # TYPE scout_stray_answers_total counter

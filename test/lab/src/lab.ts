@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { compileLinks, compileNamespaces } from './compile/network.ts'
+import { compileLinks, compileNamespaces, compileWaits } from './compile/network.ts'
 import { answersPath, clusterRecords, recordsPath, resolvConf, resolvConfPath } from './dns.ts'
 import { LabError } from './errors.ts'
 import { findFault } from './faults/index.ts'
@@ -27,6 +27,14 @@ export async function openLab(spec: LabSpecInput = {}): Promise<Lab> {
     throw error
   }
   return lab
+}
+
+export interface PortForward {
+  readonly place: string
+  readonly port: number
+  /** Where to listen on this machine: any free port, and reachable from this machine alone, unless said otherwise. */
+  readonly localPort?: number
+  readonly localHost?: string
 }
 
 export interface ForwardedPort {
@@ -60,7 +68,10 @@ export class Lab {
 
   async up(): Promise<void> {
     await this.#runner.script('make the links', undefined, `ip -batch - <<'END'\n${compileLinks(this.topology)}END\n`)
-    await inParallel(compileNamespaces(this.topology), (plan) => this.#runner.apply(plan))
+    for (const group of compileNamespaces(this.topology)) await inParallel(group, (plan) => this.#runner.apply(plan))
+    await inParallel(compileWaits(this.topology, parallelism), (wait) =>
+      this.#runner.script('wait for the links', undefined, wait),
+    )
     if (this.topology.dnsService !== undefined) await this.#startNameServers()
   }
 
@@ -105,8 +116,9 @@ export class Lab {
     return injection
   }
 
+  /** Heals every fault, the latest first. */
   async healAll(): Promise<void> {
-    for (const injection of this.injections) await injection.heal()
+    for (const injection of this.injections.toReversed()) await injection.heal()
   }
 
   /** Starts the echo server other pods can talk to (`daemons/workload.ts`), in every pod that stands for a node by default. */
@@ -117,14 +129,16 @@ export class Lab {
     await Promise.all(places.map((place) => this.#startDaemon(place, ['workload', place, host])))
   }
 
-  /** Makes a port of a place reachable on this machine's localhost, at `localPort` or, if that is 0, at any free one. */
-  async forwardPort(localPort: number, place: string, port: number): Promise<ForwardedPort> {
+  /** Makes a port of a place reachable on this machine. */
+  async forwardPort({ place, port, localPort = 0, localHost = '127.0.0.1' }: PortForward): Promise<ForwardedPort> {
     const listener = createServer()
-    listener.listen(localPort, 'localhost')
+    listener.listen(localPort, localHost)
     try {
       await once(listener, 'listening')
     } catch (error) {
-      throw new LabError('failed', `cannot listen on localhost:${localPort}: ${String(error)}`, { cause: error })
+      throw new LabError('failed', `cannot listen on ${localHost}, port ${localPort}: ${String(error)}`, {
+        cause: error,
+      })
     }
     const address = listener.address()
     const relay = this.spawn(place, daemon('relay', String(port)), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -143,10 +157,14 @@ export class Lab {
 
   /** Ends every process and frees every namespace. */
   async close(): Promise<void> {
-    this.#injections.clear()
-    const ended = [...this.#processes.keys()].map((process) => process.exited)
-    await this.#sandbox.close()
-    await Promise.all(ended)
+    try {
+      // Most faults end with their namespace, but not what acts from outside, such as stopping processes.
+      await this.healAll()
+    } finally {
+      const ended = [...this.#processes.keys()].map((process) => process.exited)
+      await this.#sandbox.close()
+      await Promise.all(ended)
+    }
   }
 
   async #startNameServers(): Promise<void> {
@@ -197,11 +215,13 @@ function daemon(name: string, ...argv: readonly string[]): readonly string[] {
   return [process.execPath, fileURLToPath(new URL(`../dist/daemons/${name}.js`, import.meta.url)), ...argv]
 }
 
-/** Four at a time: more would only wait for the kernel's one lock around network changes. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+/** More would only wait for the kernel's one lock around network changes. */
+const parallelism = 4
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
   const queue = items.values()
   await Promise.all(
-    Array.from({ length: 4 }, async () => {
+    Array.from({ length: parallelism }, async () => {
       for (const item of queue) await work(item)
     }),
   )

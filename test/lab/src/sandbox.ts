@@ -67,6 +67,9 @@ async function tryOpen(userArguments: readonly string[]): Promise<Opening> {
     ok: true,
     sandbox: {
       command: (argv, namespace) => [
+        // A stopped nsenter would outlive both its child and its owner.
+        'setpriv',
+        '--pdeathsig=KILL',
         'nsenter',
         `--target=${pid}`,
         ...user,

@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { describeWith } from '../../support/requirements.ts'
-import { labNeeds } from './support/namespaces.ts'
+import { allowTime, labNeeds } from './support/namespaces.ts'
 
 const cli = new URL('../dist/cli.js', import.meta.url).pathname
 const lab = [process.execPath, cli]
 
 describeWith(...labNeeds)('the command', () => {
+  allowTime()
   test('prints the catalogue with every parameter', async () => {
     const { status, stdout } = await run([...lab, 'faults'])
     expect(status).toBe(0)

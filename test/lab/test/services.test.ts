@@ -77,7 +77,7 @@ describeWith(...labNeeds)('faults of services and names', () => {
     expect(await look()).toBeLessThan(400)
   })
 
-  test('lossy name servers miss every second query', { timeout: 15_000 }, async () => {
+  test('lossy name servers miss every second query', async () => {
     const outcomes = await during(lab(), ['dns-lossy'], async () => {
       const seen = []
       for (let query = 0; query < 4; query++) seen.push(await dns('pod1', '10.244.1.53')(lab()))
@@ -95,9 +95,7 @@ describeWith(...labNeeds)('faults of services and names', () => {
   // The C library waits 5 s for an answer; told to wait 2 s, it shows the same in less time.
   const impatient = 'timeout:2'
 
-  test('the race of A and AAAA costs the C library a timeout, and a single query nothing', {
-    timeout: 20_000,
-  }, async () => {
+  test('the race of A and AAAA costs the C library a timeout, and a single query nothing', async () => {
     const [single, both] = await during(lab(), ['dns-race'], () =>
       Promise.all([dns('pod1', clusterDns)(lab()), lookupSeconds(lab(), 'pod1', impatient)]),
     )
@@ -106,7 +104,7 @@ describeWith(...labNeeds)('faults of services and names', () => {
     expect(await lookupSeconds(lab(), 'pod1', impatient)).toBeLessThan(1)
   })
 
-  test('a dead first name server costs every lookup a timeout', { timeout: 20_000 }, async () => {
+  test('a dead first name server costs every lookup a timeout', async () => {
     const [direct, lookup] = await during(lab(), ['dns-first-server-dead'], () =>
       Promise.all([dns('pod1', clusterDns)(lab()), lookupSeconds(lab(), 'pod1', impatient)]),
     )

@@ -63,9 +63,7 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     expect((await look()).overtaken).toBe(0)
   })
 
-  test('random loss takes its share of pings, and connects that lose a SYN take a second longer', {
-    timeout: 20_000,
-  }, async () => {
+  test('random loss takes its share of pings, and connects that lose a SYN take a second longer', async () => {
     const [returned, opened] = await during(lab(), ['random-loss'], () =>
       Promise.all([
         pingTimesMs(lab(), 'pod1', [pod2, 100]),
@@ -79,7 +77,7 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     expect(await pingTimesMs(lab(), 'pod1', [pod2, 40])).toHaveLength(40)
   })
 
-  test('a lost first SYN costs every connect one second', { timeout: 20_000 }, async () => {
+  test('a lost first SYN costs every connect one second', async () => {
     const opened = await during(lab(), ['first-syn-lost'], () =>
       connect(lab(), 'pod1', { address: web, count: 5, patienceSeconds: 2.5 }),
     )
@@ -88,21 +86,21 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     expect(await http('pod1', web)(lab())).toBe('ok')
   })
 
-  test('a slow link with a short queue delays and loses under load', { timeout: 20_000 }, async () => {
+  test('a slow link with a short queue delays and loses under load', async () => {
     const { timesMs, idleMs } = await during(lab(), ['rate-limit'], () => load(lab()))
     expect(idleMs).toBeLessThan(20)
     expect(timesMs.at(-1)).toBeGreaterThan(50)
     expect(timesMs.at(-1)).toBeLessThan(400)
   })
 
-  test('a slow link with a deep queue delays more, and loses nothing', { timeout: 20_000 }, async () => {
+  test('a slow link with a deep queue delays more, and loses nothing', async () => {
     const { timesMs, idleMs } = await during(lab(), ['bufferbloat'], () => load(lab()))
     expect(idleMs).toBeLessThan(20)
     expect(timesMs).toHaveLength(40)
     expect(timesMs.at(-1)).toBeGreaterThan(400)
   })
 
-  test('policing slows transfers down and delays nothing', { timeout: 20_000 }, async () => {
+  test('policing slows transfers down and delays nothing', async () => {
     const { timesMs, uploadSeconds } = await during(lab(), ['policing'], () => load(lab()))
     expect(uploadSeconds).toBeGreaterThan(0.5)
     expect(median(timesMs)).toBeLessThan(20)
@@ -111,7 +109,7 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     expect(healthy.timesMs).toHaveLength(40)
   })
 
-  test('the flows of one path are dead, the same ones every time', { timeout: 20_000 }, async () => {
+  test('the flows of one path are dead, the same ones every time', async () => {
     const ports = Array.from({ length: 24 }, (_, index) => 41_000 + index)
     const deadPorts = async () => {
       // The server closes, so that the port is free again for the same flow.

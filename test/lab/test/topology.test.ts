@@ -66,7 +66,7 @@ test('makes every link with both ends where they belong', () => {
 })
 
 test('plans a node of a routed network across zones', () => {
-  const plans = compileNamespaces(buildTopology({ nodes: 2, zones: 2, families: 'ipv4', dnsReplicas: 0 }))
+  const plans = compileNamespaces(buildTopology({ nodes: 2, zones: 2, families: 'ipv4', dnsReplicas: 0 })).flat()
   const texts = plans.map(
     ({ namespace, steps }) => `# ${namespace}\n${stepsScript(steps.filter(({ tool }) => tool !== 'sysctl'))}`,
   )
@@ -185,7 +185,9 @@ test('plans a node of a routed network across zones', () => {
 
 test('plans a node of a tunnelled network of both families', () => {
   const topology = buildTopology({ nodes: 2, network: 'vxlan', dnsReplicas: 0, services: [] })
-  const node = compileNamespaces(topology).find(({ namespace }) => namespace === 'node1')
+  const node = compileNamespaces(topology)
+    .flat()
+    .find(({ namespace }) => namespace === 'node1')
   expect(stepsScript(node?.steps ?? [])).toMatchInlineSnapshot(`
     "{ while read -r key value; do echo "$value" > "/proc/sys/$key"; done; } <<'END' || { echo 'sysctl failed' >&2; exit 1; }
     net/ipv4/ip_forward 1

@@ -120,7 +120,7 @@ function byName({ config, caller, events }: ChooseOptions): Discovery {
       name,
       port,
       pollMs,
-      resolve: resolveBoth,
+      resolve: (wanted) => resolveBoth(wanted),
       isOwn: (address) => addresses.includes(address),
       async ask(address) {
         const answer = await askGreeting(prober, `http://${formatHostPort(address, port)}`, caller)

@@ -5,6 +5,7 @@ import { ScoutError } from '@scout/core'
 import type { Greeting } from '../greeting.ts'
 import type { Peer } from '../peer.ts'
 import type { Discovery } from './discovery.ts'
+import { inOrder } from './slices.ts'
 
 export interface DnsDiscoveryOptions {
   readonly name: string
@@ -70,15 +71,16 @@ function peersOf(greetings: ReadonlyMap<string, Greeting | undefined>, port: num
     }
     const { name, namespace, node, zone } = greeting
     const id = [namespace, name].join('/')
-    const addresses = [...(peers.get(id)?.addresses ?? []), address].toSorted()
+    const addresses = inOrder([...(peers.get(id)?.addresses ?? []), address])
     peers.set(id, { id, name, namespace, node, zone, addresses, port, state: 'ready' })
   }
   return [...peers.values()]
 }
 
-/** Addresses of both families; one of them may have none. */
-export async function resolveBoth(name: string): Promise<readonly string[]> {
+/** Addresses of both families; one of them may have none. Asks the name servers of this host unless told which. */
+export async function resolveBoth(name: string, servers?: readonly string[]): Promise<readonly string[]> {
   const resolver = new Resolver({ timeout: 2_000, tries: 2 })
+  if (servers !== undefined) resolver.setServers(servers)
   const [v4, v6] = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
   const failed = [v4, v6].find((answer) => answer.status === 'rejected' && !isWithoutData(answer.reason))
   if (failed?.status === 'rejected') throw failed.reason

@@ -103,7 +103,12 @@ function merged(a: Peer, b: Peer): Peer {
 
 /** Slices have random names, so their order says nothing; the same addresses in another order would look like a change. */
 function settled(peer: Peer): Peer {
-  const addresses = peer.addresses.toSorted((a, b) => isIP(a) - isIP(b) || (a < b ? -1 : 1))
+  const addresses = inOrder(peer.addresses)
   // Who cannot be reached by any address cannot be said to work.
   return { ...peer, addresses, state: addresses.length === 0 && peer.state === 'ready' ? 'starting' : peer.state }
+}
+
+/** IPv4 first. */
+export function inOrder(addresses: readonly string[]): readonly string[] {
+  return addresses.toSorted((a, b) => isIP(a) - isIP(b) || (a < b ? -1 : 1))
 }

@@ -11,7 +11,7 @@ type WrittenPeers = z.output<typeof writtenPeers>
 export function createListDiscovery(peers: WrittenPeers): Discovery {
   return {
     async start(onKnowledge) {
-      onKnowledge({ peers: peers.map(readyPeer), source: 'configuration', heardAtMs: Date.now() })
+      onKnowledge({ peers: peers.map(readyPeer), source: 'configuration' })
     },
     stop() {},
   }
@@ -38,7 +38,7 @@ export function createFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOpt
       let seen = known
       let peers = peersIn(path, known)
       const tell = (trouble?: string) =>
-        onKnowledge({ peers, source: path, heardAtMs: Date.now(), ...(trouble === undefined ? {} : { trouble }) })
+        onKnowledge({ peers, source: path, ...(trouble === undefined ? {} : { trouble, heardAtMs: Date.now() }) })
       const learn = () => {
         try {
           peers = peersIn(path, known)

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startDnsResponder } from '@scout/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { Knowledge } from '../../src/discovery/discovery.ts'
-import { createDnsDiscovery, serviceName } from '../../src/discovery/dns.ts'
+import { createDnsDiscovery, resolveBoth, serviceName } from '../../src/discovery/dns.ts'
 import type { Greeting } from '../../src/greeting.ts'
 import { greeting } from '../support/greetings.ts'
 
@@ -90,6 +91,27 @@ describe('discovery by name', () => {
     expect(heardAtMs()).toBe(before)
     world.failure = undefined
     await eventually(() => told.at(-1)?.trouble === undefined, 'the end of trouble')
+  })
+})
+
+describe('the addresses of a name', () => {
+  const names: Readonly<Record<string, readonly string[]>> = {
+    'both.example.org': ['10.0.0.1', 'fd00::1'],
+    'v4.example.org': ['10.0.0.1'],
+    'none.example.org': [],
+  }
+  const ask = async (name: string) => {
+    const server = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: (asked) => names[asked] })
+    onTestFinished(() => server.close())
+    return resolveBoth(name, [`127.0.0.1:${server.port}`])
+  }
+
+  it.each(Object.entries(names))('are of both families, or one, or none: %s', async (name, addresses) => {
+    await expect(ask(name)).resolves.toEqual(addresses)
+  })
+
+  it('are not known where the name is not', async () => {
+    await expect(ask('typo.example.org')).rejects.toMatchObject({ code: 'ENOTFOUND' })
   })
 })
 

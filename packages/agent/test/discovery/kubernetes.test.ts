@@ -138,13 +138,13 @@ describe('access by kubeconfig', () => {
       kind: 'ExecCredential',
       status: { token: 'made' },
     }
-    const exec = (args: readonly string[]) => ({
-      exec: { apiVersion: 'client.authentication.k8s.io/v1', command: process.execPath, args },
+    const exec = (script: string) => ({
+      exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', script] },
     })
-    const user = exec(['-e', `console.log(${JSON.stringify(JSON.stringify(credential))})`])
+    const user = exec(`echo '${JSON.stringify(credential)}'`)
     watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user }), environment: {} }))
     await watched(api)
-    const failing = exec(['-e', 'console.error("please log in"); process.exit(1)'])
+    const failing = exec('echo please log in >&2; exit 1')
     const seen = watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user: failing }), environment: {} }))
     await eventually(() => seen.trouble !== '', 'trouble')
     expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: please log in`)

@@ -10,12 +10,11 @@ const test = testWith(nativePresent, capability('CAP_NET_RAW'))
 
 /** Answers each request after 20 ms with one byte, and with another 20 ms later. */
 async function startServer(address: string): Promise<number> {
-  const server = createServer((socket) =>
-    socket.on('data', () => {
-      setTimeout(() => void socket.write('a'), 20)
-      setTimeout(() => void socket.end('b'), 40)
-    }),
-  ).listen(0, address)
+  const answer = (socket: Socket) => {
+    socket.write('a')
+    setTimeout(() => void socket.end('b'), 20)
+  }
+  const server = createServer((socket) => socket.on('data', () => setTimeout(answer, 20, socket))).listen(0, address)
   onTestFinished(() => void server.close())
   await once(server, 'listening')
   const bound = server.address()
@@ -52,9 +51,9 @@ describe('the times of a connection', () => {
       expect(synAckAtNs - synAtNs).toBeGreaterThan(0)
       expect(synAckAtNs - synAtNs).toBeLessThan(rttUs * 1000 + 1000)
       expect(sentAtNs - synAckAtNs).toBeGreaterThan(30_000_000)
-      // The server's timers run on the loop of this test, so they are late at most.
+      // A timer may be a millisecond early.
       expect(answeredAtNs - sentAtNs).toBeGreaterThan(19_000_000)
-      expect(receivedAtNs - answeredAtNs).toBeGreaterThan(10_000_000)
+      expect(receivedAtNs - answeredAtNs).toBeGreaterThan(19_000_000)
       expect(observer.take(name)).toBeUndefined()
     })
   }

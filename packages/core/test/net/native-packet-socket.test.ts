@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { describeWith } from '../../../../test/support/requirements.ts'
 import { openNativeIcmpSocket, openNativeTcpSocket, openNativeUdpSocket } from '../../src/net/native-packet-socket.ts'
 import type { Arrival, OpenPacketSocket, PacketSocket, SendError } from '../../src/net/packet-socket.ts'
@@ -8,7 +9,7 @@ import type { Family } from '../../src/probe.ts'
 import { internetChecksum } from '../../src/wire/checksum.ts'
 import { decodeEcho, encodeEcho } from '../../src/wire/icmp.ts'
 import { createNetwork, enter, type Network, networkNeeds } from './network.ts'
-import { native, nativeFolder, until } from './timed-sockets.ts'
+import { native, nativeFolder } from './timed-sockets.ts'
 
 const root = { isMet: process.getuid?.() === 0, reason: 'needs root, to give its privileges up and take them back' }
 const families = ['ipv4', 'ipv6'] as const
@@ -74,7 +75,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
         test('brings back the reply to what was sent', async () => {
           const { socket, arrivals } = open(openSocket, family)
           const ticket = socket.send(request(7), farAddress(family))
-          await until(() => arrivals.length > 0)
+          await eventually(() => arrivals.length > 0, 'an arrival')
           const [arrival] = arrivals
           expect(arrival).toMatchObject({ from: farAddress(family), ttl: 63, clock: 'kernel' })
           // For IPv4 this takes an intact checksum.
@@ -96,7 +97,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
           const { socket, errors } = open(openSocket, family)
           const sent = request(8)
           socket.send(sent, { address, family, port: 0 })
-          await until(() => errors.length > 0)
+          await eventually(() => errors.length > 0, 'an error')
           const [error] = errors
           expect(error).toMatchObject({
             to: { address, family, port: 0 },
@@ -126,7 +127,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     test('needs no privilege for the clocks of the kernel', async () => {
       const { socket, arrivals, errors } = unprivileged(() => open(openNativeUdpSocket, 'ipv4'))
       const ticket = socket.send(Buffer.from('anyone?'), farAddress('ipv4', 9))
-      await until(() => errors.length > 0)
+      await eventually(() => errors.length > 0, 'an error')
       expect(errors[0]).toMatchObject({
         to: farAddress('ipv4', 9),
         code: 'ECONNREFUSED',
@@ -153,7 +154,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
         if (family === 'ipv4') writeChecksum(segment, { source, destination: network.far.ipv4 })
         socket.send(segment, farAddress(family, to))
       }
-      await until(() => arrivals.length === 2)
+      await eventually(() => arrivals.length === 2, 'all arrivals')
       const answers = arrivals.map(({ bytes, from, clock }) => {
         const view = new DataView(bytes.buffer, bytes.byteOffset)
         const [own, flags] = [view.getUint16(2), view.getUint8(13)]

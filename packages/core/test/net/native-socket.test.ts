@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { endianness } from 'node:os'
 import { describe, expect, onTestFinished } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { capability, testWith } from '../../../../test/support/requirements.ts'
 import { openTimedSocket } from '../../src/net/native-socket.ts'
-import { block, native, nativePresent, record, until } from './timed-sockets.ts'
+import { block, native, nativePresent, record } from './timed-sockets.ts'
 
 const test = testWith(nativePresent)
 const loopback = { kind: 'udp4', address: '127.0.0.1' } as const
@@ -20,7 +21,7 @@ describe('a packet', () => {
       const { socket, arrivals } = record({ kind, address, ttl: 33, trafficClass: 0x48 })
       const beforeNs = nowNs()
       const ticket = socket.send(hello, address, socket.port)
-      await until(() => arrivals.length > 0)
+      await eventually(() => arrivals.length > 0, 'an arrival')
       const departure = socket.departure(ticket)
       const [arrival] = arrivals
       expect(arrival).toMatchObject({
@@ -44,7 +45,7 @@ describe('a packet', () => {
     const largest = Buffer.alloc(65_507, 'x')
     socket.send(Buffer.alloc(0), '127.0.0.1', socket.port)
     socket.send(largest, '127.0.0.1', socket.port)
-    await until(() => arrivals.length === 2)
+    await eventually(() => arrivals.length === 2, 'all arrivals')
     expect(arrivals.map(({ bytes }) => bytes.length)).toEqual([0, 65_507])
     expect(Buffer.compare(arrivals[1]?.bytes ?? hello, largest)).toBe(0)
   })
@@ -52,7 +53,7 @@ describe('a packet', () => {
   test('longer than there is room for is cut, and says so', async () => {
     const { socket, arrivals } = record({ ...loopback, packetBytes: 64 })
     for (const length of [64, 65]) socket.send(Buffer.alloc(length), '127.0.0.1', socket.port)
-    await until(() => arrivals.length === 2)
+    await eventually(() => arrivals.length === 2, 'all arrivals')
     expect(arrivals.map(({ bytes, isTruncated }) => [bytes.length, isTruncated])).toEqual([
       [64, false],
       [64, true],
@@ -65,7 +66,7 @@ describe('a packet', () => {
     onTestFinished(() => void stranger.close())
     await once(stranger, 'listening')
     stranger.send(hello, socket.port, '127.0.0.1')
-    await until(() => arrivals.length > 0)
+    await eventually(() => arrivals.length > 0, 'an arrival')
     expect(arrivals[0]).toMatchObject({ address: '127.0.0.2', port: stranger.address().port })
   })
 
@@ -92,7 +93,7 @@ describe('a burst', () => {
       socket.send(Buffer.from([i >> 8, i]), '127.0.0.1', socket.port),
     )
     block(200)
-    await until(() => arrivals.length === 500)
+    await eventually(() => arrivals.length === 500, 'all arrivals')
     const tookNs = arrivals.map(
       ({ bytes, atNs }) => atNs - (socket.departure(tickets[Buffer.from(bytes).readUInt16BE()] ?? 0)?.atNs ?? 0),
     )
@@ -113,7 +114,7 @@ describe('a burst', () => {
       packets.map(({ length }) => (length === 1 ? 'sent' : 'refused')),
     )
     expect(outcomes[7]).toMatchObject({ code: 'EMSGSIZE', syscall: 'sendmsg' })
-    await until(() => arrivals.length === 196)
+    await eventually(() => arrivals.length === 196, 'all arrivals')
     for (const { bytes, atNs } of arrivals) {
       const departure = socket.departure(Number(outcomes[bytes[0] ?? 7]))
       expect(departure?.clock).toBe('kernel')
@@ -126,7 +127,7 @@ describe('a burst', () => {
     const { socket, arrivals } = recorder
     expect(socket.bufferBytes).toBeLessThan(10_000)
     for (let sent = 0; sent < 300; sent++) socket.send(hello, '127.0.0.1', socket.port)
-    await until(() => arrivals.length + recorder.overflowed === 300)
+    await eventually(() => arrivals.length + recorder.overflowed === 300, 'each packet arrived or lost')
     expect(recorder.overflowed).toBeGreaterThan(200)
   })
 })
@@ -136,7 +137,7 @@ describe('an answer that nobody listens', () => {
     const { socket, errors } = record(loopback)
     const port = await unusedPort()
     const ticket = socket.send(hello, '127.0.0.1', port)
-    await until(() => errors.length > 0)
+    await eventually(() => errors.length > 0, 'an error')
     expect(errors[0]).toMatchObject({
       code: 'ECONNREFUSED',
       icmp: { type: 3, code: 3 },
@@ -152,7 +153,7 @@ describe('an answer that nobody listens', () => {
   test('over IPv6 is type 1, code 4', async () => {
     const { socket, errors } = record({ kind: 'udp6', address: '::1' })
     socket.send(hello, '::1', await unusedPort())
-    await until(() => errors.length > 0)
+    await eventually(() => errors.length > 0, 'an error')
     expect(errors[0]).toMatchObject({
       code: 'ECONNREFUSED',
       icmp: { type: 1, code: 4 },
@@ -169,7 +170,7 @@ describe('an answer that nobody listens', () => {
       socket.send(hello, '127.0.0.1', port)
       tickets.push(socket.send(Buffer.from([round]), '127.0.0.1', socket.port))
     }
-    await until(() => arrivals.length === 50 && errors.length === 50)
+    await eventually(() => arrivals.length === 50 && errors.length === 50, 'all answers')
     for (const { bytes, atNs } of arrivals) {
       const departure = socket.departure(tickets[bytes[0] ?? 0] ?? 0)
       expect(departure?.clock).toBe('kernel')
@@ -224,7 +225,7 @@ describe('a socket', () => {
       },
     )
     for (let sent = 0; sent < 10; sent++) socket.send(hello, '127.0.0.1', socket.port)
-    await until(() => arrivals.length > 0)
+    await eventually(() => arrivals.length > 0, 'an arrival')
     expect(arrivals).toEqual(['127.0.0.1'])
     expect(() => socket.send(hello, '127.0.0.1', 9)).toThrow(expect.objectContaining({ code: 'EBADF' }))
     expect(() => socket.drain()).toThrow(expect.objectContaining({ code: 'EBADF' }))
@@ -252,7 +253,7 @@ describe('a socket', () => {
   test('receives only what its filter lets in', async () => {
     const { socket, arrivals } = record({ ...loopback, filter: acceptUdpPayloadBytes(5) })
     for (const text of ['no', 'hello', 'not this']) socket.send(Buffer.from(text), '127.0.0.1', socket.port)
-    await until(() => arrivals.length > 0)
+    await eventually(() => arrivals.length > 0, 'an arrival')
     socket.drain()
     expect(arrivals.map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(['hello'])
   })
@@ -305,7 +306,7 @@ describe('misuse', () => {
     expect(() => socket.sendMany([hello], [], [])).toThrow(TypeError)
     expect(() => socket.configure({ ttl: 256 })).toThrow(TypeError)
     socket.send(hello, '127.0.0.1', socket.port)
-    await until(() => arrivals.length > 0)
+    await eventually(() => arrivals.length > 0, 'an arrival')
   })
 
   test('of sendMany by elements that close the socket or take the bytes away does no harm', () => {

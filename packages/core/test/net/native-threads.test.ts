@@ -6,10 +6,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, vi } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { describeWith, testWith } from '../../../../test/support/requirements.ts'
 import { openTimedSocket } from '../../src/net/native-socket.ts'
 import { createNetwork, networkNeeds } from './network.ts'
-import { native, nativeFolder, nativePresent, record, until } from './timed-sockets.ts'
+import { native, nativeFolder, nativePresent, record } from './timed-sockets.ts'
 
 const test = testWith(nativePresent)
 
@@ -45,7 +46,7 @@ describe('worker threads', () => {
     const { socket, arrivals } = record({ kind: 'udp4', address: '127.0.0.1' })
     socket.send(Buffer.from('main'), '127.0.0.1', socket.port)
     await Promise.all(workers.map((worker) => once(worker, 'message')))
-    await until(() => arrivals.length > 0)
+    await eventually(() => arrivals.length > 0, 'an arrival')
   })
 
   test('may be terminated with open, busy sockets, and leave nothing open', async () => {
@@ -55,7 +56,7 @@ describe('worker threads', () => {
       await once(worker, 'message')
       await worker.terminate()
     }
-    await until(() => socketsOfProcess() <= before)
+    await eventually(() => socketsOfProcess() <= before, 'the sockets of the workers closed')
   })
 
   test('may end in the middle of a delivery', async () => {
@@ -153,7 +154,7 @@ describe('garbage', () => {
     for (let round = 0; round < 5; round++) await collectGarbage()
     const { socket } = record({ kind: 'udp4', address: '127.0.0.1' })
     socket.send(Buffer.from('still there'), '127.0.0.1', port)
-    await until(() => received === 1)
+    await eventually(() => received === 1, 'an arrival')
     expect(socketsOfProcess()).toBe(before + 2)
   })
 })

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { onTestFinished, vi } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { type Native, type NativeSocketOptions, nativePart } from '../../src/net/native.ts'
 import { type NativeArrival, type NativeError, openTimedSocket, type TimedSocket } from '../../src/net/native-socket.ts'
 
@@ -8,6 +8,7 @@ const part = nativePart()
 export const nativePresent = {
   isMet: part.isPresent,
   reason: part.isPresent ? 'needs the native part' : part.reason,
+  isSpareableInCi: process.env['SCOUT_NATIVE'] === '0',
 }
 
 /** Where a program that runs in a thread or process of its own loads it from. */
@@ -47,11 +48,6 @@ export function record(options: Partial<NativeSocketOptions> & Pick<NativeSocket
   }
   onTestFinished(() => recorder.socket.close())
   return recorder
-}
-
-/** Waits until a condition holds. */
-export async function until(isMet: () => boolean): Promise<void> {
-  await vi.waitUntil(isMet, { interval: 1, timeout: 10_000 })
 }
 
 /** Keeps the event loop from turning. */

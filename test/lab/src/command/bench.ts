@@ -62,8 +62,7 @@ async function measureDelay(lab: Lab, delayMs: number): Promise<string> {
 }
 
 async function medianPingMs(lab: Lab, target: string, count: number): Promise<number> {
-  // Until so many came back: while the kernel still clears away the lab before, it may lose the first packet of the next.
-  const { stdout } = await lab.run('pod1', ['ping', '-n', '-c', String(count), '-i', '0.02', '-w', '5', target])
+  const { stdout } = await lab.run('pod1', ['ping', '-n', '-c', String(count), '-i', '0.02', '-W', '1', target])
   const timesMs = [...stdout.matchAll(/time=([\d.]+)/g)].map(([, time]) => Number(time)).toSorted((a, b) => a - b)
   const medianMs = timesMs[Math.floor(timesMs.length / 2)]
   if (medianMs === undefined) throw new LabError('failed', `no ping from pod1 to ${target} came back`)

@@ -34,14 +34,43 @@ export function compileLinks(topology: Topology): string {
   ].join('\n')
 }
 
-/** What to apply inside each namespace once the links are there; the plans do not depend on each other. */
-export function compileNamespaces(topology: Topology): readonly NamespacePlan[] {
+/**
+ * What to apply inside each namespace once the links are there. Plans of one group do not depend on each other; of every
+ * link the second end comes up in a later group than the first.
+ */
+export function compileNamespaces(topology: Topology): readonly (readonly NamespacePlan[])[] {
+  const routers = topology.hasRouter ? [compileRouter(topology)] : []
   return [
-    compileUnderlay(topology),
-    ...(topology.hasRouter ? [compileRouter(topology)] : []),
-    ...topology.nodes.map((node) => compileNode(topology, node)),
-    ...topology.pods.map((pod) => compilePod(topology, pod)),
+    [compileUnderlay(topology)],
+    [...routers, ...topology.nodes.map((node) => compileNode(topology, node))],
+    topology.pods.map((pod) => compilePod(topology, pod)),
   ]
+}
+
+/**
+ * Shell scripts that wait, side by side, until every link carries packets. When the second end of a link comes up, the kernel
+ * starts the first one's queue and the bridge's port from a work item of its own (linux/net/core/link_watch.c), which may have
+ * to wait for its lock; until then packets are lost, and with them the first second of every neighbour. So it is the
+ * first ends that are looked at: those of the underlay and of the nodes.
+ */
+export function compileWaits({ nodes }: Topology, count: number): readonly string[] {
+  const namespaces = [underlayNamespace, ...nodes.map((node) => node.name)]
+  const hands = Array.from({ length: count }, (_, hand) => namespaces.filter((_name, index) => index % count === hand))
+  return hands.filter((names) => names.length > 0).map(waitScript)
+}
+
+function waitScript(namespaces: readonly string[]): string {
+  return [
+    `for name in ${namespaces.join(' ')}; do`,
+    '  tries=0',
+    '  while ip -n "$name" -o link show up | grep -qE "state (DOWN|LOWERLAYERDOWN)"; do',
+    '    tries=$((tries + 1))',
+    '    [ $tries -lt 1000 ] || { echo "links of $name stay down" >&2; exit 1; }',
+    '    sleep 0.01',
+    '  done',
+    'done',
+    '',
+  ].join('\n')
 }
 
 function veth([name, namespace]: readonly [string, string], [peer, peerNamespace]: readonly [string, string]): string {

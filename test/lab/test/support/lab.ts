@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { type Lab, openLab } from '../../src/index.ts'
 import type { LabSpecInput } from '../../src/spec.ts'
+import { allowTime } from './namespaces.ts'
 
 /** One lab for all tests of a suite; each of them leaves it healed. */
 export function useLab(spec: LabSpecInput, workloads?: readonly string[]): () => Lab {
+  allowTime()
   let lab: Lab | undefined
   const current = () => {
     if (lab === undefined) throw new Error('the lab is not up yet')

@@ -1,0 +1,111 @@
+import { startHttpResponder } from '@scout/core'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { desertedTcpPort } from '../../../../test/support/servers.ts'
+import { loadConfig } from '../../src/config.ts'
+import { chooseDiscovery } from '../../src/discovery/choose.ts'
+import type { Knowledge } from '../../src/discovery/discovery.ts'
+import { startApiDouble } from '../support/api-double.ts'
+import { greeting } from '../support/greetings.ts'
+import { endpoint, endpointSlice } from '../support/slices.ts'
+
+const peers = [{ name: 'node-2', addresses: ['10.0.0.2'] }]
+
+/** What the discovery of these settings tells. */
+async function discover(written: Readonly<Record<string, string>>, listed: typeof peers = []) {
+  const flags = Object.entries(written).map(([path, text]) => ({ path, text, origin: 'a test' }))
+  const { config } = loadConfig({ environment: {}, flags })
+  const told: Knowledge[] = []
+  const ways: string[] = []
+  const discovery = await chooseDiscovery({
+    config: { ...config, peers: listed.map((peer) => ({ ...peer, node: peer.name, port: 8081 })) },
+    environment: {},
+    caller: { name: 'me', namespace: undefined, startedAtMs: 1 },
+    events: {
+      configurationBroken() {},
+      oddity() {},
+      way: (way) => ways.push(way),
+      defect: (error) => {
+        throw error
+      },
+    },
+  })
+  onTestFinished(() => discovery.stop())
+  await discovery.start((knowledge) => told.push(knowledge))
+  return { told, ways, latest: () => told.at(-1) }
+}
+
+describe('the choice of a discovery', () => {
+  it.each([
+    { what: 'nothing is given', settings: {}, listed: [] },
+    { what: 'peers are given', settings: {}, listed: peers },
+    { what: 'peers are given beside an API server', settings: { kubeApi: 'http://127.0.0.1:1' }, listed: peers },
+    { what: 'it is wanted', settings: { discovery: 'static', kubeApi: 'http://127.0.0.1:1' }, listed: [] },
+  ])('is the list when $what', async ({ settings, listed }) => {
+    const { latest } = await discover(settings, listed)
+    expect(latest()).toMatchObject({ source: 'configuration', peers: listed })
+  })
+
+  it.each([
+    {
+      settings: { kubeApi: 'not an address' },
+      sentence: '"not an address" is not the address of an API server: write --kube-api http://127.0.0.1:8081',
+    },
+    { settings: { kubeApi: 'ftp://127.0.0.1' }, sentence: '"ftp://127.0.0.1" is not the address of an API server' },
+    { settings: { kubeconfig: '/nonexistent' }, sentence: 'cannot use the kubeconfig /nonexistent' },
+    {
+      settings: { discovery: 'dns' },
+      sentence: 'the namespace of service scout is not known: give it with --namespace',
+    },
+  ])('names the mistake in $settings', async ({ settings, sentence }) => {
+    await expect(discover(settings)).rejects.toThrow(sentence)
+  })
+})
+
+describe('kubectl proxy', () => {
+  it('leads to the pods themselves where they answer for themselves', async () => {
+    const api = await startApiDouble()
+    const pod = await startHttpResponder({
+      host: '127.0.0.1',
+      port: 0,
+      document: () => ({}),
+      routes: { '/greeting': () => greeting('scout-1') },
+    })
+    onTestFinished(() => pod.close())
+    api.set(endpointSlice('a', [endpoint('scout-1', ['127.0.0.1'])], { port: pod.port }))
+    const { ways, latest } = await discover({ kubeApi: `${api.server}/` })
+    await eventually(() => ways.length === 1, 'a way')
+    expect(latest()?.peers).toMatchObject([{ name: 'scout-1', state: 'ready' }])
+    expect(latest()?.peers[0]?.proxy).toBeUndefined()
+  })
+
+  it.each([
+    { what: 'nobody answers', answer: undefined },
+    { what: 'something else answers for them', answer: greeting('a router') },
+  ])('leads to them through the API server where $what', async ({ answer }) => {
+    const api = await startApiDouble()
+    const pod = await startHttpResponder({
+      host: '127.0.0.1',
+      port: 0,
+      document: () => ({}),
+      routes: { '/greeting': () => answer },
+    })
+    onTestFinished(() => pod.close())
+    const port = answer === undefined ? await desertedTcpPort() : pod.port
+    api.set(endpointSlice('a', [endpoint('scout-1', ['127.0.0.1'])], { port }))
+    const { ways, latest } = await discover({ kubeApi: api.server })
+    await eventually(() => ways.length === 1, 'a way')
+    expect(latest()?.peers).toMatchObject([
+      { state: 'ready', proxy: `${api.server}/api/v1/namespaces/scout/pods/scout-1:${port}/proxy` },
+    ])
+  })
+
+  it('leaves the usual port of the responder alone, which it may have itself', () => {
+    const load = (...flags: readonly (readonly [string, string])[]) =>
+      loadConfig({ environment: {}, flags: flags.map(([path, text]) => ({ path, text, origin: 'a test' })) })
+    const kubeApi = ['kubeApi', 'http://127.0.0.1:8081'] as const
+    expect(load().config.responder.port).toBe(8081)
+    expect(load(kubeApi).config.responder.port).toBe(0)
+    expect(load(kubeApi, ['responder.port', '8081']).config.responder.port).toBe(8081)
+  })
+})

@@ -21,7 +21,12 @@ export async function runInLab(lab, { consolePort, interval }) {
       port,
     })),
   )
-  const page = await lab.forwardPort(consolePort, members[0]?.name ?? '', innerConsolePort)
+  const page = await lab.forwardPort({
+    place: members[0]?.name ?? '',
+    port: innerConsolePort,
+    localPort: consolePort,
+    localHost: 'localhost',
+  })
   try {
     return await runMesh(members, {
       dnsTarget: '{name}.pods.default.svc.cluster.local',

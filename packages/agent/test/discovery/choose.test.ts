@@ -69,7 +69,7 @@ describe('kubectl proxy', () => {
       host: '127.0.0.1',
       port: 0,
       document: () => ({}),
-      routes: { '/greeting': () => greeting('scout-1') },
+      routes: { '/greeting': async () => greeting('scout-1') },
     })
     onTestFinished(() => pod.close())
     api.set(endpointSlice('a', [endpoint('scout-1', ['127.0.0.1'])], { port: pod.port }))
@@ -88,7 +88,7 @@ describe('kubectl proxy', () => {
       host: '127.0.0.1',
       port: 0,
       document: () => ({}),
-      routes: { '/greeting': () => answer },
+      routes: { '/greeting': async () => answer },
     })
     onTestFinished(() => pod.close())
     const port = answer === undefined ? await desertedTcpPort() : pod.port

@@ -15,7 +15,12 @@ export default defineConfig({
       { extends: true, test: { name: 'core', include: core, isolate: false } },
       {
         extends: true,
-        test: { name: 'all else', include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'], exclude: core },
+        // Those in test/cluster need a cluster: npm run test:cluster.
+        test: {
+          name: 'all else',
+          include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: [...core, 'test/cluster/**'],
+        },
       },
     ],
   },

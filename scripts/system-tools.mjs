@@ -24,11 +24,11 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'dig', commands: ['dig'], package: 'bind9-dnsutils', neededBy: ['test', 'lab'] },
     { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test'] },
     { name: 'python3', commands: ['python3', 'python'], package: 'python3', neededBy: ['start', 'test'] },
-    { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['test'] },
-    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['test'] },
     { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test'] },
     { name: 'openssl', commands: ['openssl'], package: 'openssl', neededBy: ['test'] },
     { name: 'promtool', commands: ['promtool'], package: 'prometheus', neededBy: ['test'] },
+    { name: 'buildah', commands: ['buildah'], package: 'buildah', neededBy: ['image'] },
+    { name: 'debootstrap', commands: ['debootstrap'], package: 'debootstrap', neededBy: ['image'] },
   ])
 )
 

@@ -1,12 +1,33 @@
 /** @typedef {import('vitest/node').Vitest} Vitest */
 
 /**
+ * Prints what was skipped and why, and the count of everything, and ends the process. A test that skipped itself without a reason fails
+ * the run.
+ *
+ * @param {Vitest} vitest
+ * @returns {never}
+ */
+export function closeReport(vitest) {
+  const { passed, failed, skipped } = report(vitest)
+  for (const { name, reason } of skipped.filter(({ reason }) => reason !== undefined)) {
+    console.log(`skipped: ${name}: ${reason}`)
+  }
+  // A filter by name skips all the others, and no test can give a reason for that.
+  const unexplained = vitest.config.testNamePattern ? [] : skipped.filter(({ reason }) => reason === undefined)
+  for (const { name } of unexplained) console.log(`skipped without a reason, which fails the run: ${name}`)
+  if (unexplained.length > 0) process.exitCode = 1
+  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`)
+  // A handle that a test left open is vitest's to report, and must not keep the run alive.
+  process.exit()
+}
+
+/**
  * What came of a run. A file or suite that broke outside its tests counts as one failure, and so does a stray error.
  *
  * @param {Vitest} vitest
  * @returns {{ passed: number, failed: number, skipped: readonly { name: string, reason: string | undefined }[] }}
  */
-export function report(vitest) {
+function report(vitest) {
   let passed = 0
   let failed = vitest.state.getUnhandledErrors().length
   const skipped = []

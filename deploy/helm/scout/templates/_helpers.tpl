@@ -1,0 +1,57 @@
+{{- define "scout.name" -}}
+{{- if .Values.nameOverride -}}
+{{- .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains "scout" .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-scout" (.Release.Name | trunc 44 | trimSuffix "-") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* For what belongs to no namespace: releases in several namespaces must not meet. */}}
+{{- define "scout.clusterName" -}}
+{{- $name := include "scout.name" . -}}
+{{- ternary $name (printf "%s-%s" .Release.Namespace $name) (eq $name .Release.Namespace) -}}
+{{- end -}}
+
+{{- define "scout.selectorLabels" -}}
+app.kubernetes.io/name: scout
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "scout.labels" -}}
+{{ include "scout.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: agent
+app.kubernetes.io/part-of: scout
+app.kubernetes.io/managed-by: {{ .Values.managedBy | default .Release.Service }}
+{{- end -}}
+
+{{- define "scout.image" -}}
+{{- with .Values.image -}}
+{{- $name := printf "%s/%s" .registry .repository -}}
+{{- if .digest -}}
+{{- printf "%s@%s" $name .digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (.tag | default $.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scout.priorityClass" -}}
+{{- .Values.priorityClass.name | default (ternary (include "scout.clusterName" .) "" .Values.priorityClass.create) -}}
+{{- end -}}
+
+{{- define "scout.consolePort" -}}
+{{- dig "console" "port" 8080 .Values.config | int -}}
+{{- end -}}
+
+{{- define "scout.responderPort" -}}
+{{- dig "responder" "port" 8081 .Values.config | int -}}
+{{- end -}}
+
+{{/* What every agent of this release is told: the chart's own part, which what is given goes before. */}}
+{{- define "scout.config" -}}
+{{- $own := dict "discovery" "kubernetes" "service" (include "scout.name" .) "nodeConditions" .Values.nodeConditions -}}
+{{- toYaml (mergeOverwrite $own (deepCopy .Values.config)) -}}
+{{- end -}}

@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { agentsIn } from './support/agents.ts'
+import { podsIn } from './support/api.ts'
+import { chart, flagsOf, install, manifests, rolledOut } from './support/release.ts'
+import { helm, kubectl, outcomeOf, run } from './support/run.ts'
+import { untilRight } from './support/until.ts'
+
+const namespace = 'scout-chart'
+const cleanUps: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp()
+})
+
+test('installs, upgrades, rolls back and uninstalls without leaving anything', async () => {
+  const release = await install({ namespace })
+  cleanUps.push(() => outcomeOf('kubectl', ['delete', 'namespace', namespace]))
+  const before = await podNames()
+
+  await release.upgrade({ 'config.interval': '7s' })
+  expect(await configuration()).toContain('interval: 7s')
+  const after = await podNames()
+  expect(after.filter((name) => before.includes(name))).toEqual([])
+
+  await helm('rollback', 'scout', '1', '--namespace', namespace, '--wait', '--timeout', '90s')
+  await rolledOut(namespace)
+  expect(await configuration()).not.toContain('7s')
+
+  expect(await leftovers()).not.toEqual([])
+  await release.remove()
+  await untilRight(20_000, leftovers)
+})
+
+test('leaves the agents alone when an upgrade changes nothing', async () => {
+  const release = await install({ namespace })
+  cleanUps.push(release.remove)
+  const before = await podNames()
+  await release.upgrade({})
+  expect(await podNames()).toEqual(before)
+})
+
+const refused: readonly (readonly [string, unknown, string])[] = [
+  ['variant', 'unprivileged', 'variant'],
+  ['config.interval', 5, 'config/interval'],
+  ['config.console.port', '8080', 'config/console/port'],
+  ['config.intervall', '5s', 'intervall'],
+  ['config.node', 'node-1', 'node'],
+  ['resources.limits.memory', true, 'resources/limits/memory'],
+  ['tolerations', 'all', 'tolerations'],
+  ['maxUnavailable', '0%', 'maxUnavailable'],
+  ['image.digest', 'latest', 'image/digest'],
+  ['nodeConditions', 'yes', 'nodeConditions'],
+]
+
+test.each(refused)('refuses %s: %j by its name', async (key, value, named) => {
+  const { isOk, stderr } = await outcomeOf('helm', ['template', 'scout', chart, ...flagsOf({ [key]: value })])
+  expect(isOk).toBe(false)
+  expect(stderr.replaceAll('.', '/')).toContain(named)
+})
+
+describe.each(['scout.yaml', 'scout-restricted.yaml'])('%s', (file) => {
+  const path = join(manifests, file)
+
+  test('has no field that this API server does not know', async () => {
+    await run(
+      'kubectl',
+      ['create', '--filename', '-', '--validate=strict'],
+      'apiVersion: v1\nkind: Namespace\nmetadata: {name: scout}',
+    )
+    cleanUps.push(() => kubectl('delete', 'namespace', 'scout'))
+    expect(await kubectl('apply', '--filename', path, '--validate=strict', '--dry-run=server')).toContain('daemonset')
+  })
+
+  test('puts an agent on every node, and leaves nothing when it is deleted', async () => {
+    await kubectl('apply', '--filename', path)
+    cleanUps.push(() => outcomeOf('kubectl', ['delete', '--filename', path, '--ignore-not-found']))
+    await rolledOut('scout')
+    const nodeNames = (await kubectl('get', 'nodes', '--output', 'name')).trim().split('\n')
+    const agents = await agentsIn('scout')
+    expect(agents.map(({ pod }) => `node/${pod.spec.nodeName}`).toSorted()).toEqual(nodeNames.toSorted())
+
+    await kubectl('delete', '--filename', path)
+    await untilRight(20_000, leftovers)
+  })
+})
+
+async function podNames(): Promise<readonly string[]> {
+  return (await podsIn(namespace, 'app.kubernetes.io/name=scout')).map(({ metadata }) => metadata.name).toSorted()
+}
+
+async function configuration(): Promise<string> {
+  return kubectl('--namespace', namespace, 'get', 'configmap', 'scout', '--output', 'jsonpath={.data}')
+}
+
+/** Every object of every kind, in and out of namespaces, that has to do with Scout. */
+async function leftovers(): Promise<readonly string[]> {
+  const kinds = (await kubectl('api-resources', '--verbs=list', '--output=name')).trim().split('\n')
+  const listed = kinds.filter((kind) => !kind.startsWith('events')).join(',')
+  const objects = await kubectl('get', listed, '--all-namespaces', '--ignore-not-found', '--output', objectLine)
+  return objects.split('\n').filter((line) => /(^|[ /])scout/.test(line))
+}
+
+const objectLine = 'jsonpath={range .items[*]}{.metadata.namespace}/{.kind} {.metadata.name}{"\\n"}{end}'

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addressesOf, agentsIn, failedLinks, missingResults, summaryOf, wrongPeers } from './support/agents.ts'
+import { nodes, type Pod } from './support/api.ts'
+import { install, type Release } from './support/release.ts'
+import { kubectl } from './support/run.ts'
+import { untilRight } from './support/until.ts'
+
+const namespace = 'scout-mesh'
+
+describe('on every node, with default settings', () => {
+  let release: Release
+  beforeAll(async () => {
+    release = await install({ namespace })
+  })
+  afterAll(() => release.remove())
+
+  test('every agent knows every other and has good results of all protocols within 15 s of the rollout', async () => {
+    const tookMs = await untilRight(15_000, async () => {
+      const agents = await agentsIn(namespace)
+      const nameless = agents
+        .filter(({ snapshot }) => !hasName(snapshot))
+        .map(({ pod }) => `${pod.metadata.name} resolved no name`)
+      return [...wrongPeers(agents), ...missingResults(agents, ['http', 'tcp', 'udp', 'icmp']), ...nameless]
+    })
+    const agents = await agentsIn(namespace)
+    console.log(`all right ${(tookMs / 1000).toFixed(1)} s after the rollout\n${summaryOf(agents)}`)
+    expect(agents).toHaveLength((await nodes()).length)
+    expect(agents.flatMap(failedLinks)).toEqual([])
+  })
+
+  test('knows its own zone and those of its peers', async () => {
+    const agents = await agentsIn(namespace)
+    const zones = new Map(
+      await Promise.all(
+        agents.map(async ({ pod: { spec } }) => [spec.nodeName, await zoneOf(spec.nodeName ?? '')] as const),
+      ),
+    )
+    for (const { snapshot } of agents) {
+      expect(snapshot.self.zone).toBe(zones.get(snapshot.self.node))
+      for (const { node, zone } of snapshot.peers) expect(zone).toBe(zones.get(node))
+    }
+  })
+
+  test('lets the service account read the slices of its namespace, and nothing more', async () => {
+    const agent = rights(await canI(namespace, 'scout', namespace))
+    const anybody = rights(await canI(namespace, 'default', namespace))
+    expect(agent.filter((right) => !anybody.includes(right))).toEqual([
+      'endpointslices.discovery.k8s.io [] [] [get list watch]',
+    ])
+    expect(rights(await canI(namespace, 'scout', 'kube-system'))).toEqual(anybody)
+  })
+
+  test('answers behind the virtual address of its Service, over HTTP, TCP and UDP', async () => {
+    for (const command of [
+      ['http', '-c', '1', `http://scout-vip.${namespace}:8081/`],
+      ['tcp', '-c', '1', `scout-vip.${namespace}:8081`],
+      ['udp', '-c', '1', `scout-vip.${namespace}:8081`],
+    ]) {
+      const output = await kubectl('--namespace', namespace, 'exec', 'daemonset/scout', '--', 'scout-probe', ...command)
+      expect(output).toMatch(/ 0 % loss/)
+    }
+  })
+
+  test('runs with a file system that cannot be written', async () => {
+    const touch = ['node', '-e', 'require("node:fs").writeFileSync("/opt/scout/x", "")']
+    await expect(kubectl('--namespace', namespace, 'exec', 'daemonset/scout', '--', ...touch)).rejects.toThrow(/EROFS/)
+  })
+})
+
+test('prints the reference output in the log with log: text', async () => {
+  const release = await install({ namespace, values: { 'config.log': 'text', 'config.interval': '2s' } })
+  try {
+    await untilRight(20_000, async () => {
+      const agents = await agentsIn(namespace)
+      const logs = agents.map(async ({ pod }) => {
+        const log = await kubectl('--namespace', namespace, 'logs', pod.metadata.name)
+        const others = agents.filter((other) => other.pod !== pod)
+        const expected = [...headings, ...others.flatMap((other) => blocksAbout(other.pod, pod.metadata.name))]
+        return expected
+          .filter((block) => !new RegExp(`^${block}$`, 'm').test(log))
+          .map((block) => `no ${block} in ${log}`)
+      })
+      return [...wrongPeers(agents), ...(await Promise.all(logs)).flat()]
+    })
+  } finally {
+    await release.remove()
+  }
+})
+
+const time = String.raw`\d{4}/\d\d/\d\d \d\d:\d\d:\d\d `
+const headings = [`${time}server is listening at http://localhost:8080`, `${time}scout pods:`]
+
+/** Patterns of what the log of one agent says of another: that it is there, and the phases of an HTTP probe. */
+function blocksAbout(pod: Pod, prober: string): readonly string[] {
+  const [address = ''] = addressesOf(pod)
+  const peer = `${pod.metadata.name}.${namespace}.${address}`.replaceAll('.', String.raw`\.`)
+  const node = pod.spec.nodeName
+  return [
+    `${time} {4}node: ${node}\n${time} {12}${peer}`,
+    [
+      `${time}probing: ${prober} -> ${peer} @ node: ${node}`,
+      String.raw`    connection start: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*`,
+      '    latency connection: .*s',
+      '    latency write request: .*s',
+      '    latency server processing: .*s',
+      '    latency content transfer: .*s',
+      '    latency total: .*s',
+      String.raw`    response: \{"status":"OK","statusCode":200,"body":\{"message":"connected to scout","time":".*"\}\}`,
+    ].join(`\n${time}`),
+  ]
+}
+
+function hasName({ series }: Awaited<ReturnType<typeof agentsIn>>[number]['snapshot']): boolean {
+  return series.some(({ protocol, successes }) => protocol === 'dns' && successes > 0)
+}
+
+async function zoneOf(node: string): Promise<string | undefined> {
+  const label = '{.metadata.labels.topology\\.kubernetes\\.io/zone}'
+  const zone = await kubectl('get', 'node', node, '--output', `jsonpath=${label}`)
+  return zone === '' ? undefined : zone
+}
+
+function canI(namespace: string, account: string, where: string): Promise<string> {
+  const who = `--as=system:serviceaccount:${namespace}:${account}`
+  return kubectl('auth', 'can-i', '--list', '--no-headers', who, '--namespace', where)
+}
+
+function rights(list: string): readonly string[] {
+  return list
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().replaceAll(/\s+/g, ' '))
+    .toSorted()
+}

@@ -95,7 +95,7 @@ async function buildNative() {
   const newestMs = Math.max(...sources.map((name) => newestChangeMs(join(folder, name))))
   if (newestMs < statSync(built).mtimeMs) return true
   const command = ['run', 'install', '--workspace', 'packages/core']
-  return await step('building the native part', () => runNpm(command, { env: installEnvironment() }))
+  return step('building the native part', () => runNpm(command, { env: installEnvironment() }))
 }
 
 async function build() {

@@ -57,6 +57,13 @@ export const nativePart: Requirement = {
   isSpareableInCi: process.env['SCOUT_NATIVE'] === '0',
 }
 
+/** The providers that stand in where the native part is absent. */
+export const withoutNativePart: Requirement = {
+  isMet: !nativePart.isMet,
+  reason: 'needs SCOUT_NATIVE=0',
+  isSpareableInCi: true,
+}
+
 /** @throws where a test would skip itself in continuous integration, which is set up to run them all */
 export function reasonToSkip(needs: readonly Need[], isCi = process.env['CI'] === 'true'): string | undefined {
   const unmet = needs.map(toRequirement).filter((requirement) => !requirement.isMet)

@@ -1,5 +1,5 @@
 import { type Prober, type Protocol, probes } from '@scout/core'
-import { isIncapable } from './log.ts'
+import { isIncapable } from './incapable.ts'
 
 /** A target on this host for each form; what it answers does not matter. */
 const targets = {

@@ -1,5 +1,6 @@
 import type { AnyResult, FailureReason, Family } from '@scout/core'
 import type { Check } from './check.ts'
+import { isIncapable } from './incapable.ts'
 import type { Peer } from './peer.ts'
 
 /** Upper edges in seconds: geometric from 50 µs, and dense where one, two and three lost SYNs end (1, 3 and 7 s). */
@@ -71,7 +72,7 @@ export function createLedger(): Ledger {
         if (before !== undefined) series.set(id, { ...before, setAside: before.setAside + 1 })
         return 'set-aside'
       }
-      const isFailing = !result.ok
+      const isFailing = !result.ok && !isIncapable(result)
       const isChange = before.attempts === 0 ? isFailing : before.isFailing !== isFailing
       series.set(id, {
         ...before,

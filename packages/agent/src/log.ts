@@ -2,6 +2,7 @@ import type { AnyResult } from '@scout/core'
 import { pino } from 'pino'
 import type { AgentEvents } from './agent.ts'
 import type { DiscoveryEvents } from './discovery/choose.ts'
+import { isIncapable } from './incapable.ts'
 import type { SeriesKey } from './ledger.ts'
 
 /** What an agent says while it runs, beyond the events of its mesh. */
@@ -50,11 +51,6 @@ export function createJsonLog(level: string, self: { readonly name: string; read
     stopped: () => logger.info('agent stopped'),
     configurationBroken: (error) => logger.error({ err: error }, 'configuration broken: the old one stays in force'),
   }
-}
-
-/** This process lacks what the probe needs, so nothing was sent and nothing is known of the network. */
-export function isIncapable(result: AnyResult): boolean {
-  return !result.ok && (result.failure.reason === 'not-permitted' || result.failure.reason === 'not-supported')
 }
 
 function fieldsOf({ check, peer, target }: SeriesKey, result: AnyResult) {

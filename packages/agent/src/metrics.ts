@@ -77,7 +77,7 @@ export function metricsOf(snapshot: Snapshot): Registry {
     if (series.successes > 0) attempts.inc({ ...labels, outcome: 'success', reason: '' }, series.successes)
     for (const [reason, count] of Object.entries(series.failures))
       attempts.inc({ ...labels, outcome: 'failure', reason }, count)
-    if (series.state !== 'waiting') failing.set(labels, series.state === 'failing' ? 1 : 0)
+    if (series.state === 'ok' || series.state === 'failing') failing.set(labels, series.state === 'failing' ? 1 : 0)
     if (series.last?.ok === true) lastSeconds.set({ ...labels, clock: series.last.clock.rx }, series.last.totalNs / 1e9)
     durations.addSeries(labels, series)
   }

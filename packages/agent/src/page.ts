@@ -53,7 +53,7 @@ function failureItem({ check, target, peer, sinceMs, last }: SeriesView) {
 const style = `
 :root{color-scheme:light dark;--ok:#1a7f37;--bad:#cf222e;--dim:#6e7781}
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}
-h1{font-size:1.4rem;margin:0}h1 span,small,footer,.waiting{color:var(--dim);font-weight:400}
+h1{font-size:1.4rem;margin:0}h1 span,small,footer,.waiting,.unable{color:var(--dim);font-weight:400}
 h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .9rem .35rem 0;text-align:left;vertical-align:top;border-top:1px solid color-mix(in srgb,currentColor 15%,transparent)}

@@ -1,4 +1,5 @@
 import type { AnyResult } from '@scout/core'
+import { isIncapable } from './incapable.ts'
 import type { SeriesKey } from './ledger.ts'
 import type { KnownPeer } from './roster.ts'
 
@@ -52,7 +53,8 @@ export function createSettlement({ settleMs, onSettled }: SettlementOptions): Se
     const { id } = trial.subject
     const queue = queues.get(id)
     if (trial.isDisturbed) return onSettled(trial.subject, result, false)
-    const isHeld = queue !== undefined || (!result.ok && trial.peerId !== undefined && settleMs > 0)
+    const isAboutPeer = !result.ok && !isIncapable(result) && trial.peerId !== undefined
+    const isHeld = queue !== undefined || (isAboutPeer && settleMs > 0)
     if (!isHeld) return onSettled(trial.subject, result, true)
     if (queue === undefined) queues.set(id, [trial])
     else queue.push(trial)

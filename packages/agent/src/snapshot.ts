@@ -1,6 +1,7 @@
 import type { AnyResult, FailureReason, Protocol, ResponderCounters, Stray } from '@scout/core'
 import type { Knowledge } from './discovery/discovery.ts'
 import type { GreetingCounters } from './greeter.ts'
+import { isIncapable } from './incapable.ts'
 import type { Series } from './ledger.ts'
 import type { KnownPeer } from './roster.ts'
 import type { ScheduleCounters } from './schedule.ts'
@@ -25,8 +26,11 @@ export interface SeriesView {
   readonly family?: 'ipv4' | 'ipv6' | undefined
   /** Name of the peer and node; absent for a check that is not about peers. */
   readonly peer?: { readonly name: string; readonly node: string; readonly zone?: string | undefined } | undefined
-  /** `waiting`: nothing counted yet, or the peer is not ready, so that what was counted says nothing about now. */
-  readonly state: 'ok' | 'failing' | 'waiting'
+  /**
+   * `waiting`: nothing counted yet, or the peer is not ready, so that what was counted says nothing about now. `unable`: this process
+   * lacks what the probe needs.
+   */
+  readonly state: 'ok' | 'failing' | 'waiting' | 'unable'
   readonly sinceMs?: number | undefined
   readonly attempts: number
   readonly successes: number
@@ -66,7 +70,21 @@ export function viewOf({ check, peer, target, family, isFailing, ...rest }: Seri
     target,
     family,
     peer: peer === undefined ? undefined : { name: peer.name, node: peer.node, zone: peer.zone },
-    state: rest.attempts === 0 || isAway ? 'waiting' : isFailing ? 'failing' : 'ok',
+    state: stateOf({ isFailing, isAway, last: rest.last }),
     ...rest,
   }
+}
+
+function stateOf({
+  isFailing,
+  isAway,
+  last,
+}: {
+  isFailing: boolean
+  isAway: boolean
+  last: AnyResult | undefined
+}): SeriesView['state'] {
+  if (last === undefined || isAway) return 'waiting'
+  if (isFailing) return 'failing'
+  return isIncapable(last) ? 'unable' : 'ok'
 }

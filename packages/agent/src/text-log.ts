@@ -1,7 +1,8 @@
 import { type AnyResult, type Family, formatDurationNs } from '@scout/core'
 import { familyOf } from './check.ts'
 import { formatGoDateTime, formatLogTime } from './go-time.ts'
-import { isIncapable, type Log } from './log.ts'
+import { isIncapable } from './incapable.ts'
+import type { Log } from './log.ts'
 import type { Peer } from './peer.ts'
 import type { Self } from './snapshot.ts'
 

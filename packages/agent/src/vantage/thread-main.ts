@@ -41,5 +41,6 @@ async function serveVantage(port: NonNullable<typeof parentPort>, { responder, p
     }
   })
   serveProber(port, { resolve: resolveBySystem, nameServer: nameServerOrSystem() })
+  tell()
   send({ kind: 'listening', port: responders.port })
 }

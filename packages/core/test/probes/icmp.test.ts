@@ -12,7 +12,7 @@ import {
   startInNamespace,
   startUnprivileged,
 } from '../../../../test/support/child.ts'
-import { capability, describeWith, testWith } from '../../../../test/support/requirements.ts'
+import { capability, describeWith, testWith, withoutNativePart } from '../../../../test/support/requirements.ts'
 import { listenTcp } from '../../../../test/support/servers.ts'
 import { createProber, probe } from '../../src/prober.ts'
 
@@ -66,7 +66,7 @@ testWith(canDropRawSockets)('fails as not-permitted without CAP_NET_RAW, and say
   expect(await child.probe('tcp', `127.0.0.1:${await listenTcp(() => {})}`)).toMatchObject({ ok: true })
 })
 
-test('fails as not-supported in a worker thread, where raw-socket would crash', async () => {
+testWith(withoutNativePart)('fails as not-supported in a worker thread, where raw-socket would crash', async () => {
   assertBuilt('packages/core')
   const library = new URL('../../dist/index.js', import.meta.url).href
   const worker = new Worker(

@@ -41,11 +41,13 @@ export interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly tookMs: number
+  /** What it wrote to standard error. */
+  readonly errors: string
 }
 
-/** Runs an agent with this configuration until the test ends. It tells of every attempt, ten times a second. */
+/** Runs an agent with this configuration until the test ends. It probes ten times a second and tells of every result. */
 export async function startAgent(config: object, wrapper: readonly string[] = []): Promise<AgentProcess> {
-  const common = { level: 'debug', interval: '100ms', console: { host: '127.0.0.1', port: 0 } }
+  const common = { level: 'debug', interval: '100ms', settle: '0s', console: { host: '127.0.0.1', port: 0 } }
   const path = await writeTemporary('config.yaml', JSON.stringify({ ...common, ...config }))
   const child = launch(['--config', path], {}, wrapper)
   const closed = once(child, 'close')
@@ -91,7 +93,7 @@ export async function startAgent(config: object, wrapper: readonly string[] = []
       const startMs = performance.now()
       child.kill(signal)
       const [code, endedBy] = (await closed) as [Ended['code'], Ended['signal']]
-      return { code, signal: endedBy, tookMs: performance.now() - startMs }
+      return { code, signal: endedBy, tookMs: performance.now() - startMs, errors }
     },
   }
 }

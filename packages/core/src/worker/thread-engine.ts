@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { closedError, type Engine, type EngineOptions } from '../engine.ts'
 import { ScoutError } from '../errors.ts'
@@ -48,6 +49,8 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
   return {
     async attempt({ protocol, target, options, signal }) {
       if (ended !== undefined) throw ended
+      // Any number of attempts may be under way for one caller; each takes its listener away when it ends.
+      if (signal !== undefined) setMaxListeners(0, signal)
       const id = ids++
       const cancel = () => post({ kind: 'cancel', id })
       try {

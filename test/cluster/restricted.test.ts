@@ -16,7 +16,7 @@ test('a namespace that enforces "restricted" admits the restricted variant, and 
   cleanUps.push(release.remove)
   await untilRight(15_000, async () => {
     const agents = await agentsIn(namespace)
-    return [...wrongPeers(agents), ...missingResults(agents, ['http', 'tcp', 'udp'])]
+    return [...wrongPeers(agents), ...missingResults(agents, ['http', 'tcp', 'udp', 'icmp'])]
   })
   const agents = await agentsIn(namespace)
   console.log(summaryOf(agents))

@@ -1,0 +1,175 @@
+// npm run bench:pods: what an agent needs in its pod with default settings, with the other nodes' agents for peers and then with more
+// beside them: pods that answer probes and make none. Fails when it is more than Scout promises.
+
+import { spawnSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { chart, imageName } from '../../scripts/chart.mjs'
+import { imageFlags, imageUsage, loadImage } from '../../scripts/cluster-image.mjs'
+
+const { values } = parseArgs({
+  options: {
+    ...imageFlags,
+    minutes: { type: 'string', default: '10' },
+    peers: { type: 'string', default: '31' },
+    help: { type: 'boolean', short: 'h' },
+  },
+})
+if (values.help === true) {
+  console.log(`usage: npm run bench:pods -- [options]
+
+${imageUsage}
+  --minutes NUMBER   how long each number of peers is measured (${values.minutes})
+  --peers NUMBER     the larger number of peers (${values.peers})`)
+  process.exit(0)
+}
+const most = { residentMib: 96, corePercent: 5 }
+const namespace = 'scout-bench'
+const samplePauseMs = 5_000
+
+await loadImage(values)
+kubectl(['create', 'namespace', namespace])
+try {
+  run('helm', ['install', 'scout', chart, '--namespace', namespace, '--wait', '--timeout', '120s'])
+  const agents = agentNames()
+  const rows = await measured(agents, agents.length - 1)
+  const answering = Number(values.peers) - (agents.length - 1)
+  if (answering > 0) {
+    kubectl(['apply', '--filename', '-'], JSON.stringify(answeringPods(answering)))
+    kubectl(['--namespace', namespace, 'rollout', 'status', 'deployment/answering', '--timeout', '600s'])
+    rows.push(...(await measured(agents, Number(values.peers))))
+  }
+  console.table(rows)
+  const isWithin = rows.every(
+    (row) => row['resident MiB'] <= most.residentMib && row['% of a core'] <= most.corePercent,
+  )
+  console.log(`${isWithin ? 'within' : 'more than'} ${most.residentMib} MiB and ${most.corePercent} % of a core`)
+  process.exitCode = isWithin ? 0 : 1
+} finally {
+  run('helm', ['uninstall', 'scout', '--namespace', namespace])
+  kubectl(['delete', 'namespace', namespace])
+}
+
+/**
+ * A row for each agent, once all of them have so many ready peers.
+ *
+ * @param {readonly string[]} agents
+ * @param {number} peers
+ */
+async function measured(agents, peers) {
+  for (let isWaiting = true; isWaiting; await sleep(1_000)) {
+    isWaiting = agents.some((agent) => metricsOf(agent).value('scout_peers{state="ready"}') !== peers)
+  }
+  process.stderr.write(`${agents.length} agents with ${peers} peers each, for ${values.minutes} minutes …\n`)
+  const startMs = performance.now()
+  const before = agents.map(metricsOf)
+  const peaks = agents.map(() => 0)
+  do {
+    await sleep(samplePauseMs)
+    for (const [index, agent] of agents.entries()) {
+      peaks[index] = Math.max(peaks[index] ?? 0, metricsOf(agent).value('process_resident_memory_bytes'))
+    }
+  } while (performance.now() - startMs < Number(values.minutes) * 60_000)
+  const seconds = (performance.now() - startMs) / 1000
+  return agents.map((agent, index) => {
+    const after = metricsOf(agent)
+    const grown = (/** @type {string} */ name) => after.value(name) - (before[index]?.value(name) ?? 0)
+    return {
+      agent,
+      peers,
+      'attempts a second': rounded(grown('scout_schedule_runs_total{outcome="started"}') / seconds),
+      'resident MiB': rounded(after.value('process_resident_memory_bytes') / 2 ** 20),
+      'at its peak': rounded((peaks[index] ?? 0) / 2 ** 20),
+      '% of a core': rounded((grown('process_cpu_seconds_total') / seconds) * 100),
+    }
+  })
+}
+
+/**
+ * What an agent says of itself, read through the API server.
+ *
+ * @param {string} agent
+ */
+function metricsOf(agent) {
+  const text = kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${agent}:8080/proxy/metrics`])
+  const lines = new Map(
+    text.split('\n').map((line) => /** @type {const} */ ([line.slice(0, line.lastIndexOf(' ')), line])),
+  )
+  return {
+    /** @param {string} name with its labels */
+    value: (name) => Number(lines.get(name)?.split(' ').at(-1)),
+  }
+}
+
+function agentNames() {
+  const selector = ['--selector', 'app.kubernetes.io/component=agent']
+  const names = kubectl(['--namespace', namespace, 'get', 'pods', ...selector, '--output', 'name'])
+  return names
+    .trim()
+    .split('\n')
+    .map((name) => name.replace('pod/', ''))
+}
+
+/**
+ * Peers that answer: behind the agents' Service, so the agents find them as they find each other.
+ *
+ * @param {number} replicas
+ */
+function answeringPods(replicas) {
+  const matchLabels = {
+    'app.kubernetes.io/name': 'scout',
+    'app.kubernetes.io/instance': 'scout',
+    'scout-bench': 'answering',
+  }
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'answering', namespace },
+    spec: {
+      replicas,
+      selector: { matchLabels },
+      template: {
+        metadata: { labels: matchLabels },
+        spec: {
+          enableServiceLinks: false,
+          containers: [
+            {
+              name: 'answering',
+              image: imageName,
+              imagePullPolicy: 'IfNotPresent',
+              command: ['scout-probe', 'serve', '--port', '8081'],
+              ports: [
+                { name: 'responder', containerPort: 8081, protocol: 'TCP' },
+                { name: 'responder-udp', containerPort: 8081, protocol: 'UDP' },
+              ],
+            },
+          ],
+        },
+      },
+    },
+  }
+}
+
+/**
+ * @param {readonly string[]} args
+ * @param {string} [input]
+ */
+function kubectl(args, input) {
+  return run('kubectl', args, input)
+}
+
+/**
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @param {string} [input]
+ */
+function run(file, args, input) {
+  const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8', input, maxBuffer: 64 << 20 })
+  if (status !== 0) throw new Error(`${file} ${args.join(' ')} failed: ${error?.message ?? stderr}`)
+  return stdout
+}
+
+/** @param {number} number */
+function rounded(number) {
+  return Math.round(number * 10) / 10
+}

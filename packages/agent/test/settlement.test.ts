@@ -78,6 +78,12 @@ describe('the settlement', () => {
     expect(settled).toEqual(['s 1000 failed counted'])
   })
 
+  it('does not hold back what this process is not able to do, whatever the peer', () => {
+    const { begin, settled } = startSettlement(longMs)
+    begin('s', known('a'))(failure(1, 'not-permitted'))
+    expect(settled).toEqual(['s 1 failed counted'])
+  })
+
   it('keeps the order within a series: what comes after a failure waits behind it', async () => {
     const { begin, settled } = startSettlement(30)
     begin('s', known('a'))(failure(1))

@@ -125,27 +125,45 @@ function watchNodes(
   )
 }
 
-const answer = z.object({ items: z.array(z.object({ metadata: z.object({ namespace: z.string() }) })) })
+const answer = z.object({
+  items: z.array(
+    z.object({ metadata: z.object({ namespace: z.string(), labels: z.record(z.string(), z.string()).optional() }) }),
+  ),
+})
 
-async function findNamespace({ access, service, timing }: SliceDiscoveryOptions, signal: AbortSignal): Promise<string> {
-  const answerMs = timing?.answerMs ?? 10_000
-  const json = await readJson({
-    access,
-    resource: slices,
-    verb: 'list',
-    query: { labelSelector: selectorOf(service) },
-    signal,
-    answerMs,
-    silenceMs: answerMs,
-  })
-  const found = [...new Set((answer.safeParse(json).data?.items ?? []).map(({ metadata }) => metadata.namespace))]
-  const [namespace] = found
-  if (namespace === undefined) throw new ScoutError('invalid-option', noScout(service))
-  if (found.length === 1) return namespace
+async function findNamespace(options: SliceDiscoveryOptions, signal: AbortSignal): Promise<string> {
+  const { service } = options
+  const found = await servicesIn(options, selectorOf(service), signal)
+  const namespaces = [...new Set(found.map(({ namespace }) => namespace))].toSorted()
+  const [namespace] = namespaces
+  if (namespace !== undefined && namespaces.length === 1) return namespace
+  if (namespace !== undefined) {
+    const names = namespaces.join(', ')
+    throw new ScoutError(
+      'invalid-option',
+      `there are several services ${service}, in the namespaces ${names}: choose one with --namespace`,
+    )
+  }
+  // Helm calls the Service after the release.
+  const [other] = await servicesIn(options, chartSelector, signal)
+  if (other === undefined) throw new ScoutError('invalid-option', noScout(service))
   throw new ScoutError(
     'invalid-option',
-    `there are several services ${service}, in the namespaces ${found.toSorted().join(', ')}: choose one with --namespace`,
+    `no endpoint of a service ${service} is known in any namespace of this cluster, but Scout is there: give --service ${other.service} --namespace ${other.namespace}`,
   )
+}
+
+/** The headless Service of a release of Scout's chart; Kubernetes copies a Service's labels to its slices, and marks headless ones. */
+const chartSelector = 'app.kubernetes.io/name=scout,service.kubernetes.io/headless'
+
+async function servicesIn({ access, timing }: SliceDiscoveryOptions, labelSelector: string, signal: AbortSignal) {
+  const answerMs = timing?.answerMs ?? 10_000
+  const query = { labelSelector }
+  const json = await readJson({ access, resource: slices, verb: 'list', query, signal, answerMs, silenceMs: answerMs })
+  return (answer.safeParse(json).data?.items ?? []).map(({ metadata: { namespace, labels } }) => ({
+    namespace,
+    service: labels?.[serviceLabel] ?? '',
+  }))
 }
 
 function noScout(service: string, namespace?: string): string {
@@ -154,8 +172,10 @@ function noScout(service: string, namespace?: string): string {
 }
 
 /** The label by which Kubernetes ties slices to their Service. */
+const serviceLabel = 'kubernetes.io/service-name'
+
 function selectorOf(service: string): string {
-  return `kubernetes.io/service-name=${service}`
+  return `${serviceLabel}=${service}`
 }
 
 function createOnce(tell: (sentence: string) => void): (sentence: string) => void {

@@ -29,25 +29,37 @@ export interface Vantage {
   close(): Promise<void>
 }
 
+type Answer = (path: string, request: RouteRequest) => Promise<object | undefined>
+
 /** The responders of one vantage, in this thread. */
-export async function startResponders(
-  { host, port, key }: VantageOptions['responder'],
-  answer: (path: string, request: RouteRequest) => Promise<object | undefined>,
-  paths: readonly string[],
-) {
-  const http = await startHttpResponder({
-    host,
-    port,
-    document: reference,
-    routes: Object.fromEntries(paths.map((path) => [path, (request: RouteRequest) => answer(path, request)])),
-  })
-  const udp = await startUdpResponder({ host, port: http.port, key })
+export async function startResponders(listen: VantageOptions['responder'], answer: Answer, paths: readonly string[]) {
+  const { http, udp } = await listenTwice(listen, answer, paths)
   return {
     port: http.port,
     counters: (): VantageCounters => ({ http: { ...http.counters }, udp: { ...udp.counters } }),
     async close() {
       await Promise.all([http.close(), udp.close()])
     },
+  }
+}
+
+/** On one port for TCP and UDP. */
+async function listenTwice({ host, port, key }: VantageOptions['responder'], answer: Answer, paths: readonly string[]) {
+  for (let attempt = 1; ; attempt++) {
+    const http = await startHttpResponder({
+      host,
+      port,
+      document: reference,
+      routes: Object.fromEntries(paths.map((path) => [path, (request: RouteRequest) => answer(path, request)])),
+    })
+    try {
+      return { http, udp: await startUdpResponder({ host, port: http.port, key }) }
+    } catch (error) {
+      await http.close()
+      // The host chose a port that is free for TCP, and may choose another.
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      if (port !== 0 || !isTaken || attempt === 20) throw error
+    }
   }
 }
 

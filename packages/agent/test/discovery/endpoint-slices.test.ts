@@ -122,6 +122,16 @@ describe('discovery by endpoint slices from outside', () => {
     )
   })
 
+  it('names the Scout that is there under another name, as Helm gives it', async () => {
+    const api = await startApiDouble()
+    const slice = endpointSlice('a', [], { namespace: 'mon', service: 'mon-scout' })
+    const labels = { 'app.kubernetes.io/name': 'scout', 'service.kubernetes.io/headless': '' }
+    api.set({ ...slice, metadata: { ...slice.metadata, labels: { ...slice.metadata.labels, ...labels } } })
+    await expect(discover(api, outside).started).rejects.toThrow(
+      'no endpoint of a service scout is known in any namespace of this cluster, but Scout is there: give --service mon-scout --namespace mon',
+    )
+  })
+
   it.each([
     {
       where: 'any namespace',

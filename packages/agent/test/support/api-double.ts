@@ -229,8 +229,10 @@ export function breakOff(request: IncomingMessage): void {
   request.socket.destroy()
 }
 
-function isSelected(labels: Readonly<Record<string, string>>, selector: string | undefined): boolean {
-  if (selector === undefined) return true
-  const [name = '', value] = selector.split('=')
-  return labels[name] === value
+/** Equality and existence, which is what is asked for here. */
+function isSelected(labels: Readonly<Record<string, string>>, selector = ''): boolean {
+  return selector.split(',').every((requirement) => {
+    const [name = '', value] = requirement.split('=')
+    return name === '' || (value === undefined ? name in labels : labels[name] === value)
+  })
 }

@@ -1,4 +1,4 @@
-import type { AnyResult } from '@scout/core'
+import type { AnyResult, FailureReason } from '@scout/core'
 
 const measured = {
   protocol: 'tcp',
@@ -13,6 +13,6 @@ export function success(startedAtMs = 1_000): AnyResult {
   return { ...measured, startedAtMs, ok: true, detail: { isResetAtOnce: false } }
 }
 
-export function failure(startedAtMs = 1_000): AnyResult {
-  return { ...measured, startedAtMs, ok: false, failure: { reason: 'timeout', phase: 'connect', message: 'no answer' } }
+export function failure(startedAtMs = 1_000, reason: FailureReason = 'timeout'): AnyResult {
+  return { ...measured, startedAtMs, ok: false, failure: { reason, phase: 'connect', message: 'no answer' } }
 }

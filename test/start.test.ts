@@ -44,7 +44,7 @@ testWith(namespaces, 'ip')(
   async () => {
     const demo = await startDemo(['unshare', '--user', '--map-user=65534', '--'])
     for (const check of ['http', 'tcp', 'udp', 'dns'])
-      for (const peer of peers) await demo.printed(success(check, peer), 3)
+      for (const peer of peers) await demo.printed(success(check, peer), 2)
     expect(demo.out().match(/ by icmp\n/g)).toHaveLength(1)
     expect(demo.out()).toMatch(/ failure: not-permitted in .*CAP_NET_RAW/)
     await demo.end('SIGHUP')

@@ -173,12 +173,6 @@ describe('the process', { timeout: 30_000 }, () => {
     `)
   })
 
-  test('reads its environment', async () => {
-    const { code, out } = await runAgent(['--print-config'], { SCOUT_ZONE: 'zone-a' })
-    expect(code).toBe(0)
-    expect(out).toMatch(/^zone: "zone-a" +# SCOUT_ZONE$/m)
-  })
-
   test('ends with 2 when it is used wrongly', async () => {
     expect(await runAgent(['--intervall', '1s'])).toEqual({
       code: 2,

@@ -49,7 +49,7 @@ export interface Ended {
 export async function startAgent(config: object, wrapper: readonly string[] = []): Promise<AgentProcess> {
   const common = { level: 'debug', interval: '100ms', settle: '0s', console: { host: '127.0.0.1', port: 0 } }
   const path = await writeTemporary('config.yaml', JSON.stringify({ ...common, ...config }))
-  const child = launch(['--config', path], {}, wrapper)
+  const child = launch([], { SCOUT_CONFIG: path }, wrapper)
   const closed = once(child, 'close')
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text) => {
@@ -105,8 +105,8 @@ export interface Finished {
 }
 
 /** Runs an agent to its end. */
-export async function runAgent(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
-  const child = launch(args, environment)
+export async function runAgent(args: readonly string[]): Promise<Finished> {
+  const child = launch(args, {})
   const texts = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text) => {
     texts.out += text

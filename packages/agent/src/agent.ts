@@ -174,6 +174,7 @@ export function createAgent(parts: AgentParts): Agent {
       knowledge: roster.knowledge,
       peers: [...roster.peers.values()],
       series: [...ledger.series.values()].map(viewOf),
+      departed: ledger.departed,
       schedule: schedule.counters,
       setAside: ledger.setAside,
       held: settlement.held,

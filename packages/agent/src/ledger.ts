@@ -38,12 +38,16 @@ export interface Series extends SeriesKey {
   readonly recentFailures: readonly AnyResult[]
 }
 
+/** What a counter must not lose: the durations of peers that are gone, summed by what a histogram tells apart. */
+export type Departed = Pick<Series, 'check' | 'family' | 'buckets' | 'sumNs'> & { readonly zone?: string | undefined }
+
 /** What came of recording a result. */
 export type Recorded = 'set-aside' | 'steady' | 'began-failing' | 'recovered'
 
 /** An agent's memory of its links: one series for each check, peer and family, and nothing of peers that are gone. */
 export interface Ledger {
   readonly series: ReadonlyMap<string, Series>
+  readonly departed: readonly Departed[]
   /** Results of peers that were gone, and set-aside results of those that went. */
   readonly setAside: number
   /** From now on these series and no others. */
@@ -54,15 +58,29 @@ export interface Ledger {
 
 export function createLedger(): Ledger {
   let series = new Map<string, Series>()
+  const departed = new Map<string, Departed>()
   let setAside = 0
+
+  const bury = ({ check, family, peer, buckets, sumNs }: Series) => {
+    const zone = peer?.zone
+    const key = JSON.stringify([check.name, family, zone])
+    const before = departed.get(key) ?? { buckets: emptySeries.buckets, sumNs: 0 }
+    const together = buckets.map((count, i) => count + (before.buckets[i] ?? 0))
+    departed.set(key, { check, family, zone, buckets: together, sumNs: sumNs + before.sumNs })
+  }
+
   return {
     get series() {
       return series
+    },
+    get departed() {
+      return [...departed.values()]
     },
     get setAside() {
       return setAside
     },
     setSeries(keys) {
+      for (const [id, one] of series) if (!keys.has(id) && one.successes > 0) bury(one)
       series = new Map([...keys].map(([id, key]) => [id, { ...(series.get(id) ?? emptySeries), ...key }]))
     },
     record(id, result, isCounted) {

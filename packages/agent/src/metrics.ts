@@ -79,7 +79,12 @@ export function metricsOf(snapshot: Snapshot): Registry {
       attempts.inc({ ...labels, outcome: 'failure', reason }, count)
     if (series.state === 'ok' || series.state === 'failing') failing.set(labels, series.state === 'failing' ? 1 : 0)
     if (series.last?.ok === true) lastSeconds.set({ ...labels, clock: series.last.clock.rx }, series.last.totalNs / 1e9)
-    durations.addSeries(labels, series)
+    durations.add(labels, series)
+  }
+  for (const gone of snapshot.departed) {
+    const { name: check, protocol } = gone.check
+    const zones = { source_zone: snapshot.self.zone ?? '', target_zone: gone.zone ?? '' }
+    durations.add({ check, protocol, family: gone.family ?? '', ...zones }, gone)
   }
 
   const runs = new Counter({
@@ -161,7 +166,7 @@ class ZoneHistogram extends Histogram<ZoneLabel> {
     this.#configuration = configuration
   }
 
-  addSeries(labels: Record<LinkLabel, string>, { buckets, sumNs }: Pick<SeriesView, 'buckets' | 'sumNs'>): void {
+  add(labels: Record<ZoneLabel, string>, { buckets, sumNs }: Pick<SeriesView, 'buckets' | 'sumNs'>): void {
     const { check, protocol, family, source_zone, target_zone } = labels
     const key = [check, protocol, family, source_zone, target_zone].join(' ')
     const sum = this.#sums.get(key)

@@ -2,7 +2,7 @@ import type { AnyResult, FailureReason, Protocol, ResponderCounters, Stray } fro
 import type { Knowledge } from './discovery/discovery.ts'
 import type { GreetingCounters } from './greeter.ts'
 import { isIncapable } from './incapable.ts'
-import type { Series } from './ledger.ts'
+import type { Departed, Series } from './ledger.ts'
 import type { KnownPeer } from './roster.ts'
 import type { ScheduleCounters } from './schedule.ts'
 
@@ -53,6 +53,8 @@ export interface Snapshot {
   readonly knowledge: Omit<Knowledge, 'peers'>
   readonly peers: readonly KnownPeer[]
   readonly series: readonly SeriesView[]
+  /** Durations of peers that are gone, which the sums over all peers still hold. */
+  readonly departed: readonly Departed[]
   readonly schedule: ScheduleCounters
   readonly setAside: number
   /** Failures held back until it is known whether their peer was on its way out, and what came after them. */

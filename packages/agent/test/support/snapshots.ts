@@ -22,6 +22,7 @@ export function snapshotOf(parts: Partial<Snapshot> = {}): Snapshot {
     knowledge: { source: 'configuration', heardAtMs: takenAtMs - 1_500 },
     peers: [],
     series: [],
+    departed: [],
     schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,

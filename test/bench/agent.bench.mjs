@@ -64,6 +64,7 @@ const snapshot = {
   isReady: true,
   knowledge: { source: 'bench', heardAtMs: Date.now() },
   peers,
+  departed: [],
   series: takeSeries(),
   schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
   setAside: 0,

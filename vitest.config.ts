@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+/** What differs where @scout/core has to do with what Node and its packages have. */
+const providers = [
+  'packages/core/test/probes/**/*.test.ts',
+  'packages/core/test/{diagnosis,net/exchange}.test.ts',
+  'test/contract/**/*.test.ts',
+]
 const core = ['packages/core/test/**/*.test.ts', 'test/contract/**/*.test.ts']
 
 export default defineConfig({
@@ -13,6 +19,10 @@ export default defineConfig({
     projects: [
       // These leave nothing behind, which is among what they test, so their files share a process and load the library once.
       { extends: true, test: { name: 'core', include: core, isolate: false } },
+      {
+        extends: true,
+        test: { name: 'core without its native part', include: providers, isolate: false, env: { SCOUT_NATIVE: '0' } },
+      },
       {
         extends: true,
         // Those in test/cluster need a cluster: npm run test:cluster.

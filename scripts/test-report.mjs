@@ -37,7 +37,11 @@ function report(vitest) {
       const result = test.result()
       if (result.state === 'passed') passed += 1
       else if (result.state === 'failed') failed += 1
-      else skipped.push({ name: `${module.relativeModuleId} > ${test.fullName}`, reason: noteOf(result) })
+      else
+        skipped.push({
+          name: `${module.project.name}: ${module.relativeModuleId} > ${test.fullName}`,
+          reason: noteOf(result),
+        })
     }
   }
   return { passed, failed, skipped }

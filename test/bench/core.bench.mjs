@@ -17,6 +17,7 @@ const idle = /** @type {import('@scout/core').Probe} */ (
     protocol: 'idle',
     summary: 'do nothing',
     targetForm: 'host:port',
+    medium: 'handshake',
     phases: { wait: 'nothing' },
     options: probes.udp.options,
     async measure({ enter }) {

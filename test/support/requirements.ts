@@ -57,10 +57,10 @@ export const nativePart: Requirement = {
   isSpareableInCi: process.env['SCOUT_NATIVE'] === '0',
 }
 
-/** The providers that stand in where the native part is absent. */
+/** What only a process without the native part does. */
 export const withoutNativePart: Requirement = {
   isMet: !nativePart.isMet,
-  reason: 'needs SCOUT_NATIVE=0',
+  reason: 'is about a process without the native part of @scout/core',
   isSpareableInCi: true,
 }
 

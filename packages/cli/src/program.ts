@@ -3,6 +3,7 @@ import { isProtocol, probes, ScoutError } from '@scout/core'
 import { type Argument, Command, type CommanderError } from 'commander'
 import { z } from 'zod'
 import { addAllCommand } from './commands/all.ts'
+import { addDoctorCommand } from './commands/doctor.ts'
 import { addProbeCommand } from './commands/probe.ts'
 import { addServeCommand } from './commands/serve.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
@@ -53,6 +54,7 @@ function createProgram(invocation: Invocation): Command {
   for (const protocol of Object.keys(probes).filter(isProtocol)) addProbeCommand(program, protocol, invocation)
   addAllCommand(program, invocation)
   addServeCommand(program, invocation)
+  addDoctorCommand(program, invocation)
   for (const command of [program, ...program.commands]) {
     command.exitOverride((error) => {
       throw helpCodes.has(error.code) ? new HelpShown(error) : new UsageError(command, error)

@@ -29,6 +29,7 @@ test('the program says what it can do', async () => {
       dns <target>    ask one name server one question and time the answer
       all <host>      probe a host with every protocol at once and tell what passes
       serve           answer the probes of others until Ctrl-C
+      doctor          tell what this process may do and how well it can measure
       help <command>  display help for command
 
     Exit codes:
@@ -62,6 +63,9 @@ test('http says what it does and takes', async () => {
       --send-bytes <number>      size of the request body (default: 0)
       --keep-bytes <number>      how much of the response body to keep in the result
                                  (default: 0)
+      --observe                  take the phases from a packet observer of this
+                                 connection (of https: connect only); needs
+                                 CAP_NET_RAW
       --no-verify                do not check the server certificate
       --timeout <duration>       give up after this long; 3.5 s leaves room for two
                                  retransmitted SYNs (RFC 6298: at 1 s and 3 s)
@@ -306,8 +310,28 @@ test('serve says what it does and takes', async () => {
   `)
 })
 
+test('doctor says what it does and takes', async () => {
+  expect(await helpOf('doctor')).toMatchInlineSnapshot(`
+    "Usage: scout-probe doctor [options]
+
+    tell what this process may do, how each probe is sent and timed here, and what
+    to change for better
+
+    Everything is tried and undone at once; nothing is sent.
+
+    Options:
+      --json      print one JSON object, and nothing else
+      -h, --help  display help for command
+
+    Examples:
+      $ scout-probe doctor
+      $ scout-probe doctor --json
+    "
+  `)
+})
+
 test('every probe of the registry has a command, and every help screen fits 80 columns and ends with two examples', async () => {
-  for (const command of [...Object.keys(probes), 'all', 'serve']) {
+  for (const command of [...Object.keys(probes), 'all', 'serve', 'doctor']) {
     const lines = (await helpOf(command)).trimEnd().split('\n')
     expect(lines.at(-3)).toBe('Examples:')
     expect(lines.slice(-2).every((line) => line.startsWith(`  $ scout-probe ${command}`))).toBe(true)

@@ -15,6 +15,8 @@ export interface Stopwatch<Phase extends string> {
   readonly clocks: Clocks
   enter(phase: Phase): void
   settle(tookNs: number, clocks: Clocks): void
+  /** Ends the phase in progress. These phases, the first of all but `resolve`, took as long as this by a better clock. */
+  revise(tookNs: Readonly<Partial<Record<Phase, number>>>, clocks: Clocks): void
   stop(): void
   elapsedNs(): number
 }
@@ -52,9 +54,20 @@ export function startStopwatch<Phase extends string>(): Stopwatch<Phase | 'resol
       enteredNs = now
     },
     settle: end,
+    revise(tookNs, by) {
+      end(nowNs() - enteredNs, userClocks)
+      const { resolve, ...others } = { ...phasesNs }
+      for (const phase of Object.keys(phasesNs)) Reflect.deleteProperty(phasesNs, phase)
+      Object.assign(phasesNs, resolve === undefined ? {} : { resolve }, tookNs, without(others, tookNs))
+      if (Object.keys(others).every((phase) => phase in tookNs)) clocks = by
+    },
     stop: () => end(nowNs() - enteredNs, userClocks),
     elapsedNs: () => nowNs() - startNs,
   }
+}
+
+function without(phases: object, taken: object): object {
+  return Object.fromEntries(Object.entries(phases).filter(([phase]) => !(phase in taken)))
 }
 
 const exactness = ['user', 'tcp-info', 'kernel'] as const

@@ -1,6 +1,8 @@
+export { type Diagnosis, diagnose, type ProbeMeans } from './diagnosis.ts'
 export { formatDurationNs, parseDurationMs } from './duration.ts'
 export { ScoutError, type ScoutErrorCode } from './errors.ts'
 export { nearest } from './nearest.ts'
+export type { Ability } from './net/abilities.ts'
 export type { Stray } from './net/exchange.ts'
 export { describeProviders, type ProviderDescription } from './net/providers.ts'
 export { nameServerOrSystem, nameServersOf } from './net/resolv-conf.ts'

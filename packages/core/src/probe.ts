@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Transport } from './net/providers.ts'
 import type { Sockets } from './net/sockets.ts'
 import type { TargetForm, TargetOf } from './target.ts'
 
@@ -100,6 +101,8 @@ export interface Attempt<Phase extends string, Form extends TargetForm = TargetF
   enter(phase: Phase): void
   /** The phase in progress has ended and took `tookNs` by a better clock than the event loop's. */
   settle(tookNs: number, clocks: Clocks): void
+  /** The attempt is over, and its first phases, of which some may have ended long ago, took so long by a better clock. */
+  revise(tookNs: Readonly<Partial<Record<Phase, number>>>, clocks: Clocks): void
 }
 
 /** One protocol's way to time a path: a single file under `probes/`, and one line in its registry. */
@@ -114,6 +117,8 @@ export interface Probe<
   /** Finishes the sentence "the probe that … ": first line of help and docs. */
   readonly summary: string
   readonly targetForm: Form
+  /** What is timed: packets of a transport, the kernel's handshake, or all of a connection of the kernel's. */
+  readonly medium: Transport | 'handshake' | 'connection'
   /** In the order they happen. */
   readonly phases: Readonly<Record<Phase, string>>
   /** The one source of types, defaults, flags, config keys and docs. */

@@ -76,6 +76,7 @@ export async function run(
         remainingNs: deadline.remainingNs,
         enter: stopwatch.enter,
         settle: stopwatch.settle,
+        revise: stopwatch.revise,
       },
       options,
     )

@@ -207,6 +207,7 @@ async function attempt(
     protocol: 'test',
     summary: 'do what the test says',
     targetForm: 'host',
+    medium: 'handshake',
     phases: { first: 'the first', second: 'the second' },
     options: z.object({}),
     async measure(attempt) {

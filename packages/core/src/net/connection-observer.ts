@@ -3,6 +3,7 @@ import { FailureError, isSystemError } from '../failure.ts'
 import { decodeTcpSegment, type TcpSegment } from '../wire/tcp-segment.ts'
 import { nativePart } from './native.ts'
 import { type NativeArrival, openTimedSocket } from './native-socket.ts'
+import { rawSocketRemedy } from './remedies.ts'
 import { tcpPortFilter } from './socket-filter.ts'
 
 /*
@@ -127,11 +128,7 @@ function whyNot(error: unknown): unknown {
   const options = { cause: error, code: error.code }
   if (error.code !== 'EPERM')
     return new FailureError('not-supported', `cannot observe packets: ${error.message}`, options)
-  return new FailureError(
-    'not-permitted',
-    'cannot observe packets: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)',
-    options,
-  )
+  return new FailureError('not-permitted', `cannot observe packets: ${rawSocketRemedy}`, options)
 }
 
 function keyOf(localPort: number, remoteHex: string, remotePort: number): string {

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import type { Clocks } from '../probe.ts'
 import { nativePart, tcpInfoOf } from './native.ts'
 
-const clocks: Clocks = { tx: 'tcp-info', rx: 'tcp-info' }
+/** Of a handshake the kernel has timed. */
+export const handshakeClocks: Clocks = { tx: 'tcp-info', rx: 'tcp-info' }
 
 /** What the kernel knows of a handshake that has just been completed. */
 export interface Handshake {
@@ -26,6 +27,8 @@ export function handshakeOf(socket: Socket): Handshake | undefined {
   return {
     ...(retransmits > 0 ? { synRetransmits: retransmits } : {}),
     ...(sendMss === undefined ? {} : { segmentBytes: sendMss }),
-    ...(retransmits > 0 || rttUs === undefined || rttUs === 0 ? {} : { time: { tookNs: rttUs * 1000, clocks } }),
+    ...(retransmits > 0 || rttUs === undefined || rttUs === 0
+      ? {}
+      : { time: { tookNs: rttUs * 1000, clocks: handshakeClocks } }),
   }
 }

@@ -11,7 +11,7 @@ import { type Handshake, handshakeOf } from './handshake.ts'
 export interface HttpMilestones {
   connecting(): void
   /** With what the kernel knows of the handshake, where it can be asked. */
-  connected(handshake: Handshake | undefined): void
+  connected(handshake: Handshake | undefined, localPort: number | undefined): void
   securing(): void
   writing(): void
   waiting(): void
@@ -56,7 +56,7 @@ async function open({
   signal.addEventListener('abort', destroy, { once: true })
   try {
     await once(plain, 'connect', { signal })
-    milestones.connected(handshakeOf(plain))
+    milestones.connected(handshakeOf(plain), plain.localPort)
     const socket =
       secureHost === undefined ? plain : await secure({ plain, secureHost, verifyCertificate, signal, milestones })
     // To undici a body is out once the socket has it; what the kernel has not taken yet is waited for here.

@@ -3,6 +3,7 @@ import type { Clocks, Family } from '../probe.ts'
 import { type Native, type NativeSocketKind, nativePart } from './native.ts'
 import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from './native-socket.ts'
 import type { OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
+import { pingSocketRemedy, rawSocketRemedy } from './remedies.ts'
 import { tcpReplyFilter } from './socket-filter.ts'
 
 const clocks: Clocks = { tx: 'kernel', rx: 'kernel' }
@@ -11,7 +12,7 @@ const clocks: Clocks = { tx: 'kernel', rx: 'kernel' }
 const packetBytes = 65_536
 
 /** Holds the answers and stamps of some thousand packets while the event loop is busy elsewhere. */
-const bufferBytes = 4 << 20
+export const bufferBytes = 4 << 20
 
 /** UDP over one unconnected socket, which hears of ICMP errors all the same (ip(7), IP_RECVERR). */
 export const openNativeUdpSocket: OpenPacketSocket = (family, listener) =>
@@ -78,6 +79,7 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
   })
   let identifier = 0
   return {
+    kind: isPing(kind) ? 'ping' : isUdp(kind) ? 'datagram' : 'raw',
     clocks,
     ports: [],
     send(bytes, to) {
@@ -112,10 +114,8 @@ function openPermitted(
 }
 
 function whyDenied(kinds: readonly NativeSocketKind[]): string {
-  const capability =
-    'this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)'
-  if (!kinds.some(isPing)) return `cannot open a raw socket (${kinds.join(', ')}): ${capability}`
-  return `cannot open an ICMP socket: ${capability}, and net.ipv4.ping_group_range does not include its group (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")`
+  if (!kinds.some(isPing)) return `cannot open a raw socket (${kinds.join(', ')}): ${rawSocketRemedy}`
+  return `cannot open an ICMP socket: ${rawSocketRemedy}, and ${pingSocketRemedy}`
 }
 
 function unsupported(kind: NativeSocketKind, cause: Error & { readonly code: string }): FailureError {
@@ -151,6 +151,10 @@ const echoHeaderBytes = 8
 
 function isPing(kind: NativeSocketKind): boolean {
   return kind === 'ping4' || kind === 'ping6'
+}
+
+function isUdp(kind: NativeSocketKind): boolean {
+  return kind === 'udp4' || kind === 'udp6'
 }
 
 function isTcp(kind: NativeSocketKind): boolean {

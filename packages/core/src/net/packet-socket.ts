@@ -48,6 +48,8 @@ export interface PacketListener {
  * knows: `clocks` says what to expect, and each departure and arrival what it was.
  */
 export interface PacketSocket {
+  /** What the kernel was asked for: a ping socket may be had where a raw one may not. */
+  readonly kind: 'raw' | 'ping' | 'datagram'
   readonly clocks: Clocks
   /** Local ports it may send from, where the packets themselves carry them. */
   readonly ports: readonly number[]

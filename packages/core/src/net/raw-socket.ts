@@ -4,6 +4,7 @@ import { nowNs, userClocks } from '../clock.ts'
 import { FailureError } from '../failure.ts'
 import { ipv4Payload } from '../wire/ip.ts'
 import type { OpenPacketSocket } from './packet-socket.ts'
+import { rawSocketRemedy } from './remedies.ts'
 
 /** What this file uses of the raw-socket package, which ships no types. */
 interface RawSocketModule {
@@ -47,6 +48,7 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
   // The package calls this with nothing; a spurious wake-up (EAGAIN) ends here too, so an attempt is left to its deadline.
   socket.on('error', () => {})
   return {
+    kind: 'raw',
     clocks: userClocks,
     ports: [],
     send(bytes, to) {
@@ -102,11 +104,10 @@ function create(raw: RawSocketModule, isIpv4: boolean): RawSocket {
     })
   } catch (cause) {
     // The package throws the text of strerror without a code; opening the socket is itself the test for the privilege.
-    throw new FailureError(
-      'not-permitted',
-      'cannot open a raw ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)',
-      { cause, code: 'EPERM' },
-    )
+    throw new FailureError('not-permitted', `cannot open a raw ICMP socket: ${rawSocketRemedy}`, {
+      cause,
+      code: 'EPERM',
+    })
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Family } from '../probe.ts'
+import { type ConnectionObserver, observeConnections } from './connection-observer.ts'
 import { type Exchange, openExchange, type Stray } from './exchange.ts'
 import { providerOf, type Transport } from './providers.ts'
 
@@ -14,11 +15,17 @@ export interface ExchangeKind {
 export interface Sockets {
   /** Throws `FailureError` (not-permitted, not-supported) when this process cannot have the socket. */
   exchange(kind: ExchangeKind, family: Family): Exchange
+  /**
+   * Sees the connections of this host to a port. It stays open: closing one waits for all processors (packet(7) sockets are freed
+   * after a grace period). Throws as `exchange` does.
+   */
+  observer(remotePort: number): ConnectionObserver
   close(): void
 }
 
 export function createSockets(onStray: (protocol: string, stray: Stray) => void): Sockets {
   const exchanges = new Map<string, Exchange>()
+  const observers = new Map<number, ConnectionObserver>()
   return {
     exchange(kind, family) {
       const name = `${kind.protocol} ${family}`
@@ -34,7 +41,16 @@ export function createSockets(onStray: (protocol: string, stray: Stray) => void)
       exchanges.set(name, exchange)
       return exchange
     },
+    observer(remotePort) {
+      const existing = observers.get(remotePort)
+      if (existing !== undefined) return existing
+      const observer = observeConnections([remotePort])
+      observers.set(remotePort, observer)
+      return observer
+    },
     close() {
+      for (const observer of observers.values()) observer.close()
+      observers.clear()
       for (const exchange of exchanges.values()) exchange.close()
       exchanges.clear()
     },

@@ -67,6 +67,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   closeIdle.unref()
 
   return {
+    kind: 'datagram',
     clocks: userClocks,
     ports: [],
     send(bytes, to) {

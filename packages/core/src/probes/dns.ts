@@ -31,6 +31,7 @@ export const dns = defineProbe({
   protocol: 'dns',
   summary: 'ask one name server one question and time the answer',
   targetForm: 'name@server',
+  medium: 'udp',
   phases: { connect: 'TCP handshake with the server (transport tcp only)', query: 'question sent to answer received' },
   options: z.object({
     type: z.enum(recordTypes).default('A').describe('record type; with PTR the name may be an address'),

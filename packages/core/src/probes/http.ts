@@ -1,8 +1,9 @@
 import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
 import { FailureError } from '../failure.ts'
+import type { ConnectionObserver } from '../net/connection-observer.ts'
 import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
-import { type Attempt, defineProbe } from '../probe.ts'
+import { type Attempt, type Clocks, defineProbe } from '../probe.ts'
 
 type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
 
@@ -19,6 +20,7 @@ export const http = defineProbe({
   protocol: 'http',
   summary: 'make one HTTP request on a fresh connection and time each of its phases',
   targetForm: 'url',
+  medium: 'connection',
   phases: {
     connect: 'SYN sent to SYN-ACK received',
     tls: 'TLS handshake (https only)',
@@ -41,12 +43,20 @@ export const http = defineProbe({
       .default(0)
       .describe('size of the request body'),
     keepBytes: z.int().min(0).max(65_536).default(0).describe('how much of the response body to keep in the result'),
+    observe: z
+      .boolean()
+      .default(false)
+      .describe(
+        'take the phases from a packet observer of this connection (of https: connect only); needs CAP_NET_RAW',
+      ),
     verify: z.boolean().default(true).describe('check the server certificate'),
   }),
   async measure(attempt, options) {
     const { url, host } = attempt.target
     let broken: Error | undefined
     let synRetransmits: number | undefined
+    let localPort: number | undefined
+    const observer = options.observe ? attempt.sockets.observer(attempt.endpoint.port ?? 80) : undefined
     const client = new Client(url.origin, {
       connect: createConnector({
         endpoint: attempt.endpoint,
@@ -55,7 +65,8 @@ export const http = defineProbe({
         signal: attempt.signal,
         milestones: {
           ...milestonesOf(attempt),
-          connected: (handshake) => {
+          connected: (handshake, port) => {
+            localPort = port
             synRetransmits = handshake?.synRetransmits
             if (handshake?.time !== undefined) attempt.settle(handshake.time.tookNs, handshake.time.clocks)
           },
@@ -76,10 +87,13 @@ export const http = defineProbe({
       const { statusCode, bodyBytes, body } = await exchange(client, url, options)
       // To undici a reset ends a response that has no length as well as a close does.
       if (broken !== undefined) throw broken
+      const observed = observer === undefined ? undefined : observedPhases(observer, attempt, localPort)
+      if (observed !== undefined) attempt.revise(observed, kernelClocks)
       const detail = {
         statusCode,
         bodyBytes,
         ...(synRetransmits === undefined ? {} : { synRetransmits }),
+        ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
         ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
       }
       if (!isExpected(statusCode, options.status)) {
@@ -100,6 +114,32 @@ export const http = defineProbe({
     }
   },
 })
+
+const kernelClocks: Clocks = { tx: 'kernel', rx: 'kernel' }
+
+/**
+ * The phases as the wire had them; undefined where some of their packets were not seen in order: lost to the observer, or an answer
+ * that came before the request was out. Of TLS the wire tells no more than the handshake below it, since a session ticket looks like
+ * the first byte of an answer (RFC 8446 §4.6.1).
+ */
+function observedPhases(
+  observer: ConnectionObserver,
+  { endpoint: { address, port = 80 }, target }: Attempt<HttpPhase, 'url'>,
+  localPort = 0,
+): Readonly<Partial<Record<HttpPhase, number>>> | undefined {
+  const times = observer.take({ localPort, remoteAddress: address, remotePort: port })
+  if (times?.synAtNs === undefined || times.synAckAtNs === undefined) return undefined
+  const { synAtNs, synAckAtNs, sentAtNs, answeredAtNs, receivedAtNs } = times
+  const connect = { connect: synAckAtNs - synAtNs }
+  if (target.url.protocol === 'https:') return connect
+  if (sentAtNs === undefined || answeredAtNs === undefined || receivedAtNs === undefined) return undefined
+  return {
+    ...connect,
+    write: sentAtNs - synAckAtNs,
+    server: answeredAtNs - sentAtNs,
+    transfer: receivedAtNs - answeredAtNs,
+  }
+}
 
 function milestonesOf({ enter }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected'> {
   // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.

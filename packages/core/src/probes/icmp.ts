@@ -21,6 +21,7 @@ export const icmp = defineProbe({
   protocol: 'icmp',
   summary: 'send an ICMP echo request and time the reply',
   targetForm: 'host',
+  medium: 'icmp',
   phases: { echo: 'echo request sent to echo reply received' },
   options: z.object({
     payloadBytes: z

@@ -29,6 +29,7 @@ export const syn = defineProbe({
   protocol: 'syn',
   summary: 'time a half-open TCP handshake: open, closed or filtered, and the application never hears of it',
   targetForm: 'host:port',
+  medium: 'tcp',
   phases: { handshake: 'SYN sent to SYN-ACK or RST received' },
   options: z.object({}),
   async measure(attempt) {

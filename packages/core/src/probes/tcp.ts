@@ -8,6 +8,7 @@ export const tcp = defineProbe({
   protocol: 'tcp',
   summary: 'time a TCP handshake and nothing else',
   targetForm: 'host:port',
+  medium: 'handshake',
   phases: { connect: 'SYN sent to SYN-ACK received' },
   options: z.object({}),
   async measure(attempt) {

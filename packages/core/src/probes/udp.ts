@@ -23,6 +23,7 @@ export const udp = defineProbe({
   protocol: 'udp',
   summary: 'send a datagram to a Scout responder and time its return',
   targetForm: 'host:port',
+  medium: 'udp',
   phases: { echo: 'datagram sent to reply received' },
   options: z.object({
     payloadBytes: z

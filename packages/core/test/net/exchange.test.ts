@@ -215,6 +215,7 @@ function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError
     open: (_, listener) => {
       listeners.push(listener)
       return {
+        kind: 'datagram',
         clocks,
         send(bytes) {
           if (sendError !== undefined) throw sendError

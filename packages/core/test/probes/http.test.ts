@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
@@ -7,14 +8,16 @@ import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { blockFor } from '../../../../test/support/block.ts'
 import { selfSigned } from '../../../../test/support/certificate.ts'
-import { startTrusting } from '../../../../test/support/child.ts'
+import { canDropRawSockets, startTrusting, startUnprivileged } from '../../../../test/support/child.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
-import { testWith } from '../../../../test/support/requirements.ts'
+import { capability, nativePart, testWith, withoutNativePart } from '../../../../test/support/requirements.ts'
 import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
-import { probe } from '../../src/prober.ts'
+import { createProber, probe } from '../../src/prober.ts'
 import type { OptionsOf, ResultOf } from '../../src/probes/index.ts'
 
 const itWithTls = testWith('openssl')
@@ -64,6 +67,72 @@ describe('the phases', () => {
     const result = await probe('http', `127.0.0.1:${port}`, { method: 'POST', sendBytes: 32 << 20, status: '413' })
     expect(Object.keys(result.phasesNs)).toEqual(['connect', 'write', 'transfer'])
     expectPhasesToAddUp(result)
+  })
+})
+
+describe('observed', () => {
+  const itObserves = testWith(nativePart, capability('CAP_NET_RAW'))
+
+  itObserves('the phases are those of the packets, by the clock of the kernel', async () => {
+    const port = await serve((_, response) => {
+      response.write('first')
+      setTimeout(() => response.end('last'), 20)
+    })
+    const result = await probe('http', `127.0.0.1:${port}`, { observe: true })
+    expect(result).toMatchObject({
+      ok: true,
+      clock: { tx: 'kernel', rx: 'kernel' },
+      detail: { isObserved: true, bodyBytes: 9 },
+    })
+    expect(Object.keys(result.phasesNs)).toEqual(['connect', 'write', 'server', 'transfer'])
+    expectPhasesToAddUp(result)
+  })
+
+  itObserves('no phase grows with an event loop that is blocked while the answer comes', async () => {
+    const port = await serveApart()
+    const prober = createProber()
+    onTestFinished(() => prober.close())
+    const attempt = async (observe: boolean) => {
+      const probing = prober.probe('http', `127.0.0.1:${port}`, { observe, method: 'POST', sendBytes: 10 })
+      await requestWritten()
+      blockFor(50)
+      return (await probing).phasesNs
+    }
+    const { server = 0, transfer = 0 } = await attempt(true)
+    expect(server + transfer).toBeLessThan(40e6)
+    const unobserved = await attempt(false)
+    expect((unobserved.server ?? 0) + (unobserved.transfer ?? 0)).toBeGreaterThan(49e6)
+  })
+
+  testWith(
+    nativePart,
+    capability('CAP_NET_RAW'),
+    'openssl',
+  )('of https connect is the packets’, and the clock stays', async () => {
+    const port = await serveTls((_, response) => response.end('hello'))
+    const result = await probe('http', `https://127.0.0.1:${port}/`, { verify: false, observe: true })
+    expect(Object.keys(result.phasesNs)).toEqual(['connect', 'tls', 'write', 'server', 'transfer'])
+    expect(result).toMatchObject({ ok: true, clock: { tx: 'user', rx: 'user' }, detail: { isObserved: true } })
+    expectPhasesToAddUp(result)
+  })
+
+  testWith(nativePart, canDropRawSockets)(
+    'fails as not-permitted without CAP_NET_RAW, before it connects',
+    async () => {
+      const child = await startUnprivileged()
+      onTestFinished(() => child.close())
+      expect(await child.probe('http', `127.0.0.1:${await desertedTcpPort()}`, { observe: true })).toMatchObject({
+        failure: { reason: 'not-permitted', phase: 'setup', message: expect.stringContaining('CAP_NET_RAW') },
+        phasesNs: {},
+      })
+    },
+  )
+
+  testWith(withoutNativePart)('fails as not-supported without the native part, before it connects', async () => {
+    expect(await probe('http', `127.0.0.1:${await desertedTcpPort()}`, { observe: true })).toMatchObject({
+      failure: { reason: 'not-supported', phase: 'setup' },
+      phasesNs: {},
+    })
   })
 })
 
@@ -360,6 +429,34 @@ test('an abort ends it in whatever phase it is', async () => {
   expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled' } })
   await allClosed()
 })
+
+/** A server in a thread of its own, which no blocked event loop of this one holds up. */
+async function serveApart(): Promise<number> {
+  const program = `
+    const { createServer } = require('node:http')
+    const server = createServer((request, response) => {
+      request.resume()
+      response.write('first')
+      setTimeout(() => response.end('last'), 5)
+    })
+    server.listen(0, '127.0.0.1', () => require('node:worker_threads').parentPort.postMessage(server.address().port))`
+  const worker = new Worker(program, { eval: true })
+  onTestFinished(async () => void (await worker.terminate()))
+  const [port] = await once(worker, 'message')
+  return Number(port)
+}
+
+/** The next request of undici is with the kernel. */
+async function requestWritten(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const written = () => {
+      unsubscribe('undici:request:bodySent', written)
+      // Behind the listeners of the probe, and before the event loop reads the answer.
+      queueMicrotask(resolve)
+    }
+    subscribe('undici:request:bodySent', written)
+  })
+}
 
 function expectPhasesToAddUp(result: ResultOf<'http'>): void {
   const times = Object.values(result.phasesNs)

@@ -1,0 +1,56 @@
+import { type Diagnosis, diagnose } from '@scout/core'
+import type { Command } from 'commander'
+import { exitCodes } from '../exit-code.ts'
+import { helpExamples } from '../help.ts'
+import type { Invocation } from '../invocation.ts'
+import type { Output } from '../io.ts'
+import { type Column, renderTable } from '../render/table.ts'
+
+/** `scout-probe doctor`: what this process may do, and what each probe will be timed by. */
+export function addDoctorCommand(program: Command, { io: { out }, finish }: Invocation): void {
+  const command = program
+    .command('doctor')
+    .summary('tell what this process may do and how well it can measure')
+    .description(
+      'tell what this process may do, how each probe is sent and timed here, and what to change for better\n\n' +
+        'Everything is tried and undone at once; nothing is sent.',
+    )
+    .option('--json', 'print one JSON object, and nothing else')
+    .addHelpText('after', helpExamples('doctor', 'doctor --json'))
+    .action(() => {
+      const diagnosis = diagnose()
+      const isJson = command.getOptionValue('json') === true
+      out.write(isJson ? `${JSON.stringify(diagnosis)}\n` : renderDiagnosis(diagnosis, out))
+      finish(diagnosis.probes.some(({ obstacle }) => obstacle !== undefined) ? exitCodes.unable : exitCodes.ok)
+    })
+}
+
+const abilityColumns: readonly Column[] = [
+  { title: 'ABILITY', align: 'left' },
+  { title: '', align: 'left' },
+  { title: '', align: 'left' },
+]
+
+const probeColumns: readonly Column[] = [
+  { title: 'PROBE', align: 'left' },
+  { title: 'BY', align: 'left' },
+  { title: 'CLOCKS', align: 'left' },
+  { title: '', align: 'left' },
+]
+
+function renderDiagnosis({ abilities, probes }: Diagnosis, out: Output): string {
+  const { green, red, yellow } = out.colours
+  const width = out.isTerminal ? out.columns : undefined
+  const abilityRows = abilities.map(({ name, isGranted, finding }) => [
+    { text: name },
+    isGranted ? { text: 'yes', paint: green } : { text: 'no', paint: yellow },
+    { text: finding },
+  ])
+  const probeRows = probes.map(({ protocol, means, clocks, obstacle, remark = '' }) => [
+    { text: protocol },
+    obstacle === undefined ? { text: means } : { text: means, paint: red },
+    { text: clocks === undefined ? '-' : `${clocks.tx}/${clocks.rx}` },
+    { text: obstacle?.message ?? remark },
+  ])
+  return `${renderTable(probeColumns, probeRows, width)}\n${renderTable(abilityColumns, abilityRows, width)}`
+}

@@ -55,8 +55,10 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     config.log === 'text'
       ? createTextLog((text) => process.stdout.write(text), self)
       : createJsonLog(config.level, self)
+  const providers = describeProviders()
+  log.providers(providers)
   // Without the native part ICMP is in the hands of a package that works in the main thread only.
-  const startVantage = describeProviders().icmp.name === 'native' ? startVantageThread : startLocalVantage
+  const startVantage = providers.icmp.name === 'native' ? startVantageThread : startLocalVantage
   const agent = createAgent({
     self,
     families: new Set(

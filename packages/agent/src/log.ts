@@ -1,12 +1,17 @@
-import type { AnyResult } from '@scout/core'
+import type { AnyResult, describeProviders } from '@scout/core'
 import { pino } from 'pino'
 import type { AgentEvents } from './agent.ts'
 import type { DiscoveryEvents } from './discovery/choose.ts'
 import { isIncapable } from './incapable.ts'
 import type { SeriesKey } from './ledger.ts'
 
+/** What packets are sent and timed by here, with what it costs where that is not the best there is. */
+export type Providers = ReturnType<typeof describeProviders>
+
 /** What an agent says while it runs, beyond the events of its mesh. */
 export interface Log extends AgentEvents, DiscoveryEvents {
+  /** Said once, at the start. */
+  providers(providers: Providers): void
   listening(consoleAddress: string): void
   stopping(signal: string): void
   stopped(): void
@@ -45,6 +50,10 @@ export function createJsonLog(level: string, self: { readonly name: string; read
     way: (what) => logger.info({ what }, 'way to the peers found'),
     oddity: (what) => logger.warn({ what }, 'discovery found something odd'),
     defect: (error) => logger.error({ err: error }, 'defect in scout: please report it'),
+    providers(providers) {
+      const isBest = Object.values(providers).every(({ remark }) => remark === undefined)
+      logger[isBest ? 'info' : 'warn']({ providers }, 'providers')
+    },
     listening: (console) => logger.info({ console }, 'server listening'),
     answering: (port) => logger.info({ port }, 'responder listening'),
     stopping: (signal) => logger.info({ signal }, 'agent stopping'),

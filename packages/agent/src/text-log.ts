@@ -25,6 +25,11 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
   }
 
   return {
+    providers(providers) {
+      for (const [transport, { name, remark }] of Object.entries(providers)) {
+        if (remark !== undefined) print(`${transport} packets by ${name}: ${remark}`)
+      }
+    },
     listening: (console) => print(`server is listening at ${console}`),
     answering() {},
     rosterChanged: (_, peers) => print('scout pods:', ...peersByNode(peers)),

@@ -3,7 +3,7 @@ import { startDnsResponder } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { canDropRawSockets } from '../../../test/support/child.ts'
 import { eventually } from '../../../test/support/eventually.ts'
-import { capability, testWith } from '../../../test/support/requirements.ts'
+import { capability, nativePart, testWith } from '../../../test/support/requirements.ts'
 import { listenTcp } from '../../../test/support/servers.ts'
 import { type LogLine, loopback, startAgent } from './support/agent-process.ts'
 import { writeTemporary } from './support/temporary.ts'
@@ -109,6 +109,23 @@ testWith(canDropRawSockets)(
     ])
   },
 )
+
+test.each([{ native: '0', level: 40 }, ...(nativePart.isMet ? [{ native: '', level: 30 }] : [])])(
+  'says once at its start which providers run (SCOUT_NATIVE=$native)',
+  { timeout },
+  async ({ native, level }) => {
+    const responder = { host: addresses.a, port: 0 }
+    const config = { addresses: [addresses.a], responder, peers: [], checks: { tcp: { probe: 'tcp' } } }
+    const { log } = await startAgent(config, ['env', `SCOUT_NATIVE=${native}`])
+    expect(log.filter(({ msg }) => msg === 'providers')).toMatchObject([{ level, providers: described(native) }])
+  },
+)
+
+function described(native: string) {
+  if (native !== '0') return { udp: { name: 'native' }, icmp: { name: 'native' }, tcp: { name: 'native' } }
+  const remark = 'the native part is turned off by SCOUT_NATIVE=0; times include the wait for the event loop'
+  return { udp: { name: 'dgram', remark }, icmp: { name: 'raw-socket', remark }, tcp: { name: 'none' } }
+}
 
 test('takes up a peer that is added to its file', { timeout }, async () => {
   const port = await listenTcp(() => {}, '0.0.0.0')

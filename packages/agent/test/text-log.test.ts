@@ -52,6 +52,24 @@ test('prints the reference output', () => {
   `)
 })
 
+test('says which providers run and what they cost, and nothing of the best', () => {
+  const { log, printed } = logOf()
+  const best = { name: 'native' } as const
+  log.providers({ udp: best, icmp: best, tcp: best })
+  expect(printed()).toBe('')
+  const reason = 'the native part is turned off by SCOUT_NATIVE=0'
+  log.providers({
+    udp: { name: 'dgram', remark: `${reason}; times are late` },
+    icmp: best,
+    tcp: { name: 'none', remark: reason },
+  })
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss udp packets by dgram: the native part is turned off by SCOUT_NATIVE=0; times are late
+    YYYY/MM/DD hh:mm:ss tcp packets by none: the native part is turned off by SCOUT_NATIVE=0
+    "
+  `)
+})
+
 test('names the check that is not http, and a target that is nobody in particular', () => {
   const { log, printed } = logOf()
   log.attempted(keyOf('tcp'), successOf(1_500_000), 'steady')

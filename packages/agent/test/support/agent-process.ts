@@ -20,6 +20,7 @@ export interface LogLine {
   readonly recorded?: string
   readonly console?: string
   readonly port?: number
+  readonly providers?: Readonly<Record<string, { readonly name: string; readonly remark?: string }>>
   readonly err?: { readonly message: string }
 }
 

@@ -4,6 +4,7 @@ import { formatGoDateTime, formatLogTime } from './go-time.ts'
 import { isIncapable } from './incapable.ts'
 import type { Log } from './log.ts'
 import type { Peer } from './peer.ts'
+import { pathName, podLines } from './pod-lines.ts'
 import type { Self } from './snapshot.ts'
 
 /** How the reference output calls each phase; others go by their own name. */
@@ -32,7 +33,7 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
     },
     listening: (console) => print(`server is listening at ${console}`),
     answering() {},
-    rosterChanged: (_, peers) => print('scout pods:', ...peersByNode(peers)),
+    rosterChanged: (_, peers) => print(...podLines(peers)),
     attempted({ check, peer, target, family }, result, recorded) {
       const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`
       const by = check.name === 'http' ? '' : ` by ${check.name}`
@@ -63,23 +64,6 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
         `defect in scout, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
       ),
   }
-}
-
-function peersByNode(peers: readonly Peer[]): readonly string[] {
-  const nodes = [...new Set(peers.map(({ node }) => node))]
-  return nodes.flatMap((node) => [
-    `    node: ${node}`,
-    ...peers.filter((peer) => peer.node === node).flatMap(addressLines),
-  ])
-}
-
-function addressLines(peer: Peer): readonly string[] {
-  const remarks = [
-    ...(peer.state === 'ready' ? [] : [peer.state]),
-    ...(peer.proxy === undefined ? [] : [`by HTTP through ${new URL(peer.proxy).origin}`]),
-  ]
-  const state = remarks.length === 0 ? '' : ` (${remarks.join(', ')})`
-  return peer.addresses.map((address) => `            ${pathName(peer, address)}${state}`)
 }
 
 function resultLines(result: AnyResult): readonly string[] {
@@ -119,8 +103,4 @@ function parsedOr(text: string, otherwise: string): unknown {
 
 function fullName(peer: Peer, family: Family | undefined): string {
   return pathName(peer, peer.addresses.find((address) => familyOf(address) === family) ?? peer.addresses[0] ?? '')
-}
-
-function pathName({ name, namespace }: Peer, address: string): string {
-  return [name, ...(namespace === undefined ? [] : [namespace]), address].join('.')
 }

@@ -5,6 +5,17 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, unable: 3 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
+/** Ends a command: a sentence for the user, and what the process tells its caller. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly exitCode: ExitCode
+
+  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
+}
+
 const unableReasons: ReadonlySet<string> = new Set<FailureReason>(['not-permitted', 'not-supported'])
 
 /** A failed probe outweighs one that could not be tried; and a run that was ended before any result has shown nothing to be ok. */

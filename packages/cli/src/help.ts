@@ -6,6 +6,6 @@ export function helpSection(title: string, entries: Readonly<Record<string, stri
 }
 
 /** Two commands to try, each without the name of the program. */
-export function helpExamples(first: string, second: string): string {
-  return `\nExamples:\n  $ scout-probe ${first}\n  $ scout-probe ${second}`
+export function helpExamples(program: string, first: string, second: string): string {
+  return `\nExamples:\n  $ ${program} ${first}\n  $ ${program} ${second}`
 }

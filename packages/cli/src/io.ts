@@ -8,14 +8,17 @@ export type Colours = ReturnType<typeof picocolors.createColors>
 export interface Output {
   write(text: string): void
   readonly isTerminal: boolean
-  /** Characters a line can take. */
-  readonly columns: number
-  /** Paints on a terminal, and returns its argument anywhere else and under NO_COLOR. */
+  /** Characters a line can take; undefined where lines are as long as they are. */
+  readonly columns: number | undefined
+  /** Paints on a terminal and under FORCE_COLOR, never under NO_COLOR; else returns its argument. */
   readonly colours: Colours
 }
 
 /** All that a command may touch of the process it runs in. */
 export interface Io {
+  /** What the program was called as. */
+  readonly name: string
+  readonly environment: Readonly<Record<string, string | undefined>>
   /** Results. */
   readonly out: Output
   /** Remarks and progress. */
@@ -24,7 +27,7 @@ export interface Io {
   readonly ended: AbortSignal
 }
 
-export function processIo(): Io {
+export function processIo(name: string): Io {
   const controller = new AbortController()
   const end = () => {
     // Whoever asks again gets the default: the process ends at once.
@@ -32,17 +35,36 @@ export function processIo(): Io {
     controller.abort()
   }
   process.on('SIGINT', end).on('SIGTERM', end)
-  return { out: outputOf(process.stdout, end), err: outputOf(process.stderr, end), ended: controller.signal }
+  if (process.env[endsWithInput] === '1') endWithInput(end)
+  return {
+    name,
+    environment: process.env,
+    out: outputOf(process.stdout, name, end),
+    err: outputOf(process.stderr, name, end),
+    ended: controller.signal,
+  }
 }
 
-function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, end: () => void): Output {
+/**
+ * Variable of the environment that makes any input, or its end, count as Ctrl-C. Who runs the program in a pod has no signal to send,
+ * and when the connection breaks all the program sees of it is the end of its input.
+ */
+export const endsWithInput = 'SCOUT_PROBE_ENDS_WITH_INPUT'
+
+function endWithInput(end: () => void): void {
+  for (const event of ['data', 'end', 'error']) process.stdin.once(event, end)
+  // What has nothing else to wait for does not wait for this.
+  process.stdin.unref()
+}
+
+function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, name: string, end: () => void): Output {
   const isTerminal = isatty(stream.fd)
   let isOpen = true
   stream.on('error', (error: NodeJS.ErrnoException) => {
     isOpen = false
     // The reader left (scout-probe … | head), which is its good right.
     if (error.code === 'EPIPE') return end()
-    process.stderr.write(`scout-probe: cannot write its output: ${error.message}\n`)
+    process.stderr.write(`${name}: cannot write its output: ${error.message}\n`)
     process.exit(exitCodes.failed)
   })
   return {
@@ -51,12 +73,18 @@ function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, end: () 
     },
     isTerminal,
     get columns() {
-      return stream.columns ?? 80
+      // A terminal that a container runtime lends has no size until somebody tells it.
+      const { columns = 0 } = stream
+      return columns > 0 ? columns : columnsIn(process.env)
     },
-    colours: picocolors.createColors(isTerminal && wantsColour(process.env)),
+    colours: picocolors.createColors(wantsColour(process.env, isTerminal)),
   }
 }
 
-function wantsColour({ NO_COLOR = '', TERM }: NodeJS.ProcessEnv): boolean {
-  return NO_COLOR === '' && TERM !== 'dumb'
+function wantsColour({ NO_COLOR = '', FORCE_COLOR = '', TERM }: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  return NO_COLOR === '' && (FORCE_COLOR === '' ? isTerminal && TERM !== 'dumb' : FORCE_COLOR !== '0')
+}
+
+function columnsIn({ COLUMNS = '' }: NodeJS.ProcessEnv): number | undefined {
+  return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined
 }

@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { isProtocol, probes, ScoutError } from '@scout/core'
-import { type Argument, Command, type CommanderError } from 'commander'
+import { type Argument, Command, type CommanderError, Help } from 'commander'
 import { z } from 'zod'
+import type { RemoteRun } from './cluster/remote.ts'
+import { addClusterFlags, clusterOptions, type Reach, readClusterFlags, withoutClusterFlags } from './cluster-flags.ts'
 import { addAllCommand } from './commands/all.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addMeshCommand } from './commands/mesh.ts'
 import { addProbeCommand } from './commands/probe.ts'
 import { addServeCommand } from './commands/serve.ts'
-import { type ExitCode, exitCodes } from './exit-code.ts'
+import { CommandError, type ExitCode, exitCodes } from './exit-code.ts'
 import { helpExamples, helpSection } from './help.ts'
 import type { Invocation } from './invocation.ts'
 import type { Io } from './io.ts'
@@ -14,8 +17,12 @@ import type { Io } from './io.ts'
 /** Does what the arguments say and returns the exit code. Whatever a user can get wrong ends as one sentence on `io.err`. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok
-  const program = createProgram({
+  const program: Command = createProgram({
     io,
+    elsewhere() {
+      const { from: node, ...flags } = readClusterFlags(program)
+      return node === undefined ? undefined : () => probeThere({ node, flags, args: withoutClusterFlags(argv) }, io)
+    },
     finish: (finished) => {
       code = finished
     },
@@ -25,36 +32,51 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     return code
   } catch (error) {
     if (error instanceof HelpShown) return error.wasAskedFor ? exitCodes.ok : exitCodes.usage
-    if (!(error instanceof ScoutError || error instanceof UsageError)) throw error
-    io.err.write(`scout-probe: ${error.message}\n`)
-    return exitCodes.usage
+    if (!(error instanceof ScoutError || error instanceof UsageError || error instanceof CommandError)) throw error
+    io.err.write(`${io.name}: ${error.message}\n`)
+    return error instanceof CommandError ? error.exitCode : exitCodes.usage
   }
 }
 
+async function probeThere(run: RemoteRun, io: Io): Promise<ExitCode> {
+  // What speaks to API servers is loaded only where it is needed, for its size.
+  const { probeFrom } = await import('./cluster/remote.ts')
+  return probeFrom(run, io)
+}
+
+/** Of a screen that does not tell. */
+const usualColumns = 80
+
 function createProgram(invocation: Invocation): Command {
-  const { out, err } = invocation.io
-  const program = new Command('scout-probe')
+  const { name, out, err } = invocation.io
+  const program = new Command(name)
     .description('Probe a network path by hand, with every protocol Scout knows.')
     .version(version())
     .configureHelp({
       styleTitle: out.colours.bold,
+      visibleOptions: (command) => [
+        ...new Help().visibleOptions(command),
+        ...(command.parent === null ? [] : clusterOptions(reachOf(command))),
+      ],
       subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
     })
     .configureOutput({
       writeOut: (text) => out.write(text),
       writeErr: (text) => err.write(text),
       outputError: () => {}, // said by `run`, in one sentence
-      getOutHelpWidth: () => out.columns,
-      getErrHelpWidth: () => err.columns,
+      getOutHelpWidth: () => out.columns ?? usualColumns,
+      getErrHelpWidth: () => err.columns ?? usualColumns,
       getOutHasColors: () => out.colours.isColorSupported,
       getErrHasColors: () => err.colours.isColorSupported,
     })
     .addHelpText('after', helpSection('Exit codes', exitCodeHelp))
-    .addHelpText('after', helpExamples('tcp 10.244.1.31:8081', 'all 10.244.1.31'))
+    .addHelpText('after', helpExamples(name, 'tcp 10.244.1.31:8081', '--from node-2 all 10.244.1.31'))
   for (const protocol of Object.keys(probes).filter(isProtocol)) addProbeCommand(program, protocol, invocation)
   addAllCommand(program, invocation)
   addServeCommand(program, invocation)
   addDoctorCommand(program, invocation)
+  addMeshCommand(program, invocation)
+  addClusterFlags(program, reachOf)
   for (const command of [program, ...program.commands]) {
     command.exitOverride((error) => {
       throw helpCodes.has(error.code) ? new HelpShown(error) : new UsageError(command, error)
@@ -63,9 +85,20 @@ function createProgram(invocation: Invocation): Command {
   return program
 }
 
+function reachOf(command: Command): Reach {
+  switch (command.name()) {
+    case 'mesh':
+      return 'cluster'
+    case 'serve':
+      return 'here'
+    default:
+      return 'anywhere'
+  }
+}
+
 const exitCodeHelp: Readonly<Record<ExitCode, string>> = {
   0: 'all ok',
-  1: 'a probe failed',
+  1: 'a probe or a link failed, or nothing could be learned',
   2: 'wrong usage; nothing was sent',
   3: 'not permitted or not supported here',
 }

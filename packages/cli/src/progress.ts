@@ -8,7 +8,7 @@ export interface Progress {
 
 export function startProgress(err: Output): Progress {
   const write = (text: string) => {
-    if (err.isTerminal) err.write(`\r${text.slice(0, err.columns - 1)}\x1b[K`)
+    if (err.isTerminal) err.write(`\r${text.slice(0, (err.columns ?? 80) - 1)}\x1b[K`)
   }
   return { show: write, clear: () => write('') }
 }

@@ -15,32 +15,49 @@ test('the program says what it can do', async () => {
     Probe a network path by hand, with every protocol Scout knows.
 
     Options:
-      -V, --version   output the version number
-      -h, --help      display help for command
+      -V, --version           output the version number
+      -h, --help              display help for command
+
+    Cluster options:
+      --from <node>           probe from the agent on this node of a cluster, not
+                              from here
+      -n, --namespace <name>  namespace of Scout; found unless given
+      --service <name>        headless service of Scout, where a namespace has
+                              several
+      --kubeconfig <file>     kubeconfig; those of KUBECONFIG or ~/.kube/config
+                              unless given
+      --context <name>        context of the kubeconfig; its current one unless
+                              given
+      --kube-api <url>        API server without credentials: that of kubectl proxy
 
     Commands:
-      http <target>   make one HTTP request on a fresh connection and time each of
-                      its phases
-      tcp <target>    time a TCP handshake and nothing else
-      syn <target>    time a half-open TCP handshake: open, closed or filtered, and
-                      the application never hears of it
-      udp <target>    send a datagram to a Scout responder and time its return
-      icmp <target>   send an ICMP echo request and time the reply
-      dns <target>    ask one name server one question and time the answer
-      all <host>      probe a host with every protocol at once and tell what passes
-      serve           answer the probes of others until Ctrl-C
-      doctor          tell what this process may do and how well it can measure
-      help <command>  display help for command
+      http <target>           make one HTTP request on a fresh connection and time
+                              each of its phases
+      tcp <target>            time a TCP handshake and nothing else
+      syn <target>            time a half-open TCP handshake: open, closed or
+                              filtered, and the application never hears of it
+      udp <target>            send a datagram to a Scout responder and time its
+                              return
+      icmp <target>           send an ICMP echo request and time the reply
+      dns <target>            ask one name server one question and time the answer
+      all <host>              probe a host with every protocol at once and tell what
+                              passes
+      serve                   answer the probes of others until Ctrl-C
+      doctor                  tell what this process may do and how well it can
+                              measure
+      mesh                    show the links between the nodes of a cluster, as its
+                              agents see them
+      help <command>          display help for command
 
     Exit codes:
       0  all ok
-      1  a probe failed
+      1  a probe or a link failed, or nothing could be learned
       2  wrong usage; nothing was sent
       3  not permitted or not supported here
 
     Examples:
       $ scout-probe tcp 10.244.1.31:8081
-      $ scout-probe all 10.244.1.31
+      $ scout-probe --from node-2 all 10.244.1.31
     "
   `)
 })
@@ -76,6 +93,19 @@ test('http says what it does and takes', async () => {
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print one JSON object a line, and nothing else
       -h, --help                 display help for command
+
+    Cluster options:
+      --from <node>              probe from the agent on this node of a cluster, not
+                                 from here
+      -n, --namespace <name>     namespace of Scout; found unless given
+      --service <name>           headless service of Scout, where a namespace has
+                                 several
+      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
+                                 unless given
+      --context <name>           context of the kubeconfig; its current one unless
+                                 given
+      --kube-api <url>           API server without credentials: that of kubectl
+                                 proxy
 
     Phases:
       connect   SYN sent to SYN-ACK received
@@ -116,6 +146,19 @@ test('tcp says what it does and takes', async () => {
       --json                     print one JSON object a line, and nothing else
       -h, --help                 display help for command
 
+    Cluster options:
+      --from <node>              probe from the agent on this node of a cluster, not
+                                 from here
+      -n, --namespace <name>     namespace of Scout; found unless given
+      --service <name>           headless service of Scout, where a namespace has
+                                 several
+      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
+                                 unless given
+      --context <name>           context of the kubeconfig; its current one unless
+                                 given
+      --kube-api <url>           API server without credentials: that of kubectl
+                                 proxy
+
     Phases:
       connect  SYN sent to SYN-ACK received
 
@@ -154,6 +197,19 @@ test('udp says what it does and takes', async () => {
       --json                     print one JSON object a line, and nothing else
       -h, --help                 display help for command
 
+    Cluster options:
+      --from <node>              probe from the agent on this node of a cluster, not
+                                 from here
+      -n, --namespace <name>     namespace of Scout; found unless given
+      --service <name>           headless service of Scout, where a namespace has
+                                 several
+      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
+                                 unless given
+      --context <name>           context of the kubeconfig; its current one unless
+                                 given
+      --kube-api <url>           API server without credentials: that of kubectl
+                                 proxy
+
     Phases:
       echo  datagram sent to reply received
 
@@ -190,6 +246,19 @@ test('icmp says what it does and takes', async () => {
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print one JSON object a line, and nothing else
       -h, --help                 display help for command
+
+    Cluster options:
+      --from <node>              probe from the agent on this node of a cluster, not
+                                 from here
+      -n, --namespace <name>     namespace of Scout; found unless given
+      --service <name>           headless service of Scout, where a namespace has
+                                 several
+      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
+                                 unless given
+      --context <name>           context of the kubeconfig; its current one unless
+                                 given
+      --kube-api <url>           API server without credentials: that of kubectl
+                                 proxy
 
     Phases:
       echo  echo request sent to echo reply received
@@ -235,6 +304,19 @@ test('dns says what it does and takes', async () => {
       --json                     print one JSON object a line, and nothing else
       -h, --help                 display help for command
 
+    Cluster options:
+      --from <node>              probe from the agent on this node of a cluster, not
+                                 from here
+      -n, --namespace <name>     namespace of Scout; found unless given
+      --service <name>           headless service of Scout, where a namespace has
+                                 several
+      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
+                                 unless given
+      --context <name>           context of the kubeconfig; its current one unless
+                                 given
+      --kube-api <url>           API server without credentials: that of kubectl
+                                 proxy
+
     Phases:
       connect  TCP handshake with the server (transport tcp only)
       query    question sent to answer received
@@ -279,6 +361,19 @@ test('all says what it does and takes', async () => {
       --json                     print one JSON object a line, and nothing else
       -h, --help                 display help for command
 
+    Cluster options:
+      --from <node>              probe from the agent on this node of a cluster, not
+                                 from here
+      -n, --namespace <name>     namespace of Scout; found unless given
+      --service <name>           headless service of Scout, where a namespace has
+                                 several
+      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
+                                 unless given
+      --context <name>           context of the kubeconfig; its current one unless
+                                 given
+      --kube-api <url>           API server without credentials: that of kubectl
+                                 proxy
+
     Examples:
       $ scout-probe all 10.244.1.31 --skip dns
       $ scout-probe all 10.96.0.10 --port 9153 --name example.com
@@ -320,8 +415,20 @@ test('doctor says what it does and takes', async () => {
     Everything is tried and undone at once; nothing is sent.
 
     Options:
-      --json      print one JSON object, and nothing else
-      -h, --help  display help for command
+      --json                  print one JSON object, and nothing else
+      -h, --help              display help for command
+
+    Cluster options:
+      --from <node>           probe from the agent on this node of a cluster, not
+                              from here
+      -n, --namespace <name>  namespace of Scout; found unless given
+      --service <name>        headless service of Scout, where a namespace has
+                              several
+      --kubeconfig <file>     kubeconfig; those of KUBECONFIG or ~/.kube/config
+                              unless given
+      --context <name>        context of the kubeconfig; its current one unless
+                              given
+      --kube-api <url>        API server without credentials: that of kubectl proxy
 
     Examples:
       $ scout-probe doctor

@@ -1,13 +1,19 @@
 import { z } from 'zod'
 
-/** A kind of object, in one namespace or in all. */
+/** A kind of object, in one namespace or in all; or one of them, or a part of one. */
 export interface Resource {
   /** Empty for the core group. */
   readonly group: string
   readonly version: string
   readonly plural: string
   readonly namespace?: string | undefined
+  /** A pod's may end in `:` and a port, for its proxy. */
+  readonly name?: string
+  readonly subresource?: 'exec' | 'proxy'
 }
+
+/** What is done with a resource, as roles name it. */
+export type Verb = 'create' | 'get' | 'list' | 'watch'
 
 /** Why nothing was learned from an API server: one sentence with the remedy. */
 export class ApiError extends Error {
@@ -18,24 +24,28 @@ export class ApiError extends Error {
   readonly status: number | undefined
   /** How long the server asks to be left alone. */
   readonly retryAfterMs: number | undefined
+  /** What the server itself said, if it said no as Kubernetes does. */
+  readonly said: string | undefined
 
   constructor(kind: ApiError['kind'], message: string, options: ApiErrorOptions = {}) {
     super(message, options)
     this.kind = kind
     this.status = options.status
     this.retryAfterMs = options.retryAfterMs
+    this.said = options.said
   }
 }
 
 interface ApiErrorOptions extends ErrorOptions {
   readonly status?: number
   readonly retryAfterMs?: number
+  readonly said?: string | undefined
 }
 
 interface Refusal {
   readonly server: string
   readonly resource: Resource
-  readonly verb: string
+  readonly verb: Verb
   readonly status: number
   readonly body: string
   readonly retryAfter: string | undefined
@@ -43,10 +53,12 @@ interface Refusal {
 
 /** The error behind an answer other than 200. */
 export function refusalOf(refusal: Refusal): ApiError {
-  const { status, retryAfter } = refusal
+  const { status, body, retryAfter } = refusal
   const seconds = Number(retryAfter ?? Number.NaN)
-  return new ApiError('refused', sentenceOf(refusal), {
+  const said = saidBy(body)
+  return new ApiError('refused', sentenceOf(refusal, said), {
     status,
+    said,
     ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
   })
 }
@@ -69,18 +81,20 @@ const remedies: Readonly<Record<string, string>> = {
 
 const statusObject = z.looseObject({ message: z.string() })
 
-function sentenceOf({ server, resource, verb, status, body }: Refusal): string {
-  const said = saidBy(body)
-  const what = `${resource.plural}${resource.group === '' ? '' : `.${resource.group}`}`
+function sentenceOf({ server, resource, verb, status }: Refusal, said: string | undefined): string {
+  const what = ruleOf(resource)
   if (status === 401) {
     return `${server} does not accept these credentials (401): log in again, or renew the token in the kubeconfig or of the service account`
   }
   if (status === 403 && said !== undefined) {
     const where = resource.namespace === undefined ? 'in the whole cluster' : `in namespace ${resource.namespace}`
-    return `no right to ${verb} ${resource.plural} in API group "${resource.group}" ${where}: grant it with ${grantOf(resource, said)}`
+    return `no right to ${verb} ${partOf(resource)} in API group "${resource.group}" ${where}: grant it with ${grantOf(resource, verb, said)}`
+  }
+  if (status === 403 && resource.subresource === 'exec') {
+    return `${server} passes no command on (403): start kubectl proxy with --reject-paths='^/api/.*/pods/.*/attach', or take a kubeconfig instead`
   }
   if (status === 410) return `${server} no longer knows the version that was asked for (410)`
-  if (status === 404 && said !== undefined) {
+  if (status === 404 && said !== undefined && resource.name === undefined) {
     return `${server} does not serve ${what}/${resource.version}: Kubernetes 1.21 or newer is needed`
   }
   if (said === undefined) {
@@ -90,14 +104,33 @@ function sentenceOf({ server, resource, verb, status, body }: Refusal): string {
 }
 
 /** The kubectl commands that give the right to whoever the server says has it not. */
-function grantOf({ group, plural, namespace }: Resource, said: string): string {
+function grantOf(resource: Resource, verb: Verb, said: string): string {
+  const { namespace } = resource
   const user = /User "([^"]+)"/.exec(said)?.[1] ?? 'system:serviceaccount:scout:scout'
   const account = /^system:serviceaccount:([^:]+:[^:]+)$/.exec(user)?.[1]
   const subject = account === undefined ? `--user='${user}'` : `--serviceaccount=${account}`
-  const rule = `--verb=get,list,watch --resource=${plural}${group === '' ? '' : `.${group}`}`
+  const rule = `--verb=${verbsWith[verb].join(',')} --resource=${ruleOf(resource)}`
+  const name = `scout-${partOf(resource).replace('/', '-')}`
   return namespace === undefined
-    ? `kubectl create clusterrole scout-${plural} ${rule} && kubectl create clusterrolebinding scout-${plural} --clusterrole=scout-${plural} ${subject}`
-    : `kubectl create role scout -n ${namespace} ${rule} && kubectl create rolebinding scout -n ${namespace} --role=scout ${subject}`
+    ? `kubectl create clusterrole ${name} ${rule} && kubectl create clusterrolebinding ${name} --clusterrole=${name} ${subject}`
+    : `kubectl create role ${name} -n ${namespace} ${rule} && kubectl create rolebinding ${name} -n ${namespace} --role=${name} ${subject}`
+}
+
+/** What is needed together: who watches lists, too; a command is run by getting a connection, and since Kubernetes 1.35 by creating it. */
+const verbsWith: Readonly<Record<Verb, readonly Verb[]>> = {
+  create: ['get', 'create'],
+  get: ['get'],
+  list: ['get', 'list', 'watch'],
+  watch: ['get', 'list', 'watch'],
+}
+
+function partOf({ plural, subresource }: Resource): string {
+  return subresource === undefined ? plural : `${plural}/${subresource}`
+}
+
+/** As rules and kubectl write it: `endpointslices.discovery.k8s.io`, `pods/exec`. */
+function ruleOf(resource: Resource): string {
+  return resource.group === '' ? partOf(resource) : `${resource.plural}.${resource.group}`
 }
 
 function saidBy(body: string): string | undefined {

@@ -1,6 +1,6 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
-import { ApiError, type Resource, refusalOf, unreachable } from './api-error.ts'
+import { ApiError, type Resource, refusalOf, unreachable, type Verb } from './api-error.ts'
 
 /** How one API server is reached. */
 export interface ApiAccess {
@@ -15,7 +15,9 @@ export interface ApiAccess {
 export interface ApiRequest {
   readonly access: ApiAccess
   readonly resource: Resource
-  readonly verb: 'list' | 'watch'
+  readonly verb: Verb
+  /** Below the resource: what its proxy is asked for. */
+  readonly path?: string
   readonly query: Readonly<Record<string, string>>
   readonly signal: AbortSignal
   /** Longest wait for the head of the answer. */
@@ -63,24 +65,18 @@ export function parseJson(text: string, server: string): unknown {
   }
 }
 
-async function open({ access, resource, verb, query, signal, answerMs }: ApiRequest): Promise<IncomingMessage> {
+async function open(asked: ApiRequest): Promise<IncomingMessage> {
+  const { access, signal, answerMs } = asked
   signal.throwIfAborted()
-  const url = new URL(`${access.server}${pathOf(resource)}?${new URLSearchParams(query).toString()}`)
+  const url = new URL(`${access.server}${pathOf(asked)}?${new URLSearchParams(asked.query).toString()}`)
   let request: ClientRequest | undefined
-  const tooLate = () =>
-    request?.destroy(
-      new ApiError(
-        'unreachable',
-        `${access.server} did not answer within ${answerMs / 1000} s: look at its load and the way there`,
-      ),
-    )
-  const timer = setTimeout(tooLate, answerMs)
+  const timer = setTimeout(() => request?.destroy(tooLate(access, answerMs)), answerMs)
   try {
     const credentials = await credentialsOf(access)
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     request = send(url, { ...credentials, headers: { ...credentials.headers, accept: 'application/json' }, signal })
     const response = await answerTo(request)
-    if (response.statusCode !== 200) throw await refusal(response, { access, resource, verb })
+    if (response.statusCode !== 200) throw await refusalBy(response, asked)
     return jsonOnly(response, access.server)
   } catch (error) {
     signal.throwIfAborted()
@@ -88,6 +84,14 @@ async function open({ access, resource, verb, query, signal, answerMs }: ApiRequ
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** The error behind a wait that was given up. */
+export function tooLate({ server }: ApiAccess, answerMs: number): ApiError {
+  return new ApiError(
+    'unreachable',
+    `${server} did not answer within ${answerMs / 1000} s: look at its load and the way there`,
+  )
 }
 
 function answerTo(request: ClientRequest): Promise<IncomingMessage> {
@@ -100,7 +104,8 @@ function answerTo(request: ClientRequest): Promise<IncomingMessage> {
   })
 }
 
-async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
+/** @throws {ApiError} */
+export async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
   try {
     return await access.credentials()
   } catch (cause) {
@@ -110,12 +115,22 @@ async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
   }
 }
 
-function pathOf({ group, version, plural, namespace }: Resource): string {
-  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`
-  return `${root}${namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`}/${plural}`
+export function pathOf({ resource, path = '' }: Pick<ApiRequest, 'resource' | 'path'>): string {
+  const { group, version, plural, namespace, name, subresource } = resource
+  const steps = [
+    ...(group === '' ? ['api', version] : ['apis', group, version]),
+    ...(namespace === undefined ? [] : ['namespaces', namespace]),
+    ...[plural, name, subresource].filter((step) => step !== undefined),
+  ]
+  return `/${steps.map(encodeStep).join('/')}${path}`
 }
 
-async function refusal(
+function encodeStep(step: string): string {
+  return encodeURIComponent(step).replace('%3A', ':')
+}
+
+/** The error behind an answer that is none of those asked for, with what the server says in it. */
+export async function refusalBy(
   response: IncomingMessage,
   { access, resource, verb }: Pick<ApiRequest, 'access' | 'resource' | 'verb'>,
 ): Promise<ApiError> {

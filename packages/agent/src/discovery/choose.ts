@@ -1,7 +1,8 @@
-import { createProber, formatHostPort, type Prober, ScoutError } from '@scout/core'
+import { createProber, formatHostPort, type Prober } from '@scout/core'
 import type { Config } from '../config.ts'
 import { askGreeting, baseOf, type Caller } from '../greeting.ts'
 import type { Peer } from '../peer.ts'
+import { chooseAccess } from './access.ts'
 import type { ApiAccess } from './api.ts'
 import type { Discovery } from './discovery.ts'
 import { createDnsDiscovery, resolveBoth, serviceName } from './dns.ts'
@@ -59,7 +60,7 @@ function listed({ peersFile, peers }: Config, { configurationBroken }: Discovery
 
 async function kubernetes({ config, environment, caller, events }: ChooseOptions): Promise<Discovery> {
   const { namespace, service, nodeConditions, responder, addresses, kubeApi } = config
-  const access = kubeApi === undefined ? await accessWithCredentials(config, environment) : accessWithout(kubeApi)
+  const access = await chooseAccess({ ...config, environment })
   const isOutside = !isInCluster(environment)
   const slices = createSliceDiscovery({
     access,
@@ -85,26 +86,6 @@ async function kubernetes({ config, environment, caller, events }: ChooseOptions
       onDefect: events.defect,
     }),
   )
-}
-
-/** Loaded only where it is needed, for its size. */
-async function accessWithCredentials(
-  { kubeconfig, context }: Config,
-  environment: ChooseOptions['environment'],
-): Promise<ApiAccess> {
-  const { createAccess } = await import('./kubernetes.ts')
-  return createAccess({ kubeconfig, context, environment })
-}
-
-/** @throws {ScoutError} `invalid-option` */
-function accessWithout(kubeApi: string): ApiAccess {
-  if (!URL.canParse(kubeApi) || !/^https?:$/.test(new URL(kubeApi).protocol)) {
-    throw new ScoutError(
-      'invalid-option',
-      `"${kubeApi}" is not the address of an API server: write --kube-api http://127.0.0.1:8081`,
-    )
-  }
-  return { server: kubeApi.replace(/\/+$/, ''), credentials: async () => ({}), renew() {} }
 }
 
 function proxyTo({ namespace = 'default', name, port }: Peer, { server }: ApiAccess): string {

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished } from 'vitest'
 import { selfSigned } from '../../../../test/support/certificate.ts'
@@ -8,6 +7,7 @@ import { testWith } from '../../../../test/support/requirements.ts'
 import { createAccess } from '../../src/discovery/kubernetes.ts'
 import { listAndWatch } from '../../src/discovery/list-watch.ts'
 import { type ApiDouble, startApiDouble } from '../support/api-double.ts'
+import { overwriteKubeconfig, type Written, writeKubeconfig } from '../support/kubeconfig.ts'
 
 const it = testWith('openssl')
 
@@ -18,34 +18,9 @@ function tls() {
   return made
 }
 
-interface Written {
-  readonly server: string
-  readonly user?: object
-  readonly ca?: string | undefined
-  readonly contexts?: readonly string[]
-}
-
-/** A kubeconfig with one cluster, one user, and contexts of these names. */
-function kubeconfig({ server, user = {}, ca = tls().cert, contexts = ['here'] }: Written): string {
-  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  const path = join(folder, 'config')
-  write(path, { server, user, ca, contexts })
-  return path
-}
-
-function write(path: string, { server, user, ca, contexts = [] }: Written) {
-  const [current] = contexts
-  const authority = ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') }
-  writeFileSync(
-    path,
-    JSON.stringify({
-      clusters: [{ name: 'cluster', cluster: { server, ...authority } }],
-      users: [{ name: 'user', user }],
-      contexts: contexts.map((name) => ({ name, context: { cluster: 'cluster', user: 'user' } })),
-      ...(current === undefined ? {} : { 'current-context': current }),
-    }),
-  )
+/** A kubeconfig that trusts that certificate. */
+function kubeconfig(written: Written): string {
+  return writeKubeconfig({ ca: tls().cert, ...written })
 }
 
 /** Watches slices with this access; tells how often there was news, and the trouble if there is any. */
@@ -104,7 +79,7 @@ describe('access by kubeconfig', () => {
     const seen = watch(createAccess({ kubeconfig: path, environment: {} }))
     await watched(api)
     token = 'new'
-    write(path, { server: api.server, user: { token }, ca: tls().cert, contexts: ['here'] })
+    overwriteKubeconfig(path, { server: api.server, user: { token }, ca: tls().cert })
     api.endWatches()
     await eventually(() => api.requests.at(-1)?.authorization === 'Bearer new', 'the new token')
     await watched(api)

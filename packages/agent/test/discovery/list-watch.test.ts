@@ -254,7 +254,7 @@ describe('trouble with an API server', () => {
         'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:scout:agent" cannot list resource',
       ),
       sentence:
-        /^no right to list endpointslices in API group "discovery.k8s.io" in namespace scout: grant it with kubectl create role scout -n scout --verb=get,list,watch --resource=endpointslices.discovery.k8s.io && kubectl create rolebinding scout -n scout --role=scout --serviceaccount=scout:agent$/,
+        /^no right to list endpointslices in API group "discovery.k8s.io" in namespace scout: grant it with kubectl create role scout-endpointslices -n scout --verb=get,list,watch --resource=endpointslices.discovery.k8s.io && kubectl create rolebinding scout-endpointslices -n scout --role=scout-endpointslices --serviceaccount=scout:agent$/,
     },
     {
       what: 'denies the right to a person',

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { type Program, runByExec } from './exec-double.ts'
 
 interface ApiObject {
   readonly metadata: {
@@ -51,6 +52,10 @@ export interface ApiDouble {
   next(...misbehaviours: readonly Misbehaviour[]): void
   /** Does this with every request of such a path until told otherwise. */
   always(misbehaviour: Misbehaviour | undefined, where?: RegExp): void
+  /** What the proxy to pods answers at this path, `/POD:PORT/PATH`. */
+  serve(path: string, content: unknown): void
+  /** Runs commands in pods from now on. */
+  run(program: Program): void
 }
 
 interface ApiDoubleOptions {
@@ -59,6 +64,7 @@ interface ApiDoubleOptions {
   readonly acceptedToken?: () => string
 }
 
+const proxied = /^\/api\/v1\/namespaces\/[^/]+\/pods\/(?<pod>[^/]+)\/proxy(?<rest>\/.*)$/
 const resource = /^\/(?:api|apis\/[^/]+)\/v1(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<plural>[^/]+)$/
 
 export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = {}): Promise<ApiDouble> {
@@ -73,6 +79,8 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
   let version = 100
   let oldest = 100
   let queued: Misbehaviour[] = []
+  const served = new Map<string, string>()
+  let program: Program | undefined
   let always: { readonly misbehaviour: Misbehaviour | undefined; readonly where: RegExp } | undefined
 
   const versioned = (object: ApiObject, at: number) => ({
@@ -88,6 +96,13 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
     for (const { response, isMatch } of watches) if (isMatch(path, object)) response.write(line(happened))
   }
 
+  /** What is done instead of answering, if anything. */
+  const misbehaviourFor = (request: IncomingMessage, path: string): Misbehaviour | undefined => {
+    const ordered = queued.shift() ?? (always?.where.test(path) === true ? always.misbehaviour : undefined)
+    const isKnown = acceptedToken === undefined || request.headers.authorization === `Bearer ${acceptedToken()}`
+    return ordered ?? (isKnown ? undefined : answerStatus(401, 'Unauthorized'))
+  }
+
   const handle = (request: IncomingMessage, response: ServerResponse): unknown => {
     const url = new URL(request.url ?? '/', 'http://api')
     const query = Object.fromEntries(url.searchParams)
@@ -98,10 +113,13 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
       query,
       authorization: request.headers.authorization,
     })
-    const misbehaviour = queued.shift() ?? (always?.where.test(url.pathname) === true ? always.misbehaviour : undefined)
+    const misbehaviour = misbehaviourFor(request, url.pathname)
     if (misbehaviour !== undefined) return misbehaviour(request, response)
-    if (acceptedToken !== undefined && request.headers.authorization !== `Bearer ${acceptedToken()}`) {
-      return answerStatus(401, 'Unauthorized')(request, response)
+    const { pod, rest } = proxied.exec(url.pathname)?.groups ?? {}
+    if (pod !== undefined) {
+      const content = served.get(`/${pod}${rest}`)
+      const answer = content === undefined ? answerStatus(404, `pods "${pod}" not found`) : answerWith(content)
+      return answer(request, response)
     }
     const { namespace, plural = '' } = resource.exec(url.pathname)?.groups ?? {}
     const isMatch = (path: string, { metadata }: ApiObject) =>
@@ -139,6 +157,15 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://api')
+    const misbehaviour = misbehaviourFor(request, pathname) ?? (program === undefined ? notFound : undefined)
+    if (misbehaviour === undefined && program !== undefined) return runByExec(program, { request, socket, head })
+    const response = new ServerResponse(request)
+    response.assignSocket(socket)
+    response.on('finish', () => socket.end())
+    misbehaviour?.(request, response)
   })
   server.listen({ host: '127.0.0.1', port: 0 })
   await once(server, 'listening')
@@ -191,6 +218,12 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
     always(misbehaviour, where = /^/) {
       always = { misbehaviour, where }
     },
+    serve(path, content) {
+      served.set(path, JSON.stringify(content))
+    },
+    run(next) {
+      program = next
+    },
   }
 }
 
@@ -201,6 +234,8 @@ export function answerStatus(code: number, message: string, headers: Record<stri
     response.end(JSON.stringify({ kind: 'Status', status: 'Failure', message, code }))
   }
 }
+
+const notFound = answerStatus(404, 'the server could not find the requested resource')
 
 /** Refuses as something between here and Kubernetes does. */
 export function answerBare(code: number, headers: Record<string, string>): Misbehaviour {

@@ -21,7 +21,15 @@ export function endpointSlice(
   { namespace = 'scout', service = 'scout', port = 8081 } = {},
 ) {
   return {
-    metadata: { name, namespace, labels: { 'kubernetes.io/service-name': service } },
+    metadata: {
+      name,
+      namespace,
+      labels: {
+        'app.kubernetes.io/name': 'scout',
+        'kubernetes.io/service-name': service,
+        'service.kubernetes.io/headless': '',
+      },
+    },
     addressType: 'IPv4',
     endpoints,
     ports: [

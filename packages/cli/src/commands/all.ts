@@ -26,7 +26,7 @@ import { jsonOf } from '../render/json.ts'
 import { responderPort } from '../responder-port.ts'
 
 /** `scout-probe all HOST`: what passes and what does not, protocol by protocol. */
-export function addAllCommand(program: Command, { io, finish }: Invocation): void {
+export function addAllCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
   const options = z.object({
     port: z.int().min(1).max(65_535).default(responderPort).describe('TCP and UDP port of the responder'),
     dnsPort: z.int().min(1).max(65_535).default(53).describe('port of the name server on the host'),
@@ -49,13 +49,18 @@ export function addAllCommand(program: Command, { io, finish }: Invocation): voi
   )
   attempts
     .addTo(command)
-    .addHelpText('after', helpExamples('all 10.244.1.31 --skip dns', 'all 10.96.0.10 --port 9153 --name example.com'))
+    .addHelpText(
+      'after',
+      helpExamples(io.name, 'all 10.244.1.31 --skip dns', 'all 10.96.0.10 --port 9153 --name example.com'),
+    )
     .action(async (written: string) => {
       const { timeoutMs, ...place } = options.parse(valuesOf(flags, command))
       const { isJson, family, ...repetition } = attempts.read(command)
       const { host } = parseTarget('host', written, { nameServer: nameServerOrSystem() })
       const skipped = z.array(z.string()).default([]).parse(command.getOptionValue('skip'))
       const checks = checksWithout(skipped, { ...place, host })
+      const there = elsewhere()
+      if (there !== undefined) return finish(await there())
       const plans = checks.map((check) => ({
         check,
         plan: { ...check, ...repetition, options: { ...check.options, timeoutMs, family } },

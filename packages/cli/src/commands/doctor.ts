@@ -7,7 +7,7 @@ import type { Output } from '../io.ts'
 import { type Column, renderTable } from '../render/table.ts'
 
 /** `scout-probe doctor`: what this process may do, and what each probe will be timed by. */
-export function addDoctorCommand(program: Command, { io: { out }, finish }: Invocation): void {
+export function addDoctorCommand(program: Command, { io, finish }: Invocation): void {
   const command = program
     .command('doctor')
     .summary('tell what this process may do and how well it can measure')
@@ -16,11 +16,11 @@ export function addDoctorCommand(program: Command, { io: { out }, finish }: Invo
         'Everything is tried and undone at once; nothing is sent.',
     )
     .option('--json', 'print one JSON object, and nothing else')
-    .addHelpText('after', helpExamples('doctor', 'doctor --json'))
+    .addHelpText('after', helpExamples(io.name, 'doctor', 'doctor --json'))
     .action(() => {
       const diagnosis = diagnose()
       const isJson = command.getOptionValue('json') === true
-      out.write(isJson ? `${JSON.stringify(diagnosis)}\n` : renderDiagnosis(diagnosis, out))
+      io.out.write(isJson ? `${JSON.stringify(diagnosis)}\n` : renderDiagnosis(diagnosis, io.out))
       finish(diagnosis.probes.some(({ obstacle }) => obstacle !== undefined) ? exitCodes.unable : exitCodes.ok)
     })
 }

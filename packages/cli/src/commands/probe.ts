@@ -36,7 +36,7 @@ const clockHelp: Readonly<Record<Clock, string>> = {
 }
 
 /** The command of one probe, all of it derived from the registry: `scout-probe tcp 10.244.1.31:8081`. */
-export function addProbeCommand(program: Command, protocol: Protocol, { io, finish }: Invocation): void {
+export function addProbeCommand(program: Command, protocol: Protocol, { io, elsewhere, finish }: Invocation): void {
   const probe = probeNamed(protocol)
   const { summary, targetForm, phases } = probe
   const attempts = attemptFlags({ count: 4, intervalMs: 1000 })
@@ -48,10 +48,12 @@ export function addProbeCommand(program: Command, protocol: Protocol, { io, fini
     .addTo(addFlags(command, flags))
     .addHelpText('after', helpSection('Phases', phases))
     .addHelpText('after', helpSection('Clocks', clockHelp))
-    .addHelpText('after', helpExamples(`${protocol} ${plain}`, `${protocol} ${other} -c 0 -i 200ms`))
+    .addHelpText('after', helpExamples(io.name, `${protocol} ${plain}`, `${protocol} ${other} -c 0 -i 200ms`))
     .action(async (written: string) => {
       const { isJson, family, ...repetition } = attempts.read(command)
       const { text: target } = parseTarget(targetForm, written, { nameServer: nameServerOrSystem() })
+      const there = elsewhere()
+      if (there !== undefined) return finish(await there())
       const plan = { protocol, target, options: { ...valuesOf(flags, command), family }, ...repetition }
       const report = isJson ? createJsonReport(io.out) : createTextReport(io.out, plan)
       report.begin()

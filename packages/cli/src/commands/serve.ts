@@ -27,7 +27,7 @@ export function addServeCommand(program: Command, { io, finish }: Invocation): v
     .summary('answer the probes of others until Ctrl-C')
     .description('answer the http, tcp and udp probes of others until Ctrl-C, and dns where a port for it is given')
   addFlags(command, flags)
-    .addHelpText('after', helpExamples('serve', 'serve --host 0.0.0.0 --port 9000 --dns-port 5353'))
+    .addHelpText('after', helpExamples(io.name, 'serve', 'serve --host 0.0.0.0 --port 9000 --dns-port 5353'))
     .action(async () => finish(await serve(serveOptions().parse(valuesOf(flags, command)), io)))
 }
 
@@ -61,7 +61,7 @@ interface RunningService extends Service {
   readonly responder: Responder
 }
 
-async function serve(options: ServeOptions, { out, err, ended }: Io): Promise<ExitCode> {
+async function serve(options: ServeOptions, { name, out, err, ended }: Io): Promise<ExitCode> {
   const running: RunningService[] = []
   const closeAll = async () => {
     await Promise.all(running.map(({ responder }) => responder.close()))
@@ -75,7 +75,7 @@ async function serve(options: ServeOptions, { out, err, ended }: Io): Promise<Ex
       out.write(`${service.name} at ${formatHostPort(options.host, responder.port)}\n`)
     } catch (error) {
       const { code, sentence } = listenFailure(error, service, formatHostPort(options.host, chosen))
-      err.write(`scout-probe: ${sentence}\n`)
+      err.write(`${name}: ${sentence}\n`)
       await closeAll()
       return code
     }

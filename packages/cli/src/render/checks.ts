@@ -24,7 +24,7 @@ const columns: readonly Column[] = [
 /** Every check side by side: how many attempts passed, their median time, and the sentence of the last one that failed. */
 export function renderChecks(outcomes: readonly CheckOutcome[], out: Output): string {
   const rows = outcomes.map((outcome) => rowOf(outcome, out))
-  return `${renderTable(columns, rows, out.isTerminal ? out.columns : undefined)}\n${verdict(outcomes)}\n`
+  return `${renderTable(columns, rows, out.columns)}\n${verdict(outcomes)}\n`
 }
 
 function rowOf(outcome: CheckOutcome, { colours }: Output): readonly Cell[] {

@@ -21,8 +21,7 @@ export function createTextReport(out: Output, request: TextRequest): Report {
   const { protocol, target } = request
   const { colours } = out
   const line = (text: string) => {
-    const width = out.isTerminal ? out.columns : Number.POSITIVE_INFINITY
-    out.write(`${fold(text, width, indent).join('\n')}\n`)
+    out.write(`${fold(text, out.columns ?? Number.POSITIVE_INFINITY, indent).join('\n')}\n`)
   }
   let shownLines = ''
 

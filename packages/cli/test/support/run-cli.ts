@@ -10,6 +10,9 @@ export interface Finished {
 }
 
 interface Surroundings {
+  /** What it is called as. */
+  readonly name?: string
+  readonly environment?: Readonly<Record<string, string>>
   /** Both streams are a terminal this wide; else they are a file. */
   readonly terminalColumns?: number
   /** Told of everything written to standard output so far, and what ends the run as Ctrl-C does. */
@@ -18,7 +21,7 @@ interface Surroundings {
 
 /** Runs the program inside this process, as its main file would. */
 export async function runCli(argv: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
-  const { terminalColumns, onOutput } = surroundings
+  const { name = 'scout-probe', environment = {}, terminalColumns, onOutput } = surroundings
   const texts = { out: '', err: '' }
   const controller = new AbortController()
   const stream = (name: 'out' | 'err'): Output => ({
@@ -27,10 +30,10 @@ export async function runCli(argv: readonly string[], surroundings: Surroundings
       if (name === 'out') onOutput?.(texts.out, () => controller.abort())
     },
     isTerminal: terminalColumns !== undefined,
-    columns: terminalColumns ?? 80,
+    columns: terminalColumns,
     colours: picocolors.createColors(false),
   })
-  const io: Io = { out: stream('out'), err: stream('err'), ended: controller.signal }
+  const io: Io = { name, environment, out: stream('out'), err: stream('err'), ended: controller.signal }
   const code = await run(argv, io)
   return { code, ...texts }
 }

@@ -1,0 +1,167 @@
+import { WebSocket } from 'ws'
+import { z } from 'zod'
+import { type ApiAccess, credentialsOf, parseJson, pathOf, refusalBy, tooLate } from './api.ts'
+import { ApiError, type Resource, unreachable } from './api-error.ts'
+
+export interface ExecRequest {
+  readonly access: ApiAccess
+  readonly pod: { readonly name: string; readonly namespace: string; readonly container: string }
+  readonly command: readonly string[]
+  /** Longest wait for the connection. */
+  readonly answerMs: number
+  /** Longest silence of the server, which is asked for a sign of life all the time. */
+  readonly silenceMs?: number
+  readonly signal: AbortSignal
+  /** The command may run, and no output has come yet. */
+  readonly onOpen?: () => void
+  readonly onOutput: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void
+}
+
+/** A process in a pod, and the connection it hangs on. */
+export interface RemoteProcess {
+  /** Writes to its standard input. */
+  write(text: string): void
+  /** Its exit code. @throws {ApiError} where it could not be run or nothing is known of its end. */
+  readonly exited: Promise<number>
+  /** Breaks the connection off, which to the process is the end of its input. */
+  close(): void
+}
+
+const usualSilenceMs = 15_000
+
+/** Both have the same streams; of the later one's own (closing one of them) nothing is used. */
+const protocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
+
+/** First byte of each message. */
+const channels = { stdin: 0, stdout: 1, stderr: 2, status: 3 } as const
+
+/**
+ * Runs a command in a pod through the API server, as `kubectl exec -i` does
+ * (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-connect-get-requests-to-exec-of-pod). Streams stay
+ * apart, since there is no terminal.
+ *
+ * The client library's own Exec is not used: of a refusal it tells the status without the server's reason, it waits for ever on a
+ * server that is silent, says nothing when the connection breaks off, and refuses plain http.
+ * @throws {ApiError} where no connection came about.
+ */
+export async function execInPod(request: ExecRequest): Promise<RemoteProcess> {
+  const { access, signal } = request
+  signal.throwIfAborted()
+  const socket = await connect(request)
+  // Sent from the first moment on, before anybody could listen later.
+  const exited = exitOf(socket, request)
+  try {
+    await opened(socket, request)
+  } catch (error) {
+    exited.catch(() => {}) // told once, here
+    socket.terminate()
+    signal.throwIfAborted()
+    throw error instanceof ApiError ? error : unreachable(access.server, error)
+  }
+  return {
+    write(text) {
+      if (socket.readyState === WebSocket.OPEN) {
+        socket.send(Buffer.concat([Buffer.of(channels.stdin), Buffer.from(text)]))
+      }
+    },
+    exited,
+    close: () => socket.terminate(),
+  }
+}
+
+async function connect({ access, pod, command }: ExecRequest): Promise<WebSocket> {
+  const query = new URLSearchParams({ container: pod.container, stdin: 'true', stdout: 'true', stderr: 'true' })
+  for (const word of command) query.append('command', word)
+  const address = `${access.server}${pathOf({ resource: execOf(pod) })}?${query.toString()}`
+  return new WebSocket(address.replace(/^http/, 'ws'), protocols, {
+    ...(await credentialsOf(access)),
+    perMessageDeflate: false,
+  })
+}
+
+function execOf({ namespace, name }: ExecRequest['pod']): Resource {
+  return { group: '', version: 'v1', plural: 'pods', namespace, name, subresource: 'exec' }
+}
+
+function opened(socket: WebSocket, { access, pod, answerMs, signal, onOpen }: ExecRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(signal.reason)
+    const timer = setTimeout(() => reject(tooLate(access, answerMs)), answerMs)
+    const settle = (act: () => void) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', giveUp)
+      act()
+    }
+    signal.addEventListener('abort', giveUp)
+    socket.on('open', () => {
+      onOpen?.()
+      settle(resolve)
+    })
+    socket.on('error', (error) => settle(() => reject(error)))
+    socket.on('unexpected-response', (_, response) => {
+      const fail = (error: unknown) => settle(() => reject(error))
+      refusalBy(response, { access, resource: execOf(pod), verb: 'create' }).then(fail, fail)
+    })
+  })
+}
+
+function exitOf(
+  socket: WebSocket,
+  { access, pod, silenceMs = usualSilenceMs, onOutput }: ExecRequest,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let reason = `the connection to ${access.server} broke off`
+    const watchdog = setTimeout(() => {
+      reason = `nothing was heard of ${access.server} for ${silenceMs / 1000} s`
+      socket.terminate()
+    }, silenceMs)
+    const question = setInterval(() => {
+      if (socket.readyState === WebSocket.OPEN) socket.ping()
+    }, silenceMs / 3)
+    for (const sign of ['open', 'message', 'pong', 'ping']) socket.on(sign, () => watchdog.refresh())
+    socket.on('message', (data) => {
+      if (!Buffer.isBuffer(data)) return
+      const [channel] = data
+      const bytes = data.subarray(1)
+      if (channel === channels.stdout) onOutput('stdout', bytes)
+      else if (channel === channels.stderr) onOutput('stderr', bytes)
+      else if (channel === channels.status) settle(bytes.toString())
+    })
+    const settle = (text: string) => {
+      try {
+        resolve(exitCodeOf(text, { access, pod }))
+      } catch (error) {
+        reject(error)
+      }
+      socket.close()
+    }
+    socket.on('error', (error) => {
+      reason = unreachable(access.server, error).message
+    })
+    socket.on('close', () => {
+      clearTimeout(watchdog)
+      clearInterval(question)
+      // Changes nothing where the status came before.
+      reject(new ApiError('unreachable', `${reason} before the command in pod ${pod.name} had ended`))
+    })
+  })
+}
+
+const status = z.object({
+  status: z.enum(['Success', 'Failure']),
+  message: z.string().default('no reason is given'),
+  details: z
+    .object({
+      causes: z.array(z.object({ reason: z.string().default(''), message: z.string().default('') })).nullish(),
+    })
+    .nullish(),
+})
+
+/** @throws {ApiError} */
+function exitCodeOf(text: string, { access, pod }: Pick<ExecRequest, 'access' | 'pod'>): number {
+  const { data } = status.safeParse(parseJson(text, access.server))
+  if (data?.status === 'Success') return 0
+  const code = Number(data?.details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message)
+  if (Number.isInteger(code)) return code
+  throw new ApiError('refused', `cannot run a command in pod ${pod.name}: ${data?.message ?? text}`)
+}

@@ -1,0 +1,30 @@
+import type { Peer } from './peer.ts'
+
+/** The reference output's list of pods: by node, a line an address. `remarksOf` adds to what a peer's state says of it. */
+export function podLines(
+  peers: readonly Peer[],
+  remarksOf: (peer: Peer) => readonly string[] = () => [],
+): readonly string[] {
+  const nodes = [...new Set(peers.map(({ node }) => node))]
+  const linesOf = (peer: Peer) => {
+    const remarks = [...stateRemarks(peer), ...remarksOf(peer)]
+    const tail = remarks.length === 0 ? '' : ` (${remarks.join(', ')})`
+    return peer.addresses.map((address) => `            ${pathName(peer, address)}${tail}`)
+  }
+  const nodeLines = (node: string) => [
+    `    node: ${node}`,
+    ...peers.filter((peer) => peer.node === node).flatMap(linesOf),
+  ]
+  return ['scout pods:', ...nodes.flatMap(nodeLines)]
+}
+
+export function pathName({ name, namespace }: Peer, address: string): string {
+  return [name, ...(namespace === undefined ? [] : [namespace]), address].join('.')
+}
+
+function stateRemarks({ state, proxy }: Peer): readonly string[] {
+  return [
+    ...(state === 'ready' ? [] : [state]),
+    ...(proxy === undefined ? [] : [`by HTTP through ${new URL(proxy).origin}`]),
+  ]
+}

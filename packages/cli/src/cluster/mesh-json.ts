@@ -1,0 +1,22 @@
+import type { AgentReport, Mesh } from './links.ts'
+
+/** One object a line: each agent, then each link and the checks that are about none. */
+export function meshJson(reports: readonly AgentReport[], { links, own }: Mesh): string {
+  const agents = reports.map(({ agent: { node, zone, name, namespace, addresses, state }, answer }) => ({
+    kind: 'agent',
+    node,
+    zone,
+    name,
+    namespace,
+    addresses,
+    state,
+    ok: answer.ok,
+    ...(answer.ok ? { trouble: answer.snapshot.knowledge.trouble } : { message: answer.message }),
+  }))
+  const pairs = [...links, ...own].map(({ from, to, state, failing }) => ({
+    ...(to === undefined ? { kind: 'other', from } : { kind: 'link', from, to }),
+    state,
+    failing,
+  }))
+  return [...agents, ...pairs].map((line) => `${JSON.stringify(line)}\n`).join('')
+}

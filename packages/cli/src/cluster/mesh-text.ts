@@ -1,0 +1,88 @@
+import { podLines } from '@scout/agent/kubernetes'
+import type { Output } from '../io.ts'
+import { fold } from '../render/fold.ts'
+import { printable } from '../render/printable.ts'
+import { failureGroups, failureSentence, nodesText } from './failures.ts'
+import { linkMatrix } from './link-matrix.ts'
+import { type AgentReport, compareNames, type Link, type LinkState, type Mesh } from './links.ts'
+
+export interface MeshView {
+  readonly reports: readonly AgentReport[]
+  readonly mesh: Mesh
+  readonly nowMs: number
+}
+
+const indent = '    '
+
+/** Sentences beyond these are for machines. */
+const shownSentences = 20
+
+/** Pods by node, the matrix of links, what it amounts to, and in words what fails and what is not known. */
+export function renderMesh(view: MeshView, out: Output): string {
+  const { reports, mesh } = view
+  const agents = reports.map(({ agent }) => agent).toSorted((a, b) => compareNames(a.node, b.node))
+  const silent = new Set(reports.flatMap(({ agent, answer }) => (answer.ok ? [] : [agent.id])))
+  const pods = podLines(agents, ({ id }) => (silent.has(id) ? ['no answer'] : []))
+  const sections = [
+    `${pods.map(printable).join('\n')}\n`,
+    linkMatrix(mesh, out),
+    lines([summaryOf(mesh)], out),
+    lines(failures(view), out),
+    lines(remarks(view), out),
+  ]
+  return sections.filter((section) => section !== '').join('\n')
+}
+
+function lines(sentences: readonly string[], { columns = Number.POSITIVE_INFINITY }: Output): string {
+  return sentences.map((sentence) => `${fold(printable(sentence), columns, indent).join('\n')}\n`).join('')
+}
+
+/** `6 links between 3 nodes: 5 ok, 1 failing; dns on 3 nodes: 3 ok` */
+function summaryOf({ nodes, links, own, ownChecks }: Mesh): string {
+  const size = links.length === 0 ? 'one node, so no links' : `${links.length} links between ${nodes.length} nodes: `
+  return [
+    `${size}${counts(links)}`,
+    ...(own.length === 0
+      ? []
+      : [`${ownChecks.join(', ')} on ${own.length === 1 ? 'it' : `${own.length} nodes`}: ${counts(own)}`]),
+  ].join('; ')
+}
+
+function counts(links: readonly Link[]): string {
+  const states: readonly LinkState[] = ['ok', 'failing', 'waiting', 'not probed', 'unknown']
+  return states
+    .map((state) => [links.filter((link) => link.state === state).length, state] as const)
+    .filter(([count]) => count > 0)
+    .map(([count, state]) => `${count} ${state}`)
+    .join(', ')
+}
+
+function failures({ mesh, nowMs }: MeshView): readonly string[] {
+  const groups = failureGroups([...mesh.links, ...mesh.own])
+  return some(groups.map((group) => failureSentence(group, nowMs)))
+}
+
+function remarks({ reports, mesh: { nodes, inabilities } }: MeshView): readonly string[] {
+  const troubles = new Map<string, readonly string[]>()
+  for (const { agent, answer } of reports) {
+    const trouble = answer.ok ? answer.snapshot.knowledge.trouble : undefined
+    if (trouble !== undefined) troubles.set(trouble, [...(troubles.get(trouble) ?? []), agent.node])
+  }
+  return [
+    ...some(
+      reports.flatMap(({ agent: { node, name }, answer }) =>
+        answer.ok ? [] : [`${node}: no answer of ${name}, so nothing is known of its links: ${answer.message}`],
+      ),
+    ),
+    ...[...troubles].map(([trouble, where]) => `${nodesText(where)}: peers may be out of date: ${trouble}`),
+    ...inabilities.map(({ check, message, nodes: unable }) => {
+      const where = unable.length === nodes.length ? 'on any node' : `on ${nodesText(unable)}`
+      return `${check} cannot be tried ${where}: ${message}`
+    }),
+  ]
+}
+
+function some(sentences: readonly string[]): readonly string[] {
+  const hidden = sentences.length - shownSentences
+  return hidden > 0 ? [...sentences.slice(0, shownSentences), `and ${hidden} more: --json has them all`] : sentences
+}

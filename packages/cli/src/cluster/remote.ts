@@ -1,0 +1,113 @@
+import { execInPod, type Peer, type RemoteProcess } from '@scout/agent/kubernetes'
+import { nearest, ScoutError } from '@scout/core'
+import type { ClusterFlags } from '../cluster-flags.ts'
+import { CommandError, type ExitCode, exitCodes } from '../exit-code.ts'
+import { endsWithInput, type Io } from '../io.ts'
+import { startProgress } from '../progress.ts'
+import { answerMs, asking, findScout } from './scout.ts'
+
+/** The chart's name for it. */
+const container = 'agent'
+
+/** How long the remote probe may take to print its statistics once it was asked to end. */
+const endingMs = 5_000
+
+/** How many nodes a sentence names. */
+const namedNodes = 12
+
+export interface RemoteRun {
+  readonly node: string
+  readonly flags: ClusterFlags
+  /** Command line of the probe, without the name of the program. */
+  readonly args: readonly string[]
+}
+
+/**
+ * Runs scout-probe in the agent's pod on that node, and passes on what it prints and its exit code. Who may is for the cluster's RBAC
+ * to say.
+ * @throws {ScoutError} where that node has no agent
+ * @throws {CommandError} where it cannot be run, or nothing is known of its end
+ */
+export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promise<ExitCode> {
+  const { out, err, ended } = io
+  const progress = startProgress(err)
+  progress.show(`looking for the agent on ${node}`)
+  const { access, agents, namespace } = await findScout(flags, io).finally(progress.clear)
+  const { name, state } = agentOn(node, agents)
+  const streams = {
+    stdout: { output: out, decoder: new TextDecoder() },
+    stderr: { output: err, decoder: new TextDecoder() },
+  }
+  const code = await asking(ended, async () => {
+    const remote = await execInPod({
+      access,
+      pod: { name, namespace, container },
+      command: ['env', ...variables(io), 'scout-probe', ...args],
+      answerMs,
+      signal: ended,
+      onOpen() {
+        const remark = state === 'ready' ? '' : `, which is ${state}`
+        if (!args.includes('--json')) err.write(`from ${node}, by pod ${name} in namespace ${namespace}${remark}\n`)
+      },
+      onOutput(stream, bytes) {
+        const { output, decoder } = streams[stream]
+        output.write(decoder.decode(bytes, { stream: true }))
+      },
+    })
+    return exitOf(remote, ended).finally(remote.close)
+  })
+  return exitCodeOf(code, name)
+}
+
+/** A node may have several agents; the one that is best off is taken. */
+function agentOn(node: string, agents: readonly Peer[]): Peer {
+  const here = agents.filter((agent) => agent.node === node)
+  const [agent] = (['ready', 'starting', 'leaving'] as const).flatMap((state) =>
+    here.filter((candidate) => candidate.state === state),
+  )
+  if (agent !== undefined) return agent
+  const nodes = [...new Set(agents.map((other) => other.node))].toSorted()
+  const near = nearest(node, nodes)
+  const others = nodes.length > namedNodes ? ` and ${nodes.length - namedNodes} more` : ''
+  const hint = near === undefined || others === '' ? '' : `did you mean ${near}? `
+  throw new ScoutError(
+    'invalid-option',
+    `there is no agent on a node ${node}: ${hint}there are some on ${nodes.slice(0, namedNodes).join(', ')}${others}`,
+  )
+}
+
+/** The remote probe writes to a pipe, and is told what it would have seen of this terminal. */
+function variables({ out }: Io): readonly string[] {
+  return [
+    `${endsWithInput}=1`,
+    out.colours.isColorSupported ? 'FORCE_COLOR=1' : 'NO_COLOR=1',
+    ...(out.columns === undefined ? [] : [`COLUMNS=${out.columns}`]),
+  ]
+}
+
+async function exitOf({ write, exited }: RemoteProcess, ended: AbortSignal): Promise<number> {
+  let timer: NodeJS.Timeout | undefined
+  const overdue = new Promise<never>((_, reject) => {
+    const interrupt = () => {
+      // What Ctrl-C is on a terminal.
+      write('\x03')
+      const seconds = endingMs / 1000
+      const sentence = `the probe did not end within ${seconds} s of being asked to: it ends by itself when the connection does`
+      timer = setTimeout(() => reject(new CommandError(exitCodes.failed, sentence)), endingMs)
+    }
+    if (ended.aborted) interrupt()
+    else ended.addEventListener('abort', interrupt, { once: true })
+  })
+  try {
+    return await Promise.race([exited, overdue])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function exitCodeOf(code: number, pod: string): ExitCode {
+  const known = Object.values(exitCodes).find((candidate) => candidate === code)
+  if (known !== undefined) return known
+  const why = code === 127 ? 'its image has no scout-probe' : code === 137 ? 'it was killed' : 'it is none of its own'
+  throw new CommandError(exitCodes.failed, `scout-probe in pod ${pod} ended with exit code ${code}: ${why}`)
+}

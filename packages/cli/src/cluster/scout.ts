@@ -1,0 +1,83 @@
+import { type ApiAccess, ApiError, chooseAccess, findScouts, type Scout } from '@scout/agent/kubernetes'
+import { ScoutError } from '@scout/core'
+import type { ClusterFlags } from '../cluster-flags.ts'
+import { CommandError, exitCodes } from '../exit-code.ts'
+import type { Io } from '../io.ts'
+
+/** Longest wait for an answer of the API server. */
+export const answerMs = 5_000
+
+/** The Scout that is meant, and the way to it. */
+export interface FoundScout extends Scout {
+  readonly access: ApiAccess
+}
+
+/**
+ * Looks for the Scout the flags mean, and tells what is odd about it.
+ * @throws {ScoutError} where they mean none, or several
+ * @throws {CommandError} where it cannot be found out
+ */
+export async function findScout(flags: ClusterFlags, { environment, err, ended }: Io): Promise<FoundScout> {
+  const { namespace, service } = flags
+  const access = await chooseAccess({ ...flags, environment })
+  const all = await asking(ended, async () => {
+    try {
+      return await findScouts({ access, namespace, signal: ended, answerMs })
+    } catch (error) {
+      const isTooMuch = error instanceof ApiError && error.status === 403 && namespace === undefined
+      throw isTooMuch ? withoutNamespace(error) : error
+    }
+  })
+  const scouts = all.filter((scout) => service === undefined || scout.service === service)
+  const [scout] = scouts
+  if (scout === undefined) throw new ScoutError('invalid-option', noneSentence(flags, access))
+  if (scouts.length > 1) throw new ScoutError('invalid-option', severalSentence(scouts))
+  const place = `service ${scout.service} in namespace ${scout.namespace}`
+  if (scout.agents.length === 0) {
+    throw new CommandError(
+      exitCodes.failed,
+      `there are no pods of Scout behind ${place}: look at kubectl get daemonsets,pods -n ${scout.namespace}`,
+    )
+  }
+  for (const oddity of scout.oddities) err.write(`${oddity}\n`)
+  return { ...scout, access }
+}
+
+/** Asks an API server something; whatever it answers that is of no use ends the command. @throws {CommandError} */
+export async function asking<T>(ended: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof ApiError) throw new CommandError(exitCodeOf(error), error.message, { cause: error })
+    if (ended.aborted) throw new CommandError(exitCodes.failed, 'ended before there was an answer', { cause: error })
+    throw error
+  }
+}
+
+function exitCodeOf({ status }: ApiError) {
+  return status === 401 || status === 403 ? exitCodes.unable : exitCodes.failed
+}
+
+function withoutNamespace(error: ApiError): CommandError {
+  return new CommandError(
+    exitCodes.unable,
+    `cannot look for Scout in all namespaces, name its own with -n: ${error.message}`,
+    { cause: error },
+  )
+}
+
+function noneSentence({ namespace, service }: ClusterFlags, { server }: ApiAccess): string {
+  const what = service === undefined ? 'no Scout' : `no service ${service} of Scout`
+  const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
+  const other =
+    namespace === undefined && service === undefined ? '' : ', or leave out -n and --service to look everywhere'
+  return `there is ${what} ${where} of the cluster at ${server}: install it with kubectl apply -f deploy/scout.yaml${other}`
+}
+
+function severalSentence(scouts: readonly Scout[]): string {
+  const namespaces = [...new Set(scouts.map(({ namespace }) => namespace))].toSorted()
+  const services = scouts.map(({ service }) => service).toSorted()
+  return namespaces.length > 1
+    ? `there are several Scouts, in the namespaces ${namespaces.join(', ')}: choose one with -n`
+    : `there are several Scouts in namespace ${namespaces.join()}, with the services ${services.join(', ')}: choose one with --service`
+}

@@ -1,0 +1,23 @@
+import type { Command } from 'commander'
+import { readClusterFlags } from '../cluster-flags.ts'
+import { helpExamples } from '../help.ts'
+import type { Invocation } from '../invocation.ts'
+
+/** `scout-probe mesh`: what the agents of a cluster know of the links between its nodes. */
+export function addMeshCommand(program: Command, { io, finish }: Invocation): void {
+  const command = program.command('mesh')
+  command
+    .summary('show the links between the nodes of a cluster, as its agents see them')
+    .description(
+      'show the links between the nodes of a cluster, as its agents see them\n\n' +
+        'The agents are asked through the API server: nothing of the cluster but that has to be reached from here.',
+    )
+    .option('--json', 'print one JSON object a line, and nothing else')
+    .addHelpText('after', helpExamples(io.name, 'mesh', 'mesh --context production -n scout'))
+    .action(async () => {
+      // What speaks to API servers is loaded only where it is needed, for its size.
+      const { showMesh } = await import('../cluster/mesh.ts')
+      const isJson = command.getOptionValue('json') === true
+      finish(await showMesh(readClusterFlags(program), isJson, io))
+    })
+}

@@ -74,8 +74,7 @@ function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, name: st
     isTerminal,
     get columns() {
       // A terminal that a container runtime lends has no size until somebody tells it.
-      const { columns = 0 } = stream
-      return columns > 0 ? columns : columnsIn(process.env)
+      return stream.columns > 0 ? stream.columns : columnsIn(process.env)
     },
     colours: picocolors.createColors(wantsColour(process.env, isTerminal)),
   }

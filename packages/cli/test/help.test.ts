@@ -450,3 +450,7 @@ test('help and version are on standard output, and help that nobody asked for is
   expect(await runCli(['--version'])).toEqual({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), err: '' })
   expect(await runCli([])).toEqual({ code: 2, out: '', err: await helpOf() })
 })
+
+test('mesh says what it does and takes', async () => {
+  expect(await helpOf('mesh')).toMatchInlineSnapshot()
+})

@@ -9,7 +9,7 @@ async function mesh(api: ApiDouble, argv: readonly string[] = [], terminalColumn
   const surroundings = terminalColumns === undefined ? {} : { terminalColumns }
   const { code, out, err } = await runCli(['mesh', '--kube-api', api.server, ...argv], surroundings)
   const named = (text: string) => text.replaceAll(api.server, 'http://api')
-  return { code, out: named(out), err: named(err.replaceAll(/\r[^\r]*\x1b\[K/g, '')) }
+  return { code, out: named(out), err: named(err.split('\x1b[K').at(-1) ?? '') }
 }
 
 /** The same time of day wherever this runs. */
@@ -291,9 +291,18 @@ describe('--json', () => {
       .split('\n')
       .map((line) => JSON.parse(line))
     expect(lines.map(({ kind }) => kind)).toEqual([
-      ...['agent', 'agent', 'agent'],
-      ...['link', 'link', 'link', 'link', 'link', 'link'],
-      ...['other', 'other', 'other'],
+      'agent',
+      'agent',
+      'agent',
+      'link',
+      'link',
+      'link',
+      'link',
+      'link',
+      'link',
+      'other',
+      'other',
+      'other',
     ])
     expect(lines[0]).toEqual({
       kind: 'agent',

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { canDropRawSockets, namespaces } from '../../../test/support/child.ts'
 import { type Requirement, testWith } from '../../../test/support/requirements.ts'
@@ -55,6 +56,36 @@ describe('Ctrl-C', () => {
   })
 })
 
+describe('input', () => {
+  test('is not read', async () => {
+    const port = await listenTcp((socket) => socket.end())
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '2', '-i', '50ms'], { hasInput: true })
+    cli.process.stdin?.end('q')
+    expect(await finish(cli)).toMatchObject({ code: 0, signal: null })
+    expect(cli.out()).toContain('seq=2')
+  })
+
+  const env = { SCOUT_PROBE_ENDS_WITH_INPUT: '1' }
+
+  test.each([
+    ['anything', (cli: RunningCli) => cli.process.stdin?.write('\x03')],
+    ['its end', (cli: RunningCli) => cli.process.stdin?.end()],
+  ])('stands for Ctrl-C where that is wanted: %s', async (_, act) => {
+    const port = await listenTcp((socket) => socket.end())
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '0', '-i', '50ms'], { env, hasInput: true })
+    await cli.waitFor('seq=3')
+    act(cli)
+    expect(await finish(cli)).toMatchObject({ code: 0, signal: null, err: '' })
+    expect(cli.out()).toMatch(/tcp statistics ---\n\d+ sent/)
+  })
+
+  test('does not keep a probe from ending by itself', async () => {
+    const port = await listenTcp((socket) => socket.end())
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { env, hasInput: true })
+    expect(await finish(cli)).toMatchObject({ code: 0, signal: null })
+  })
+})
+
 describe('output', () => {
   test('that nobody reads any more ends the run quietly', async () => {
     const port = await listenTcp((socket) => socket.end())
@@ -72,7 +103,31 @@ describe('output', () => {
     )
   })
 
+  test('to a pipe is as wide and as coloured as whoever reads it wants', async () => {
+    const port = await listenTcp((socket) => socket.end())
+    const env = { COLUMNS: '40', FORCE_COLOR: '1' }
+    const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { env })
+    const { code, out } = await finish(cli)
+    expect(code).toBe(0)
+    expect(out).toContain('\x1b[32m')
+    expect(
+      Math.max(
+        ...stripVTControlCharacters(out)
+          .split('\n')
+          .slice(0, 3)
+          .map(({ length }) => length),
+      ),
+    ).toBeLessThanOrEqual(40)
+  })
+
   const pty: Requirement = { isMet: succeeds('script', '-qec', 'true', '/dev/null'), reason: 'needs script(1)' }
+
+  testWith(pty)('is not folded on a terminal that has no size yet', async () => {
+    const port = await listenTcp((socket) => socket.end())
+    const env = { TERM: 'xterm', NO_COLOR: '1' }
+    const { out } = await finish(startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { isOnTerminal: true, env }))
+    expect(out).toMatch(/127\.0\.0\.1:\d+: seq=1 .* clock=\S+\r?$/m)
+  })
 
   testWith(pty).each([
     ['is in colour on a terminal', {}, true],
@@ -82,11 +137,22 @@ describe('output', () => {
     const port = await listenTcp((socket) => socket.end())
     const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], {
       isOnTerminal: true,
-      env: { TERM: 'xterm', NO_COLOR: '', ...env },
+      env: { TERM: 'xterm', ...env },
     })
     const { code, out } = await finish(cli)
     expect(code).toBe(0)
     expect(out.includes('\x1b[32m')).toBe(isPainted)
+  })
+})
+
+test('kubectl scout is the same program under the name that kubectl gives it', async () => {
+  const help = await finish(startCli(['--help'], { program: 'kubectl-scout' }))
+  expect(help).toMatchObject({ code: 0, err: '' })
+  expect(help.out).toMatch(/^Usage: kubectl scout \[options\] \[command\]\n/)
+  expect(help.out).toContain('$ kubectl scout --from node-2 all 10.244.1.31\n')
+  expect(await finish(startCli(['msh'], { program: 'kubectl-scout' }))).toMatchObject({
+    code: 2,
+    err: "kubectl scout: unknown command 'msh': did you mean mesh?\n",
   })
 })
 

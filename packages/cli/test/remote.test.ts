@@ -39,10 +39,9 @@ describe('--from', () => {
       {
         path: '/api/v1/namespaces/scout/pods/scout-on-node2/exec',
         container: 'agent',
-        command: [
-          ...['env', 'SCOUT_PROBE_ENDS_WITH_INPUT=1', 'NO_COLOR=1', 'scout-probe'],
-          ...['tcp', '10.0.0.1:80', '-c', '3', '--timeout=1s'],
-        ],
+        command: 'env SCOUT_PROBE_ENDS_WITH_INPUT=1 NO_COLOR=1 scout-probe tcp 10.0.0.1:80 -c 3 --timeout=1s'.split(
+          ' ',
+        ),
       },
     ])
   })

@@ -66,6 +66,17 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ],
   ['serve --port 70000', '--port: 70000 is out of range: it takes at least 0 and at most 65535'],
   ['serve --host here', '--host: "here" does not fit: write an address of this host, or :: or 0.0.0.0 for all of them'],
+  // clusters
+  ['mesh node1', "too many arguments for 'mesh', expected 0 arguments but got 1: see scout-probe mesh --help"],
+  ['mesh --from node1', '--from goes with a probe: write --from NODE tcp HOST:PORT'],
+  ['serve --from node1', '--from goes with a probe: write --from NODE tcp HOST:PORT'],
+  [
+    'tcp 127.0.0.1:80 --context production',
+    '--context says which cluster is meant, but this runs here: add --from NODE',
+  ],
+  ['-n scout serve', '--namespace says which cluster is meant, but this runs here: add --from NODE'],
+  ['mesh --kube-api=', '--kube-api: its value is empty'],
+  ['--from', "option '--from <node>' argument missing: see scout-probe --help"],
   ['serve 8081', "too many arguments for 'serve', expected 0 arguments but got 1: see scout-probe serve --help"],
 ]
 

@@ -7,7 +7,7 @@ import type { Output } from '../io.ts'
 import { type Column, renderTable } from '../render/table.ts'
 
 /** `scout-probe doctor`: what this process may do, and what each probe will be timed by. */
-export function addDoctorCommand(program: Command, { io, finish }: Invocation): void {
+export function addDoctorCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
   const command = program
     .command('doctor')
     .summary('tell what this process may do and how well it can measure')
@@ -17,7 +17,9 @@ export function addDoctorCommand(program: Command, { io, finish }: Invocation): 
     )
     .option('--json', 'print one JSON object, and nothing else')
     .addHelpText('after', helpExamples(io.name, 'doctor', 'doctor --json'))
-    .action(() => {
+    .action(async () => {
+      const there = elsewhere()
+      if (there !== undefined) return finish(await there())
       const diagnosis = diagnose()
       const isJson = command.getOptionValue('json') === true
       io.out.write(isJson ? `${JSON.stringify(diagnosis)}\n` : renderDiagnosis(diagnosis, io.out))
@@ -40,7 +42,6 @@ const probeColumns: readonly Column[] = [
 
 function renderDiagnosis({ abilities, probes }: Diagnosis, out: Output): string {
   const { green, red, yellow } = out.colours
-  const width = out.isTerminal ? out.columns : undefined
   const abilityRows = abilities.map(({ name, isGranted, finding }) => [
     { text: name },
     isGranted ? { text: 'yes', paint: green } : { text: 'no', paint: yellow },
@@ -52,5 +53,5 @@ function renderDiagnosis({ abilities, probes }: Diagnosis, out: Output): string 
     { text: clocks === undefined ? '-' : `${clocks.tx}/${clocks.rx}` },
     { text: obstacle?.message ?? remark },
   ])
-  return `${renderTable(probeColumns, probeRows, width)}\n${renderTable(abilityColumns, abilityRows, width)}`
+  return `${renderTable(probeColumns, probeRows, out.columns)}\n${renderTable(abilityColumns, abilityRows, out.columns)}`
 }

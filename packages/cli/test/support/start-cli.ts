@@ -1,16 +1,14 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 
-const script = fileURLToPath(new URL('../../bin/scout-probe.js', import.meta.url))
-
 /** The command as it was built, in a process of its own. */
 export interface RunningCli {
-  readonly process: ChildProcessByStdio<null, Readable, Readable>
+  readonly process: ChildProcessByStdio<Writable | null, Readable, Readable>
   out(): string
   err(): string
   /** Until standard output or error has `text`. */
@@ -19,22 +17,30 @@ export interface RunningCli {
 }
 
 interface Start {
+  readonly program?: 'scout-probe' | 'kubectl-scout'
   /** What runs it: `setpriv …`. */
   readonly wrapper?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** Its input is a pipe, and not empty from the start. */
+  readonly hasInput?: boolean
   /** Its output goes to a terminal, which script(1) lends it. */
   readonly isOnTerminal?: boolean
 }
 
 export function startCli(
   argv: readonly string[],
-  { wrapper = [], env = {}, isOnTerminal = false }: Start = {},
+  { program = 'scout-probe', wrapper = [], env = {}, hasInput = false, isOnTerminal = false }: Start = {},
 ): RunningCli {
   assertBuilt('packages/core')
+  assertBuilt('packages/agent')
   assertBuilt('packages/cli')
+  const script = fileURLToPath(new URL(`../../bin/${program}.js`, import.meta.url))
   const command = [...wrapper, process.execPath, script, ...argv]
   const [file = '', ...args] = isOnTerminal ? ['script', '-qec', command.map(quoted).join(' '), '/dev/null'] : command
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const surroundings = { ...process.env, ...withoutWishes, ...env }
+  const child: RunningCli['process'] = hasInput
+    ? spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env: surroundings })
+    : spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: surroundings })
   const exited = once(child, 'close')
   const texts = { out: '', err: '' }
   child.stdout.on('data', (chunk: Buffer) => (texts.out += chunk.toString()))
@@ -54,6 +60,9 @@ export function startCli(
     },
   }
 }
+
+/** What whoever runs the tests wants to see of them is not for the program. */
+const withoutWishes = { COLUMNS: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined }
 
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`

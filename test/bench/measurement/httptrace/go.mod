@@ -1,0 +1,3 @@
+module scout.test/httptrace
+
+go 1.19

@@ -1,0 +1,125 @@
+import { z } from 'zod'
+import type { Blackbox } from '../stage/blackbox.ts'
+import type { Host } from '../stage/host.ts'
+import { ports } from '../stage/ports.ts'
+import { runProgram } from '../stage/tool.ts'
+import { usageOfCommand, usageOfProcess } from './processes.ts'
+
+/** One tool, saturated with one kind of probe. */
+export interface Cell {
+  readonly tool: string
+  readonly what: string
+  measure(): Promise<Cost>
+}
+
+export interface Cost {
+  /** Of one probe. */
+  readonly cpuUs: number
+  readonly residentMb: number
+  readonly probes: number
+  readonly failed: number
+}
+
+/** Probes under way at a time: of packets, and of connections, for which it is what blackbox_exporter is asked for at a time. */
+const packetsAtOnce = 256
+const connectionsAtOnce = 8
+
+export function cellsOf({
+  host,
+  blackbox,
+}: {
+  readonly host: Host
+  readonly blackbox: Blackbox | undefined
+}): readonly Cell[] {
+  const { addresses } = host
+  const at = (port: number) => addresses.map((address) => `${address}:${port}`)
+  const urls = addresses.map((address) => `http://${address}/`)
+  const packets = { atOnce: packetsAtOnce, warmup: 20_000 }
+  const connections = { atOnce: connectionsAtOnce, warmup: 2_000 }
+  return [
+    scout('icmp', { targets: addresses, ...packets, count: 100_000 }),
+    fping(addresses, 130),
+    floodPing(host.address, 100_000),
+    scout('syn', { targets: at(ports.http), ...packets, count: 30_000 }),
+    // A responder over UDP answers from one address only, and is saturated first.
+    scout('udp', { targets: [`${host.address}:${ports.udp}`], ...packets, atOnce: 64, count: 20_000 }),
+    scout('dns', { targets: [`bench.test@${host.address}`], ...packets, atOnce: 64, count: 20_000 }),
+    scout('tcp', { targets: at(ports.http), ...connections, count: 10_000 }),
+    scout('http', { targets: urls, ...connections, count: 5_000 }),
+    ...(blackbox === undefined
+      ? []
+      : [
+          throughBlackbox(blackbox, 'icmp', addresses),
+          throughBlackbox(blackbox, 'tcp', at(ports.http)),
+          throughBlackbox(blackbox, 'http', urls),
+        ]),
+  ]
+}
+
+interface ScoutRequest {
+  readonly targets: readonly string[]
+  readonly atOnce: number
+  readonly warmup: number
+  readonly count: number
+}
+
+const costSchema = z.object({ cpuUs: z.number(), residentMb: z.number(), failed: z.number() })
+
+function scout(protocol: string, request: ScoutRequest): Cell {
+  const measure = async () => {
+    const cost = costSchema.parse(await runProgram('cost/scout.ts', { protocol, ...request }))
+    return { ...cost, probes: request.count }
+  }
+  return { tool: 'scout', what: protocol, measure }
+}
+
+/** As fast as it can, without pauses; it ends when it has used up the 65,536 numbers that ICMP has for requests. */
+function fping(addresses: readonly string[], rounds: number): Cell {
+  const probes = addresses.length * rounds
+  const measure = async () => {
+    const { words, cpuUs, residentMb } = await usageOfCommand([
+      'fping',
+      '-q',
+      '-i',
+      '0',
+      '-p',
+      '1',
+      '-c',
+      `${rounds}`,
+      ...addresses,
+    ])
+    const received = [...words.matchAll(/ = \d+\/(?<received>\d+)\//g)].map(({ groups }) =>
+      Number(groups?.['received']),
+    )
+    return { cpuUs: cpuUs / probes, residentMb, probes, failed: probes - received.reduce((sum, each) => sum + each, 0) }
+  }
+  return { tool: 'fping', what: 'icmp', measure }
+}
+
+function floodPing(address: string, probes: number): Cell {
+  const measure = async () => {
+    const { cpuUs, residentMb } = await usageOfCommand(['ping', '-f', '-q', '-c', `${probes}`, address])
+    return { cpuUs: cpuUs / probes, residentMb, probes, failed: 0 }
+  }
+  return { tool: 'ping -f', what: 'icmp', measure }
+}
+
+/** Its endpoint is part of it: whoever uses it asks over HTTP and is answered with metrics. */
+function throughBlackbox(blackbox: Blackbox, module: 'icmp' | 'tcp' | 'http', targets: readonly string[]): Cell {
+  const probe = async (probes: number) => {
+    let begun = 0
+    const lane = async () => {
+      while (begun < probes) await blackbox.probe(module, targets[begun++ % targets.length] ?? '')
+    }
+    await Promise.all(Array.from({ length: connectionsAtOnce }, lane))
+  }
+  const measure = async () => {
+    await probe(300)
+    const probes = 3_000
+    const before = usageOfProcess(blackbox.pid)
+    await probe(probes)
+    const after = usageOfProcess(blackbox.pid)
+    return { cpuUs: (after.cpuUs - before.cpuUs) / probes, residentMb: after.residentMb, probes, failed: 0 }
+  }
+  return { tool: 'blackbox', what: module, measure }
+}

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, release } from 'node:os'
+import { run } from '../stage/tool.ts'
+
+/** What the figures were taken on and with. */
+export interface Machine {
+  readonly date: string
+  readonly kernel: string
+  readonly processors: string
+  readonly node: string
+  readonly privilege: string
+  /** Load average of the minute before the bench. */
+  readonly load: number
+  readonly tools: readonly string[]
+}
+
+/** Tools are given by name, with the command line that prints their version. */
+export async function describeMachine(tools: Readonly<Record<string, readonly string[]>>): Promise<Machine> {
+  const [load = 0] = loadavg()
+  const processors = cpus()
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    kernel: `Linux ${release()}`,
+    processors: `${processors.length} × ${processors[0]?.model ?? 'unknown processor'}`,
+    node: `Node ${process.versions.node}`,
+    privilege: isRootOfHost() ? 'root' : 'a user namespace',
+    load: Math.round(load * 10) / 10,
+    tools: await Promise.all(Object.entries(tools).map(async ([name, argv]) => `${name} ${await versionOf(argv)}`)),
+  }
+}
+
+/** Only the first user namespace has all user ids. */
+function isRootOfHost(): boolean {
+  const [inside, outside, count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).map(Number)
+  return inside === 0 && outside === 0 && count === 2 ** 32 - 1
+}
+
+async function versionOf(argv: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await run(argv)
+  return /\d[\d.]*/.exec(stdout || stderr)?.[0] ?? 'of unknown version'
+}
+
+export function formatMachine({ date, kernel, processors, node, privilege, load, tools }: Machine): string {
+  return `Measured on ${date}: ${processors}, ${kernel}, ${node}, as ${privilege}, load average ${load}; with ${tools.join(', ')}.`
+}

@@ -1,0 +1,67 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { startDnsResponder, startUdpResponder } from '@scout/core'
+import { answerEchoesAfter } from './icmp-responder.ts'
+import { ports } from './ports.ts'
+import { sleep } from './tool.ts'
+
+/*
+ * The far side of a bench, run in a network namespace of its own: responders.ts DELAY_MS. Tells when it runs, and again when it
+ * answers, after it was told that its link is there.
+ */
+const delayMs = Number(process.argv[2])
+const host = '::'
+const bufferBytes = 4 << 20
+
+process.once('disconnect', () => process.exit())
+process.send?.('running')
+await once(process, 'message')
+await startAll()
+process.send?.('answering')
+
+async function startAll(): Promise<void> {
+  const echo = await listen(ports.echo)
+  echo.on('message', (bytes, { port, address }) => void later(() => echo.send(bytes, port, address)))
+  // Scout's responders answer at once; what delays an answer stands before them.
+  const udp = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+  const dns = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: () => ['192.0.2.1'] })
+  await relay(ports.udp, udp.port)
+  await relay(ports.dns, dns.port)
+  const http = createServer((_, response) => void later(() => response.end('{"message":"connected"}\n')))
+  http.listen({ host, port: ports.http, backlog: 4096 })
+  await once(http, 'listening')
+  if (delayMs > 0) answerEchoesAfter(delayMs)
+}
+
+async function later(act: () => void): Promise<void> {
+  if (delayMs > 0) await sleep(delayMs)
+  act()
+}
+
+async function listen(port: number): Promise<Socket> {
+  const socket = createSocket({ type: 'udp6', recvBufferSize: bufferBytes })
+  socket.bind(port, host)
+  await once(socket, 'listening')
+  return socket
+}
+
+/** Passes datagrams on to a responder of this host, each client by a socket of its own, and the answers back. */
+async function relay(port: number, to: number): Promise<void> {
+  const front = await listen(port)
+  const backs = new Map<string, Promise<Socket>>()
+  front.on('message', (bytes, client) => {
+    const key = `${client.port} ${client.address}`
+    const opening = backs.get(key) ?? connect(client)
+    backs.set(key, opening)
+    void later(async () => (await opening).send(bytes))
+  })
+
+  const connect = async (client: RemoteInfo): Promise<Socket> => {
+    const back = createSocket({ type: 'udp4', recvBufferSize: bufferBytes })
+    back.on('message', (bytes) => front.send(bytes, client.port, client.address))
+    back.connect(to, '127.0.0.1')
+    await once(back, 'connect')
+    return back
+  }
+}

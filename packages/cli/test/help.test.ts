@@ -452,5 +452,31 @@ test('help and version are on standard output, and help that nobody asked for is
 })
 
 test('mesh says what it does and takes', async () => {
-  expect(await helpOf('mesh')).toMatchInlineSnapshot()
+  expect(await helpOf('mesh')).toMatchInlineSnapshot(`
+    "Usage: scout-probe mesh [options]
+
+    show the links between the nodes of a cluster, as its agents see them
+
+    The agents are asked through the API server: nothing of the cluster but that has
+    to be reached from here.
+
+    Options:
+      --json                  print one JSON object a line, and nothing else
+      -h, --help              display help for command
+
+    Cluster options:
+      -n, --namespace <name>  namespace of Scout; found unless given
+      --service <name>        headless service of Scout, where a namespace has
+                              several
+      --kubeconfig <file>     kubeconfig; those of KUBECONFIG or ~/.kube/config
+                              unless given
+      --context <name>        context of the kubeconfig; its current one unless
+                              given
+      --kube-api <url>        API server without credentials: that of kubectl proxy
+
+    Examples:
+      $ scout-probe mesh
+      $ scout-probe mesh --context production -n scout
+    "
+  `)
 })

@@ -34,9 +34,9 @@ async function startAll(): Promise<void> {
   if (delayMs > 0) answerEchoesAfter(delayMs)
 }
 
-async function later(act: () => void): Promise<void> {
+async function later(act: () => unknown): Promise<void> {
   if (delayMs > 0) await sleep(delayMs)
-  act()
+  await act()
 }
 
 async function listen(port: number): Promise<Socket> {

@@ -16,6 +16,21 @@ const loaded = ['node-gyp-build', 'raw-socket']
 /** What a loaded package names but does not need once it is built. */
 const buildTools = ['nan']
 
+/** Modules that load far more than what is used here, with what is. Whoever uses another name of them is told by the bundler. */
+const doors = {
+  'undici/index.js': `
+    export { default as Client } from './lib/dispatcher/client.js'
+    export { default as errors } from './lib/core/errors.js'
+  `,
+  '@kubernetes/client-node/dist/index.js': `
+    export { KubeConfig } from './config.js'
+  `,
+  '@kubernetes/client-node/dist/gen/index.js': `
+    export { createConfiguration } from './configuration.js'
+    export { ServerConfiguration } from './servers.js'
+  `,
+}
+
 const [folder] = process.argv.slice(2)
 if (folder === undefined) {
   console.error('usage: node scripts/bundle.mjs FOLDER')
@@ -61,15 +76,16 @@ async function bundle(program) {
         `const __moduleUrl = (path) => new URL('${toRoot}/' + path, import.meta.url).href`,
       ].join('\n'),
     },
-    plugins: [
-      {
-        name: 'own-modules',
-        setup(bundler) {
-          bundler.onLoad({ filter: /\/packages\/[^/]+\/dist\/.*\.js$/ }, ({ path }) => ({ contents: ownModule(path) }))
-        },
-      },
-    ],
+    plugins: [{ name: 'scout', setup }],
   })
+}
+
+/** @param {import('esbuild').PluginBuild} bundler */
+function setup(bundler) {
+  bundler.onLoad({ filter: /\/packages\/[^/]+\/dist\/.*\.js$/ }, ({ path }) => ({ contents: ownModule(path) }))
+  for (const [door, contents] of Object.entries(doors)) {
+    bundler.onLoad({ filter: new RegExp(`/node_modules/${door}$`) }, () => ({ contents }))
+  }
 }
 
 /**
@@ -83,7 +99,12 @@ function ownModule(file) {
   if (source.includes('new Worker(') && !workers.some((worker) => dirname(worker) === dirname(path))) {
     throw new Error(`${path} starts a thread, but no program beside it is bundled: name it in scripts/bundle.mjs`)
   }
-  return source.replaceAll('import.meta.url', `__moduleUrl(${JSON.stringify(path)})`)
+  return (
+    source
+      .replaceAll('import.meta.url', `__moduleUrl(${JSON.stringify(path)})`)
+      // A namespace object keeps all of zod, in forty languages; a namespace import keeps what is used of it.
+      .replaceAll("import { z } from 'zod'", "import * as z from 'zod'")
+  )
 }
 
 /**

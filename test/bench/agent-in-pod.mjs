@@ -78,6 +78,7 @@ async function measured(agents, peers) {
       agent,
       peers,
       'attempts a second': rounded(grown('scout_schedule_runs_total{outcome="started"}') / seconds),
+      'own MiB': rounded(ownBytes(agent) / 2 ** 20),
       'resident MiB': rounded(after.value('process_resident_memory_bytes') / 2 ** 20),
       'at its peak': rounded((peaks[index] ?? 0) / 2 ** 20),
       '% of a core': rounded((grown('process_cpu_seconds_total') / seconds) * 100),
@@ -99,6 +100,17 @@ function metricsOf(agent) {
     /** @param {string} name with its labels */
     value: (name) => Number(lines.get(name)?.split(' ').at(-1)),
   }
+}
+
+/**
+ * Memory of the container without pages of files, which pods of one image share: what its limit is about.
+ *
+ * @param {string} agent
+ */
+function ownBytes(agent) {
+  const files = '/sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory/memory.stat' // cgroup v2, v1
+  const text = kubectl(['--namespace', namespace, 'exec', agent, '--', 'sh', '-c', `cat ${files} 2>/dev/null || true`])
+  return Number(/^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1])
 }
 
 function agentNames() {

@@ -1,6 +1,7 @@
-// node scripts/bundle.mjs FOLDER: what the image runs. Every program becomes one file that needs no packages: importing all of
-// @kubernetes/client-node costs 50 MB of memory more than its used part in one file. The folder has the layout of the checkout, and
-// each module still believes to be where it was: what it finds relative to itself (a manifest, a native part, a worker) is there.
+// node scripts/bundle.mjs FOLDER: what the image runs. Every program becomes a file that needs no packages, and others for what it
+// loads only where it is needed: importing all of @kubernetes/client-node costs 50 MB of memory more than its used part in one file.
+// The folder has the layout of the checkout, and each module still believes to be where it was: what it finds relative to itself (a
+// manifest, a native part, a worker) is there.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -57,8 +58,9 @@ async function bundle(program) {
   await build({
     absWorkingDir: root,
     entryPoints: [program],
-    outfile: join(out, program),
+    outdir: join(out, dirname(program)),
     bundle: true,
+    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',

@@ -1,8 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { canDropRawSockets, namespaces } from '../../../test/support/child.ts'
 import { type Requirement, testWith } from '../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../test/support/servers.ts'
@@ -144,6 +147,27 @@ describe('output', () => {
     expect(out.includes('\x1b[32m')).toBe(isPainted)
   })
 })
+
+test('a probe starts without all that speaks to clusters', async () => {
+  const port = await listenTcp((socket) => socket.end())
+  expect(await modulesOf(['tcp', `127.0.0.1:${port}`, '-c', '1'])).not.toMatch(
+    /client-node|packages\/agent|cli\/dist\/cluster\//,
+  )
+  expect(await modulesOf(['mesh', '--kubeconfig', '/nonexistent'])).toMatch(/client-node/)
+})
+
+/** Addresses of every module that a run evaluated, by the coverage that V8 writes of each. */
+async function modulesOf(argv: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  await startCli(argv, { env: { NODE_V8_COVERAGE: folder } }).exit()
+  const urls = readdirSync(folder).flatMap((name) => {
+    const { result }: { result: readonly { url: string }[] } = JSON.parse(readFileSync(join(folder, name), 'utf8'))
+    return result.map(({ url }) => url)
+  })
+  expect(urls.some((url) => url.endsWith('/cli/dist/program.js'))).toBe(true)
+  return urls.join('\n')
+}
 
 test('kubectl scout is the same program under the name that kubectl gives it', async () => {
   const help = await finish(startCli(['--help'], { program: 'kubectl-scout' }))

@@ -1,3 +1,4 @@
+import { probes, type TargetForm } from '@scout/core'
 import { describe, expect, test } from 'vitest'
 import { selfSigned } from '../../../test/support/certificate.ts'
 import { testWith } from '../../../test/support/requirements.ts'
@@ -64,6 +65,23 @@ describe('--from', () => {
       ['all', 'scout.example', '--skip', 'dns'],
       ['dns', 'scout.example'],
     ])
+  })
+
+  const targets: Readonly<Record<TargetForm, string>> = {
+    host: '10.0.0.1',
+    'host:port': '10.0.0.1:80',
+    url: 'http://10.0.0.1/',
+    'name@server': 'scout.example',
+  }
+
+  test.each([
+    ...Object.values(probes).map(({ protocol, targetForm }) => [protocol, targets[targetForm]]),
+    ['all', '10.0.0.1'],
+    ['doctor'],
+  ])('is heeded by %s', async (...argv) => {
+    const { started, from } = await startCluster()
+    expect(await runCli([...from('node1'), ...argv])).toMatchObject({ code: 0, out: '' })
+    expect(started[0]?.command.slice(4)).toEqual(argv)
   })
 
   test('prints nothing of its own with --json', async () => {

@@ -179,7 +179,7 @@ async function capture(namespace: string, filter: string) {
   for await (const said of tcpdump.stderr) if (String(said).includes('listening on')) break
   return {
     async stop() {
-      await eventually(() => echoesOf(Buffer.concat(chunks)).replyNs.size === 60, 'the whole capture')
+      await eventually(() => echoesOf(Buffer.concat(chunks)).replyNs.size === 60, 'the whole capture', 25_000)
       tcpdump.kill('SIGINT')
       await once(tcpdump, 'close')
       return echoesOf(Buffer.concat(chunks))

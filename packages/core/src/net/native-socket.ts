@@ -1,6 +1,5 @@
 import { endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
-import { markAsUntransferable } from 'node:worker_threads'
 import type { Clock } from '../probe.ts'
 import type { Native, NativeSocketOptions, SendingOptions } from './native.ts'
 import type { Departure } from './packet-socket.ts'
@@ -74,8 +73,8 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
     if (dropped > 0 && isOpen) listener.overflowed(dropped)
   })
   const { memory } = socket
-  // It belongs to the socket: were it transferred to another thread, it would be gone for both when this one ends.
-  markAsUntransferable(memory)
+  // Node itself keeps memory of an add-on from being transferred. Marking it once more (markAsUntransferable) makes Node 24 abort when
+  // a thread ends: it then cannot detach what it has to (node_buffer.cc, CallbackInfo::CleanupHook).
   const view = new DataView(memory)
   const bytes = Buffer.from(memory)
 

@@ -13,7 +13,8 @@ interface Waiting {
 /** Core's own program for a thread that does nothing but probe. Sources that run unbuilt use the built one. */
 export function startProbeThread(nameServer: string | undefined): Worker {
   const program = import.meta.url.endsWith('.ts') ? '../../dist/worker/main.js' : './main.js'
-  return new Worker(new URL(program, import.meta.url), { workerData: { nameServer } })
+  // Without what Node was told for the caller's program: with --input-type a thread that runs a file would not start.
+  return new Worker(new URL(program, import.meta.url), { workerData: { nameServer }, execArgv: [] })
 }
 
 /** Attempts in a thread that runs `serveProber`. A thread that ends on its own fails all that wait for it, with its error. */

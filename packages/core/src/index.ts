@@ -5,7 +5,7 @@ export { nearest } from './nearest.ts'
 export type { Ability } from './net/abilities.ts'
 export type { Stray } from './net/exchange.ts'
 export { describeProviders, type ProviderDescription } from './net/providers.ts'
-export { nameServerOrSystem, nameServersOf } from './net/resolv-conf.ts'
+export { nameServerOrSystem } from './net/resolv-conf.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './options.ts'
 export {
   type Clock,

@@ -2,6 +2,7 @@
 
 import { probes } from '@scout/core'
 import { Bench } from 'tinybench'
+import { Deadline } from '../../packages/core/dist/deadline.js'
 import { createSockets } from '../../packages/core/dist/net/sockets.js'
 import { defineProbe } from '../../packages/core/dist/probe.js'
 import { prepare, run } from '../../packages/core/dist/run.js'
@@ -20,21 +21,23 @@ const idle = /** @type {import('@scout/core').Probe} */ (
     medium: 'handshake',
     phases: { wait: 'nothing' },
     options: probes.udp.options,
-    async measure({ enter }) {
-      enter('wait')
+    async measure({ stopwatch }) {
+      stopwatch.enter('wait')
       return {}
     },
   })
 )
-const context = {
-  sockets: createSockets(() => {}),
-  resolve: async () => ({ address: '127.0.0.1', family: /** @type {const} */ ('ipv4') }),
-  nameServer: () => '127.0.0.1',
-  closing: new AbortController().signal,
-}
+const sockets = createSockets(() => {})
 const asked = { target: '127.0.0.1:8081', options: { timeoutMs: 1000 } }
-const request = prepare(idle, asked, context)
-const result = await run(idle, request, context)
+const request = prepare(idle, asked, { nameServer: () => '127.0.0.1' })
+const attempt = () =>
+  run(idle, request, {
+    sockets,
+    resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }),
+    deadline: new Deadline(request.options.timeoutMs),
+    onEnded() {},
+  })
+const result = await attempt()
 const tally = createTally()
 
 const echo = { kind: /** @type {const} */ ('request'), session: 1n, sequence: 2 }
@@ -60,8 +63,8 @@ const large = new Uint8Array(1472)
 
 const bench = new Bench({ name: '@scout/core', time: 300, throws: true })
 bench
-  .add('run: prepare', () => prepare(idle, asked, context))
-  .add('run: one attempt of an idle probe', () => run(idle, request, context))
+  .add('run: prepare', () => prepare(idle, asked, { nameServer: () => '127.0.0.1' }))
+  .add('run: one attempt of an idle probe', attempt)
   .add('statistics: add a result', () => tally.add(result))
   .add('echo datagram: encode 64 bytes', () => encodeEchoDatagram(echo, 64, 'key'))
   .add(

@@ -8,62 +8,73 @@ export function nowNs(): number {
 /** Both stamps taken by this process. */
 export const userClocks: Clocks = { tx: 'user', rx: 'user' }
 
-export interface Stopwatch<Phase extends string> {
-  /** The phase in progress, or that ended last; undefined before the first. */
-  readonly current: Phase | undefined
-  readonly phasesNs: Readonly<Partial<Record<Phase, number>>>
+export interface Reading<Phase extends string> {
+  readonly phasesNs: Readonly<Partial<Record<Phase | 'resolve', number>>>
+  readonly totalNs: number
   readonly clocks: Clocks
-  enter(phase: Phase): void
-  settle(tookNs: number, clocks: Clocks): void
-  /** Ends the phase in progress. These phases, the first of all but `resolve`, took as long as this by a better clock. */
-  revise(tookNs: Readonly<Partial<Record<Phase, number>>>, clocks: Clocks): void
-  stop(): void
-  elapsedNs(): number
 }
 
 /** Splits one attempt into disjoint phases. Its clock is the least exact one that any phase after `resolve` was taken with. */
-export function startStopwatch<Phase extends string>(): Stopwatch<Phase | 'resolve'> {
-  const startNs = nowNs()
-  const phasesNs: Partial<Record<Phase | 'resolve', number>> = {}
-  let current: Phase | 'resolve' | undefined
-  let isRunning = false
-  let enteredNs = startNs
-  let clocks: Clocks | undefined
+export class Stopwatch<Phase extends string> {
+  readonly #startNs = nowNs()
+  #phasesNs: Partial<Record<Phase | 'resolve', number>> = {}
+  #current: Phase | 'resolve' | undefined
+  /** Undefined while no phase is in progress. */
+  #enteredNs: number | undefined
+  #clocks: Clocks | undefined
 
-  const end = (tookNs: number, by: Clocks) => {
-    if (!isRunning || current === undefined) return
-    phasesNs[current] = tookNs
-    isRunning = false
-    if (current !== 'resolve')
-      clocks = clocks === undefined ? by : { tx: lessExact(clocks.tx, by.tx), rx: lessExact(clocks.rx, by.rx) }
+  /** The phase in progress, or that ended last; undefined before the first. */
+  get current(): Phase | 'resolve' | undefined {
+    return this.#current
   }
 
-  return {
-    get current() {
-      return current
-    },
-    get clocks() {
-      return clocks ?? userClocks
-    },
-    phasesNs,
-    enter(phase) {
-      const now = nowNs()
-      end(now - enteredNs, userClocks)
-      current = phase
-      isRunning = true
-      enteredNs = now
-    },
-    settle: end,
-    revise(tookNs, by) {
-      end(nowNs() - enteredNs, userClocks)
-      const { resolve, ...others } = { ...phasesNs }
-      for (const phase of Object.keys(phasesNs)) Reflect.deleteProperty(phasesNs, phase)
-      Object.assign(phasesNs, resolve === undefined ? {} : { resolve }, tookNs, without(others, tookNs))
-      if (Object.keys(others).every((phase) => phase in tookNs)) clocks = by
-    },
-    stop: () => end(nowNs() - enteredNs, userClocks),
-    elapsedNs: () => nowNs() - startNs,
+  /** The phases that have ended, their sum, and their clock; what comes later does not change it. */
+  reading(): Reading<Phase> {
+    const phasesNs = { ...this.#phasesNs }
+    return { phasesNs, totalNs: sumOf(phasesNs), clocks: this.#clocks ?? userClocks }
   }
+
+  /** A phase begins, and the one in progress ends. */
+  enter(phase: Phase | 'resolve'): void {
+    const now = nowNs()
+    this.#endAt(now)
+    this.#current = phase
+    this.#enteredNs = now
+  }
+
+  /** The phase in progress, if there is one, has ended and took so long by a better clock. */
+  settle(tookNs: number, by: Clocks): void {
+    if (this.#enteredNs === undefined || this.#current === undefined) return
+    this.#enteredNs = undefined
+    this.#phasesNs[this.#current] = tookNs
+    if (this.#current === 'resolve') return
+    const { tx, rx } = this.#clocks ?? by
+    this.#clocks = { tx: lessExact(tx, by.tx), rx: lessExact(rx, by.rx) }
+  }
+
+  /** Ends the phase in progress. These phases, the first of all but `resolve`, took as long as this by a better clock. */
+  revise(tookNs: Readonly<Partial<Record<Phase, number>>>, by: Clocks): void {
+    this.stop()
+    const { resolve, ...others } = { ...this.#phasesNs }
+    this.#phasesNs = Object.assign(resolve === undefined ? {} : { resolve }, tookNs, without(others, tookNs))
+    if (Object.keys(others).every((phase) => phase in tookNs)) this.#clocks = by
+  }
+
+  stop(): void {
+    this.#endAt(nowNs())
+  }
+
+  elapsedNs(): number {
+    return nowNs() - this.#startNs
+  }
+
+  #endAt(atNs: number): void {
+    if (this.#enteredNs !== undefined) this.settle(atNs - this.#enteredNs, userClocks)
+  }
+}
+
+function sumOf(phasesNs: Readonly<Record<string, number | undefined>>): number {
+  return Object.values(phasesNs).reduce<number>((sum, phaseNs) => sum + (phaseNs ?? 0), 0)
 }
 
 function without(phases: object, taken: object): object {

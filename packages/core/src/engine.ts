@@ -1,4 +1,5 @@
-import { ScoutError } from './errors.ts'
+import { Deadline } from './deadline.ts'
+import { closedError } from './errors.ts'
 import type { Stray } from './net/exchange.ts'
 import { createSockets } from './net/sockets.ts'
 import type { Result } from './probe.ts'
@@ -10,13 +11,22 @@ export interface AttemptRequest {
   readonly protocol: string
   readonly target: string
   readonly options: object
-  readonly signal?: AbortSignal | undefined
+  /** Its caller has given up already: nothing is sent. */
+  readonly isCancelled: boolean
+}
+
+/** An attempt under way. */
+export interface StartedAttempt {
+  /** Whatever comes of it; a rejection is a defect, or misuse told by another thread. */
+  readonly result: Promise<Result>
+  cancel(): void
 }
 
 /** Makes attempts: in this thread, or in another that does nothing else. */
 export interface Engine {
   /** @throws {ScoutError} for misuse, before the first packet. */
-  attempt(request: AttemptRequest): Promise<Result>
+  start(request: AttemptRequest): StartedAttempt
+  /** Cancels what is under way. */
   close(): void
 }
 
@@ -31,21 +41,26 @@ export function createEngine({ onStray, resolve, nameServer }: EngineOptions): E
   const sockets = createSockets((protocol, stray) => {
     if (isProtocol(protocol)) onStray(protocol, stray)
   })
-  const closing = new AbortController()
-  const context = { sockets, resolve, nameServer, closing: closing.signal }
+  const underWay = new Set<Deadline>()
+  const onEnded = (deadline: Deadline) => underWay.delete(deadline)
+  let isClosed = false
   return {
-    async attempt({ protocol, target, options, signal }) {
-      if (closing.signal.aborted) throw closedError()
+    start({ protocol, target, options, isCancelled }) {
+      if (isClosed) throw closedError()
       const probe = probeNamed(protocol)
-      return run(probe, prepare(probe, { target, options }, context), { ...context, signal })
+      const request = prepare(probe, { target, options }, { nameServer })
+      const deadline = new Deadline(request.options.timeoutMs)
+      if (isCancelled) deadline.cancel()
+      underWay.add(deadline)
+      return {
+        result: run(probe, request, { sockets, resolve, deadline, onEnded }),
+        cancel: () => deadline.cancel(),
+      }
     },
     close() {
+      isClosed = true
       sockets.close()
-      closing.abort()
+      for (const deadline of underWay) deadline.cancel()
     },
   }
-}
-
-export function closedError(): ScoutError {
-  return new ScoutError('closed', 'this prober was closed: create another')
 }

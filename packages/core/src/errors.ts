@@ -17,3 +17,7 @@ export class ScoutError extends Error {
     this.code = code
   }
 }
+
+export function closedError(): ScoutError {
+  return new ScoutError('closed', 'this prober was closed: create another')
+}

@@ -17,8 +17,11 @@ export const commonOptions = z.object({
 
 export type CommonOptions = z.output<typeof commonOptions>
 
-// Making a schema takes longer than the rest of an attempt's preparation.
+// Making a schema takes longer than the rest of an attempt's preparation, and so does asking one.
 const schemas = new WeakMap<Probe, z.ZodObject>()
+const defaults = new WeakMap<Probe, ParsedOptions>()
+
+type ParsedOptions = Readonly<Record<string, unknown>> & CommonOptions
 
 /** Every option of a probe: its own and the common ones. */
 export function optionsOf(probe: Probe): z.ZodObject {
@@ -38,7 +41,14 @@ export function writtenName(option: string): string {
  * Options from code: names and numbers as the schema has them.
  * @throws {ScoutError} `unknown-option`, `invalid-option`
  */
-export function parseOptions(probe: Probe, options: object): Readonly<Record<string, unknown>> & CommonOptions {
+export function parseOptions(probe: Probe, options: object): ParsedOptions {
+  if (Object.keys(options).length > 0) return parseGiven(probe, options)
+  const known = defaults.get(probe) ?? parseGiven(probe, options)
+  defaults.set(probe, known)
+  return known
+}
+
+function parseGiven(probe: Probe, options: object): ParsedOptions {
   const schema = optionsOf(probe)
   const parsed = schema.safeParse(options, { reportInput: true })
   if (parsed.success) return { ...parsed.data, ...commonOptions.parse(parsed.data) }
@@ -57,10 +67,7 @@ export function parseOptions(probe: Probe, options: object): Readonly<Record<str
  * Options from a person (configuration, command line): written names, durations as text with units.
  * @throws {ScoutError} `unknown-option`, `invalid-option`, `invalid-duration`
  */
-export function parseWrittenOptions(
-  probe: Probe,
-  written: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> & CommonOptions {
+export function parseWrittenOptions(probe: Probe, written: Readonly<Record<string, unknown>>): ParsedOptions {
   const names = new Map(Object.keys(optionsOf(probe).shape).map((name) => [writtenName(name), name]))
   const options = Object.entries(written).map(([key, value]): readonly [string, unknown] => {
     const name = names.get(key)

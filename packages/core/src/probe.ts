@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import type { Stopwatch } from './clock.ts'
+import type { Deadline } from './deadline.ts'
 import type { Transport } from './net/providers.ts'
 import type { Sockets } from './net/sockets.ts'
 import type { TargetForm, TargetOf } from './target.ts'
@@ -91,18 +93,12 @@ export type Result<Name extends string = string, Phase extends string = string, 
 export interface Attempt<Phase extends string, Form extends TargetForm = TargetForm> {
   readonly target: TargetOf<Form>
   readonly endpoint: Endpoint
-  /** Aborts at the deadline and when the caller gives up; the probe rejects at once with its reason. */
-  readonly signal: AbortSignal
+  /** When it is over the probe rejects at once with its reason. */
+  readonly deadline: Deadline
   /** Sockets shared by all attempts of one prober. */
   readonly sockets: Sockets
-  /** Nanoseconds left until the deadline. */
-  remainingNs(): number
-  /** A phase begins now; the one before it ends. */
-  enter(phase: Phase): void
-  /** The phase in progress has ended and took `tookNs` by a better clock than the event loop's. */
-  settle(tookNs: number, clocks: Clocks): void
-  /** The attempt is over, and its first phases, of which some may have ended long ago, took so long by a better clock. */
-  revise(tookNs: Readonly<Partial<Record<Phase, number>>>, clocks: Clocks): void
+  /** Told of each phase as it begins, and of what took its time better than the event loop can. */
+  readonly stopwatch: Pick<Stopwatch<Phase>, 'enter' | 'settle' | 'revise'>
 }
 
 /** One protocol's way to time a path: a single file under `probes/`, and one line in its registry. */

@@ -1,7 +1,10 @@
+import { setMaxListeners } from 'node:events'
 import type { Worker } from 'node:worker_threads'
-import { createEngine } from './engine.ts'
+import { createEngine, type Engine, type StartedAttempt } from './engine.ts'
+import { ScoutError } from './errors.ts'
 import type { Stray } from './net/exchange.ts'
 import { nameServerOrSystem } from './net/resolv-conf.ts'
+import type { Result } from './probe.ts'
 import type { OptionsOf, Protocol, ResultOf } from './probes/index.ts'
 import { type ResolveName, resolveBySystem } from './resolve.ts'
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
@@ -15,7 +18,7 @@ export interface ProberOptions {
   readonly nameServer?: string
   /**
    * Probe in a thread of its own, so that no work of this one delays a stamp: `true`, or a thread of the caller's that runs
-   * `serveProber`. `resolve` is then the thread's.
+   * `serveProber` with its own way to resolve names.
    */
   readonly worker?: boolean | Worker
 }
@@ -33,19 +36,42 @@ export interface Prober {
   close(): void
 }
 
-export function createProber({ onStray = () => {}, worker = false, nameServer, resolve }: ProberOptions = {}): Prober {
-  const engine =
-    worker === false
-      ? createEngine({ onStray, resolve: resolve ?? resolveBySystem, nameServer: nameServerOrSystem(nameServer) })
-      : createThreadEngine(worker === true ? startProbeThread(nameServer) : worker, { onStray })
+/**
+ * Probes over shared sockets, in this thread or in one of its own.
+ * @throws {ScoutError} `invalid-option`
+ */
+export function createProber(options: ProberOptions = {}): Prober {
+  const engine = engineFor(options)
   return {
     async probe(protocol, target, attemptOptions) {
       const { signal, ...options }: { readonly signal?: AbortSignal | undefined } = attemptOptions ?? {}
-      const result = await engine.attempt({ protocol, target, options, signal })
+      const attempt = engine.start({ protocol, target, options, isCancelled: signal?.aborted === true })
+      const result = await (signal === undefined ? attempt.result : cancelledBy(signal, attempt))
       // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
       return result as ResultOf<typeof protocol>
     },
     close: engine.close,
+  }
+}
+
+function engineFor({ onStray = () => {}, worker = false, nameServer, resolve }: ProberOptions): Engine {
+  if (worker === false)
+    return createEngine({ onStray, resolve: resolve ?? resolveBySystem, nameServer: nameServerOrSystem(nameServer) })
+  if (resolve !== undefined || (worker !== true && nameServer !== undefined)) {
+    const setting = resolve === undefined ? 'nameServer' : 'resolve'
+    throw new ScoutError('invalid-option', `${setting} cannot reach another thread: give it to serveProber there`)
+  }
+  return createThreadEngine(worker === true ? startProbeThread(nameServer) : worker, { onStray })
+}
+
+async function cancelledBy(signal: AbortSignal, { result, cancel }: StartedAttempt): Promise<Result> {
+  // Any number of attempts may be under way for one caller; each takes its listener away when it ends.
+  setMaxListeners(0, signal)
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    return await result
+  } finally {
+    signal.removeEventListener('abort', cancel)
   }
 }
 

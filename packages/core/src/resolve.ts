@@ -27,6 +27,8 @@ export function literalEndpoint(host: string, choice: FamilyChoice, port: number
 
 /** As the kernel writes it (RFC 5952 §4), since answers are matched by their source. The zone stays. */
 function canonicalAddress(host: string, family: Family): string {
+  // Of IPv4 there is one way to write an address that isIP accepts.
+  if (family === 'ipv4') return host
   const [address = host, zone] = host.split('%')
   const canonical = new SocketAddress({ address, family }).address
   return zone === undefined ? canonical : `${canonical}%${zone}`

@@ -1,6 +1,6 @@
-import { setMaxListeners } from 'node:events'
-import { nowNs, startStopwatch } from './clock.ts'
-import { FailureError, failureErrorOf } from './failure.ts'
+import { Stopwatch } from './clock.ts'
+import type { Deadline } from './deadline.ts'
+import { failureErrorOf } from './failure.ts'
 import type { Sockets } from './net/sockets.ts'
 import { type CommonOptions, parseOptions } from './options.ts'
 import type { Endpoint, Failure, Probe, Result } from './probe.ts'
@@ -17,9 +17,8 @@ export interface Request {
 export interface RunContext {
   readonly sockets: Sockets
   readonly resolve: ResolveName
-  readonly nameServer: () => string
-  /** Aborts when the prober is closed, and every attempt with it. */
-  readonly closing: AbortSignal
+  readonly deadline: Deadline
+  readonly onEnded: (deadline: Deadline) => void
 }
 
 /**
@@ -29,7 +28,7 @@ export interface RunContext {
 export function prepare(
   probe: Probe,
   { target, options = {} }: { readonly target: string; readonly options?: object },
-  context: Pick<RunContext, 'nameServer'>,
+  context: { readonly nameServer: () => string },
 ): Request {
   return {
     target: parseTarget(probe.targetForm, target, { nameServer: context.nameServer }),
@@ -40,113 +39,52 @@ export function prepare(
 /** Makes one attempt. Everything expected comes back as data; a rejection is a defect. */
 export async function run(
   probe: Probe,
-  request: Request,
-  context: RunContext & { readonly signal?: AbortSignal | undefined },
+  { target, options }: Request,
+  { sockets, resolve, deadline, onEnded }: RunContext,
 ): Promise<Result> {
-  const { target, options } = request
-  const stopwatch = startStopwatch<string>()
+  const stopwatch = new Stopwatch<string>()
   const startedAtMs = Date.now()
-  const callers = [context.closing, ...(context.signal === undefined ? [] : [context.signal])]
-  const deadline = startDeadline(options.timeoutMs, callers)
+  const { protocol } = probe
   let endpoint: Endpoint | undefined
-  const measured = () => ({
-    protocol: probe.protocol,
-    target: target.text,
-    ...(endpoint === undefined ? {} : { endpoint }),
-    startedAtMs,
-    phasesNs: { ...stopwatch.phasesNs },
-  })
   try {
-    deadline.signal.throwIfAborted()
-    const port = 'port' in target ? target.port : undefined
-    endpoint = literalEndpoint(target.host, options.family, port)
+    throwIfOver(deadline)
+    endpoint = literalEndpoint(target.host, options.family, 'port' in target ? target.port : undefined)
     if (endpoint === undefined) {
       stopwatch.enter('resolve')
-      const found = await rejectOnAbort(context.resolve(target.host, options.family), deadline.signal)
-      endpoint = { host: target.host, ...found, ...(port === undefined ? {} : { port }) }
+      endpoint = resolvedEndpoint(target, await untilOver(resolve(target.host, options.family), deadline))
       stopwatch.stop()
-      deadline.signal.throwIfAborted()
+      throwIfOver(deadline)
     }
-    const detail = await probe.measure(
-      {
-        target,
-        endpoint,
-        signal: deadline.signal,
-        sockets: context.sockets,
-        remainingNs: deadline.remainingNs,
-        enter: stopwatch.enter,
-        settle: stopwatch.settle,
-        revise: stopwatch.revise,
-      },
-      options,
-    )
+    const detail = await probe.measure({ target, endpoint, deadline, sockets, stopwatch }, options)
     stopwatch.stop()
-    const totalNs = Object.values(stopwatch.phasesNs).reduce<number>((sum, phaseNs) => sum + (phaseNs ?? 0), 0)
-    return { ...measured(), totalNs, clock: stopwatch.clocks, ok: true, detail }
+    const { phasesNs, totalNs, clocks: clock } = stopwatch.reading()
+    return { protocol, target: target.text, endpoint, startedAtMs, phasesNs, totalNs, clock, ok: true, detail }
   } catch (error) {
     const phase = stopwatch.current ?? 'setup'
+    const { phasesNs, clocks: clock } = stopwatch.reading()
     const totalNs = stopwatch.elapsedNs()
-    const failure = failureOf(error, phase, `${probe.protocol} probe of ${target.text}`)
-    return { ...measured(), totalNs, clock: stopwatch.clocks, ok: false, failure }
+    const failure = failureOf(error, phase, `${protocol} probe of ${target.text}`)
+    const known = endpoint === undefined ? {} : { endpoint }
+    return { protocol, target: target.text, ...known, startedAtMs, phasesNs, totalNs, clock, ok: false, failure }
   } finally {
     deadline.clear()
+    onEnded(deadline)
   }
 }
 
-interface Deadline {
-  readonly signal: AbortSignal
-  remainingNs(): number
-  clear(): void
+function resolvedEndpoint(target: TargetOf<TargetForm>, found: Awaited<ReturnType<ResolveName>>): Endpoint {
+  return { host: target.host, ...found, ...('port' in target ? { port: target.port } : {}) }
 }
 
-/**
- * The timer never decides alone: libuv runs timers before it polls, so an answer may already wait in a socket when the timer
- * fires late. The abort comes from the check phase, after one poll has drained the sockets.
- */
-function startDeadline(timeoutMs: number, callers: readonly AbortSignal[]): Deadline {
-  const controller = new AbortController()
-  const deadlineNs = nowNs() + timeoutMs * 1e6
-  const expire = () => controller.abort(new FailureError('timeout', `no answer within ${timeoutMs} ms`))
-  let drained: NodeJS.Immediate | undefined
-  let timer: NodeJS.Timeout
-  // A timer counts from when its turn of the event loop began, so behind other work it fires before its time.
-  const wait = () => {
-    const leftMs = (deadlineNs - nowNs()) / 1e6
-    if (leftMs > 0) timer = setTimeout(wait, Math.ceil(leftMs))
-    else drained = setImmediate(expire)
-  }
-  wait()
-  // AbortSignal.any would do, but on Node 20 it keeps every derived signal alive as long as the caller's.
-  const cancel = () => controller.abort(new FailureError('cancelled', 'the caller gave up'))
-  if (callers.some((caller) => caller.aborted)) cancel()
-  else {
-    // Any number of attempts may be under way for one caller; each takes its listener away when it ends.
-    setMaxListeners(0, ...callers)
-    for (const caller of callers) caller.addEventListener('abort', cancel, { once: true })
-  }
-  return {
-    signal: controller.signal,
-    remainingNs: () => deadlineNs - nowNs(),
-    clear: () => {
-      clearTimeout(timer)
-      if (drained !== undefined) clearImmediate(drained)
-      for (const caller of callers) caller.removeEventListener('abort', cancel)
-    },
-  }
+function throwIfOver({ reason }: Deadline): void {
+  if (reason !== undefined) throw reason
 }
 
-async function rejectOnAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+function untilOver<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
+  return new Promise((resolve, reject) => {
+    deadline.onOver(reject)
+    promise.then(resolve, reject)
   })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }
 
 function failureOf(error: unknown, phase: string, tried: string): Failure {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { blockFor } from '../../../test/support/block.ts'
 import { watchHandles } from '../../../test/support/handles.ts'
 import { nowNs } from '../src/clock.ts'
+import { Deadline } from '../src/deadline.ts'
 import { FailureError } from '../src/failure.ts'
 import { createSockets } from '../src/net/sockets.ts'
 import { type Attempt, defineProbe, type Probe, type Result } from '../src/probe.ts'
@@ -15,9 +16,9 @@ const address = '127.0.0.1'
 describe('a success', () => {
   test('has disjoint phases whose sum is its total', async () => {
     const result = await attempt((attempt) => {
-      attempt.enter('first')
+      attempt.stopwatch.enter('first')
       busyFor(50_000)
-      attempt.enter('second')
+      attempt.stopwatch.enter('second')
       busyFor(50_000)
     })
     const { first = 0, second = 0 } = result.phasesNs
@@ -26,17 +27,17 @@ describe('a success', () => {
   })
 
   test('counts the time to resolve a name as a phase, and spends none on an address', async () => {
-    const named = await attempt(({ enter }) => enter('first'), { target: 'scout.example' })
+    const named = await attempt(({ stopwatch }) => stopwatch.enter('first'), { target: 'scout.example' })
     expect(Object.keys(named.phasesNs)).toEqual(['resolve', 'first'])
     expect(named.endpoint).toEqual({ host: 'scout.example', address, family: 'ipv4' })
-    const literal = await attempt(({ enter }) => enter('first'), { target: address })
+    const literal = await attempt(({ stopwatch }) => stopwatch.enter('first'), { target: address })
     expect(Object.keys(literal.phasesNs)).toEqual(['first'])
   })
 
   test('takes a better clock where the probe has one', async () => {
-    const result = await attempt(({ enter, settle }) => {
-      enter('first')
-      settle(1234, { tx: 'kernel', rx: 'kernel' })
+    const result = await attempt(({ stopwatch }) => {
+      stopwatch.enter('first')
+      stopwatch.settle(1234, { tx: 'kernel', rx: 'kernel' })
       busyFor(50_000)
     })
     expect(result).toMatchObject({ phasesNs: { first: 1234 }, totalNs: 1234, clock: { tx: 'kernel', rx: 'kernel' } })
@@ -46,20 +47,20 @@ describe('a success', () => {
     const attempts: Attempt<string>[] = []
     const result = await attempt((attempt) => {
       attempts.push(attempt)
-      attempt.enter('first')
+      attempt.stopwatch.enter('first')
     })
     const before = structuredClone(result)
-    attempts[0]?.enter('second')
-    attempts[0]?.enter('first')
+    attempts[0]?.stopwatch.enter('second')
+    attempts[0]?.stopwatch.enter('first')
     expect(result).toEqual(before)
   })
 })
 
 describe('a failure', () => {
   test('names the phase it happened in, has the phases before it, and the time until it was known', async () => {
-    const result = await attempt(({ enter }) => {
-      enter('first')
-      enter('second')
+    const result = await attempt(({ stopwatch }) => {
+      stopwatch.enter('first')
+      stopwatch.enter('second')
       busyFor(100_000)
       throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
     })
@@ -104,7 +105,7 @@ describe('a failure', () => {
 
 describe('the deadline', () => {
   test('ends an attempt that nothing answers', async () => {
-    const result = await attempt(untilAborted, { options: { timeoutMs: 20 } })
+    const result = await attempt(untilOver, { options: { timeoutMs: 20 } })
     expect(result).toMatchObject({ failure: { reason: 'timeout', message: 'no answer within 20 ms' } })
     expect(result.totalNs / 20e6).toBeGreaterThanOrEqual(1)
   })
@@ -112,7 +113,7 @@ describe('the deadline', () => {
   test('is no sooner for an attempt that begins late in its turn of the event loop', async () => {
     await nextTurn()
     blockFor(60)
-    const result = await attempt(untilAborted, { options: { timeoutMs: 40 } })
+    const result = await attempt(untilOver, { options: { timeoutMs: 40 } })
     expect(result.totalNs / 40e6).toBeGreaterThanOrEqual(1)
   })
 
@@ -127,8 +128,8 @@ describe('the deadline', () => {
 
   test('tells the probe what is left of it', async () => {
     let leftNs = 0
-    await attempt(({ remainingNs }) => {
-      leftNs = remainingNs()
+    await attempt(({ deadline }) => {
+      leftNs = deadline.remainingNs()
     })
     expect(leftNs).toBeGreaterThan(0)
     expect(leftNs).toBeLessThan(3500e6)
@@ -136,56 +137,62 @@ describe('the deadline', () => {
 
   test('leaves neither timer nor listener behind', async () => {
     const allClosed = await watchHandles()
-    await attempt(({ enter }) => enter('first'))
-    await attempt(untilAborted, { options: { timeoutMs: 5 } })
+    await attempt(({ stopwatch }) => stopwatch.enter('first'))
+    await attempt(untilOver, { options: { timeoutMs: 5 } })
     await nextTurn()
     await allClosed()
   })
 })
 
-describe('an abort', () => {
+describe('giving up', () => {
   test('cancels at once', async () => {
-    const caller = new AbortController()
-    const result = attempt(
-      (running) => {
-        setImmediate(() => caller.abort())
-        return untilAborted(running)
-      },
-      { signal: caller.signal },
-    )
-    expect(await result).toMatchObject({ failure: { reason: 'cancelled' } })
+    const result = await attempt((running) => {
+      setImmediate(() => running.deadline.cancel())
+      return untilOver(running)
+    })
+    expect(result).toMatchObject({ failure: { reason: 'cancelled' } })
+  })
+
+  test('is told to what takes a signal, also when that is asked for afterwards', async () => {
+    const deadline = new Deadline(1_000)
+    const { signal } = deadline
+    deadline.cancel()
+    for (const each of [signal, deadline.signal]) expect(each.reason).toMatchObject({ reason: 'cancelled' })
+    deadline.clear()
   })
 
   test('beforehand cancels before anything is sent', async () => {
+    const deadline = new Deadline(1_000)
+    deadline.cancel()
     let isMeasured = false
     const result = await attempt(
       () => {
         isMeasured = true
       },
-      { signal: AbortSignal.abort() },
+      { deadline },
     )
     expect(result).toMatchObject({ failure: { reason: 'cancelled', phase: 'setup' } })
     expect(isMeasured).toBe(false)
   })
 
-  test.for<[when: string, resolve: (caller: AbortController) => ResolveName]>([
-    ['while a name is resolved', (caller) => () => (setImmediate(() => caller.abort()), new Promise(() => {}))],
-    ['in the call that resolves a name', (caller) => () => (caller.abort(), new Promise(() => {}))],
+  test.for<[when: string, resolve: (deadline: Deadline) => ResolveName]>([
+    ['while a name is resolved', (deadline) => () => (setImmediate(() => deadline.cancel()), new Promise(() => {}))],
+    ['in the call that resolves a name', (deadline) => () => (deadline.cancel(), new Promise(() => {}))],
     [
       'just as a name was resolved',
-      (caller) => () => {
-        caller.abort()
+      (deadline) => () => {
+        deadline.cancel()
         return Promise.resolve({ address, family: 'ipv4' })
       },
     ],
   ])('%s cancels before anything is sent', async ([, resolve]) => {
-    const caller = new AbortController()
+    const deadline = new Deadline(1_000)
     let isMeasured = false
     const result = await attempt(
       () => {
         isMeasured = true
       },
-      { target: 'scout.example', resolve: resolve(caller), signal: caller.signal },
+      { target: 'scout.example', resolve: resolve(deadline), deadline },
     )
     expect(result).toMatchObject({ failure: { reason: 'cancelled', phase: 'resolve' } })
     expect(isMeasured).toBe(false)
@@ -195,7 +202,6 @@ describe('an abort', () => {
 interface Setting extends Partial<RunContext> {
   readonly target?: string
   readonly options?: object
-  readonly signal?: AbortSignal
 }
 
 /** Runs a probe that does what the test says. */
@@ -215,20 +221,18 @@ async function attempt(
       return { seen: true }
     },
   }) as Probe
-  const surroundings = {
+  const request = prepare(probe, { target, ...(options && { options }) }, { nameServer: () => address })
+  return run(probe, request, {
     sockets: createSockets(() => {}),
     resolve: async () => ({ address, family: 'ipv4' }) as const,
-    nameServer: () => address,
-    closing: new AbortController().signal,
+    deadline: new Deadline(request.options.timeoutMs),
+    onEnded: () => {},
     ...context,
-  }
-  return run(probe, prepare(probe, { target, ...(options && { options }) }, surroundings), surroundings)
+  })
 }
 
-async function untilAborted({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-  await new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason))
-  })
+async function untilOver({ deadline }: Pick<Attempt<string>, 'deadline'>): Promise<void> {
+  await new Promise((_, reject) => deadline.onOver(reject))
 }
 
 function busyFor(ns: number): void {

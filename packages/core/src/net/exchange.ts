@@ -1,6 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import type { Deadline } from '../deadline.ts'
 import { explanations, FailureError, failureErrorOf, icmpReasonOf, isSystemError } from '../failure.ts'
 import type { Clocks, Endpoint, Family } from '../probe.ts'
+import { createMemory } from './memory.ts'
 import type { Arrival, OpenPacketSocket, PacketAddress, PacketSocket, SendError } from './packet-socket.ts'
 
 /** An answer nobody waits for: it came after its deadline, came twice, or belongs to no question of ours. */
@@ -11,17 +13,18 @@ export interface Stray {
   readonly afterNs?: number
 }
 
-export interface Question {
+export interface Question<Message> {
   readonly bytes: Uint8Array
-  /** What the answer will carry to be told from all others. */
+  /** What the answer will carry to be told from all others; no other question that waits on this exchange has it. */
   readonly key: string | number
   readonly endpoint: Endpoint
-  readonly timeoutNs: number
-  readonly signal: AbortSignal
+  readonly deadline: Deadline
+  /** What is wanted of the answer; its bytes are the socket's and valid only meanwhile. */
+  readonly read: (bytes: Uint8Array) => Message
 }
 
-export interface Answer {
-  readonly bytes: Uint8Array
+export interface Answer<Message> {
+  readonly message: Message
   readonly tookNs: number
   readonly clocks: Clocks
   readonly ttl?: number
@@ -36,7 +39,7 @@ export interface Exchange {
   /** The next of this exchange's 32-bit numbers; the first is random, so that a restart does not repeat them. */
   nextSequence(): number
   /** Rejects with a `FailureError`: the deadline's, or what the network or this host answered instead. */
-  ask(question: Question): Promise<Answer>
+  ask<Message>(question: Question<Message>): Promise<Answer<Message>>
   close(): void
 }
 
@@ -50,71 +53,68 @@ export interface ExchangeOptions {
   readonly onStray: (stray: Stray) => void
 }
 
-interface Pending {
-  readonly question: Question
+/** A question that was sent. */
+interface Asked {
+  readonly to: PacketAddress
   readonly ticket: number
+}
+
+interface Pending extends Asked {
+  readonly bytes: Uint8Array
+  readonly timeoutNs: number
   /** This host has lost packets since it was asked, perhaps its answer. */
   mayBeDropped: boolean
-  readonly resolve: (answer: Answer) => void
+  readonly resolve: (bytes: Uint8Array, answer: Omit<Answer<unknown>, 'message'>) => void
   readonly reject: (error: unknown) => void
 }
 
-interface Past {
-  readonly endedAtMs: number
-  readonly wasAnswered: boolean
-  readonly ticket: number
+interface Past extends Asked {
+  wasAnswered: boolean
 }
 
 /** How long an answer that comes too late is still recognised: longer than the two minutes a packet may live (RFC 793 §3.3). */
 const memoryMs = 120_000
 
+/** Unless there are more questions than the native part knows the departures of. */
+const mostRemembered = 16_384
+
 export function openExchange({ open, family, keyOf, isShared, onStray }: ExchangeOptions): Exchange {
   const session = randomBytes(8).readBigUInt64BE()
   let sequence = randomInt(2 ** 32)
-  const pending = new Map<string, Pending>()
-  const past = new Map<string, Past>()
+  const pending = new Map<string | number, Pending>()
+  const past = createMemory<string | number, Past>({
+    spanMs: memoryMs,
+    most: mostRemembered,
+    onForgotten: ({ ticket }) => socket.forget(ticket),
+  })
 
-  const end = (id: string, entry: Pending, wasAnswered: boolean) => {
-    pending.delete(id)
-    // A key of only 16 bits comes round again before it is forgotten, and then moves to the end of the queue.
-    const before = past.get(id)
-    if (before !== undefined) {
-      past.delete(id)
-      socket.forget(before.ticket)
-    }
-    past.set(id, { endedAtMs: Date.now(), wasAnswered, ticket: entry.ticket })
-    forgetOld()
-  }
-
-  const forgetOld = () => {
-    const horizonMs = Date.now() - memoryMs
-    for (const [id, { endedAtMs, ticket }] of past) {
-      if (endedAtMs > horizonMs) break
-      past.delete(id)
-      socket.forget(ticket)
-    }
+  const end = (key: string | number, { to, ticket }: Pending, wasAnswered: boolean) => {
+    pending.delete(key)
+    past.remember(key, { to, ticket, wasAnswered })
   }
 
   const arrived = ({ bytes, from, atNs, clock, ttl }: Arrival) => {
     const key = keyOf(bytes, session)
     if (key === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from })
-    const id = idOf(from, key)
-    const waiting = pending.get(id)
-    if (waiting === undefined) {
-      const gone = past.get(id)
-      if (gone === undefined) return onStray({ kind: 'foreign', from })
-      if (!gone.wasAnswered) past.set(id, { ...gone, wasAnswered: true })
-      const departure = socket.departure(gone.ticket)
-      const after = departure === undefined ? {} : { afterNs: atNs - departure.atNs }
-      return onStray({ kind: gone.wasAnswered ? 'duplicate' : 'late', from, ...after })
-    }
+    const waiting = pending.get(key)
+    if (waiting === undefined || !isFrom(waiting, from)) return arrivedUnasked(key, { from, atNs })
     const departure = socket.departure(waiting.ticket)
     if (departure === undefined) return // its deadline says that no time is known
     const tookNs = atNs - departure.atNs
-    if (clock === 'kernel' && tookNs > waiting.question.timeoutNs) return // its deadline is about to say so
-    end(id, waiting, true)
-    const clocks: Clocks = { tx: departure.clock, rx: clock }
-    waiting.resolve({ bytes: bytes.slice(), tookNs, clocks, ...(ttl === undefined ? {} : { ttl }) })
+    end(key, waiting, true)
+    // Read before the deadline could say so, which it is about to.
+    if (clock === 'kernel' && tookNs > waiting.timeoutNs) return onStray({ kind: 'late', from, afterNs: tookNs })
+    const clocks = { tx: departure.clock, rx: clock }
+    waiting.resolve(bytes, ttl === undefined ? { tookNs, clocks } : { tookNs, clocks, ttl })
+  }
+
+  const arrivedUnasked = (key: string | number, { from, atNs }: Pick<Arrival, 'from' | 'atNs'>) => {
+    const gone = past.recall(key)
+    if (gone === undefined || !isFrom(gone, from)) return onStray({ kind: 'foreign', from })
+    const kind = gone.wasAnswered ? 'duplicate' : 'late'
+    gone.wasAnswered = true
+    const departure = socket.departure(gone.ticket)
+    onStray(departure === undefined ? { kind, from } : { kind, from, afterNs: atNs - departure.atNs })
   }
 
   const overflowed = () => {
@@ -123,12 +123,11 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
 
   // Where the error does not quote the packet it is about, it is about every question that waits for this endpoint.
   const failed = (error: SendError) => {
-    const { to, bytes } = error
-    for (const [id, entry] of pending) {
-      const { endpoint, bytes: sent } = entry.question
-      if (endpoint.address !== to.address || (endpoint.port ?? 0) !== to.port) continue
-      if (bytes !== undefined && Buffer.compare(sent.subarray(0, bytes.length), bytes) !== 0) continue
-      end(id, entry, false)
+    const { bytes } = error
+    for (const [key, entry] of pending) {
+      if (!isFrom(entry, error.to)) continue
+      if (bytes !== undefined && !beginAlike(entry.bytes, bytes)) continue
+      end(key, entry, false)
       entry.reject(failureOf(error))
     }
   }
@@ -139,39 +138,38 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
     session,
     ports: socket.ports,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
-    ask: (question) =>
+    ask: ({ bytes, key, endpoint, deadline, read }) =>
       new Promise((resolve, reject) => {
-        const { endpoint, signal } = question
+        if (deadline.reason !== undefined) return reject(deadline.reason)
         const to = { address: endpoint.address, family: endpoint.family, port: endpoint.port ?? 0 }
-        const id = idOf(to, question.key)
-        const onAbort = () => {
-          // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
-          if (isTimeout(signal.reason)) socket.drain()
-          const entry = pending.get(id)
-          if (entry !== undefined) end(id, entry, false)
-          reject(entry?.mayBeDropped === true ? droppedHere(to) : signal.reason)
-        }
-        if (signal.aborted) return reject(signal.reason)
-        const settled = () => signal.removeEventListener('abort', onAbort)
+        if (pending.has(key)) return reject(tooManyAtOnce(to))
         let ticket: number
         try {
-          ticket = socket.send(question.bytes, to)
+          ticket = socket.send(bytes, to)
         } catch (error) {
           return reject(isSystemError(error) ? systemFailure(error.code, to, error) : error)
         }
-        signal.addEventListener('abort', onAbort, { once: true })
-        pending.set(id, {
-          question,
+        const entry: Pending = {
+          to: { ...to, address: withoutZone(to.address) },
           ticket,
+          bytes,
+          timeoutNs: deadline.remainingNs(),
           mayBeDropped: false,
-          resolve: (answer) => {
-            settled()
-            resolve(answer)
+          resolve: (answer, rest) => {
+            try {
+              resolve({ message: read(answer), ...rest })
+            } catch (error) {
+              reject(error)
+            }
           },
-          reject: (error) => {
-            settled()
-            reject(error)
-          },
+          reject,
+        }
+        pending.set(key, entry)
+        deadline.onOver((reason) => {
+          // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
+          if (reason.reason === 'timeout') socket.drain()
+          if (pending.get(key) === entry) end(key, entry, false)
+          reject(entry.mayBeDropped ? droppedHere(to) : reason)
         })
       }),
     close() {
@@ -184,14 +182,27 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
   }
 }
 
-/** Without the zone of a link-local address: the kernel does not tell it with what arrives. */
-function idOf(from: PacketAddress, key: string | number): string {
-  const [address] = from.address.split('%', 1)
-  return `${key} ${from.port} ${address}`
+function isFrom({ to }: Asked, { address, port }: PacketAddress): boolean {
+  return to.port === port && to.address === withoutZone(address)
 }
 
-function isTimeout(reason: unknown): boolean {
-  return reason instanceof FailureError && reason.reason === 'timeout'
+/** Not every provider tells the zone of a link-local address with what arrives. */
+function withoutZone(address: string): string {
+  const zone = address.indexOf('%')
+  return zone < 0 ? address : address.slice(0, zone)
+}
+
+/** A router may quote less of a packet than all, or more: padding, and extensions behind it (RFC 4884 §5.1). */
+function beginAlike(sent: Uint8Array, quoted: Uint8Array): boolean {
+  const length = Math.min(sent.length, quoted.length)
+  return Buffer.compare(sent.subarray(0, length), quoted.subarray(0, length)) === 0
+}
+
+function tooManyAtOnce(to: PacketAddress): FailureError {
+  return new FailureError(
+    'local-error',
+    `cannot ask ${to.address}: as many questions as there are numbers for them wait for answers (probe less at once)`,
+  )
 }
 
 function droppedHere(to: PacketAddress): FailureError {

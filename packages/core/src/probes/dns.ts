@@ -72,31 +72,32 @@ export const dns = defineProbe({
 async function askByUdp(attempt: DnsAttempt, encode: (id: number) => Uint8Array): Promise<Uint8Array> {
   const exchange = attempt.sockets.exchange(questions, attempt.endpoint.family)
   const id = exchange.nextSequence() & 0xffff
-  attempt.enter('query')
+  attempt.stopwatch.enter('query')
   const answer = await exchange.ask({
     bytes: encode(id),
     key: id,
     endpoint: attempt.endpoint,
-    timeoutNs: attempt.remainingNs(),
-    signal: attempt.signal,
+    deadline: attempt.deadline,
+    read: (bytes) => bytes.slice(),
   })
-  attempt.settle(answer.tookNs, answer.clocks)
-  return answer.bytes
+  attempt.stopwatch.settle(answer.tookNs, answer.clocks)
+  return answer.message
 }
 
 /** One question on a fresh connection, each message behind its length in two bytes (RFC 1035 §4.2.2). */
 async function askByTcp(
-  { endpoint, signal, enter, settle }: DnsAttempt,
+  { endpoint, deadline, stopwatch }: DnsAttempt,
   encode: (id: number) => Uint8Array,
 ): Promise<Uint8Array> {
+  const { signal } = deadline
   const { address, port = 53 } = endpoint
-  enter('connect')
+  stopwatch.enter('connect')
   const socket = connect({ host: address, port })
   try {
     await once(socket, 'connect', { signal })
     const time = handshakeOf(socket)?.time
-    if (time !== undefined) settle(time.tookNs, time.clocks)
-    enter('query')
+    if (time !== undefined) stopwatch.settle(time.tookNs, time.clocks)
+    stopwatch.enter('query')
     const question = encode(tcpId)
     const framed = Buffer.alloc(2 + question.length)
     framed.writeUInt16BE(question.length)

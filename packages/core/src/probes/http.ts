@@ -53,6 +53,7 @@ export const http = defineProbe({
   }),
   async measure(attempt, options) {
     const { url, host } = attempt.target
+    const { deadline } = attempt
     let broken: Error | undefined
     let synRetransmits: number | undefined
     let localPort: number | undefined
@@ -62,13 +63,13 @@ export const http = defineProbe({
         endpoint: attempt.endpoint,
         secureHost: url.protocol === 'https:' ? host : undefined,
         verifyCertificate: options.verify,
-        signal: attempt.signal,
+        signal: deadline.signal,
         milestones: {
           ...milestonesOf(attempt),
           connected: (handshake, port) => {
             localPort = port
             synRetransmits = handshake?.synRetransmits
-            if (handshake?.time !== undefined) attempt.settle(handshake.time.tookNs, handshake.time.clocks)
+            if (handshake?.time !== undefined) attempt.stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
           },
           // The first error is the cause; undici adds its own, also to close a socket it is done with.
           broken: (error) => {
@@ -81,14 +82,13 @@ export const http = defineProbe({
       bodyTimeout: 0,
       pipelining: 1,
     })
-    const destroy = () => void client.destroy(new Error('deadline or caller ended the attempt'))
-    attempt.signal.addEventListener('abort', destroy, { once: true })
+    deadline.onOver(() => void client.destroy(new Error('deadline or caller ended the attempt')))
     try {
       const { statusCode, bodyBytes, body } = await exchange(client, url, options)
       // To undici a reset ends a response that has no length as well as a close does.
       if (broken !== undefined) throw broken
       const observed = observer === undefined ? undefined : observedPhases(observer, attempt, localPort)
-      if (observed !== undefined) attempt.revise(observed, kernelClocks)
+      if (observed !== undefined) attempt.stopwatch.revise(observed, kernelClocks)
       const detail = {
         statusCode,
         bodyBytes,
@@ -107,9 +107,8 @@ export const http = defineProbe({
       }
       return detail
     } catch (error) {
-      throw attempt.signal.aborted ? attempt.signal.reason : failureOf(broken ?? error, url)
+      throw deadline.reason ?? failureOf(broken ?? error, url)
     } finally {
-      attempt.signal.removeEventListener('abort', destroy)
       if (!client.destroyed) await client.destroy()
     }
   },
@@ -141,19 +140,19 @@ function observedPhases(
   }
 }
 
-function milestonesOf({ enter }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected'> {
+function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected'> {
   // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.
   let isAnswered = false
   return {
-    connecting: () => enter('connect'),
-    securing: () => enter('tls'),
-    writing: () => enter('write'),
+    connecting: () => stopwatch.enter('connect'),
+    securing: () => stopwatch.enter('tls'),
+    writing: () => stopwatch.enter('write'),
     waiting: () => {
-      if (!isAnswered) enter('server')
+      if (!isAnswered) stopwatch.enter('server')
     },
     transferring: () => {
       isAnswered = true
-      enter('transfer')
+      stopwatch.enter('transfer')
     },
   }
 }

@@ -35,11 +35,10 @@ export const icmp = defineProbe({
     const { family } = attempt.endpoint
     const exchange = attempt.sockets.exchange(echoes, family)
     const sequence = exchange.nextSequence()
-    const payload = new Uint8Array(payloadBytes)
-    const token = new DataView(payload.buffer)
-    token.setBigUint64(0, exchange.session)
-    token.setUint32(8, sequence)
-    attempt.enter('echo')
+    const payload = Buffer.allocUnsafe(payloadBytes).fill(0, tokenBytes)
+    payload.writeBigUInt64BE(exchange.session, 0)
+    payload.writeUInt32BE(sequence, 8)
+    attempt.stopwatch.enter('echo')
     const answer = await exchange.ask({
       bytes: encodeEcho(family, {
         kind: 'request',
@@ -49,10 +48,10 @@ export const icmp = defineProbe({
       }),
       key: sequence,
       endpoint: attempt.endpoint,
-      timeoutNs: attempt.remainingNs(),
-      signal: attempt.signal,
+      deadline: attempt.deadline,
+      read: () => undefined,
     })
-    attempt.settle(answer.tookNs, answer.clocks)
+    attempt.stopwatch.settle(answer.tookNs, answer.clocks)
     return { payloadBytes, sequence: sequence & 0xffff, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
   },
 })

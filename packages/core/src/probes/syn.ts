@@ -39,17 +39,17 @@ export const syn = defineProbe({
     const sequence = randomInt(2 ** 32)
     const bytes = encodeSyn({ sourcePort, destinationPort: port, sequence, timestamp: Math.floor(nowNs() / 1e6) >>> 0 })
     if (family === 'ipv4') sealSegment(bytes, sourceAddressOf(family, address), address)
-    attempt.enter('handshake')
+    attempt.stopwatch.enter('handshake')
     const answer = await exchange.ask({
       bytes,
       key: keyOf(port, sourcePort, sequence),
       // A raw socket sends to an address; the port is in the segment.
       endpoint: { host: attempt.endpoint.host, address, family },
-      timeoutNs: attempt.remainingNs(),
-      signal: attempt.signal,
+      deadline: attempt.deadline,
+      read: decodeSegment,
     })
-    attempt.settle(answer.tookNs, answer.clocks)
-    if (decodeSegment(answer.bytes)?.isReset === true) {
+    attempt.stopwatch.settle(answer.tookNs, answer.clocks)
+    if (answer.message?.isReset === true) {
       throw new FailureError(
         'refused',
         `${attempt.target.text} answered the SYN with RST: nobody listens there, or a firewall rejects it`,

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { z } from 'zod'
+import type { Deadline } from '../deadline.ts'
 import { isSystemError } from '../failure.ts'
 import { handshakeOf } from '../net/handshake.ts'
 import { defineProbe } from '../probe.ts'
@@ -13,12 +14,12 @@ export const tcp = defineProbe({
   options: z.object({}),
   async measure(attempt) {
     const { address, port = 0 } = attempt.endpoint
-    attempt.enter('connect')
+    attempt.stopwatch.enter('connect')
     const socket = connect({ host: address, port })
     try {
-      const isResetAtOnce = await connected(socket, attempt.signal)
+      const isResetAtOnce = await connected(socket, attempt.deadline)
       const { time, ...handshake } = handshakeOf(socket) ?? {}
-      if (time !== undefined) attempt.settle(time.tookNs, time.clocks)
+      if (time !== undefined) attempt.stopwatch.settle(time.tookNs, time.clocks)
       const { localPort } = socket
       return { ...(localPort === undefined ? {} : { sourcePort: localPort }), isResetAtOnce, ...handshake }
     } finally {
@@ -31,18 +32,12 @@ export const tcp = defineProbe({
  * Resolves when the handshake is complete, with whether the other side tore the connection down before we could look: Linux answers
  * a RST to a SYN with ECONNREFUSED and a RST to an established connection with ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
  */
-function connected(socket: Socket, signal: AbortSignal): Promise<boolean> {
+function connected(socket: Socket, deadline: Deadline): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    const settled = () => signal.removeEventListener('abort', onAbort)
-    socket.once('connect', () => {
-      settled()
-      resolve(false)
-    })
+    deadline.onOver(reject)
+    socket.once('connect', () => resolve(false))
     // Stays on: a reset may follow the handshake before the socket is destroyed.
     socket.on('error', (error) => {
-      settled()
       if (isSystemError(error) && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) resolve(true)
       else reject(error)
     })

@@ -37,21 +37,22 @@ export const udp = defineProbe({
   async measure(attempt, { payloadBytes, key }) {
     const exchange = attempt.sockets.exchange(echoes, attempt.endpoint.family)
     const sequence = exchange.nextSequence()
-    attempt.enter('echo')
+    attempt.stopwatch.enter('echo')
     const answer = await exchange.ask({
       bytes: encodeEchoDatagram({ kind: 'request', session: exchange.session, sequence }, payloadBytes, key),
       key: sequence,
       endpoint: attempt.endpoint,
-      timeoutNs: attempt.remainingNs(),
-      signal: attempt.signal,
+      deadline: attempt.deadline,
+      read: (bytes) => ({ payloadBytes: bytes.length, isGenuine: isGenuineEcho(bytes, key) }),
     })
-    attempt.settle(answer.tookNs, answer.clocks)
-    if (!isGenuineEcho(answer.bytes, key)) {
+    attempt.stopwatch.settle(answer.tookNs, answer.clocks)
+    const { isGenuine, ...received } = answer.message
+    if (!isGenuine) {
       throw new FailureError(
         'bad-reply',
         `${attempt.target.text} answered with a tag made with another key: give both sides the same key`,
       )
     }
-    return { payloadBytes: answer.bytes.length, sequence, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
+    return { ...received, sequence, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
   },
 })

@@ -18,13 +18,14 @@ const headerBytes = 8
 
 /** For IPv6 the checksum is left zero: it covers a pseudo-header, so the kernel fills it in (RFC 3542 §3.1). */
 export function encodeEcho(version: Version, { kind, identifier, sequence, payload }: Echo): Uint8Array {
-  const message = new Uint8Array(headerBytes + payload.length)
-  const view = new DataView(message.buffer)
-  view.setUint8(0, types[version][kind])
-  view.setUint16(4, identifier)
-  view.setUint16(6, sequence)
+  const message = Buffer.allocUnsafe(headerBytes + payload.length)
+  message.writeUInt8(types[version][kind], 0)
+  message.writeUInt8(0, 1)
+  message.writeUInt16BE(0, 2)
+  message.writeUInt16BE(identifier, 4)
+  message.writeUInt16BE(sequence, 6)
   message.set(payload, headerBytes)
-  if (version === 'ipv4') view.setUint16(2, internetChecksum(message))
+  if (version === 'ipv4') message.writeUInt16BE(internetChecksum(message), 2)
   return message
 }
 
@@ -32,9 +33,12 @@ export function encodeEcho(version: Version, { kind, identifier, sequence, paylo
 export function decodeEcho(version: Version, message: Uint8Array): Echo | undefined {
   if (message.length < headerBytes) return undefined
   if (version === 'ipv4' && internetChecksum(message) !== 0) return undefined
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
-  const type = view.getUint8(0)
+  const [type, code] = message
   const kind = type === types[version].request ? 'request' : type === types[version].reply ? 'reply' : undefined
-  if (kind === undefined || view.getUint8(1) !== 0) return undefined
-  return { kind, identifier: view.getUint16(4), sequence: view.getUint16(6), payload: message.subarray(headerBytes) }
+  if (kind === undefined || code !== 0) return undefined
+  return { kind, identifier: uint16(message, 4), sequence: uint16(message, 6), payload: message.subarray(headerBytes) }
+}
+
+function uint16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0)
 }

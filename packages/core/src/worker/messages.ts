@@ -1,3 +1,4 @@
+import type { AttemptRequest } from '../engine.ts'
 import type { ScoutErrorCode } from '../errors.ts'
 import type { Stray } from '../net/exchange.ts'
 import type { Result } from '../probe.ts'
@@ -5,13 +6,7 @@ import type { Protocol } from '../probes/index.ts'
 
 /** What the thread that asks tells the thread that probes. */
 export type ToWorker =
-  | {
-      readonly kind: 'attempt'
-      readonly id: number
-      readonly protocol: string
-      readonly target: string
-      readonly options: object
-    }
+  | ({ readonly kind: 'attempt'; readonly id: number } & AttemptRequest)
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'close' }
 

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
-import { createEngine, type EngineOptions } from '../engine.ts'
+import { type AttemptRequest, createEngine, type EngineOptions } from '../engine.ts'
 import { ScoutError } from '../errors.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
@@ -7,35 +7,38 @@ import type { FromWorker, ToWorker } from './messages.ts'
 export function serveProber(port: MessagePort, options: Pick<EngineOptions, 'resolve' | 'nameServer'>): void {
   const send = (message: FromWorker) => port.postMessage(message)
   const engine = createEngine({ ...options, onStray: (protocol, stray) => send({ kind: 'stray', protocol, stray }) })
-  const underWay = new Map<number, AbortController>()
-  const attempts = new Set<Promise<void>>()
+  const underWay = new Map<number, () => void>()
+  let isClosing = false
 
-  const attempt = async (id: number, request: { protocol: string; target: string; options: object }) => {
-    const controller = new AbortController()
-    underWay.set(id, controller)
+  const attempt = async (id: number, request: AttemptRequest) => {
     try {
-      send({ kind: 'result', id, result: await engine.attempt({ ...request, signal: controller.signal }) })
+      const { result, cancel } = engine.start(request)
+      underWay.set(id, cancel)
+      send({ kind: 'result', id, result: await result })
     } catch (error) {
       // Anything else is a defect: it ends this thread, and its 'error' event tells the other.
       if (!(error instanceof ScoutError)) throw error
       send({ kind: 'misuse', id, code: error.code, message: error.message })
-    } finally {
-      underWay.delete(id)
     }
+    underWay.delete(id)
+    closeWhenIdle()
+  }
+
+  // What was under way ends as cancelled, and is still told.
+  const closeWhenIdle = () => {
+    if (isClosing && underWay.size === 0) port.close()
   }
 
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
-      case 'attempt': {
-        const running = attempt(message.id, message).finally(() => attempts.delete(running))
-        return void attempts.add(running)
-      }
+      case 'attempt':
+        return void attempt(message.id, message)
       case 'cancel':
-        return underWay.get(message.id)?.abort()
+        return underWay.get(message.id)?.()
       case 'close':
+        isClosing = true
         engine.close()
-        // What was under way ends as cancelled, and is still told.
-        return void Promise.all(attempts).then(() => port.close())
+        return closeWhenIdle()
     }
   })
 }

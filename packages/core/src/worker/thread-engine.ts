@@ -1,7 +1,6 @@
-import { setMaxListeners } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { closedError, type Engine, type EngineOptions } from '../engine.ts'
-import { ScoutError } from '../errors.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
+import { closedError, ScoutError } from '../errors.ts'
 import type { Result } from '../probe.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
@@ -48,22 +47,19 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
   })
 
   return {
-    async attempt({ protocol, target, options, signal }) {
+    start(request) {
       if (ended !== undefined) throw ended
-      // Any number of attempts may be under way for one caller; each takes its listener away when it ends.
-      if (signal !== undefined) setMaxListeners(0, signal)
       const id = ids++
-      const cancel = () => post({ kind: 'cancel', id })
       try {
-        return await new Promise<Result>((resolve, reject) => {
-          waiting.set(id, { resolve, reject })
-          post({ kind: 'attempt', id, protocol, target, options })
-          if (signal?.aborted === true) cancel()
-          else signal?.addEventListener('abort', cancel, { once: true })
+        post({ kind: 'attempt', id, ...request })
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause)
+        throw new ScoutError('invalid-option', `options must be plain data for another thread to take them: ${why}`, {
+          cause,
         })
-      } finally {
-        signal?.removeEventListener('abort', cancel)
       }
+      const result = new Promise<Result>((resolve, reject) => waiting.set(id, { resolve, reject }))
+      return { result, cancel: () => post({ kind: 'cancel', id }) }
     },
     close() {
       ended ??= closedError()

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { Deadline } from '../../src/deadline.ts'
 import { openExchange, type Question, type Stray } from '../../src/net/exchange.ts'
 import type { PacketAddress, PacketListener } from '../../src/net/packet-socket.ts'
 import type { Clocks } from '../../src/probe.ts'
@@ -13,18 +14,18 @@ describe('an answer', () => {
     const second = exchange.ask(question(2))
     arrive(2, { atNs: 250 })
     arrive(1, { atNs: 300 })
-    expect(await first).toMatchObject({ bytes: Uint8Array.of(1), tookNs: 300 })
+    expect(await first).toMatchObject({ message: [1], tookNs: 300 })
     // The second packet left at 100 ns on the socket's time line.
-    expect(await second).toMatchObject({ bytes: Uint8Array.of(2), tookNs: 150 })
+    expect(await second).toMatchObject({ message: [2], tookNs: 150 })
   })
 
-  test('keeps its bytes when the socket uses its buffer again', async () => {
+  test('is read before the socket uses its buffer again', async () => {
     const { exchange, listener, question } = open()
     const answer = exchange.ask(question(1))
     const buffer = Uint8Array.of(1)
     listener.arrived({ bytes: buffer, from: peer, atNs: 1, clock: 'user', ttl: 64 })
     buffer[0] = 99
-    expect(await answer).toMatchObject({ bytes: Uint8Array.of(1), ttl: 64, clocks: { tx: 'user', rx: 'user' } })
+    expect(await answer).toMatchObject({ message: [1], ttl: 64, clocks: { tx: 'user', rx: 'user' } })
   })
 
   test('from another address is foreign, and the question goes on waiting', async () => {
@@ -41,14 +42,13 @@ describe('an answer', () => {
     expect(await answer).toMatchObject({ tookNs: 5 })
   })
 
-  test('is matched without the zone that only we know', async () => {
+  test('is matched whether or not the kernel tells the zone it came from', async () => {
     const { exchange, arrive, question } = open()
-    const address = 'fe80::1'
     const answer = exchange.ask({
       ...question(1),
       endpoint: { host: 'fe80::1%eth0', address: 'fe80::1%eth0', family: 'ipv6', port: 7 },
     })
-    arrive(1, { from: { address, family: 'ipv6', port: 7 } })
+    arrive(1, { from: { address: 'fe80::1', family: 'ipv6', port: 7 } })
     await expect(answer).resolves.toBeDefined()
   })
 
@@ -81,10 +81,10 @@ describe('an answer', () => {
 
   test('after its deadline is late, once; then it is a duplicate', async () => {
     const { exchange, arrive, question, strays } = open()
-    const deadline = new AbortController()
-    const answer = exchange.ask({ ...question(1), signal: deadline.signal })
-    deadline.abort(new Error('deadline'))
-    await expect(answer).rejects.toThrow('deadline')
+    const deadline = new Deadline(1_000)
+    const answer = exchange.ask({ ...question(1), deadline })
+    deadline.cancel()
+    await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
     const next = exchange.ask(question(2))
     arrive(1, { atNs: 10 })
     arrive(1, { atNs: 20 })
@@ -96,13 +96,14 @@ describe('an answer', () => {
     expect(await next).toMatchObject({ tookNs: 30 })
   })
 
-  test('stamped by the kernel after the deadline is left to the deadline, however early it is read', async () => {
-    const { exchange, arrive, question } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
-    const deadline = new AbortController()
-    const answer = exchange.ask({ ...question(1), timeoutNs: 100, signal: deadline.signal })
-    arrive(1, { atNs: 101 })
-    deadline.abort(new Error('deadline'))
-    await expect(answer).rejects.toThrow('deadline')
+  test('stamped by the kernel after the deadline is late, however early it is read', async () => {
+    const { exchange, arrive, question, strays } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const answer = exchange.ask({ ...question(1), deadline: new Deadline(20) })
+    arrive(1, { atNs: 20e6 + 1 })
+    expect(strays).toEqual([{ kind: 'late', from: peer, afterNs: 20e6 + 1 }])
+    arrive(1, { atNs: 20e6 + 2 })
+    expect(strays.at(-1)).toMatchObject({ kind: 'duplicate' })
+    await expect(answer).rejects.toMatchObject({ reason: 'timeout' })
   })
 
   test('to a key that has come round again belongs to the later question', async () => {
@@ -118,20 +119,20 @@ describe('an answer', () => {
   })
 })
 
-test('an answer of two minutes ago is foreign: nothing is remembered for longer', async () => {
+test('an answer is foreign when its question is long past: nothing is remembered for ever', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => void vi.useRealTimers())
   const { exchange, arrive, question, strays, forgotten } = open()
-  const first = exchange.ask(question(1))
-  arrive(1)
-  await first
-  vi.setSystemTime(Date.now() + 121_000)
-  const second = exchange.ask(question(2))
-  arrive(2)
-  await second
+  for (const key of [1, 2, 3]) {
+    const answer = exchange.ask(question(key))
+    arrive(key)
+    await answer
+    vi.setSystemTime(Date.now() + 121_000)
+  }
   expect(forgotten).toEqual([0])
   arrive(1)
-  expect(strays).toEqual([{ kind: 'foreign', from: peer }])
+  arrive(2)
+  expect(strays).toMatchObject([{ kind: 'foreign' }, { kind: 'duplicate' }])
 })
 
 describe('an error', () => {
@@ -143,6 +144,14 @@ describe('an error', () => {
     await expect(first).rejects.toMatchObject({ reason: 'unreachable', code: 'EHOSTUNREACH' })
     arrive(2)
     await expect(second).resolves.toBeDefined()
+  })
+
+  test('that quotes more than was sent, as routers with extensions do, ends the attempt it begins with', async () => {
+    const { exchange, listener, question } = open()
+    const answer = exchange.ask(question(1))
+    // RFC 4884 §5.1: the packet is padded to 128 bytes before the extensions.
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1, 0, 0, 0) })
+    await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
   })
 
   test('that quotes none ends every attempt of its endpoint and no other', async () => {
@@ -176,11 +185,31 @@ describe('closing', () => {
   })
 })
 
-test('an attempt that is aborted already sends nothing', async () => {
+test('an attempt that is over already sends nothing', async () => {
   const { exchange, question, sent } = open()
-  const signal = AbortSignal.abort(new Error('too late'))
-  await expect(exchange.ask({ ...question(1), signal })).rejects.toThrow('too late')
+  const deadline = new Deadline(1_000)
+  deadline.cancel()
+  await expect(exchange.ask({ ...question(1), deadline })).rejects.toMatchObject({ reason: 'cancelled' })
   expect(sent).toEqual([])
+})
+
+test('a number that still waits for its answer is not given to another question', async () => {
+  const { exchange, question, sent } = open()
+  const first = exchange.ask(question(1))
+  await expect(exchange.ask(question(1))).rejects.toMatchObject({ reason: 'local-error' })
+  expect(sent.length).toBe(1)
+  exchange.close()
+  await expect(first).rejects.toMatchObject({ reason: 'cancelled' })
+})
+
+test('an answer that cannot be read fails its question and not the process', async () => {
+  const { exchange, arrive, question } = open()
+  const read = () => {
+    throw new TypeError('a defect')
+  }
+  const answer = exchange.ask({ ...question(1), read })
+  arrive(1)
+  await expect(answer).rejects.toThrow('a defect')
 })
 
 test('sequence numbers have 32 bits, follow one another and begin anywhere', () => {
@@ -242,12 +271,10 @@ function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError
     isClosed: () => isClosed,
     arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
       listener.arrived({ bytes: Uint8Array.of(key), from, atNs, clock: clocks.rx }),
-    question: (key: number): Question => ({
-      bytes: Uint8Array.of(key),
-      key,
-      endpoint,
-      timeoutNs: 1e9,
-      signal: new AbortController().signal,
-    }),
+    question: (key: number): Question<number[]> => {
+      const deadline = new Deadline(1_000)
+      onTestFinished(() => deadline.clear())
+      return { bytes: Uint8Array.of(key), key, endpoint, deadline, read: (bytes) => [...bytes] }
+    },
   }
 }

@@ -198,8 +198,9 @@ bool receive_errors(struct packet_socket *socket)
 }
 
 /*
- * Packets lost for want of room in the receive buffer. SO_RXQ_OVFL would tell only with the next packet that arrives; this
- * counter (net/core/sock.c, sk_get_meminfo) tells at once.
+ * Packets lost for want of room in the receive buffer, to be asked before it is read: SO_RXQ_OVFL would tell only with the next packet
+ * that arrives, this counter (net/core/sock.c, sk_get_meminfo) tells at once. It counts packets with a wrong checksum too
+ * (net/ipv4/udp.c, udp_queue_rcv_one_skb), which leave the buffer empty; one that overflowed is still full.
  */
 static uint32_t count_dropped(struct packet_socket *socket)
 {
@@ -211,7 +212,7 @@ static uint32_t count_dropped(struct packet_socket *socket)
     return 0;
   uint32_t more = info[SK_MEMINFO_DROPS] - socket->dropped;
   socket->dropped += more;
-  return more;
+  return info[SK_MEMINFO_RMEM_ALLOC] > info[SK_MEMINFO_RCVBUF] / 2 ? more : 0;
 }
 
 struct reading receive(struct packet_socket *socket)
@@ -220,14 +221,13 @@ struct reading receive(struct packet_socket *socket)
   struct receive_batch *batch = &socket->addon->batch;
   int64_t began_ns = time_line_now(line);
   uint32_t steps = line->steps;
+  uint32_t dropped = count_dropped(socket);
 
   prepare(batch, BATCH, socket->records->packets, socket->packet_bytes);
   unsigned received = read_batch(socket->fd, batch, BATCH, MSG_TRUNC);
-  struct reading reading = {.is_drained = received < BATCH};
-  if (received > 0) {
+  struct reading reading = {.is_drained = received < BATCH, .dropped = dropped};
+  if (received > 0)
     reading.arrivals = fill_arrivals(socket, received, began_ns, time_line_now(line));
-    reading.dropped = count_dropped(socket);
-  }
   reading.is_drained &= receive_errors(socket);
   reading.errors = socket->errors;
   if (reading.is_drained && line->steps == steps)

@@ -105,7 +105,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
             clock: 'kernel',
             icmp: { ...(family === 'ipv4' ? { type: 3, code: 13 } : { type: 1, code: 1 }), from: router[family] },
           })
-          expect(error?.bytes).toEqual(sent.slice(0, error?.bytes?.length))
+          expect(error?.bytes).toEqual(Uint8Array.from(sent).slice(0, error?.bytes?.length))
           expect(error?.bytes?.length).toBeGreaterThanOrEqual(8)
         })
       })

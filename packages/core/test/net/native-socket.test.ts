@@ -1,14 +1,17 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { endianness } from 'node:os'
 import { describe, expect, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { openRaw } from '../../../../test/support/raw.mjs'
 import { capability, testWith } from '../../../../test/support/requirements.ts'
 import { openTimedSocket } from '../../src/net/native-socket.ts'
 import { block, native, nativePresent, record } from './timed-sockets.ts'
 
 const test = testWith(nativePresent)
+const rawTest = testWith(nativePresent, capability('CAP_NET_RAW'))
 const loopback = { kind: 'udp4', address: '127.0.0.1' } as const
 const hello = Buffer.from('hello')
 
@@ -130,6 +133,25 @@ describe('a burst', () => {
     await eventually(() => arrivals.length + recorder.overflowed === 300, 'each packet arrived or lost')
     expect(recorder.overflowed).toBeGreaterThan(200)
   })
+})
+
+rawTest('a packet with a wrong checksum is no packet that this host had no room for', async () => {
+  const recorder = record(loopback)
+  const { socket, arrivals } = recorder
+  const before = udpChecksumErrors()
+  const raw = openRaw('UDP')
+  onTestFinished(() => raw.close())
+  // So long that the kernel checks it only when it is read (linux/skbuff.h, CHECKSUM_BREAK).
+  const datagram = Buffer.alloc(8 + 200)
+  datagram.writeUInt16BE(9, 0)
+  datagram.writeUInt16BE(socket.port, 2)
+  datagram.writeUInt16BE(datagram.length, 4)
+  datagram.writeUInt16BE(0xbad, 6)
+  for (let sent = 0; sent < 10; sent++) raw.send(datagram, '127.0.0.1')
+  await eventually(() => udpChecksumErrors() >= before + 10, 'ten broken datagrams')
+  socket.send(hello, '127.0.0.1', socket.port)
+  await eventually(() => arrivals.length === 1, 'one that is whole')
+  expect(recorder.overflowed).toBe(0)
 })
 
 describe('an answer that nobody listens', () => {
@@ -347,6 +369,15 @@ describe('misuse', () => {
     expect(memory.byteLength).toBeGreaterThan(0)
   })
 })
+
+/** Counted by the kernel since it started (RFC 4113 udpInErrors has no part for it; Linux has: net/ipv4/proc.c, InCsumErrors). */
+function udpChecksumErrors(): number {
+  const [names = [], values = []] = readFileSync('/proc/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Udp: '))
+    .map((line) => line.split(' '))
+  return Number(values[names.indexOf('InCsumErrors')])
+}
 
 async function unusedPort(): Promise<number> {
   const socket = createSocket('udp4').bind(0, '127.0.0.1')

@@ -1,4 +1,14 @@
-import type { Clocks } from './probe.ts'
+/**
+ * What a stamp was taken by: the kernel's packet stamps (SO_TIMESTAMPING), the kernel's own round-trip estimate of a TCP connection
+ * (`TCP_INFO`), or this process (`user`: includes the wait for the event loop).
+ */
+export type Clock = 'kernel' | 'tcp-info' | 'user'
+
+/** The clocks a result was made of: the departure (`tx`) and the arrival (`rx`) side. */
+export interface Clocks {
+  readonly tx: Clock
+  readonly rx: Clock
+}
 
 /** The monotonic clock in nanoseconds; as a number exact for 104 days of uptime, within 2 ns for another 104, and so on. */
 export function nowNs(): number {

@@ -1,10 +1,11 @@
+import type { Clocks } from './clock.ts'
 import { userClocks } from './clock.ts'
 import { FailureError } from './failure.ts'
 import { type Ability, describeAbilities } from './net/abilities.ts'
 import { handshakeClocks } from './net/handshake.ts'
 import { nativePart } from './net/native.ts'
 import { type Provider, providerOf, type Transport } from './net/providers.ts'
-import type { Clocks, Failure, Probe } from './probe.ts'
+import type { Failure, Probe } from './probe.ts'
 import { probes } from './probes/index.ts'
 
 /** What a probe will send and time with in this process. */

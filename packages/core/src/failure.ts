@@ -1,4 +1,24 @@
-import type { FailureReason, Family } from './probe.ts'
+import type { Family } from './endpoint.ts'
+
+/** Every way an attempt can fail, each with its meaning; docs and metric labels derive from this table. */
+export const failureReasons = {
+  timeout: 'nothing came back before the deadline',
+  refused: 'the endpoint answered that nobody listens (TCP RST, ICMP port unreachable)',
+  reset: 'the connection was made and then torn down by a TCP RST',
+  unreachable: 'a router or this host answered that there is no way to the endpoint',
+  prohibited: 'a filter answered, or this host denied the packet, instead of dropping it silently',
+  unresolved: 'the name could not be turned into an address',
+  'bad-reply': 'an answer came that does not belong to the question or breaks the protocol',
+  'bad-status': 'a well-formed answer came with another status than expected (HTTP status, DNS rcode)',
+  tls: 'the TLS handshake failed',
+  'too-big': 'the packet is larger than this host may send',
+  'local-error': 'this host could not send: no free port, file descriptor, buffer or source address',
+  'not-permitted': 'this process lacks a privilege the probe needs; nothing was sent',
+  'not-supported': 'this platform or installation lacks what the probe needs; nothing was sent',
+  cancelled: 'the caller gave up',
+} as const
+
+export type FailureReason = keyof typeof failureReasons
 
 /** Carries a failure's reason from where it is known (a probe, a socket) to the runner, which turns it into data. */
 export class FailureError extends Error {

@@ -1,25 +1,16 @@
+export type { Clock, Clocks } from './clock.ts'
 export { type Diagnosis, diagnose, type ProbeMeans } from './diagnosis.ts'
 export { formatDurationNs, parseDurationMs } from './duration.ts'
+export type { Endpoint, Family } from './endpoint.ts'
 export { ScoutError, type ScoutErrorCode } from './errors.ts'
+export { type FailureReason, failureReasons } from './failure.ts'
 export { nearest } from './nearest.ts'
 export type { Ability } from './net/abilities.ts'
 export type { Stray } from './net/exchange.ts'
 export { describeProviders, type ProviderDescription } from './net/providers.ts'
 export { nameServerOrSystem } from './net/resolv-conf.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './options.ts'
-export {
-  type Clock,
-  type Clocks,
-  type Endpoint,
-  type Failed,
-  type Failure,
-  type FailureReason,
-  type Family,
-  failureReasons,
-  type Probe,
-  type Result,
-  type Success,
-} from './probe.ts'
+export type { Attempt, Failed, Failure, Probe, Result, Success } from './probe.ts'
 export { type AttemptOptions, createProber, type Prober, type ProberOptions, probe } from './prober.ts'
 export {
   type AnyResult,

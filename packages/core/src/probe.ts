@@ -1,52 +1,11 @@
 import type { z } from 'zod'
-import type { Stopwatch } from './clock.ts'
+import type { Clocks, Stopwatch } from './clock.ts'
 import type { Deadline } from './deadline.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { FailureReason } from './failure.ts'
 import type { Transport } from './net/providers.ts'
 import type { Sockets } from './net/sockets.ts'
 import type { TargetForm, TargetOf } from './target.ts'
-
-/** IP version of an endpoint. */
-export type Family = 'ipv4' | 'ipv6'
-
-/**
- * What a stamp was taken by: the kernel's packet stamps (SO_TIMESTAMPING), the kernel's own round-trip estimate of a TCP connection
- * (`TCP_INFO`), or this process (`user`: includes the wait for the event loop).
- */
-export type Clock = 'kernel' | 'tcp-info' | 'user'
-
-/** The clocks a result was made of: the departure (`tx`) and the arrival (`rx`) side. */
-export interface Clocks {
-  readonly tx: Clock
-  readonly rx: Clock
-}
-
-/** The address a target stands for. `port` is absent for protocols without ports. */
-export interface Endpoint {
-  readonly host: string
-  readonly address: string
-  readonly family: Family
-  readonly port?: number
-}
-
-/** Every way an attempt can fail, each with its meaning; docs and metric labels derive from this table. */
-export const failureReasons = {
-  timeout: 'nothing came back before the deadline',
-  refused: 'the endpoint answered that nobody listens (TCP RST, ICMP port unreachable)',
-  reset: 'the connection was made and then torn down by a TCP RST',
-  unreachable: 'a router or this host answered that there is no way to the endpoint',
-  prohibited: 'a filter answered, or this host denied the packet, instead of dropping it silently',
-  unresolved: 'the name could not be turned into an address',
-  'bad-reply': 'an answer came that does not belong to the question or breaks the protocol',
-  'bad-status': 'a well-formed answer came with another status than expected (HTTP status, DNS rcode)',
-  tls: 'the TLS handshake failed',
-  'too-big': 'the packet is larger than this host may send',
-  'local-error': 'this host could not send: no free port, file descriptor, buffer or source address',
-  'not-permitted': 'this process lacks a privilege the probe needs; nothing was sent',
-  'not-supported': 'this platform or installation lacks what the probe needs; nothing was sent',
-  cancelled: 'the caller gave up',
-} as const
-
-export type FailureReason = keyof typeof failureReasons
 
 export interface Failure<Phase extends string = string> {
   readonly reason: FailureReason

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, SocketAddress } from 'node:net'
+import type { Endpoint, Family } from './endpoint.ts'
 import { FailureError, isSystemError } from './failure.ts'
-import type { Endpoint, Family } from './probe.ts'
 
 export type FamilyChoice = Family | 'any'
 

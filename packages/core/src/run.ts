@@ -1,9 +1,10 @@
 import { Stopwatch } from './clock.ts'
 import type { Deadline } from './deadline.ts'
+import type { Endpoint } from './endpoint.ts'
 import { failureErrorOf } from './failure.ts'
 import type { Sockets } from './net/sockets.ts'
 import { type CommonOptions, parseOptions } from './options.ts'
-import type { Endpoint, Failure, Probe, Result } from './probe.ts'
+import type { Failure, Probe, Result } from './probe.ts'
 import { literalEndpoint, type ResolveName } from './resolve.ts'
 import { parseTarget, type TargetForm, type TargetOf } from './target.ts'
 

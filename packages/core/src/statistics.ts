@@ -1,6 +1,7 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { FailureReason } from './failure.ts'
 import type { Stray } from './net/exchange.ts'
-import type { FailureReason, Result } from './probe.ts'
+import type { Result } from './probe.ts'
 
 /** What many attempts of one probe amount to. Times are of successes only, in nanoseconds; absent without a success. */
 export interface Statistics {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { FailureError, failureErrorOf, isSystemError } from '../src/failure.ts'
-import { type FailureReason, failureReasons } from '../src/probe.ts'
+import { FailureError, type FailureReason, failureErrorOf, failureReasons, isSystemError } from '../src/failure.ts'
 
 test.for<[code: string, reason: FailureReason]>([
   ['ECONNREFUSED', 'refused'],

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { FailureReason, Result } from '../src/probe.ts'
+import type { FailureReason } from '../src/failure.ts'
+import type { Result } from '../src/probe.ts'
 import { createTally } from '../src/statistics.ts'
 
 describe('jitter', () => {

@@ -1,7 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import type { Clocks } from '../clock.ts'
 import type { Deadline } from '../deadline.ts'
+import type { Endpoint, Family } from '../endpoint.ts'
 import { explanations, FailureError, failureErrorOf, icmpReasonOf, isSystemError } from '../failure.ts'
-import type { Clocks, Endpoint, Family } from '../probe.ts'
 import { createMemory } from './memory.ts'
 import type { Arrival, OpenPacketSocket, PacketAddress, PacketSocket, SendError } from './packet-socket.ts'
 

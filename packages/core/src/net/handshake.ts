@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Clocks } from '../probe.ts'
+import type { Clocks } from '../clock.ts'
 import { nativePart, tcpInfoOf } from './native.ts'
 
 /** Of a handshake the kernel has timed. */

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { buildConnector } from 'undici'
+import type { Endpoint } from '../endpoint.ts'
 import { FailureError, isSystemError } from '../failure.ts'
-import type { Endpoint } from '../probe.ts'
 import { type Handshake, handshakeOf } from './handshake.ts'
 
 /** What an HTTP exchange passes through, told at the moment it happens. */

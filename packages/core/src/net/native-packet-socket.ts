@@ -1,5 +1,6 @@
+import type { Clocks } from '../clock.ts'
+import type { Family } from '../endpoint.ts'
 import { FailureError, isSystemError } from '../failure.ts'
-import type { Clocks, Family } from '../probe.ts'
 import { type Native, type NativeSocketKind, nativePart } from './native.ts'
 import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from './native-socket.ts'
 import type { OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'

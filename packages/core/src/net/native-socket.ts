@@ -1,6 +1,6 @@
 import { endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
-import type { Clock } from '../probe.ts'
+import type { Clock } from '../clock.ts'
 import type { Native, NativeSocketOptions, SendingOptions } from './native.ts'
 import type { Departure } from './packet-socket.ts'
 

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import type { Family } from '../probe.ts'
+import type { Family } from '../endpoint.ts'
 
 /** What a packet socket is opened as; each is described in native/socket_options.c. */
 export type NativeSocketKind = 'udp4' | 'udp6' | 'icmp4' | 'icmp6' | 'ping4' | 'ping6' | 'tcp4' | 'tcp6' | 'observer'

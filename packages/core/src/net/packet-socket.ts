@@ -1,4 +1,5 @@
-import type { Clock, Clocks, Family } from '../probe.ts'
+import type { Clock, Clocks } from '../clock.ts'
+import type { Family } from '../endpoint.ts'
 
 /** Where a packet goes to, or came from. `port` is 0 for protocols that have none (ICMP). */
 export interface PacketAddress {

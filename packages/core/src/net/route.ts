@@ -1,5 +1,5 @@
+import type { Family } from '../endpoint.ts'
 import { FailureError, failureErrorOf } from '../failure.ts'
-import type { Family } from '../probe.ts'
 import { nativePart } from './native.ts'
 
 /** The address this host would send from; rejects destinations it has no route to with a `FailureError`. */

@@ -1,5 +1,5 @@
 import { endianness } from 'node:os'
-import type { Family } from '../probe.ts'
+import type { Family } from '../endpoint.ts'
 
 /*
  * Programs of classic BPF (Documentation/networking/filter.rst), which the kernel runs on every packet before a socket is woken.

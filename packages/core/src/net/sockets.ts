@@ -1,4 +1,4 @@
-import type { Family } from '../probe.ts'
+import type { Family } from '../endpoint.ts'
 import { type ConnectionObserver, observeConnections } from './connection-observer.ts'
 import { type Exchange, openExchange, type Stray } from './exchange.ts'
 import { providerOf, type Transport } from './providers.ts'

@@ -1,9 +1,10 @@
 import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
+import type { Clocks } from '../clock.ts'
 import { FailureError } from '../failure.ts'
 import type { ConnectionObserver } from '../net/connection-observer.ts'
 import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
-import { type Attempt, type Clocks, defineProbe } from '../probe.ts'
+import { type Attempt, defineProbe } from '../probe.ts'
 
 type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
 

@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Clocks } from '../../src/clock.ts'
 import { Deadline } from '../../src/deadline.ts'
 import { openExchange, type Question, type Stray } from '../../src/net/exchange.ts'
 import type { PacketAddress, PacketListener } from '../../src/net/packet-socket.ts'
-import type { Clocks } from '../../src/probe.ts'
 
 const endpoint = { host: '10.0.0.1', address: '10.0.0.1', family: 'ipv4', port: 7 } as const
 const peer: PacketAddress = { address: '10.0.0.1', family: 'ipv4', port: 7 }

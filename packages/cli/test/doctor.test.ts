@@ -1,4 +1,4 @@
-import { type Diagnosis, diagnose, probes } from '@scout/core'
+import { describeMeans, type ProcessMeans, probes } from '@scout/core'
 import { describe, expect, test } from 'vitest'
 import { canDropRawSockets } from '../../../test/support/child.ts'
 import { capability, nativePart, testWith } from '../../../test/support/requirements.ts'
@@ -28,7 +28,7 @@ test('doctor has a line for each probe and each ability', async () => {
 
 test('doctor --json is the diagnosis in one object', async () => {
   const { out } = await runCli(['doctor', '--json'])
-  expect(JSON.parse(out)).toEqual(JSON.parse(JSON.stringify(diagnose())))
+  expect(JSON.parse(out)).toEqual(JSON.parse(JSON.stringify(describeMeans())))
 })
 
 testWith(nativePart, capability('CAP_NET_RAW'))('doctor exits with 0 where every probe can run', async () => {
@@ -46,7 +46,7 @@ describe('without privileges', () => {
   testWith(canDropRawSockets, nativePart)('doctor says what to change, and exits with 3', async () => {
     const cli = startCli(['doctor', '--json'], { wrapper })
     expect(await cli.exit()).toEqual({ code: 3, signal: null })
-    const found = JSON.parse(cli.out()) as Diagnosis
+    const found = JSON.parse(cli.out()) as ProcessMeans
     expect(found.probes.find(({ protocol }) => protocol === 'syn')).toEqual({
       protocol: 'syn',
       provider: 'native',
@@ -55,8 +55,8 @@ describe('without privileges', () => {
     })
     const denied = found.abilities.filter(({ name }) => name === 'raw sockets' || name === 'packet observer')
     expect(denied).toEqual([
-      { name: 'raw sockets', isGranted: false, finding: `cannot open a raw socket: ${rawSocketRemedy}` },
-      { name: 'packet observer', isGranted: false, finding: `cannot observe packets: ${rawSocketRemedy}` },
+      { name: 'raw sockets', isGranted: false, found: `cannot open a raw socket: ${rawSocketRemedy}` },
+      { name: 'packet observer', isGranted: false, found: `cannot observe packets: ${rawSocketRemedy}` },
     ])
   })
 

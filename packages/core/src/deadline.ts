@@ -8,7 +8,7 @@ import { FailureError } from './failure.ts'
  * fires late. The end comes from the check phase, after one poll has drained the sockets.
  */
 export class Deadline {
-  readonly #timeoutMs: number
+  readonly timeoutNs: number
   readonly #atNs: number
   #reason: FailureError | undefined
   #listener: ((reason: FailureError) => void) | undefined
@@ -17,8 +17,8 @@ export class Deadline {
   #drained: NodeJS.Immediate | undefined
 
   constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs
-    this.#atNs = nowNs() + timeoutMs * 1e6
+    this.timeoutNs = timeoutMs * 1e6
+    this.#atNs = nowNs() + this.timeoutNs
     this.#wait(timeoutMs)
   }
 
@@ -45,6 +45,10 @@ export class Deadline {
     if (this.#reason !== undefined) listener(this.#reason)
   }
 
+  timedOut(): FailureError {
+    return new FailureError('timeout', `no answer within ${this.timeoutNs / 1e6} ms`)
+  }
+
   cancel(): void {
     this.#end(new FailureError('cancelled', 'the caller gave up'))
   }
@@ -63,8 +67,7 @@ export class Deadline {
   #waited(): void {
     const leftMs = this.remainingNs() / 1e6
     if (leftMs > 0) return this.#wait(leftMs)
-    const reason = new FailureError('timeout', `no answer within ${this.#timeoutMs} ms`)
-    this.#drained = setImmediate(() => this.#end(reason))
+    this.#drained = setImmediate(() => this.#end(this.timedOut()))
   }
 
   #end(reason: FailureError): void {

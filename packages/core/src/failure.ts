@@ -12,7 +12,7 @@ export const failureReasons = {
   'bad-status': 'a well-formed answer came with another status than expected (HTTP status, DNS rcode)',
   tls: 'the TLS handshake failed',
   'too-big': 'the packet is larger than this host may send',
-  'local-error': 'this host could not send: no free port, file descriptor, buffer or source address',
+  'local-error': 'this host could not send or receive: no free port, file descriptor, buffer or source address',
   'not-permitted': 'this process lacks a privilege the probe needs; nothing was sent',
   'not-supported': 'this platform or installation lacks what the probe needs; nothing was sent',
   cancelled: 'the caller gave up',

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { z } from 'zod'
 import { parseDurationMs } from './duration.ts'
 import { ScoutError } from './errors.ts'
@@ -56,7 +57,10 @@ function parseGiven(probe: Probe, options: object): ParsedOptions {
   if (issue?.code === 'unrecognized_keys') throw unknownOption(probe, issue.keys[0] ?? '', Object.keys(schema.shape))
   // The schema's sentences begin with a word of their own: "Too small: expected number to be >0".
   const expectation = (issue?.message ?? parsed.error.message).replace(/^[A-Z][a-z ]+: /, '')
-  const value = typeof issue?.input === 'number' ? String(issue.input) : JSON.stringify(issue?.input)
+  const value =
+    typeof issue?.input === 'string'
+      ? JSON.stringify(issue.input)
+      : inspect(issue?.input, { breakLength: Number.POSITIVE_INFINITY })
   throw new ScoutError(
     'invalid-option',
     `the ${probe.protocol} probe cannot take ${value} for ${issue?.path.join('.')}: ${expectation}`,

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { isIP, SocketAddress } from 'node:net'
+import { isIP, isIPv4, SocketAddress } from 'node:net'
 import type { Endpoint, Family } from './endpoint.ts'
 import { FailureError, isSystemError } from './failure.ts'
 
@@ -13,16 +13,21 @@ export type ResolveName = (
 
 /** The endpoint of a host that is written as an address, brought to its canonical form; undefined when it is a name. */
 export function literalEndpoint(host: string, choice: FamilyChoice, port: number | undefined): Endpoint | undefined {
-  const version = isIP(host)
-  if (version === 0) return undefined
-  const family = version === 4 ? 'ipv4' : 'ipv6'
+  if (isIP(host) === 0) return undefined
+  const address = mappedIpv4(host) ?? host
+  const family = isIPv4(address) ? 'ipv4' : 'ipv6'
   if (choice !== 'any' && choice !== family) {
     throw new FailureError(
       'unresolved',
       `${host} is an ${label(family)} address, but only ${label(choice)} was asked for`,
     )
   }
-  return { host, address: canonicalAddress(host, family), family, ...(port === undefined ? {} : { port }) }
+  return { host, address: canonicalAddress(address, family), family, ...(port === undefined ? {} : { port }) }
+}
+
+/** IPv4 written as IPv6 (RFC 4291 §2.5.5.2), which a socket of IPv6 alone cannot reach. */
+function mappedIpv4(host: string): string | undefined {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
 }
 
 /** As the kernel writes it (RFC 5952 §4), since answers are matched by their source. The zone stays. */

@@ -7,9 +7,10 @@ import type { Result } from './probe.ts'
 export interface Statistics {
   readonly sent: number
   readonly received: number
-  /** 0 to 1; attempts that never left this host (not-permitted, not-supported, unresolved, cancelled) are in neither count. */
+  /** 0 to 1, of what was sent. */
   readonly lossRatio: number
-  readonly notSent: number
+  /** Attempts that say nothing of the path, for a reason of this host or of its caller; in none of the counts above. */
+  readonly inconclusive: number
   readonly failures: Readonly<Partial<Record<FailureReason, number>>>
   readonly duplicates: number
   readonly late: number
@@ -33,7 +34,13 @@ export interface Tally {
   statistics(): Statistics
 }
 
-const neverSent: ReadonlySet<FailureReason> = new Set(['not-permitted', 'not-supported', 'cancelled', 'unresolved'])
+const inconclusiveReasons: ReadonlySet<FailureReason> = new Set([
+  'not-permitted',
+  'not-supported',
+  'unresolved',
+  'local-error',
+  'cancelled',
+])
 
 export function createTally(): Tally {
   const histogram: RecordableHistogram = createHistogram({ figures: 3 })
@@ -41,7 +48,7 @@ export function createTally(): Tally {
   const strays = { late: 0, duplicate: 0, foreign: 0 }
   let sent = 0
   let received = 0
-  let notSent = 0
+  let inconclusive = 0
   let sumNs = 0
   let minNs = Number.POSITIVE_INFINITY
   let maxNs = 0
@@ -56,7 +63,7 @@ export function createTally(): Tally {
       if (!result.ok) {
         const { reason } = result.failure
         failures[reason] = (failures[reason] ?? 0) + 1
-        if (neverSent.has(reason)) notSent++
+        if (inconclusiveReasons.has(reason)) inconclusive++
         else sent++
         return
       }
@@ -76,7 +83,7 @@ export function createTally(): Tally {
     statistics: () => ({
       sent,
       received,
-      notSent,
+      inconclusive,
       lossRatio: sent === 0 ? 0 : (sent - received) / sent,
       failures: { ...failures },
       duplicates: strays.duplicate,

@@ -80,9 +80,10 @@ function splitHostPort(text: string): { readonly host: string; readonly port?: n
   if (bracketed !== undefined) {
     const { address = '', port } = bracketed
     if (!isIPv6(address)) throw invalid(text, `"${address}" is not an IPv6 address`)
-    return port === undefined ? { host: address } : { host: address, port: parsePort(port, text) }
+    const host = parseHost(address, text)
+    return port === undefined ? { host } : { host, port: parsePort(port, text) }
   }
-  if (isIPv6(text)) return { host: text }
+  if (isIPv6(text)) return { host: parseHost(text, text) }
   const colon = text.indexOf(':')
   if (colon < 0) return { host: parseHost(text, text) }
   if (text.indexOf(':', colon + 1) >= 0)
@@ -100,7 +101,11 @@ function parsePort(digits: string, text: string): number {
 
 function parseHost(host: string, text: string): string {
   const bare = stripBrackets(host)
-  if (isIP(bare) !== 0) return bare
+  if (isIP(bare) !== 0) {
+    if (bare === '0.0.0.0' || bare === '::')
+      throw invalid(text, `${bare} stands for every address and is none: name one`)
+    return bare
+  }
   if (/^[\d.]+$/.test(bare))
     throw invalid(text, `"${bare}" is not an IPv4 address: it takes four numbers from 0 to 255`)
   if (!isDnsName(bare) || bare === '.') throw invalid(text, `"${host}" is neither an address nor a host name`)

@@ -23,6 +23,7 @@ describe('misuse', () => {
     ['tcp', '127.0.0.1:80', { timeoutMs: Number.NaN }],
     ['tcp', '127.0.0.1:80', { timeoutMs: '1s' }],
     ['tcp', '127.0.0.1:80', { timeoutMs: 700_000 }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: 5n }],
     ['tcp', '127.0.0.1:80', { family: 'ipv5' }],
     ['udp', '127.0.0.1:80', { payloadBytes: 27 }],
     ['udp', '127.0.0.1:80', { payloadBytes: 64.5 }],
@@ -32,6 +33,7 @@ describe('misuse', () => {
     ['http', '127.0.0.1:80', { headers: { name: 'two\r\nlines' } }],
     ['http', '127.0.0.1:80', { headers: { Connection: 'close' } }],
     ['dns', 'example@127.0.0.1', { type: 'MX' }],
+    ['dns', 'example@127.0.0.1', { rcode: 'NXDOMIAN' }],
   ]
 
   test('is refused before the first packet, with one sentence that names the value and the remedy', async () => {
@@ -62,17 +64,25 @@ describe('misuse', () => {
       the tcp probe cannot take NaN for timeoutMs: expected number, received NaN
       the tcp probe cannot take "1s" for timeoutMs: expected number, received string
       the tcp probe cannot take 700000 for timeoutMs: expected number to be <=600000
+      the tcp probe cannot take 5n for timeoutMs: expected number, received bigint
       the tcp probe cannot take "ipv5" for family: expected one of "any"|"ipv4"|"ipv6"
       the udp probe cannot take 27 for payloadBytes: expected number to be >=28
       the udp probe cannot take 64.5 for payloadBytes: expected int, received number
       the http probe cannot take "get" for method: expected one of "GET"|"HEAD"|"POST"|"PUT"|"DELETE"|"OPTIONS"
       the http probe cannot take "ok" for status: write status codes as 200, 200-399 or 200,404
-      the http probe cannot take {"bad name":"x"} for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      the http probe cannot take {"name":"two\\r\\nlines"} for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      the http probe cannot take {"Connection":"close"} for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      the http probe cannot take { 'bad name': 'x' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      the http probe cannot take { name: 'two\\r\\nlines' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      the http probe cannot take { Connection: 'close' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
       the dns probe cannot take "MX" for type: expected one of "A"|"AAAA"|"SRV"|"PTR"|"TXT"
+      the dns probe cannot take "NXDOMIAN" for rcode: expected one of "NOERROR"|"FORMERR"|"SERVFAIL"|"NXDOMAIN"|"NOTIMP"|"REFUSED"|"YXDOMAIN"|"YXRRSET"|"NXRRSET"|"NOTAUTH"|"NOTZONE"
       "
     `)
+  })
+
+  test('is to hand a thread what cannot get there', () => {
+    expect(() => createProber({ worker: true, resolve: () => Promise.reject(new Error('never asked')) })).toThrow(
+      'resolve cannot reach another thread: give it to serveProber there',
+    )
   })
 
   test('is told by its code', () => {

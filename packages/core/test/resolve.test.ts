@@ -10,6 +10,7 @@ describe('an address', () => {
     ['0:0:0:0:0:0:0:1', '::1', 'ipv6'],
     ['FD00:0::A', 'fd00::a', 'ipv6'],
     ['fe80:0::1%eth0', 'fe80::1%eth0', 'ipv6'],
+    ['::ffff:127.0.0.1', '127.0.0.1', 'ipv4'],
   ] as const)('%s is its own endpoint, written %s', ([host, address, family]) => {
     expect(literalEndpoint(host, 'any', 80)).toEqual({ host, address, family, port: 80 })
   })

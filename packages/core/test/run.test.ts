@@ -117,6 +117,17 @@ describe('the deadline', () => {
     expect(result.totalNs / 40e6).toBeGreaterThanOrEqual(1)
   })
 
+  test('holds against a handshake that the kernel says came too late, however late this process heard of it', async () => {
+    const result = await attempt(
+      ({ stopwatch }) => {
+        stopwatch.enter('first')
+        stopwatch.settle(80e6, { tx: 'tcp-info', rx: 'tcp-info' })
+      },
+      { options: { timeoutMs: 50 } },
+    )
+    expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', message: 'no answer within 50 ms' } })
+  })
+
   test('covers the resolving of a name, too', async () => {
     const result = await attempt(() => {}, {
       target: 'scout.example',

@@ -31,7 +31,7 @@ test('counts what was sent, received and lost', () => {
     sent: 4,
     received: 2,
     lossRatio: 0.5,
-    notSent: 0,
+    inconclusive: 0,
     failures: { timeout: 1, refused: 1 },
   })
 })
@@ -42,7 +42,7 @@ test.for<FailureReason>(['not-permitted', 'not-supported', 'cancelled', 'unresol
     const tally = createTally()
     tally.add(success(5))
     tally.add(failed(reason))
-    expect(tally.statistics()).toMatchObject({ sent: 1, lossRatio: 0, notSent: 1, failures: { [reason]: 1 } })
+    expect(tally.statistics()).toMatchObject({ sent: 1, lossRatio: 0, inconclusive: 1, failures: { [reason]: 1 } })
   },
 )
 

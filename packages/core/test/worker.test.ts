@@ -20,6 +20,10 @@ test('a prober in a thread of its own probes as one in this thread does', async 
   const prober = proberInThread()
   expect(await prober.probe('tcp', `127.0.0.1:${port}`)).toMatchObject({ ok: true, endpoint: { port } })
   await expect(prober.probe('tcp', '127.0.0.1')).rejects.toThrow(expect.objectContaining({ code: 'invalid-target' }))
+  const options = Object.assign({ timeoutMs: 1 }, { callback: () => {} })
+  await expect(prober.probe('tcp', `127.0.0.1:${port}`, options)).rejects.toThrow(
+    expect.objectContaining({ code: 'invalid-option' }),
+  )
 })
 
 test('what this thread is busy with is not in its times', async () => {

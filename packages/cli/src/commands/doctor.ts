@@ -1,4 +1,4 @@
-import { type Diagnosis, diagnose } from '@scout/core'
+import { describeMeans, type ProcessMeans } from '@scout/core'
 import type { Command } from 'commander'
 import { exitCodes } from '../exit-code.ts'
 import { helpExamples } from '../help.ts'
@@ -20,9 +20,9 @@ export function addDoctorCommand(program: Command, { io, elsewhere, finish }: In
     .action(async () => {
       const there = elsewhere()
       if (there !== undefined) return finish(await there())
-      const diagnosis = diagnose()
+      const diagnosis = describeMeans()
       const isJson = command.getOptionValue('json') === true
-      io.out.write(isJson ? `${JSON.stringify(diagnosis)}\n` : renderDiagnosis(diagnosis, io.out))
+      io.out.write(isJson ? `${JSON.stringify(diagnosis)}\n` : renderProcessMeans(diagnosis, io.out))
       finish(diagnosis.probes.some(({ obstacle }) => obstacle !== undefined) ? exitCodes.unable : exitCodes.ok)
     })
 }
@@ -40,12 +40,12 @@ const probeColumns: readonly Column[] = [
   { title: '', align: 'left' },
 ]
 
-function renderDiagnosis({ abilities, probes }: Diagnosis, out: Output): string {
+function renderProcessMeans({ abilities, probes }: ProcessMeans, out: Output): string {
   const { green, red, yellow } = out.colours
-  const abilityRows = abilities.map(({ name, isGranted, finding }) => [
+  const abilityRows = abilities.map(({ name, isGranted, found }) => [
     { text: name },
     isGranted ? { text: 'yes', paint: green } : { text: 'no', paint: yellow },
-    { text: finding },
+    { text: found },
   ])
   const probeRows = probes.map(({ protocol, means, clocks, obstacle, remark = '' }) => [
     { text: protocol },

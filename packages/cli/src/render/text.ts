@@ -90,7 +90,7 @@ function clockText({ tx, rx }: Clocks): string {
   return tx === rx ? tx : `${tx}/${rx}`
 }
 
-function countsText({ sent, received, lossRatio, notSent, ...strays }: Statistics, waitingCount: number): string {
+function countsText({ sent, received, lossRatio, inconclusive, ...strays }: Statistics, waitingCount: number): string {
   return [
     `${sent + waitingCount} sent`,
     `${received} received`,
@@ -98,7 +98,7 @@ function countsText({ sent, received, lossRatio, notSent, ...strays }: Statistic
     ...(['duplicates', 'late', 'foreign'] as const).flatMap((kind) =>
       strays[kind] === 0 ? [] : [`${strays[kind]} ${kind}`],
     ),
-    ...(notSent === 0 ? [] : [`${notSent} not sent`]),
+    ...(inconclusive === 0 ? [] : [`${inconclusive} inconclusive`]),
     ...(waitingCount === 0 ? [] : [`${waitingCount} still waiting`]),
   ].join(', ')
 }

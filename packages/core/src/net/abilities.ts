@@ -12,7 +12,7 @@ export interface Ability {
   /** All of it, as Scout wishes it. */
   readonly isGranted: boolean
   /** What was found; where it is not granted, why and what to change. */
-  readonly finding: string
+  readonly found: string
 }
 
 /** What this process may do. Each is tried and undone, since capabilities alone do not tell: a filter or a sysctl may decide too. */
@@ -37,9 +37,9 @@ const discardPort = 9
 
 function tried(name: Ability['name'], attempt: () => string): Ability {
   try {
-    return { name, isGranted: true, finding: attempt() }
+    return { name, isGranted: true, found: attempt() }
   } catch (error) {
-    if (error instanceof FailureError || isSystemError(error)) return { name, isGranted: false, finding: error.message }
+    if (error instanceof FailureError || isSystemError(error)) return { name, isGranted: false, found: error.message }
     throw error
   }
 }
@@ -69,11 +69,11 @@ function tryBuffer(): string {
   socket.close()
   // The kernel doubles what is wished, for its own needs (socket(7), SO_RCVBUF).
   const wishedBytes = 2 * bufferBytes
-  const finding = `${socket.bufferBytes} of ${wishedBytes} bytes granted`
-  if (socket.bufferBytes >= wishedBytes) return finding
+  const found = `${socket.bufferBytes} of ${wishedBytes} bytes granted`
+  if (socket.bufferBytes >= wishedBytes) return found
   throw new FailureError(
     'not-permitted',
-    `${finding}, so a burst of answers may find no room: add CAP_NET_ADMIN, or on the host sysctl -w net.core.rmem_max=${bufferBytes}`,
+    `${found}, so a burst of answers may find no room: add CAP_NET_ADMIN, or on the host sysctl -w net.core.rmem_max=${bufferBytes}`,
   )
 }
 

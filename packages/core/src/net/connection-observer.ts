@@ -30,9 +30,14 @@ export interface ConnectionTimes {
 
 type Recorded = { -readonly [Name in keyof ConnectionTimes]: ConnectionTimes[Name] }
 
-/** A connection as node:net names it. */
-export interface ConnectionName {
+/** This host's end of a connection as node:net names it. */
+export interface LocalEnd {
+  readonly localAddress: string
   readonly localPort: number
+}
+
+/** A connection as node:net names it. */
+export interface ConnectionName extends LocalEnd {
   readonly remoteAddress: string
   readonly remotePort: number
 }
@@ -74,11 +79,11 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
     if (segment === undefined) return
     const { source, sourcePort, destination, destinationPort } = segment
     if (isOutgoing && remote.has(destinationPort)) {
-      const key = keyOf(sourcePort, hexOf(destination), destinationPort)
+      const key = keyOf([hexOf(source), sourcePort], [hexOf(destination), destinationPort])
       if (segment.isSyn) forgetFinished(key)
       noteSent(connectionOf(key), segment, atNs)
     } else if (!isOutgoing && remote.has(sourcePort)) {
-      const connection = connections.get(keyOf(destinationPort, hexOf(source), sourcePort))
+      const connection = connections.get(keyOf([hexOf(destination), destinationPort], [hexOf(source), sourcePort]))
       if (connection !== undefined) noteReceived(connection, segment, atNs)
     }
   }
@@ -95,9 +100,9 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
   try {
     const socket = openTimedSocket(part.native, options, { arrived, failed: () => {}, overflowed })
     return {
-      take({ localPort, remoteAddress, remotePort }) {
+      take({ localAddress, localPort, remoteAddress, remotePort }) {
         socket.drain()
-        const key = keyOf(localPort, addressHex(remoteAddress), remotePort)
+        const key = keyOf([addressHex(localAddress), localPort], [addressHex(remoteAddress), remotePort])
         const connection = connections.get(key)
         connections.delete(key)
         return connection
@@ -131,8 +136,10 @@ function whyNot(error: unknown): unknown {
   return new FailureError('not-permitted', `cannot observe packets: ${rawSocketRemedy}`, options)
 }
 
-function keyOf(localPort: number, remoteHex: string, remotePort: number): string {
-  return `${localPort} ${remoteHex} ${remotePort}`
+type End = readonly [addressHex: string, port: number]
+
+function keyOf(local: End, remote: End): string {
+  return [...local, ...remote].join(' ')
 }
 
 function hexOf(bytes: Uint8Array): string {

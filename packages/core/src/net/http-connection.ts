@@ -5,13 +5,14 @@ import { connect as connectTls } from 'node:tls'
 import type { buildConnector } from 'undici'
 import type { Endpoint } from '../endpoint.ts'
 import { FailureError, isSystemError } from '../failure.ts'
+import type { LocalEnd } from './connection-observer.ts'
 import { type Handshake, handshakeOf } from './handshake.ts'
 
 /** What an HTTP exchange passes through, told at the moment it happens. */
 export interface HttpMilestones {
   connecting(): void
   /** With what the kernel knows of the handshake, where it can be asked. */
-  connected(handshake: Handshake | undefined, localPort: number | undefined): void
+  connected(handshake: Handshake | undefined, local: LocalEnd): void
   securing(): void
   writing(): void
   waiting(): void
@@ -56,7 +57,8 @@ async function open({
   signal.addEventListener('abort', destroy, { once: true })
   try {
     await once(plain, 'connect', { signal })
-    milestones.connected(handshakeOf(plain), plain.localPort)
+    const { localAddress = '', localPort = 0 } = plain
+    milestones.connected(handshakeOf(plain), { localAddress, localPort })
     const socket =
       secureHost === undefined ? plain : await secure({ plain, secureHost, verifyCertificate, signal, milestones })
     // To undici a body is out once the socket has it; what the kernel has not taken yet is waited for here.

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Family } from '../endpoint.ts'
 
-/** What a packet socket is opened as; each is described in native/socket_options.c. */
+/** What a packet socket is opened as; each is described in native/socket_kind.c. */
 export type NativeSocketKind = 'udp4' | 'udp6' | 'icmp4' | 'icmp6' | 'ping4' | 'ping6' | 'tcp4' | 'tcp6' | 'observer'
 
 /** Options that may be changed while a socket is open; those left out stay as they are. */

@@ -3,8 +3,8 @@ import { nowNs, userClocks } from '../clock.ts'
 import { isSystemError } from '../failure.ts'
 import type { OpenPacketSocket, PacketAddress } from './packet-socket.ts'
 
-/** A connected socket that was not used for this long is closed; the next packet opens another. */
-const idleMs = 60_000
+/** A connected socket that was not used for longer than any attempt may wait is closed; the next packet opens another. */
+const idleMs = 660_000
 
 interface Connection {
   readonly to: PacketAddress

@@ -11,6 +11,7 @@ import {
   dnsResponseId,
   encodeDnsQuestion,
   recordTypes,
+  responseCodes,
   reverseName,
 } from '../wire/dns.ts'
 
@@ -38,7 +39,7 @@ export const dns = defineProbe({
     transport: z.enum(['udp', 'tcp']).default('udp').describe('UDP, or one TCP connection'),
     recursion: z.boolean().default(true).describe('ask the server to recurse (flag RD)'),
     ednsBytes: z.int().min(0).max(65_535).default(1232).describe('largest UDP answer accepted (EDNS); 0 sends no EDNS'),
-    rcode: z.string().default('NOERROR').describe('response code that counts as success'),
+    rcode: z.enum(responseCodes).default('NOERROR').describe('response code that counts as success'),
   }),
   async measure(attempt, { type, transport, recursion, ednsBytes, rcode }) {
     const name = type === 'PTR' ? reverseName(attempt.target.name) : attempt.target.name

@@ -2,7 +2,7 @@ import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
 import type { Clocks } from '../clock.ts'
 import { FailureError } from '../failure.ts'
-import type { ConnectionObserver } from '../net/connection-observer.ts'
+import type { ConnectionObserver, LocalEnd } from '../net/connection-observer.ts'
 import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
 import { type Attempt, defineProbe } from '../probe.ts'
 
@@ -57,7 +57,7 @@ export const http = defineProbe({
     const { deadline } = attempt
     let broken: Error | undefined
     let synRetransmits: number | undefined
-    let localPort: number | undefined
+    let local: LocalEnd = { localAddress: '', localPort: 0 }
     const observer = options.observe ? attempt.sockets.observer(attempt.endpoint.port ?? 80) : undefined
     const client = new Client(url.origin, {
       connect: createConnector({
@@ -67,8 +67,8 @@ export const http = defineProbe({
         signal: deadline.signal,
         milestones: {
           ...milestonesOf(attempt),
-          connected: (handshake, port) => {
-            localPort = port
+          connected: (handshake, end) => {
+            local = end
             synRetransmits = handshake?.synRetransmits
             if (handshake?.time !== undefined) attempt.stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
           },
@@ -88,7 +88,7 @@ export const http = defineProbe({
       const { statusCode, bodyBytes, body } = await exchange(client, url, options)
       // To undici a reset ends a response that has no length as well as a close does.
       if (broken !== undefined) throw broken
-      const observed = observer === undefined ? undefined : observedPhases(observer, attempt, localPort)
+      const observed = observer === undefined ? undefined : observedPhases(observer, attempt, local)
       if (observed !== undefined) attempt.stopwatch.revise(observed, kernelClocks)
       const detail = {
         statusCode,
@@ -125,9 +125,9 @@ const kernelClocks: Clocks = { tx: 'kernel', rx: 'kernel' }
 function observedPhases(
   observer: ConnectionObserver,
   { endpoint: { address, port = 80 }, target }: Attempt<HttpPhase, 'url'>,
-  localPort = 0,
+  local: LocalEnd,
 ): Readonly<Partial<Record<HttpPhase, number>>> | undefined {
-  const times = observer.take({ localPort, remoteAddress: address, remotePort: port })
+  const times = observer.take({ ...local, remoteAddress: address, remotePort: port })
   if (times?.synAtNs === undefined || times.synAckAtNs === undefined) return undefined
   const { synAtNs, synAckAtNs, sentAtNs, answeredAtNs, receivedAtNs } = times
   const connect = { connect: synAckAtNs - synAtNs }
@@ -184,7 +184,7 @@ function exchange(
       {
         method,
         path: `${url.pathname}${url.search}`,
-        headers: { 'user-agent': 'scout', ...headers },
+        headers: { 'user-agent': 'scout', ...lowerCased(headers) },
         body: sendBytes > 0 ? Buffer.alloc(sendBytes, 'scout ') : null,
         reset: true,
       },
@@ -206,6 +206,11 @@ function exchange(
       },
     )
   })
+}
+
+/** Names are the same in either case (RFC 9110 §5.1), and each is sent once. */
+function lowerCased(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
 function isExpected(statusCode: number, ranges: string): boolean {

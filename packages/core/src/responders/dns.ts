@@ -5,7 +5,7 @@ import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from 'dns-packet'
 import { isSystemError } from '../failure.ts'
 import { createCounters, type Listen, type Responder } from './responder.ts'
 
-interface DnsResponderOptions extends Listen {
+export interface DnsResponderOptions extends Listen {
   /** Addresses by name, without the final dot; asked anew for each question. */
   readonly addressesOf: (name: string) => readonly string[] | undefined
 }
@@ -45,6 +45,8 @@ async function listenTwice({ host, port, addressesOf }: DnsResponderOptions): Pr
     udp.close()
     throw error
   }
+  // Errors after this concern one datagram and are counted where it was sent.
+  udp.on('error', () => counters.unsent++)
   const chosenPort = udp.address().port
 
   const connections = new Set<Socket>()

@@ -38,6 +38,15 @@ export async function startHttpResponder({
     else counters.rejected++
   }
 
+  const contentOf = async (request: RouteRequest): Promise<readonly [status: number, content: object | Buffer]> => {
+    if (!URL.canParse(request.url, origin)) return [400, { message: `${request.url} is not a path` }]
+    const { pathname, searchParams } = new URL(request.url, origin)
+    if (pathname === '/') return [200, document()]
+    if (pathname === '/bytes') return [200, Buffer.alloc(sizeOf(searchParams.get('size')), 'scout ')]
+    const content = await routes[pathname]?.(request)
+    return content === undefined ? [404, { message: `there is nothing at ${pathname}` }] : [200, content]
+  }
+
   const server = createServer(
     // Time a client may take, so that slow or endless requests hold a socket no longer than a probe may last.
     {
@@ -50,21 +59,14 @@ export async function startHttpResponder({
     },
     (request, response) => {
       const { url = '/', socket } = request
+      const from = bareAddress(socket.remoteAddress ?? '')
       // An upload is a probe of the path: read to its end, and kept nowhere.
       request.resume()
       request.on('end', () => {
-        if (!URL.canParse(url, origin)) return answer(response, 400, { message: `${url} is not a path` })
-        const { pathname, searchParams } = new URL(url, origin)
-        if (pathname === '/') return answer(response, 200, document())
-        if (pathname === '/bytes')
-          return answer(response, 200, Buffer.alloc(sizeOf(searchParams.get('size')), 'scout '))
-        const route = routes[pathname]?.({ url, from: bareAddress(socket.remoteAddress ?? '') })
-        void Promise.resolve(route).then((content) =>
-          answer(
-            response,
-            content === undefined ? 404 : 200,
-            content ?? { message: `there is nothing at ${pathname}` },
-          ),
+        contentOf({ url, from }).then(
+          ([status, content]) => answer(response, status, content),
+          // A defect of whoever made the document is its answer, and not the end of the process.
+          (error: unknown) => answer(response, 500, { message: String(error) }),
         )
       })
     },

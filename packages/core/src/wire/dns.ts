@@ -1,14 +1,22 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import {
-  AUTHORITATIVE_ANSWER,
-  decode,
-  encode,
-  RECURSION_AVAILABLE,
-  RECURSION_DESIRED,
-  TRUNCATED_RESPONSE,
-} from 'dns-packet'
+import { AUTHORITATIVE_ANSWER, decode, encode, RECURSION_DESIRED, TRUNCATED_RESPONSE } from 'dns-packet'
 
 export const recordTypes = ['A', 'AAAA', 'SRV', 'PTR', 'TXT'] as const
+/** Response codes of the header (RFC 1035 §4.1.1, RFC 2136 §2.2), by the names of IANA. */
+export const responseCodes = [
+  'NOERROR',
+  'FORMERR',
+  'SERVFAIL',
+  'NXDOMAIN',
+  'NOTIMP',
+  'REFUSED',
+  'YXDOMAIN',
+  'YXRRSET',
+  'NXRRSET',
+  'NOTAUTH',
+  'NOTZONE',
+] as const
+
 export type RecordType = (typeof recordTypes)[number]
 
 export interface DnsQuestion {
@@ -22,12 +30,10 @@ export interface DnsQuestion {
 }
 
 export interface DnsAnswer {
-  readonly id: number
   /** The name of the response code: NOERROR, NXDOMAIN, SERVFAIL, REFUSED… */
   readonly rcode: string
   readonly isTruncated: boolean
   readonly isAuthoritative: boolean
-  readonly isRecursionAvailable: boolean
   readonly question: { readonly name: string; readonly type: string } | undefined
   /** Each record as a zone file would write it, without name and class. */
   readonly records: readonly { readonly type: string; readonly ttlSeconds: number; readonly data: string }[]
@@ -72,11 +78,9 @@ export function decodeDnsAnswer(bytes: Uint8Array): DnsAnswer | undefined {
   const flags = packet.flags ?? 0
   const question = packet.questions?.[0]
   return {
-    id: packet.id ?? 0,
     rcode: rcodeOf(packet),
     isTruncated: (flags & TRUNCATED_RESPONSE) !== 0,
     isAuthoritative: (flags & AUTHORITATIVE_ANSWER) !== 0,
-    isRecursionAvailable: (flags & RECURSION_AVAILABLE) !== 0,
     question: question === undefined ? undefined : { name: question.name, type: question.type },
     records: (packet.answers ?? []).flatMap((record) =>
       'data' in record

@@ -28,8 +28,8 @@ async function request(address: string, port: number): Promise<Socket> {
   return socket
 }
 
-function nameOf({ localPort = 0, remoteAddress = '', remotePort = 0 }: Socket) {
-  return { localPort, remoteAddress, remotePort }
+function nameOf({ localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 }: Socket) {
+  return { localAddress, localPort, remoteAddress, remotePort }
 }
 
 describe('the times of a connection', () => {

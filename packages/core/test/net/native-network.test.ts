@@ -175,11 +175,15 @@ async function capture(namespace: string, filter: string) {
   const tcpdump = spawn('ip', ['netns', 'exec', namespace, 'tcpdump', ...options])
   const chunks: Buffer[] = []
   tcpdump.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  // What it says before is about its privileges.
-  for await (const said of tcpdump.stderr) if (String(said).includes('listening on')) break
+  // Read on to its end: what it says of its privileges may come later, and would end it if nobody listened.
+  let said = ''
+  tcpdump.stderr.on('data', (text: Buffer) => {
+    said += text.toString()
+  })
+  await eventually(() => said.includes('listening on'), 'a capture')
   return {
     async stop() {
-      await eventually(() => echoesOf(Buffer.concat(chunks)).replyNs.size === 60, 'the whole capture', 25_000)
+      await eventually(() => echoesOf(Buffer.concat(chunks)).replyNs.size === 60, 'the whole capture')
       tcpdump.kill('SIGINT')
       await once(tcpdump, 'close')
       return echoesOf(Buffer.concat(chunks))

@@ -131,7 +131,8 @@ describe('garbage', () => {
     const beforeBytes = addressSpaceBytes()
     for (let round = 0; round < 100; round++) openTimedSocket(native(), options, listener).close()
     const allBytes = addressSpaceBytes() - beforeBytes
-    expect(allBytes).toBeGreaterThan(100 * 64 * 65_536)
+    // Some of it may be collected while the rest is still made.
+    expect(allBytes).toBeGreaterThan(50 * 64 * 65_536)
     await vi.waitUntil(async () => {
       await collectGarbage()
       return addressSpaceBytes() - beforeBytes < allBytes / 4

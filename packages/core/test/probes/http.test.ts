@@ -152,10 +152,21 @@ describe('the request', () => {
         response.end()
       })
     })
-    const options = { method: 'PUT', headers: { 'x-scout': 'yes' }, sendBytes: 100_000 } as const
+    const options = {
+      method: 'PUT',
+      headers: { 'X-Scout': 'yes', 'User-Agent': 'kube-probe/1.36' },
+      sendBytes: 100_000,
+    } as const
     expect(await probe('http', `http://127.0.0.1:${port}/a/b?c=d#e`, options)).toMatchObject({ ok: true })
     expect(seen).toEqual([
-      { method: 'PUT', url: '/a/b?c=d', host: `127.0.0.1:${port}`, agent: 'scout', own: 'yes', bodyBytes: 100_000 },
+      {
+        method: 'PUT',
+        url: '/a/b?c=d',
+        host: `127.0.0.1:${port}`,
+        agent: 'kube-probe/1.36',
+        own: 'yes',
+        bodyBytes: 100_000,
+      },
     ])
   })
 

@@ -46,6 +46,17 @@ describe('answers', () => {
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '404' } })
   })
 
+  test('with 500 where its document or a route fails, and goes on', async () => {
+    const { port } = await respond({
+      document: () => {
+        throw new TypeError('a defect')
+      },
+      routes: { '/broken': () => Promise.reject(new Error('broken')) },
+    })
+    for (const path of ['', 'broken', 'broken'])
+      expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '500' } })
+  })
+
   test('with IPv4 addresses as such, on a socket of both families too', async () => {
     const { port } = await respond({ host: '::', routes: { '/from': async ({ from }) => ({ from }) } })
     expect(await probe('http', `127.0.0.1:${port}/from`, { keepBytes: 100 })).toMatchObject({

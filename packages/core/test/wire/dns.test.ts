@@ -48,11 +48,9 @@ describe('an answer', () => {
           })
           expect(dnsResponseId(bytes)).toBe(id)
           expect(decodeDnsAnswer(bytes)).toEqual({
-            id,
             rcode: 'NOERROR',
             isTruncated: false,
             isAuthoritative: false,
-            isRecursionAvailable: false,
             question: { name, type: 'A' },
             records: records.map(({ ttl, data }) => ({ type: 'A', ttlSeconds: ttl, data })),
           })
@@ -97,7 +95,6 @@ describe('an answer', () => {
   test('tells its flags apart', () => {
     expect(decodeDnsAnswer(response({ flags: 0x0400 }))).toMatchObject({ isAuthoritative: true, isTruncated: false })
     expect(decodeDnsAnswer(response({ flags: 0x0200 }))).toMatchObject({ isAuthoritative: false, isTruncated: true })
-    expect(decodeDnsAnswer(response({ flags: 0x0080 }))).toMatchObject({ isRecursionAvailable: true })
   })
 
   test('cut off inside its header, its question or its records is none', () => {

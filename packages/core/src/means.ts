@@ -22,13 +22,14 @@ export interface ProbeMeans {
   readonly remark?: string
 }
 
-export interface Diagnosis {
+/** What a process can probe with. */
+export interface ProcessMeans {
   readonly abilities: readonly Ability[]
   readonly probes: readonly ProbeMeans[]
 }
 
 /** Finds out, by trying, what this process may do and what each probe will work with. Sends nothing. */
-export function diagnose(): Diagnosis {
+export function describeMeans(): ProcessMeans {
   const all: readonly Pick<Probe, 'protocol' | 'medium'>[] = Object.values(probes)
   return {
     abilities: describeAbilities(),

@@ -1,4 +1,4 @@
-import type { AnyResult, FailureReason, Family } from '@scout/core'
+import type { AnyResult, FailureReason, Family, Protocol } from '@scout/core'
 import type { Check } from './check.ts'
 import { isIncapable } from './incapable.ts'
 import type { Peer } from './peer.ts'
@@ -39,7 +39,11 @@ export interface Series extends SeriesKey {
 }
 
 /** What a counter must not lose: the durations of peers that are gone, summed by what a histogram tells apart. */
-export type Departed = Pick<Series, 'check' | 'family' | 'buckets' | 'sumNs'> & { readonly zone?: string | undefined }
+export interface Departed extends Pick<Series, 'family' | 'buckets' | 'sumNs'> {
+  readonly check: string
+  readonly protocol: Protocol
+  readonly zone?: string | undefined
+}
 
 /** What came of recording a result. */
 export type Recorded = 'set-aside' | 'steady' | 'began-failing' | 'recovered'
@@ -61,12 +65,12 @@ export function createLedger(): Ledger {
   const departed = new Map<string, Departed>()
   let setAside = 0
 
-  const bury = ({ check, family, peer, buckets, sumNs }: Series) => {
+  const bury = ({ check: { name: check, protocol }, family, peer, buckets, sumNs }: Series) => {
     const zone = peer?.zone
-    const key = JSON.stringify([check.name, family, zone])
+    const key = JSON.stringify([check, family, zone])
     const before = departed.get(key) ?? { buckets: emptySeries.buckets, sumNs: 0 }
     const together = buckets.map((count, i) => count + (before.buckets[i] ?? 0))
-    departed.set(key, { check, family, zone, buckets: together, sumNs: sumNs + before.sumNs })
+    departed.set(key, { check, protocol, family, zone, buckets: together, sumNs: sumNs + before.sumNs })
   }
 
   return {

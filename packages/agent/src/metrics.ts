@@ -82,7 +82,7 @@ export function metricsOf(snapshot: Snapshot): Registry {
     durations.add(labels, series)
   }
   for (const gone of snapshot.departed) {
-    const { name: check, protocol } = gone.check
+    const { check, protocol } = gone
     const zones = { source_zone: snapshot.self.zone ?? '', target_zone: gone.zone ?? '' }
     durations.add({ check, protocol, family: gone.family ?? '', ...zones }, gone)
   }

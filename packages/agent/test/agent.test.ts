@@ -5,6 +5,7 @@ import { canDropRawSockets } from '../../../test/support/child.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { capability, nativePart, testWith } from '../../../test/support/requirements.ts'
 import { listenTcp } from '../../../test/support/servers.ts'
+import { startResponders } from '../src/vantage/vantage.ts'
 import { type LogLine, loopback, startAgent } from './support/agent-process.ts'
 import { writeTemporary } from './support/temporary.ts'
 
@@ -139,6 +140,34 @@ test('takes up a peer that is added to its file', { timeout }, async () => {
   await agent.logged((line) => isSuccess('tcp')(line) && line.peer === 'c')
   const joined = await agent.logged(({ msg }) => msg === 'peer joined')
   expect(joined.map(({ peer }) => peer)).toMatchObject([{ name: 'b' }, { name: 'c', state: 'ready' }])
+})
+
+test('shows no option of a check, be its peer here or gone', { timeout }, async () => {
+  const key = 'key-that-nobody-may-see'
+  const responder = await startResponders({ host: addresses.b, port: 0, key }, async () => undefined, [])
+  onTestFinished(responder.close)
+  const peersFile = await writeTemporary(
+    'peers.yaml',
+    JSON.stringify([{ name: 'b', addresses: [addresses.b], port: responder.port }]),
+  )
+  const agent = await startAgent({
+    addresses: [addresses.a],
+    responder: { host: addresses.a, port: 0, key },
+    peersFile,
+    checks: {
+      udp: { probe: 'udp', key },
+      http: { probe: 'http', headers: { authorization: `Bearer ${key}` } },
+    },
+  })
+  for (const check of ['udp', 'http']) await agent.logged(isSuccess(check))
+  const shown = async () => (await fetch(`${agent.url}/api/v1/snapshot`)).text()
+  expect(await shown()).not.toContain(key)
+  await writeFile(`${peersFile}.new`, '[]')
+  await rename(`${peersFile}.new`, peersFile)
+  await agent.logged(({ msg }) => msg === 'peer left')
+  const { departed } = await agent.snapshot()
+  expect(departed.map(({ check, protocol }) => `${check} ${protocol}`)).toEqual(['udp udp', 'http http'])
+  expect(await shown()).not.toContain(key)
 })
 
 /** a and b, who probe each other, and the name server they ask. b is there first: a has never seen it absent. */

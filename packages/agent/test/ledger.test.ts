@@ -12,7 +12,9 @@ test('keeps the durations of peers that are gone, by check, family and zone, and
   for (const name of ['a', 'b']) ledger.record(name, success(2_000_000), true)
   ledger.setSeries(keys('c'))
   expect([...ledger.series.keys()]).toEqual(['c'])
-  expect(ledger.departed).toMatchObject([{ check: { name: 'tcp' }, family: 'ipv4', zone: 'zone-b', sumNs: 4_000_000 }])
+  expect(ledger.departed).toMatchObject([
+    { check: 'tcp', protocol: 'tcp', family: 'ipv4', zone: 'zone-b', sumNs: 4_000_000 },
+  ])
   expect(ledger.departed[0]?.buckets.reduce((sum, count) => sum + count, 0)).toBe(2)
 
   ledger.record('c', success(1_000_000), true)

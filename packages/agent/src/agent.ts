@@ -139,6 +139,17 @@ export function createAgent(parts: AgentParts): Agent {
     return { message: `goodbye, ${from.peer.name}` }
   }
 
+  const open = async () => {
+    vantage = await parts.startVantage({
+      paths: [greetingPath, goodbyePath],
+      onRequest: answer,
+      onStray: (protocol, stray) => countStray(strays, protocol, stray),
+    })
+    probes = await ableProbes(vantage.prober)
+    return vantage
+  }
+
+  let opened: Promise<Vantage> | undefined
   let stopped: Promise<void> | undefined
   const end = async () => {
     discovery.stop()
@@ -146,25 +157,27 @@ export function createAgent(parts: AgentParts): Agent {
     greeter.stop()
     stopping.abort()
     settlement.stop()
+    // What a start under way opens must be closed, too; one that fails tells who asked for it.
+    await opened?.catch(() => {})
     if (vantage === undefined) return
-    const told = await sayGoodbye(vantage.prober, caller, roster.peers.values())
-    // Who was told may have attempts under way; an agent that is alone need not wait.
-    if (told > 0) await sleep(parts.graceMs)
-    await vantage.close()
+    try {
+      const told = await sayGoodbye(vantage.prober, caller, roster.peers.values())
+      // Who was told may have attempts under way; an agent that is alone need not wait.
+      if (told > 0) await sleep(parts.graceMs)
+    } finally {
+      await vantage.close()
+    }
   }
 
   return {
     async start() {
-      vantage = await parts.startVantage({
-        paths: [greetingPath, goodbyePath],
-        onRequest: answer,
-        onStray: (protocol, stray) => countStray(strays, protocol, stray),
-      })
-      probes = await ableProbes(vantage.prober)
-      events.answering(vantage.port)
+      opened = open()
+      const started = await opened
+      if (stopping.signal.aborted) return started
+      events.answering(started.port)
       plan()
       await discovery.start(learn)
-      return vantage
+      return started
     },
     snapshot: () => ({
       takenAtMs: Date.now(),

@@ -83,8 +83,11 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     await Promise.race([stopped, ...(started === undefined ? [] : [started.failed])])
   } finally {
     // What was opened must not outlive a start that failed, or the process would go on without probing.
-    await agent.stop()
-    await page.close()
+    try {
+      await agent.stop()
+    } finally {
+      await page.close()
+    }
   }
   log.stopped()
 }

@@ -1,4 +1,4 @@
-import type { Prober } from '@scout/core'
+import { type Prober, ScoutError } from '@scout/core'
 import { baseOf, type Caller, urlOf } from './greeting.ts'
 import type { Peer } from './peer.ts'
 import type { Self } from './snapshot.ts'
@@ -16,8 +16,14 @@ export async function sayGoodbye(prober: Prober, self: Self & Caller, peers: Ite
       const base = baseOf(peer, self)
       // Through the API server's proxy nobody could tell who calls.
       if (base === undefined || peer.proxy !== undefined) return false
-      const { ok } = await prober.probe('http', urlOf(base, goodbyePath, self), { method: 'POST', timeoutMs })
-      return ok
+      try {
+        const { ok } = await prober.probe('http', urlOf(base, goodbyePath, self), { method: 'POST', timeoutMs })
+        return ok
+      } catch (error) {
+        // An address that nothing can be sent to, or a prober that ended before us: no reason not to tell the others.
+        if (error instanceof ScoutError) return false
+        throw error
+      }
     }),
   )
   return heard.filter(Boolean).length

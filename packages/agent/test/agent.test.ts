@@ -89,6 +89,21 @@ test('ends within five seconds although fifty peers owe an answer', { timeout },
   expect(ended.tookMs).toBeLessThan(5_000)
 })
 
+testWith(nativePart)('ends with what happened when the thread that probes ends', { timeout }, async () => {
+  const port = await listenTcp(() => {}, '0.0.0.0')
+  const peers = [{ name: 'b', addresses: [addresses.b], port }]
+  const config = { addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers }
+  const terminate = `process.on('worker',thread=>process.on('SIGUSR2',()=>thread.terminate()))`
+  const agent = await startAgent({ ...config, checks: { tcp: { probe: 'tcp' } } }, [
+    'env',
+    `NODE_OPTIONS=--import=data:text/javascript,${terminate}`,
+  ])
+  await agent.logged(isSuccess('tcp'))
+  const ended = await agent.end('SIGUSR2')
+  expect(ended).toMatchObject({ code: 1, errors: 'scout-agent: the probe thread ended with code 1\n' })
+  expect(ended.tookMs).toBeLessThan(5_000)
+})
+
 testWith(canDropRawSockets)(
   'says once that a check is not permitted, and goes on with the others',
   { timeout },

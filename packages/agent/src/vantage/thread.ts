@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { createProber } from '@scout/core'
 import type { FromThread, ThreadData, ToThread } from './messages.ts'
@@ -24,6 +23,7 @@ export async function startVantageThread({ responder, paths, onRequest, onStray 
       if (!isStopping) reject(new Error(`the probe thread ended with code ${code}`))
     })
   })
+  const ended = new Promise<void>((resolve) => void thread.on('exit', () => resolve()))
   // Whoever waits for it is told; until somebody does, it is no unhandled rejection.
   failed.catch(() => {})
   const listening = new Promise<number>((resolve) => {
@@ -50,7 +50,6 @@ export async function startVantageThread({ responder, paths, onRequest, onStray 
     counters: () => counters,
     async close() {
       isStopping = true
-      const ended = once(thread, 'exit')
       send({ kind: 'stop' })
       await ended
     },

@@ -43,7 +43,8 @@ interface Slot {
 
 /**
  * Spreads tasks evenly over the interval by the hash of their keys, so that peers that come and go never bunch them. All tasks have
- * one interval, so the order they are due in never changes: a ring, of which only the head is looked at.
+ * one interval, so the order they are due in changes only when some miss more rounds than others: a ring, of which only the head is
+ * looked at.
  */
 export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOptions): Schedule {
   let ring: Slot[] = []
@@ -53,15 +54,18 @@ export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOp
 
   const turn = () => {
     const now = performance.now()
+    let hasMissed = false
     for (let head = ring[0]; head !== undefined && head.dueMs <= now; head = ring[0]) {
       ring.shift()
       // After a block longer than the interval, the runs missed meanwhile are left out, not made up for.
       const passed = 1 + Math.floor((now - head.dueMs) / intervalMs)
       counters.skipped += passed - 1
+      hasMissed ||= passed > 1
       enqueue(head)
       head.dueMs += intervalMs * passed
       ring.push(head)
     }
+    if (hasMissed) ring.sort(byDue)
     startWaiting()
     arm()
   }
@@ -116,7 +120,7 @@ export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOp
           slot.task = task
           return slot
         })
-        .toSorted((a, b) => a.dueMs - b.dueMs)
+        .toSorted(byDue)
       const kept = new Set(ring)
       waiting.splice(0, waiting.length, ...waiting.filter((slot) => kept.has(slot)))
       arm()
@@ -127,6 +131,10 @@ export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOp
       waiting.length = 0
     },
   }
+}
+
+function byDue(a: Slot, b: Slot): number {
+  return a.dueMs - b.dueMs
 }
 
 /** The next time the task's place in the interval comes round. */

@@ -154,6 +154,21 @@ test('leaves out the runs missed while the event loop was blocked, and counts th
   expect(late).toBe(1)
 })
 
+test('keeps each at its place after a stall in which some missed more rounds than others', async () => {
+  let stalledMs = 0
+  const unstalled = performance.now.bind(performance)
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => unstalled() + stalledMs)
+  onTestFinished(() => clock.mockRestore())
+  scheduleOf({}).setTasks(namesOf(200).map(quick))
+  await vi.advanceTimersByTimeAsync(intervalMs)
+  stalledMs = 1.6 * intervalMs
+  await vi.advanceTimersByTimeAsync(3 * intervalMs)
+  for (const starts of startsMs.values()) {
+    const [before, after] = [starts.slice(0, 1), starts.slice(-2)]
+    expect(gapsOf([...before, ...after]).map((gap) => gap % 1)).toEqual([0, 0])
+  }
+})
+
 function scheduleOf(options: Partial<Parameters<typeof createSchedule>[0]>): Schedule {
   const schedule = createSchedule({ intervalMs, maxInFlight: 1_000, onDefect: rethrow, ...options })
   onTestFinished(schedule.stop)

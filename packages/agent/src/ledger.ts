@@ -20,11 +20,21 @@ export interface SeriesKey {
   readonly family?: Family | undefined
 }
 
-/** What is remembered of a series; immutable, replaced by each result. */
-export interface Series extends SeriesKey {
-  readonly attempts: number
+type ByReason = Readonly<Partial<Record<FailureReason, number>>>
+
+/** Attempts by what came of them. */
+export interface Counts {
   readonly successes: number
-  readonly failures: Readonly<Partial<Record<FailureReason, number>>>
+  readonly failures: ByReason
+  /** Attempts for which this process lacked what the probe needs, so that nothing was sent; absent where there were none. */
+  readonly unable?: ByReason | undefined
+}
+
+/** What is remembered of a series; immutable, replaced by each result. */
+export interface Series extends SeriesKey, Counts {
+  readonly attempts: number
+  /** What came of series that are gone, of the same check between the same nodes; absent where there are none. */
+  readonly inherited?: Counts | undefined
   /** Results that say nothing, because the peer's state changed while they were under way. */
   readonly setAside: number
   /** Successes by duration: one count an edge, and one above the last. */
@@ -48,7 +58,10 @@ export interface Departed extends Pick<Series, 'family' | 'buckets' | 'sumNs'> {
 /** What came of recording a result. */
 export type Recorded = 'set-aside' | 'steady' | 'began-failing' | 'recovered'
 
-/** An agent's memory of its links: one series for each check, peer and family, and nothing of peers that are gone. */
+/**
+ * An agent's memory of its links: one series for each check, peer and family. Of a peer that is gone nothing stays but what would make
+ * a counter go down that others have a part in: its durations, and its counts for as long as another series is counted with it.
+ */
 export interface Ledger {
   readonly series: ReadonlyMap<string, Series>
   readonly departed: readonly Departed[]
@@ -84,8 +97,10 @@ export function createLedger(): Ledger {
       return setAside
     },
     setSeries(keys) {
-      for (const [id, one] of series) if (!keys.has(id) && one.successes > 0) bury(one)
+      const gone = [...series].flatMap(([id, one]) => (keys.has(id) ? [] : [one]))
       series = new Map([...keys].map(([id, key]) => [id, { ...(series.get(id) ?? emptySeries), ...key }]))
+      for (const one of gone) if (one.successes > 0) bury(one)
+      bequeath(gone, series)
     },
     record(id, result, isCounted) {
       const before = series.get(id)
@@ -102,7 +117,7 @@ export function createLedger(): Ledger {
         last: result,
         isFailing,
         sinceMs: isChange || before.attempts === 0 ? result.startedAtMs : before.sinceMs,
-        ...(result.ok ? withSuccess(before, result.totalNs) : withFailure(before, result)),
+        ...outcomeOf(before, result),
       })
       if (!isChange) return 'steady'
       return isFailing ? 'began-failing' : 'recovered'
@@ -121,6 +136,47 @@ const emptySeries = {
   recentFailures: [],
 } as const satisfies Omit<Series, keyof SeriesKey>
 
+/** Those that are gone leave their counts to one with the same labels, and nothing where there is none. */
+function bequeath(gone: readonly Series[], series: Map<string, Series>): void {
+  const estates = gone.filter(({ attempts, inherited }) => attempts > 0 || inherited !== undefined)
+  if (estates.length === 0) return
+  const heirs = new Map([...series].map(([id, key]) => [placeOf(key), id]))
+  for (const one of estates) {
+    const id = heirs.get(placeOf(one)) ?? ''
+    const heir = series.get(id)
+    if (heir !== undefined) series.set(id, { ...heir, inherited: sumOf(sumOf(one, one.inherited), heir.inherited) })
+  }
+}
+
+/** What a series shares with all that have the same labels in the metrics. */
+function placeOf({ check, family, peer }: SeriesKey): string {
+  return JSON.stringify([check.name, family, peer?.node, peer?.zone])
+}
+
+export function sumOf({ successes, failures, unable }: Counts, more: Counts = emptySeries): Counts {
+  return {
+    successes: successes + more.successes,
+    failures: sumByReason(failures, more.failures),
+    ...(unable === undefined && more.unable === undefined ? {} : { unable: sumByReason(unable, more.unable) }),
+  }
+}
+
+function sumByReason(a: ByReason = {}, b: ByReason = {}): ByReason {
+  const sum: Record<string, number> = { ...a }
+  for (const [reason, count] of Object.entries(b)) sum[reason] = (sum[reason] ?? 0) + count
+  return sum
+}
+
+function outcomeOf(before: Series, result: AnyResult): Partial<Series> {
+  if (result.ok) return withSuccess(before, result.totalNs)
+  const { reason } = result.failure
+  if (isIncapable(result)) return { unable: oneMore(before.unable, reason) }
+  return {
+    failures: oneMore(before.failures, reason),
+    recentFailures: [...before.recentFailures, result].slice(-keptFailures),
+  }
+}
+
 function withSuccess({ successes, sumNs, buckets }: Series, totalNs: number) {
   const found = bucketEdgesSeconds.findIndex((edge) => totalNs <= edge * 1e9)
   const bucket = found < 0 ? bucketEdgesSeconds.length : found
@@ -131,10 +187,6 @@ function withSuccess({ successes, sumNs, buckets }: Series, totalNs: number) {
   }
 }
 
-function withFailure({ failures, recentFailures }: Series, result: AnyResult & { readonly ok: false }) {
-  const { reason } = result.failure
-  return {
-    failures: { ...failures, [reason]: (failures[reason] ?? 0) + 1 },
-    recentFailures: [...recentFailures, result].slice(-keptFailures),
-  }
+function oneMore(counts: ByReason = {}, reason: FailureReason): ByReason {
+  return { ...counts, [reason]: (counts[reason] ?? 0) + 1 }
 }

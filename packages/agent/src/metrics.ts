@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type HistogramConfiguration, Registry } from 'prom-client'
-import { bucketEdgesSeconds } from './ledger.ts'
+import { bucketEdgesSeconds, type Counts, sumOf } from './ledger.ts'
 import type { SeriesView, Snapshot } from './snapshot.ts'
 
 const linkLabels = ['check', 'protocol', 'family', 'source_node', 'source_zone', 'target_node', 'target_zone'] as const
@@ -46,7 +46,7 @@ export function metricsOf(snapshot: Snapshot): Registry {
 
   const attempts = new Counter({
     name: 'scout_probe_attempts_total',
-    help: 'Attempts by what came of them; reason is empty for successes.',
+    help: 'Attempts by what came of them; unable is what this agent lacks the means for, and reason is empty for successes.',
     labelNames: [...linkLabels, 'outcome', 'reason'],
     registers,
   })
@@ -72,11 +72,11 @@ export function metricsOf(snapshot: Snapshot): Registry {
   // Paths between the same two nodes share their labels (two peers on a node, a peer with two addresses): one that fails is shown.
   const failingLast = snapshot.series.toSorted((a, b) => Number(a.state === 'failing') - Number(b.state === 'failing'))
   for (const series of failingLast) {
-    if (series.attempts === 0) continue
     const labels = labelsOf(snapshot, series)
-    if (series.successes > 0) attempts.inc({ ...labels, outcome: 'success', reason: '' }, series.successes)
-    for (const [reason, count] of Object.entries(series.failures))
-      attempts.inc({ ...labels, outcome: 'failure', reason }, count)
+    for (const { count, ...outcome } of outcomesOf(sumOf(series, series.inherited))) {
+      attempts.inc({ ...labels, ...outcome }, count)
+    }
+    if (series.attempts === 0) continue
     if (series.state === 'ok' || series.state === 'failing') failing.set(labels, series.state === 'failing' ? 1 : 0)
     if (series.last?.ok === true) lastSeconds.set({ ...labels, clock: series.last.clock.rx }, series.last.totalNs / 1e9)
     durations.add(labels, series)
@@ -133,6 +133,14 @@ export function metricsOf(snapshot: Snapshot): Registry {
     for (const [outcome, count] of Object.entries(counts)) requests.inc({ responder, outcome }, count)
   }
   return registry
+}
+
+function outcomesOf({ successes, failures, unable = {} }: Counts) {
+  return [
+    ...(successes === 0 ? [] : [{ outcome: 'success', reason: '', count: successes }]),
+    ...Object.entries(failures).map(([reason, count]) => ({ outcome: 'failure', reason, count })),
+    ...Object.entries(unable).map(([reason, count]) => ({ outcome: 'unable', reason, count })),
+  ]
 }
 
 /** A source that was never heard of is as old as this agent; a list does not grow old. */

@@ -1,8 +1,8 @@
-import type { AnyResult, FailureReason, Protocol, ResponderCounters, Stray } from '@scout/core'
+import type { AnyResult, Protocol, ResponderCounters, Stray } from '@scout/core'
 import type { Knowledge } from './discovery/discovery.ts'
 import type { GreetingCounters } from './greeter.ts'
 import { isIncapable } from './incapable.ts'
-import type { Departed, Series } from './ledger.ts'
+import type { Counts, Departed, Series } from './ledger.ts'
 import type { KnownPeer } from './roster.ts'
 import type { ScheduleCounters } from './schedule.ts'
 
@@ -19,7 +19,7 @@ export interface Self {
 }
 
 /** What has come of one check on one peer, or of a check of its own target. */
-export interface SeriesView {
+export interface SeriesView extends Counts {
   readonly check: string
   readonly protocol: Protocol
   readonly target: string
@@ -33,8 +33,8 @@ export interface SeriesView {
   readonly state: 'ok' | 'failing' | 'waiting' | 'unable'
   readonly sinceMs?: number | undefined
   readonly attempts: number
-  readonly successes: number
-  readonly failures: Readonly<Partial<Record<FailureReason, number>>>
+  /** Of peers that are gone, for the counters they share with this one. */
+  readonly inherited?: Counts | undefined
   readonly setAside: number
   readonly buckets: readonly number[]
   readonly sumNs: number

@@ -1,7 +1,7 @@
 import type { AnyResult } from '@scout/core'
 import { expect, test } from 'vitest'
 import { createLedger, type SeriesKey } from '../src/ledger.ts'
-import { peerOf } from './support/snapshots.ts'
+import { failureOf, peerOf } from './support/snapshots.ts'
 
 const check = { name: 'tcp', protocol: 'tcp', target: '{host}:{port}', options: {} } as const
 
@@ -22,8 +22,48 @@ test('keeps the durations of peers that are gone, by check, family and zone, and
   expect(ledger.departed).toMatchObject([{ sumNs: 5_000_000 }])
 })
 
-function keyOf(name: string): SeriesKey {
-  return { check, peer: peerOf({ name }), target: '10.0.0.2:8081', family: 'ipv4' }
+test('keeps the counts of a peer that is gone with one of its node, and forgets them with the last', () => {
+  const ledger = createLedger()
+  const onOne = (...names: readonly string[]) => names.map((name): [string, SeriesKey] => [name, keyOf(name)])
+  const elsewhere: [string, SeriesKey] = ['elsewhere', keyOf('elsewhere', 'node-3')]
+  ledger.setSeries(new Map([...onOne('a', 'b'), elsewhere]))
+  for (const name of ['a', 'b', 'elsewhere']) ledger.record(name, success(1_000_000), true)
+  ledger.record('a', failureOf('timeout'), true)
+  ledger.record('b', failureOf('not-permitted'), true)
+  ledger.setSeries(new Map([...onOne('b', 'c'), elsewhere]))
+  ledger.setSeries(new Map([...onOne('c'), elsewhere]))
+  expect(ledger.series.get('c')).toMatchObject({
+    attempts: 0,
+    inherited: { successes: 2, failures: { timeout: 1 }, unable: { 'not-permitted': 1 } },
+  })
+  ledger.setSeries(new Map([...onOne('d'), elsewhere]))
+  expect(ledger.series.get('d')?.inherited).toEqual({
+    successes: 2,
+    failures: { timeout: 1 },
+    unable: { 'not-permitted': 1 },
+  })
+  expect(ledger.series.get('elsewhere')?.inherited).toBeUndefined()
+
+  ledger.setSeries(new Map([elsewhere]))
+  ledger.setSeries(new Map([...onOne('d'), elsewhere]))
+  expect(ledger.series.get('d')?.inherited).toBeUndefined()
+})
+
+test.each(['not-permitted', 'not-supported'] as const)('counts %s apart from the failures', (reason) => {
+  const ledger = createLedger()
+  ledger.setSeries(new Map([['a', keyOf('a')]]))
+  ledger.record('a', failureOf(reason), true)
+  expect(ledger.series.get('a')).toMatchObject({
+    attempts: 1,
+    failures: {},
+    unable: { [reason]: 1 },
+    recentFailures: [],
+    isFailing: false,
+  })
+})
+
+function keyOf(name: string, node = 'node-2'): SeriesKey {
+  return { check, peer: peerOf({ name, node }), target: '10.0.0.2:8081', family: 'ipv4' }
 }
 
 function success(totalNs: number): AnyResult {

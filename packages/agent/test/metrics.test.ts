@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { testWith } from '../../../test/support/requirements.ts'
 import { createProcessMetrics, metricsOf } from '../src/metrics.ts'
 import type { Snapshot } from '../src/snapshot.ts'
-import { failingSeriesOf, peerOf, seriesOf, snapshotOf } from './support/snapshots.ts'
+import { failingSeriesOf, failureOf, peerOf, seriesOf, snapshotOf } from './support/snapshots.ts'
 
 const mesh = snapshotOf({
   peers: [peerOf(), peerOf({ name: 'scout-3', node: 'node-3', state: 'leaving' })],
@@ -39,7 +39,7 @@ test('exposes what the snapshot holds and nothing else', async () => {
     # TYPE scout_knowledge_trouble gauge
     scout_knowledge_trouble 0
 
-    # HELP scout_probe_attempts_total Attempts by what came of them; reason is empty for successes.
+    # HELP scout_probe_attempts_total Attempts by what came of them; unable is what this agent lacks the means for, and reason is empty for successes.
     # TYPE scout_probe_attempts_total counter
     scout_probe_attempts_total{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
     scout_probe_attempts_total{check="dns",protocol="dns",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="success",reason=""} 1
@@ -168,6 +168,23 @@ test.each([
   expect(samples.filter(({ name }) => name === 'scout_probe_failing')).toEqual([expect.objectContaining({ value: 1 })])
 })
 
+test('goes on counting, when one of two peers on a node is gone, what came of both', async () => {
+  const inherited = { successes: 3, failures: { timeout: 1 } } as const
+  const samples = await samplesOf(
+    snapshotOf({ series: [seriesOf({ tookSeconds: [0.001], inherited }), seriesOf({ check: 'udp', inherited })] }),
+  )
+  expect(attemptsIn(samples)).toEqual(['tcp success 4', 'tcp failure 1', 'udp success 3', 'udp failure 1'])
+})
+
+test('tells what this agent is not able to do from what failed', async () => {
+  const last = failureOf('not-permitted')
+  const samples = await samplesOf(
+    snapshotOf({ series: [seriesOf({ state: 'unable', attempts: 2, unable: { 'not-permitted': 2 }, last })] }),
+  )
+  expect(attemptsIn(samples)).toEqual(['tcp unable 2'])
+  expect(samples.filter(({ name }) => name === 'scout_probe_failing')).toEqual([])
+})
+
 test('says nothing of a peer any more once it is gone', async () => {
   const [first, ...others] = mesh.series
   const before = await metricsOf(mesh).metrics()
@@ -180,6 +197,15 @@ testWith('promtool')('is what Prometheus wants to see, in form and in names', as
   const exposition = (await metricsOf(mesh).metrics()) + (await createProcessMetrics().metrics())
   expect(execFileSync('promtool', ['check', 'metrics'], { input: exposition, encoding: 'utf8' })).toBe('')
 })
+
+function attemptsIn(samples: Awaited<ReturnType<typeof samplesOf>>): readonly string[] {
+  return samples
+    .filter(({ name }) => name === 'scout_probe_attempts_total')
+    .map(({ labels, value }) => {
+      const [, check, outcome] = /check="(\w+)".*outcome="(\w+)"/.exec(labels) ?? []
+      return `${check} ${outcome} ${value}`
+    })
+}
 
 async function samplesOf(snapshot: Snapshot) {
   const lines = (await metricsOf(snapshot).metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))

@@ -11,8 +11,9 @@ import type { Peer } from './peer.ts'
 import { planSeries } from './plan.ts'
 import { createRoster, type RosterChange } from './roster.ts'
 import { createSchedule, type Task } from './schedule.ts'
+import type { Self } from './self.ts'
 import { createSettlement } from './settlement.ts'
-import { type Self, type Snapshot, type StrayCounts, viewOf } from './snapshot.ts'
+import { type Snapshot, type StrayCounts, viewOf } from './snapshot.ts'
 import type { Vantage, VantageOptions } from './vantage/vantage.ts'
 
 export interface AgentParts {

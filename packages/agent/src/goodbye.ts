@@ -1,7 +1,7 @@
 import { type Prober, ScoutError } from '@scout/core'
 import { baseOf, type Caller, urlOf } from './greeting.ts'
 import type { Peer } from './peer.ts'
-import type { Self } from './snapshot.ts'
+import type { Self } from './self.ts'
 
 /** Path on the responder where a peer says that it is about to stop. */
 export const goodbyePath = '/goodbye'

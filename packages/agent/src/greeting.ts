@@ -3,7 +3,7 @@ import { formatHostPort, type Prober, type RouteRequest } from '@scout/core'
 import { z } from 'zod'
 import { familyOf } from './check.ts'
 import type { Peer } from './peer.ts'
-import type { Self } from './snapshot.ts'
+import type { Self } from './self.ts'
 
 /** Path on the responder where an agent tells who it is. */
 export const greetingPath = '/greeting'

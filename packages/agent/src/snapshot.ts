@@ -3,20 +3,10 @@ import type { Knowledge } from './discovery/discovery.ts'
 import type { GreetingCounters } from './greeter.ts'
 import { isIncapable } from './incapable.ts'
 import type { Counts, Departed, Series } from './ledger.ts'
+import type { Peer } from './peer.ts'
 import type { KnownPeer } from './roster.ts'
 import type { ScheduleCounters } from './schedule.ts'
-
-/** Who this agent is. */
-export interface Self {
-  readonly name: string
-  readonly namespace?: string | undefined
-  readonly node: string
-  readonly zone?: string | undefined
-  readonly addresses: readonly string[]
-  /** Addresses of its node. */
-  readonly nodeAddresses: readonly string[]
-  readonly version: string
-}
+import type { Self } from './self.ts'
 
 /** What has come of one check on one peer, or of a check of its own target. */
 export interface SeriesView extends Counts {
@@ -24,8 +14,8 @@ export interface SeriesView extends Counts {
   readonly protocol: Protocol
   readonly target: string
   readonly family?: 'ipv4' | 'ipv6' | undefined
-  /** Name of the peer and node; absent for a check that is not about peers. */
-  readonly peer?: { readonly name: string; readonly node: string; readonly zone?: string | undefined } | undefined
+  /** Absent for a check that is not about peers. */
+  readonly peer?: Pick<Peer, 'name' | 'namespace' | 'node' | 'zone'> | undefined
   /**
    * `waiting`: nothing counted yet, or the peer is not ready, so that what was counted says nothing about now. `unable`: this process
    * lacks what the probe needs.
@@ -71,7 +61,8 @@ export function viewOf({ check, peer, target, family, isFailing, ...rest }: Seri
     protocol: check.protocol,
     target,
     family,
-    peer: peer === undefined ? undefined : { name: peer.name, node: peer.node, zone: peer.zone },
+    peer:
+      peer === undefined ? undefined : { name: peer.name, namespace: peer.namespace, node: peer.node, zone: peer.zone },
     state: stateOf({ isFailing, isAway, last: rest.last }),
     ...rest,
   }

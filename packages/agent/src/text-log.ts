@@ -5,7 +5,7 @@ import { isIncapable } from './incapable.ts'
 import type { Log } from './log.ts'
 import type { Peer } from './peer.ts'
 import { pathName, podLines } from './pod-lines.ts'
-import type { Self } from './snapshot.ts'
+import type { Self } from './self.ts'
 
 /** How the reference output calls each phase; others go by their own name. */
 const phaseTitles: Readonly<Record<string, string>> = {

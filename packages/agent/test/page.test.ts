@@ -22,6 +22,43 @@ test('says first what fails, since when and why', async () => {
   expect(page.indexOf('<h2>Failing</h2>')).toBeLessThan(page.indexOf('<h2>Paths</h2>'))
 })
 
+test.each([
+  { what: 'there are no paths', series: [] },
+  { what: 'no path has a result', series: [seriesOf({})] },
+])('says that nothing is known when $what', async ({ series }) => {
+  const page = await textOf(snapshotOf({ peers: [peerOf()], series }))
+  expect(page).toContain('<title>nothing known · scout on node-1</title>')
+  expect(page).not.toContain('works')
+})
+
+test('does not say that all is well while the source of the peers is in trouble', async () => {
+  const knowledge = { source: 'the API server', heardAtMs: 0, trouble: 'it does not answer' }
+  const page = await textOf(snapshotOf({ knowledge, peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001] })] }))
+  expect(page).toContain('<title>not all known · scout on node-1</title>')
+  expect(page).toContain('1 peers from the API server (it does not answer).')
+})
+
+test('says why a peer is not probed', async () => {
+  const peers = [peerOf({ name: 'six', addresses: ['fd00::1'] }), peerOf({ name: 'four', addresses: ['10.0.0.9'] })]
+  expect(rowsIn(await textOf(snapshotOf({ peers })))).toEqual([
+    'six node-2 · zone-b · ready not probed: it has no address of a family that this agent has an address of',
+    'four node-2 · zone-b · ready not probed: no check is about it',
+  ])
+})
+
+test('gives each peer a row, be there two of one name, and one to what is not about peers', async () => {
+  const peers = [peerOf({ id: '1', node: 'node-2' }), peerOf({ id: '2', node: 'node-3' })]
+  const series = [
+    ...peers.map((peer, index) => seriesOf({ peer, tookSeconds: [index + 1] })),
+    seriesOf({ check: 'dns', protocol: 'dns', peer: undefined, family: undefined, tookSeconds: [3] }),
+  ]
+  expect(rowsIn(await textOf(snapshotOf({ peers, series })))).toEqual([
+    'scout-2 node-2 · zone-b · ready 1s',
+    'scout-2 node-3 · zone-b · ready 2s',
+    'cluster 3s',
+  ])
+})
+
 test('tells where the peers are known from, and why that may be out of date', async () => {
   const knowledge = { source: '/etc/scout/peers.yaml', heardAtMs: 0, trouble: 'cannot read it' }
   expect(await textOf(snapshotOf({ knowledge }))).toContain('0 peers from /etc/scout/peers.yaml (cannot read it).')
@@ -56,6 +93,12 @@ function snapshotNamed(name: string): Snapshot {
 /** Tags with their attributes, less the values. */
 function skeletonOf(page: string): readonly string[] {
   return [...page.matchAll(/<[^>]*>/g)].map(([tag]) => tag.replaceAll(/"[^"]*"/g, '""'))
+}
+
+/** Text of each row of the table. */
+function rowsIn(page: string): readonly string[] {
+  const rows = [...page.matchAll(/<tr><th scope="row">.*?<\/tr>/gs)]
+  return rows.map(([row]) => row.replaceAll(/(<[^>]*>)+/g, ' ').trim())
 }
 
 async function textOf(snapshot: Snapshot): Promise<string> {

@@ -28,8 +28,12 @@ function offset(date: Date): string {
   return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}${pad(size % 60)}`
 }
 
+// Made by the first moment and kept: making it takes longer than all else here, and a peer's prober waits for the answer this is in.
+let zoneNames: Intl.DateTimeFormat | undefined
+
 function zoneName(date: Date): string {
-  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date)
+  zoneNames ??= new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' })
+  const parts = zoneNames.formatToParts(date)
   return parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC'
 }
 

@@ -7,6 +7,7 @@ import { startConsole } from './console.ts'
 import { ApiError } from './discovery/api-error.ts'
 import { chooseDiscovery } from './discovery/choose.ts'
 import { createJsonLog, type Log } from './log.ts'
+import { isLoopback } from './loopback.ts'
 import { createTextLog } from './text-log.ts'
 import { startLocalVantage } from './vantage/local.ts'
 import { startVantageThread } from './vantage/thread.ts'
@@ -112,8 +113,4 @@ function explain(error: Error, { console: { port } }: Config): string {
   if (!('code' in error) || error.code !== 'EADDRINUSE') return error.message
   const flag = 'port' in error && error.port === port ? '--console-port' : '--responder-port'
   return `${error.message}: another process has the port, choose another with ${flag}`
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.')
 }

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { formatHostPort, type Prober, type RouteRequest } from '@scout/core'
 import { z } from 'zod'
 import { familyOf } from './check.ts'
+import { isLoopback } from './loopback.ts'
 import type { Peer } from './peer.ts'
 import type { Self } from './self.ts'
 
@@ -65,24 +66,25 @@ export function urlOf(base: string, path: string, { name, namespace, startedAtMs
   return `${base}${path}?${query.toString()}`
 }
 
-/** The peer that made this request, and when its process began. Only its own address, or this host, may speak for it. */
+/**
+ * The peer that made this request, and when its process began. Only its own address may speak for it; among peers of one host, which
+ * call from whichever loopback address the host chooses, any of those.
+ */
 export function callerOf(
   { url, from }: RouteRequest,
   peers: Iterable<Peer>,
 ): { readonly peer: Peer; readonly startedAtMs: number } | undefined {
   const { searchParams } = new URL(url, 'http://scout')
+  const startedAtMs = Number(searchParams.get('startedAtMs') ?? Number.NaN)
+  if (!Number.isFinite(startedAtMs)) return undefined
   const peer = [...peers].find(
     ({ name, namespace, addresses }) =>
       name === searchParams.get('name') &&
       // A list need not know namespaces.
       (namespace === undefined || namespace === searchParams.get('namespace')) &&
-      (addresses.includes(from) || isLoopback(from)),
+      (addresses.includes(from) || (isLoopback(from) && addresses.some(isLoopback))),
   )
-  return peer === undefined ? undefined : { peer, startedAtMs: Number(searchParams.get('startedAtMs') ?? 0) }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+  return peer === undefined ? undefined : { peer, startedAtMs }
 }
 
 function parseJson(text: string): unknown {

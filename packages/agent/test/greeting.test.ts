@@ -70,16 +70,28 @@ describe('who calls', () => {
   const them = { name: 'them', namespace: 'scout', startedAtMs: 7 }
   const call = (from: string, caller = them) => callerOf({ url: urlOf('', '/goodbye', caller), from }, peers)
 
-  it.each(['10.0.0.1', 'fd00::1', '127.0.0.1', '::1'])('is the peer that has the address %s', (address) => {
+  it.each(['10.0.0.1', 'fd00::1'])('is the peer that has the address %s', (address) => {
     expect(call(address)).toEqual({ peer: peers[0], startedAtMs: 7 })
   })
 
   it.each([
     { what: 'another address', address: '10.0.0.2', caller: them },
+    { what: 'an address of this host', address: '127.0.0.1', caller: them },
+    { what: 'a beginning without end', address: '10.0.0.1', caller: { ...them, startedAtMs: Infinity } },
+    { what: 'a beginning that is no number', address: '10.0.0.1', caller: { ...them, startedAtMs: NaN } },
     { what: 'an unknown name', address: '10.0.0.1', caller: { ...them, name: 'nobody' } },
     { what: 'another namespace', address: '10.0.0.1', caller: { ...them, namespace: 'other' } },
   ])('is nobody with $what', ({ address, caller }) => {
     expect(call(address, caller)).toBeUndefined()
+  })
+
+  it.each(['127.0.0.1', '::1'])('is a peer on this host when it calls from %s', (from) => {
+    const here = peer('them', { addresses: ['127.0.0.3'] })
+    expect(callerOf({ url: urlOf('', '/goodbye', them), from }, [here])).toEqual({ peer: here, startedAtMs: 7 })
+  })
+
+  it('is nobody who does not say when it began', () => {
+    expect(callerOf({ url: '/goodbye?name=them', from: '10.0.0.1' }, [peer('them')])).toBeUndefined()
   })
 
   it('may leave the namespace out of a list', () => {

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AnyResult, Family, Protocol, RouteRequest, Stray } from '@scout/core'
+import { type AnyResult, commonOptions, type Family, type Protocol, type RouteRequest, type Stray } from '@scout/core'
 import { ableProbes } from './abilities.ts'
 import type { Check } from './check.ts'
 import type { Discovery, Knowledge } from './discovery/discovery.ts'
 import { goodbyePath, sayGoodbye } from './goodbye.ts'
 import { createGreeter } from './greeter.ts'
 import { askGreeting, baseOf, callerOf, type Greeting, greetingPath } from './greeting.ts'
-import { createLedger, type Recorded, type SeriesKey } from './ledger.ts'
+import { createLedger, type Recorded, type Series, type SeriesKey } from './ledger.ts'
 import type { Peer } from './peer.ts'
 import { planSeries } from './plan.ts'
 import { createRoster, type RosterChange } from './roster.ts'
 import { createSchedule, type Task } from './schedule.ts'
 import type { Self } from './self.ts'
 import { createSettlement } from './settlement.ts'
-import { type Snapshot, type StrayCounts, viewOf } from './snapshot.ts'
+import { type Snapshot, type StrayCounts, viewSince } from './snapshot.ts'
 import type { Vantage, VantageOptions } from './vantage/vantage.ts'
 
 export interface AgentParts {
@@ -46,14 +46,27 @@ export interface AgentEvents {
   defect(error: unknown): void
 }
 
+/** Whether an agent can do its work, which its peers have no part in. */
+export interface Health extends Pick<Snapshot, 'isReady' | 'knowledge'> {
+  /** What probes and answers gives a sign of life when asked for one, or has not been asked for long. */
+  readonly isAlive: boolean
+}
+
 /** One agent: finds peers, probes them, answers them, and remembers. */
 export interface Agent {
   /** Resolves, when the agent runs, with what it probes and answers from. */
   start(): Promise<Pick<Vantage, 'port' | 'failed'>>
   snapshot(): Snapshot
+  health(): Health
   /** Stops probing, says goodbye to every peer, goes on answering for the grace, then stops. */
   stop(): Promise<void>
 }
+
+/** What probes and answers is stuck when it owes a sign of life for so long. */
+const silentMostMs = 30_000
+
+/** Rounds without a result after which what came of the last says nothing about now. */
+const missedRounds = 3
 
 export function createAgent(parts: AgentParts): Agent {
   const { self, startedAtMs, discovery, checks, events } = parts
@@ -127,6 +140,21 @@ export function createAgent(parts: AgentParts): Agent {
     if (knowledge.trouble !== trouble) events.discoveryTroubled(knowledge.trouble, roster.knowledge)
   }
 
+  const freshMs = new Map(
+    checks.map((check) => {
+      const { timeoutMs } = commonOptions.parse(check.options)
+      return [check, missedRounds * parts.intervalMs + timeoutMs + parts.settleMs]
+    }),
+  )
+
+  const viewAt = (nowMs: number) => (series: Series) => viewSince(nowMs - (freshMs.get(series.check) ?? 0), series)
+
+  const health = () => ({
+    isAlive: vantage === undefined || vantage.silentMs() < silentMostMs,
+    isReady: vantage !== undefined && roster.knowledge.heardAtMs !== 0 && !stopping.signal.aborted,
+    knowledge: roster.knowledge,
+  })
+
   const selfNow = () => ({ ...self, zone: self.zone ?? roster.own?.zone })
 
   const answer = (path: string, request: RouteRequest): object | undefined => {
@@ -180,22 +208,27 @@ export function createAgent(parts: AgentParts): Agent {
       await discovery.start(learn)
       return started
     },
-    snapshot: () => ({
-      takenAtMs: Date.now(),
-      startedAtMs,
-      self: selfNow(),
-      isReady: vantage !== undefined && roster.knowledge.heardAtMs !== 0 && !stopping.signal.aborted,
-      knowledge: roster.knowledge,
-      peers: [...roster.peers.values()],
-      series: [...ledger.series.values()].map(viewOf),
-      departed: ledger.departed,
-      schedule: schedule.counters,
-      setAside: ledger.setAside,
-      held: settlement.held,
-      greetings: greeter.counters,
-      strays: { ...strays },
-      responders: vantage?.counters() ?? {},
-    }),
+    health,
+    snapshot() {
+      const takenAtMs = Date.now()
+      const { isReady, knowledge } = health()
+      return {
+        takenAtMs,
+        startedAtMs,
+        self: selfNow(),
+        isReady,
+        knowledge,
+        peers: [...roster.peers.values()],
+        series: [...ledger.series.values()].map(viewAt(takenAtMs)),
+        departed: ledger.departed,
+        schedule: schedule.counters,
+        setAside: ledger.setAside,
+        held: settlement.held,
+        greetings: greeter.counters,
+        strays: { ...strays },
+        responders: vantage?.counters() ?? {},
+      }
+    },
     stop() {
       stopped ??= end()
       return stopped

@@ -76,7 +76,8 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     events: log,
   })
   const stopped = untilSignal(log)
-  const page = await startConsole({ ...consoleListen, snapshot: agent.snapshot, document: reference })
+  const { snapshot, health } = agent
+  const page = await startConsole({ ...consoleListen, snapshot, health, document: reference })
   try {
     log.listening(`http://localhost:${page.port}`)
     // A signal ends a start that waits for an API server, too.

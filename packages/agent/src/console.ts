@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
+import type { Health } from './agent.ts'
 import { createProcessMetrics, metricsOf } from './metrics.ts'
 import { pageOf } from './page.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -10,6 +11,7 @@ export interface ConsoleOptions {
   readonly host: string
   readonly port: number
   readonly snapshot: () => Snapshot
+  readonly health: () => Health
   /** What the responder answers at `/`; here too, unless a browser asks. */
   readonly document: () => object
 }
@@ -20,7 +22,7 @@ export interface Console {
   close(): Promise<void>
 }
 
-export async function startConsole({ host, port, snapshot, document }: ConsoleOptions): Promise<Console> {
+export async function startConsole({ host, port, snapshot, health, document }: ConsoleOptions): Promise<Console> {
   const processMetrics = createProcessMetrics()
   const app = new Hono()
   app.get('/', (context) =>
@@ -33,10 +35,14 @@ export async function startConsole({ host, port, snapshot, document }: ConsoleOp
     const registry = Registry.merge([metricsOf(snapshot()), processMetrics])
     return context.text(await registry.metrics(), 200, { 'content-type': registry.contentType })
   })
-  // Alive means that this answer was given: the health of peers must never restart an agent.
-  app.get('/healthz', (context) => context.json({ status: 'ok' }))
+  // Alive means that this answer was given, and that what probes would give one: the health of peers must never restart an agent.
+  app.get('/healthz', (context) =>
+    health().isAlive
+      ? context.json({ status: 'ok' })
+      : context.json({ status: 'the thread that probes does not answer' }, 503),
+  )
   app.get('/readyz', (context) => {
-    const { isReady, knowledge } = snapshot()
+    const { isReady, knowledge } = health()
     return context.json({ status: isReady ? 'ok' : 'not ready', knowledge }, isReady ? 200 : 503)
   })
   app.notFound((context) =>

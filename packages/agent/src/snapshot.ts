@@ -17,8 +17,8 @@ export interface SeriesView extends Counts {
   /** Absent for a check that is not about peers. */
   readonly peer?: Pick<Peer, 'name' | 'namespace' | 'node' | 'zone'> | undefined
   /**
-   * `waiting`: nothing counted yet, or the peer is not ready, so that what was counted says nothing about now. `unable`: this process
-   * lacks what the probe needs.
+   * `waiting`: nothing counted yet, or nothing for too long, or the peer is not ready, so that what was counted says nothing about
+   * now. `unable`: this process lacks what the probe needs.
    */
   readonly state: 'ok' | 'failing' | 'waiting' | 'unable'
   readonly sinceMs?: number | undefined
@@ -66,6 +66,12 @@ export function viewOf({ check, peer, target, family, isFailing, ...rest }: Seri
     state: stateOf({ isFailing, isAway, last: rest.last }),
     ...rest,
   }
+}
+
+/** The view of a series of which nothing says anything about now that began before this moment. */
+export function viewSince(oldestMs: number, series: Series): SeriesView {
+  const view = viewOf(series)
+  return view.last !== undefined && view.last.startedAtMs < oldestMs ? { ...view, state: 'waiting' } : view
 }
 
 function stateOf({

@@ -104,6 +104,28 @@ testWith(nativePart)('ends with what happened when the thread that probes ends',
   expect(ended.tookMs).toBeLessThan(5_000)
 })
 
+testWith(nativePart)(
+  'is not alive, and knows nothing of now, when the thread that probes is stuck',
+  { timeout },
+  async () => {
+    const port = await listenTcp(() => {}, '0.0.0.0')
+    const peers = [{ name: 'b', addresses: [addresses.b], port }]
+    const config = { addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers, timeout: '100ms' }
+    const stuck = new URL('support/stuck-thread.mjs', import.meta.url)
+    const agent = await startAgent({ ...config, checks: { tcp: { probe: 'tcp' } } }, [
+      'env',
+      `NODE_OPTIONS=--import=${stuck.href}`,
+    ])
+    await agent.logged(isSuccess('tcp'))
+    const statusOf = async () => (await fetch(`${agent.url}/healthz`)).status
+    const stateOf = async () => (await agent.snapshot()).series[0]?.state
+    expect([await statusOf(), await stateOf()]).toEqual([200, 'ok'])
+    process.kill(agent.pid, 'SIGUSR2')
+    while ((await stateOf()) !== 'waiting');
+    while ((await statusOf()) !== 503) process.kill(agent.pid, 'SIGUSR2')
+  },
+)
+
 testWith(canDropRawSockets)(
   'says once that a check is not permitted, and goes on with the others',
   { timeout },

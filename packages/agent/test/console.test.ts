@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../test/support/collect.ts'
-import { startConsole } from '../src/console.ts'
+import { type ConsoleOptions, startConsole } from '../src/console.ts'
+import type { Snapshot } from '../src/snapshot.ts'
 import { seriesOf, snapshotOf } from './support/snapshots.ts'
 
 const document = { message: 'connected to scout', time: 'now' }
@@ -44,6 +45,13 @@ test('is alive whatever it knows, and ready when it knows its peers', async () =
   ])
 })
 
+test('is not alive when what probes does not answer', async () => {
+  expect(await statusAndJson(`${await consoleOf(snapshotOf(), false)}/healthz`)).toEqual([
+    503,
+    { status: 'the thread that probes does not answer' },
+  ])
+})
+
 test('says what there is when asked for something else', async () => {
   expect(await statusAndJson(`${await consoleOf()}/metric`)).toEqual([
     404,
@@ -52,7 +60,7 @@ test('says what there is when asked for something else', async () => {
 })
 
 test('closes although a client keeps its connection', async () => {
-  const console = await startConsole({ host: '127.0.0.1', port: 0, snapshot: snapshotOf, document: () => document })
+  const console = await startConsole(optionsOf(snapshotOf()))
   const client = connect(console.port, '127.0.0.1')
   client.write('GET /healthz HTTP/1.1\r\nHost: scout\r\n\r\n')
   const answered = new Promise((resolve) => client.once('data', resolve))
@@ -62,11 +70,15 @@ test('closes although a client keeps its connection', async () => {
   expect(await rest).toEqual([])
 })
 
-async function consoleOf(snapshot = snapshotOf()): Promise<string> {
-  const options = { host: '127.0.0.1', port: 0, snapshot: () => snapshot, document: () => document }
-  const console = await startConsole(options)
+async function consoleOf(snapshot = snapshotOf(), isAlive = true): Promise<string> {
+  const console = await startConsole(optionsOf(snapshot, isAlive))
   onTestFinished(console.close)
   return `http://127.0.0.1:${console.port}`
+}
+
+function optionsOf(snapshot: Snapshot, isAlive = true): ConsoleOptions {
+  const health = () => ({ isAlive, isReady: snapshot.isReady, knowledge: snapshot.knowledge })
+  return { host: '127.0.0.1', port: 0, snapshot: () => snapshot, health, document: () => document }
 }
 
 async function statusAndJson(url: string): Promise<readonly [number, unknown]> {

@@ -9,6 +9,7 @@ export async function startLocalVantage({ responder, paths, onRequest, onStray }
     prober,
     port: responders.port,
     counters: responders.counters,
+    silentMs: () => 0,
     failed: new Promise(() => {}),
     async close() {
       prober.close()

@@ -35,6 +35,8 @@ async function serveVantage(port: NonNullable<typeof parentPort>, { responder, p
       case 'answered':
         open.get(message.id)?.(message.content)
         return void open.delete(message.id)
+      case 'ping':
+        return send({ kind: 'pong' })
       case 'stop':
         clearInterval(timer)
         return void responders.close().then(() => send({ kind: 'stopped' }))

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { createProber } from '@scout/core'
 import type { FromThread, ThreadData, ToThread } from './messages.ts'
+import { createPulse } from './pulse.ts'
 import type { Vantage, VantageCounters, VantageOptions } from './vantage.ts'
 
 /**
@@ -36,18 +37,23 @@ export async function startVantageThread({ responder, paths, onRequest, onStray 
           return
         case 'requested':
           return send({ kind: 'answered', id: message.id, content: onRequest(message.path, message.request) })
+        case 'pong':
+          return pulse.answered()
         case 'stopped':
           return prober.close()
       }
     })
   })
   const prober = createProber({ worker: thread, onStray })
+  const pulse = createPulse(() => send({ kind: 'ping' }))
+  void ended.then(pulse.stop)
   const port = await Promise.race([listening, failed])
   return {
     prober,
     port,
     failed,
     counters: () => counters,
+    silentMs: pulse.silentMs,
     async close() {
       isStopping = true
       send({ kind: 'stop' })

@@ -24,6 +24,8 @@ export interface Vantage {
   /** Of the responders, TCP and UDP. */
   readonly port: number
   counters(): VantageCounters
+  /** For how long it has not answered when asked for a sign of life; 0 while it does. */
+  silentMs(): number
   /** Rejects when the vantage ended on its own, which an agent does not survive. */
   readonly failed: Promise<never>
   close(): Promise<void>

@@ -15,7 +15,7 @@
  *   packets     the bytes the rows point to
  */
 enum {
-  DEPARTURES = 16384,
+  DEPARTURES = 8192,
   ARRIVALS = 64,
   ERRORS = 64,
   ERROR_BYTES = 512, /* of the packet an error is about; ICMP quotes 8 to 1232 of them (RFC 792, RFC 4443 §2.4) */

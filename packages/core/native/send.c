@@ -56,6 +56,7 @@ static void drain_errors(struct packet_socket *socket)
     watch_socket(socket, true);
 }
 
+/* All at once: while stamps are read, none may be of a packet that is not in the ring yet. */
 static void note_sent(struct packet_socket *socket, unsigned count, int64_t handed_ns)
 {
   for (unsigned i = 0; i < count; i++)
@@ -134,11 +135,12 @@ static napi_value send_error(napi_env env, const struct packet_socket *socket, i
   return object;
 }
 
-static napi_value last_ticket(napi_env env, const struct packet_socket *socket)
+/* Of the packet that was sent before the last `later` ones. */
+static napi_value ticket_of(napi_env env, const struct packet_socket *socket, unsigned later)
 {
   napi_value ticket;
 
-  return ok(env, napi_create_double(env, (double)(socket->departures.count - 1), &ticket)) ? ticket : NULL;
+  return ok(env, napi_create_double(env, (double)(socket->departures.count - 1 - later), &ticket)) ? ticket : NULL;
 }
 
 /* send(bytes, address, port): ticket. */
@@ -152,18 +154,16 @@ napi_value send_one(napi_env env, napi_callback_info info)
     return NULL;
   int error = send_packet(socket, &packet);
   if (error == 0)
-    return last_ticket(env, socket);
+    return ticket_of(env, socket, 0);
   napi_value object = send_error(env, socket, error);
   if (object != NULL)
     napi_throw(env, object);
   return NULL;
 }
 
-/* A ticket, or the error the kernel refused this packet with. */
-static bool set_outcome(napi_env env, const struct packet_socket *socket, napi_value outcomes, uint32_t index, int error)
+/* A ticket, or the error this packet was refused with. */
+static bool set_outcome(napi_env env, napi_value outcomes, uint32_t index, napi_value outcome)
 {
-  napi_value outcome = error == 0 ? last_ticket(env, socket) : send_error(env, socket, error);
-
   return outcome != NULL && ok(env, napi_set_element(env, outcomes, index, outcome));
 }
 
@@ -199,17 +199,18 @@ static bool send_batch(napi_env env, struct packet_socket *socket, struct packet
     int64_t handed_ns = time_line_now(&socket->addon->line);
     int sent = sendmmsg(socket->fd, messages + done, count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    for (int i = 0; i < sent; i++, done++) {
-      note_sent(socket, 1, handed_ns);
-      if (!set_outcome(env, socket, outcomes, start + done, 0))
+    if (sent > 0)
+      note_sent(socket, (unsigned)sent, handed_ns);
+    for (int left = sent; left > 0; left--, done++)
+      if (!set_outcome(env, outcomes, start + done, ticket_of(env, socket, (unsigned)left - 1)))
         return false;
-    }
     if (done == count)
       break;
     /* The next one was refused, and why was not said (net/socket.c, __sys_sendmmsg). */
     note_failed(socket);
     int error = send_packet(socket, &packets[done]);
-    if (!set_outcome(env, socket, outcomes, start + done, error))
+    napi_value outcome = error == 0 ? ticket_of(env, socket, 0) : send_error(env, socket, error);
+    if (!set_outcome(env, outcomes, start + done, outcome))
       return false;
     done++;
   }

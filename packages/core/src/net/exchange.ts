@@ -77,7 +77,7 @@ interface Past extends Asked {
 const memoryMs = 120_000
 
 /** Unless there are more questions than the native part knows the departures of. */
-const mostRemembered = 16_384
+const mostRemembered = 8_192
 
 export function openExchange({ open, family, keyOf, isShared, onStray }: ExchangeOptions): Exchange {
   const session = randomBytes(8).readBigUInt64BE()
@@ -228,5 +228,6 @@ function failureOf({ to, code, icmp }: SendError): FailureError {
 
 function systemFailure(code: string, to: PacketAddress, cause?: Error): FailureError {
   const error = cause ?? Object.assign(new Error(code), { code })
-  return failureErrorOf(error, `sending to ${to.address}${to.port === 0 ? '' : ` port ${to.port}`}`)
+  const mtu = 'mtu' in error ? `, where the way begins with an MTU of ${String(error.mtu)} bytes` : ''
+  return failureErrorOf(error, `sending to ${to.address}${to.port === 0 ? '' : ` port ${to.port}`}${mtu}`)
 }

@@ -115,6 +115,7 @@ function openPermitted(
 }
 
 function whyDenied(kinds: readonly NativeSocketKind[]): string {
+  if (kinds.every(isUdp)) return 'cannot open a UDP socket: a filter of system calls forbids it'
   if (!kinds.some(isPing)) return `cannot open a raw socket (${kinds.join(', ')}): ${rawSocketRemedy}`
   return `cannot open an ICMP socket: ${rawSocketRemedy}, and ${pingSocketRemedy}`
 }

@@ -51,7 +51,7 @@ export interface TimedSocket {
   send(bytes: Uint8Array, address: string, port: number): number
   /** Hands many packets over in few calls of the kernel; each comes out as a ticket or the error it was refused with. */
   sendMany(bytes: readonly Uint8Array[], addresses: readonly string[], ports: readonly number[]): (number | Error)[]
-  /** Undefined once more than 16384 packets were sent after it. */
+  /** Undefined once more than 8192 packets were sent after it. */
   departure(ticket: number): Departure | undefined
   /** Delivers what has arrived by now, before it returns: timers run before the loop reads sockets. */
   drain(): void

@@ -17,16 +17,39 @@ export interface Provider {
 
 /** The first that works: the native part, else what Node and its packages have, else none. */
 export function providerOf(transport: Transport): Provider {
-  const part = nativePart()
-  if (part.isPresent) return { name: 'native', open: nativeSockets[transport] }
-  const remark = `${part.reason}; times include the wait for the event loop`
+  const obstacle = obstacleToNative(transport)
+  if (obstacle === undefined) return { name: 'native', open: nativeSockets[transport] }
+  const remark = `${obstacle}; times include the wait for the event loop`
   switch (transport) {
     case 'udp':
       return { name: 'dgram', open: openUdpSocket, remark }
     case 'icmp':
       return { name: 'raw-socket', open: openIcmpSocket, remark }
     case 'tcp':
-      return { name: 'none', open: refuse(part.reason), remark: part.reason }
+      return { name: 'none', open: refuse(obstacle), remark: obstacle }
+  }
+}
+
+const obstacles = new Map<Transport, string | undefined>()
+
+/**
+ * Why the native part is no use for it. A kernel may refuse what others grant, such as timestamps (gVisor, filters of system calls):
+ * found out by trying, once. What is not permitted is no obstacle: no other provider is permitted more.
+ */
+function obstacleToNative(transport: Transport): string | undefined {
+  const part = nativePart()
+  if (!part.isPresent) return part.reason
+  if (!obstacles.has(transport)) obstacles.set(transport, refusalOf(nativeSockets[transport]))
+  return obstacles.get(transport)
+}
+
+function refusalOf(open: OpenPacketSocket): string | undefined {
+  try {
+    open('ipv4', { arrived() {}, failed() {}, overflowed() {} }).close()
+    return undefined
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error
+    return error.reason === 'not-supported' ? error.message : undefined
   }
 }
 

@@ -43,7 +43,11 @@ export function clusterOptions(reach: Reach): readonly Option[] {
     new Option('--service <name>', 'headless service of Scout, where a namespace has several'),
     new Option('--kubeconfig <file>', 'kubeconfig; those of KUBECONFIG or ~/.kube/config unless given'),
     new Option('--context <name>', 'context of the kubeconfig; its current one unless given'),
-    new Option('--kube-api <url>', 'API server without credentials: that of kubectl proxy'),
+    // A kubeconfig names a server of its own.
+    new Option('--kube-api <url>', 'API server without credentials: that of kubectl proxy').conflicts([
+      'kubeconfig',
+      'context',
+    ]),
   ].map((option) => option.argParser((text: string) => readText(option, text)).helpGroup('Cluster options:'))
   switch (reach) {
     case 'anywhere':

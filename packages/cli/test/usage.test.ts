@@ -76,6 +76,14 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ],
   ['-n scout serve', '--namespace says which cluster is meant, but this runs here: add --from NODE'],
   ['mesh --kube-api=', '--kube-api: its value is empty'],
+  [
+    'mesh --context production --kube-api http://127.0.0.1:8001',
+    "option '--kube-api <url>' cannot be used with option '--context <name>': see scout-probe --help",
+  ],
+  [
+    'tcp 127.0.0.1:80 --from node1 --kubeconfig production.yaml --kube-api http://127.0.0.1:8001',
+    "option '--kube-api <url>' cannot be used with option '--kubeconfig <file>': see scout-probe --help",
+  ],
   ['--from', "option '--from <node>' argument missing: see scout-probe --help"],
   ['serve 8081', "too many arguments for 'serve', expected 0 arguments but got 1: see scout-probe serve --help"],
 ]

@@ -13,6 +13,7 @@ import { CommandError, type ExitCode, exitCodes } from './exit-code.ts'
 import { helpExamples, helpSection } from './help.ts'
 import type { Invocation } from './invocation.ts'
 import type { Io } from './io.ts'
+import { printable } from './render/printable.ts'
 
 /** Does what the arguments say and returns the exit code. Whatever a user can get wrong ends as one sentence on `io.err`. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -33,7 +34,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof HelpShown) return error.wasAskedFor ? exitCodes.ok : exitCodes.usage
     if (!(error instanceof ScoutError || error instanceof UsageError || error instanceof CommandError)) throw error
-    io.err.write(`${io.name}: ${error.message}\n`)
+    io.err.write(`${io.name}: ${printable(error.message)}\n`)
     return error instanceof CommandError ? error.exitCode : exitCodes.usage
   }
 }

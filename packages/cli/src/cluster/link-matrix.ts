@@ -1,5 +1,6 @@
 import type { Output } from '../io.ts'
 import { type Matrix, renderMatrix } from '../render/matrix.ts'
+import { printable } from '../render/printable.ts'
 import type { Cell } from '../render/table.ts'
 import { familyNames } from './failures.ts'
 import type { Link, Mesh } from './links.ts'
@@ -79,7 +80,7 @@ function matrix({ links, own, ownChecks }: Mesh, { from, to, hasOwn }: Part, out
 }
 
 function ownTitle(ownChecks: readonly string[]): string {
-  return ownChecks.length === 1 ? ownChecks.join() : 'other checks'
+  return ownChecks.length === 1 ? printable(ownChecks.join()) : 'other checks'
 }
 
 function cellOf(link: Link | undefined, { colours }: Output): Cell {
@@ -88,7 +89,7 @@ function cellOf(link: Link | undefined, { colours }: Output): Cell {
     case 'ok':
       return { text: 'ok', paint: colours.green }
     case 'failing':
-      return { text: link.to === undefined ? ownText(link) : failingText(link), paint: colours.red }
+      return { text: printable(link.to === undefined ? ownText(link) : failingText(link)), paint: colours.red }
     case 'unknown':
       return { text: '?', paint: colours.yellow }
     case 'waiting':

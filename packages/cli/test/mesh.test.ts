@@ -277,11 +277,16 @@ describe('a mesh of 30 nodes', () => {
 })
 
 describe('--json', () => {
-  test('prints one object a line: agents, links, and checks that are about no peer', async () => {
+  test('prints one object a line: agents, links, checks that are about no peer, and what cannot be tried', async () => {
+    const denied = { reason: 'not-permitted', phase: 'setup', message: 'this process lacks CAP_NET_RAW' } as const
     const api = await startFakeCluster({
       nodes: three,
-      change: (series, from) =>
-        from === 'node2' && series.peer?.node === 'node1' && series.check === 'udp' ? failing(series, timeout) : series,
+      change: (series, from) => {
+        if (series.protocol === 'icmp') return failing(series, denied, 'unable')
+        return from === 'node2' && series.peer?.node === 'node1' && series.check === 'udp'
+          ? failing(series, timeout)
+          : series
+      },
     })
     api.always(breakOff, /pods\/scout-on-node3:8080/)
     const { code, out, err } = await runCli(['mesh', '--json', '--kube-api', api.server])
@@ -303,6 +308,7 @@ describe('--json', () => {
       'other',
       'other',
       'other',
+      'inability',
     ])
     expect(lines[0]).toEqual({
       kind: 'agent',
@@ -318,6 +324,41 @@ describe('--json', () => {
     const [failed] = lines.filter(({ state }) => state === 'failing')
     expect(failed).toMatchObject({ kind: 'link', from: 'node2', to: 'node1', failing: [{ check: 'udp', ...timeout }] })
     expect(lines.filter(({ state }) => state === 'unknown')).toHaveLength(3)
+    expect(lines.at(-1)).toEqual({
+      kind: 'inability',
+      check: 'icmp',
+      message: denied.message,
+      nodes: ['node1', 'node2'],
+    })
+  })
+})
+
+describe('what an agent says', () => {
+  const escape = '\x1b]0;owned\x07'
+
+  test('reaches the terminal without the control characters it may have', async () => {
+    const api = await startFakeCluster({
+      nodes: three,
+      change: (series, from) => {
+        if (series.protocol === 'dns') return { ...series, check: `dns${escape}` }
+        if (from !== 'node2') return series
+        const check = series.protocol === 'udp' ? `udp${escape}` : series.check
+        const reason = `timeout${escape}` as 'timeout'
+        return failing({ ...series, check }, { ...timeout, reason, message: `no answer${escape}` })
+      },
+    })
+    const { out } = await mesh(api, [], 80)
+    expect(out).toContain('dns\ufffd]0;owned\ufffd')
+    expect(out).toContain('timeout\ufffd]0;owned\ufffd')
+    expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
+  })
+
+  test('reaches it no other way when it ends the command', async () => {
+    const api = await startFakeCluster({ nodes: three })
+    api.always(answerStatus(403, `forbidden: User "jo${escape}" cannot get`), /pods\/scout-on-node2:8080/)
+    const { code, err } = await mesh(api)
+    expect(code).toBe(3)
+    expect(err).toContain('jo\ufffd]0;owned\ufffd')
   })
 })
 

@@ -16,7 +16,7 @@ export type LinkState = 'ok' | 'failing' | 'waiting' | 'not probed' | 'unknown'
 export interface Link {
   readonly from: string
   readonly to: string | undefined
-  /** The worst over its checks and families. */
+  /** Failing where one of its checks is, over any family; else ok where one is, for what waits has nothing to tell yet. */
   readonly state: LinkState
   /** Of how many checks something is known. */
   readonly checkCount: number

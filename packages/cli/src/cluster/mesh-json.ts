@@ -1,7 +1,7 @@
 import type { AgentReport, Mesh } from './links.ts'
 
-/** One object a line: each agent, then each link and the checks that are about none. */
-export function meshJson(reports: readonly AgentReport[], { links, own }: Mesh): string {
+/** One object a line: each agent, then each link and the checks that are about none, then what agents are not able to try. */
+export function meshJson(reports: readonly AgentReport[], { links, own, inabilities }: Mesh): string {
   const agents = reports.map(({ agent: { node, zone, name, namespace, addresses, state }, answer }) => ({
     kind: 'agent',
     node,
@@ -18,5 +18,6 @@ export function meshJson(reports: readonly AgentReport[], { links, own }: Mesh):
     state,
     failing,
   }))
-  return [...agents, ...pairs].map((line) => `${JSON.stringify(line)}\n`).join('')
+  const unable = inabilities.map((inability) => ({ kind: 'inability', ...inability }))
+  return [...agents, ...pairs, ...unable].map((line) => `${JSON.stringify(line)}\n`).join('')
 }

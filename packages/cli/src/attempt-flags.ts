@@ -16,7 +16,7 @@ export interface AttemptFlags {
 /** `defaults` is how often and how fast the command probes unless told otherwise. */
 export function attemptFlags(defaults: Repetition): AttemptFlags {
   const repetition = z.object({
-    count: z.int().min(0).default(defaults.count).describe('attempts; 0 goes on until Ctrl-C'),
+    count: z.int().min(0).max(1_000_000_000).default(defaults.count).describe('attempts; 0 goes on until Ctrl-C'),
     intervalMs: z
       .number()
       .min(1)

@@ -140,9 +140,7 @@ function complaint(text: string, error: z.core.$ZodError, limits: Limits): strin
 }
 
 function rangeOf({ json, show }: Limits): string {
-  const bound = (word: string, limit: unknown) =>
-    // An integer without limits has those of exact numbers.
-    typeof limit === 'number' && Math.abs(limit) < Number.MAX_SAFE_INTEGER ? [`${word} ${show(limit)}`] : []
+  const bound = (word: string, limit: unknown) => (typeof limit === 'number' ? [`${word} ${show(limit)}`] : [])
   const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = json
   return [
     ...bound('at least', minimum),

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isProtocol, probes, ScoutError } from '@scout/core'
+import { isProtocol, nearest, probes, ScoutError } from '@scout/core'
 import { type Argument, Command, type CommanderError, Help } from 'commander'
 import { z } from 'zod'
 import type { RemoteRun } from './cluster/remote.ts'
@@ -50,7 +50,7 @@ const usualColumns = 80
 
 function createProgram(invocation: Invocation): Command {
   const { name, out, err } = invocation.io
-  const program = new Command(name)
+  const program: Command = new Command(name)
     .description('Probe a network path by hand, with every protocol Scout knows.')
     .version(version())
     .configureHelp({
@@ -70,8 +70,9 @@ function createProgram(invocation: Invocation): Command {
       getOutHasColors: () => out.colours.isColorSupported,
       getErrHasColors: () => err.colours.isColorSupported,
     })
+    .addHelpText('beforeAll', () => refuseUnknown(program))
     .addHelpText('after', helpSection('Exit codes', exitCodeHelp))
-    .addHelpText('after', helpExamples(name, 'tcp 10.244.1.31:8081', '--from node-2 all 10.244.1.31'))
+    .addHelpText('after', helpExamples(name, 'tcp 10.244.1.31:8081', '--from node-2 all 10.244.1.31 --skip dns'))
   for (const protocol of Object.keys(probes).filter(isProtocol)) addProbeCommand(program, protocol, invocation)
   addAllCommand(program, invocation)
   addServeCommand(program, invocation)
@@ -84,6 +85,17 @@ function createProgram(invocation: Invocation): Command {
     })
   }
   return program
+}
+
+/** Whoever wants help on a command there is not is told so. @throws {ScoutError} */
+function refuseUnknown(program: Command): string {
+  const [first, second] = program.args
+  const wanted = (first === 'help' ? second : first) ?? '-'
+  const names = ['help', ...program.commands.map((command) => command.name())]
+  if (wanted.startsWith('-') || names.includes(wanted)) return ''
+  const near = nearest(wanted, names)
+  const hint = near === undefined ? `see ${program.name()} --help` : `did you mean ${near}?`
+  throw new ScoutError('invalid-option', `unknown command '${wanted}': ${hint}`)
 }
 
 function reachOf(command: Command): Reach {

@@ -57,7 +57,7 @@ test('the program says what it can do', async () => {
 
     Examples:
       $ scout-probe tcp 10.244.1.31:8081
-      $ scout-probe --from node-2 all 10.244.1.31
+      $ scout-probe --from node-2 all 10.244.1.31 --skip dns
     "
   `)
 })

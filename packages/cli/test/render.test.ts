@@ -66,6 +66,10 @@ describe('the detail of a probe nobody knew of', () => {
     })
   })
 
+  test('does not take the segment size of a connection for what came back', () => {
+    expect(detailText({ segmentBytes: 1448 })).toEqual({ bytes: undefined, facts: ['segment-bytes=1448'], lines: [] })
+  })
+
   test('may be nothing at all', () => {
     expect(detailText(undefined)).toEqual({ bytes: undefined, facts: [], lines: [] })
   })

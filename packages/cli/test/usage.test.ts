@@ -6,6 +6,8 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   // commands and flags
   ['tpc 127.0.0.1:80', "unknown command 'tpc': did you mean tcp?"],
   ['bittorrent 127.0.0.1:80', "unknown command 'bittorrent': see scout-probe --help"],
+  ['help tpc', "unknown command 'tpc': did you mean tcp?"],
+  ['bittorrent --help', "unknown command 'bittorrent': see scout-probe --help"],
   ['tcp 127.0.0.1:80 --jsn', "unknown option '--jsn': did you mean --json?"],
   ['tcp 127.0.0.1:80 --payload-bytes 64', "unknown option '--payload-bytes': see scout-probe tcp --help"],
   ['tcp', "missing required argument 'target': see scout-probe tcp --help"],
@@ -38,7 +40,11 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['tcp 127.0.0.1:80 --timeout soon', '--timeout: "soon" is not a duration: write it as 250ms, 1s or 1m30s'],
   ['tcp 127.0.0.1:80 --timeout 0s', '--timeout: 0s is out of range: it takes more than 0s and at most 10m'],
   ['tcp 127.0.0.1:80 --interval 2h', '--interval: 2h is out of range: it takes at least 1ms and at most 1h'],
-  ['tcp 127.0.0.1:80 -c -1', '--count: -1 is out of range: it takes at least 0'],
+  ['tcp 127.0.0.1:80 -c -1', '--count: -1 is out of range: it takes at least 0 and at most 1000000000'],
+  [
+    'tcp 127.0.0.1:80 -c 99999999999999999999',
+    '--count: 99999999999999999999 is out of range: it takes at least 0 and at most 1000000000',
+  ],
   ['tcp 127.0.0.1:80 -c 1.5', '--count: "1.5" is not a whole number'],
   ['tcp 127.0.0.1:80 -c many', '--count: "many" is not a number'],
   [
@@ -65,6 +71,7 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
     '--skip: no protocol is left to probe with',
   ],
   ['serve --port 70000', '--port: 70000 is out of range: it takes at least 0 and at most 65535'],
+  ['serve --port 5353 --dns-port 5353', '--dns-port: 5353 is the port of the other probes: choose another'],
   ['serve --host here', '--host: "here" does not fit: write an address of this host, or :: or 0.0.0.0 for all of them'],
   // clusters
   ['mesh node1', "too many arguments for 'mesh', expected 0 arguments but got 1: see scout-probe mesh --help"],

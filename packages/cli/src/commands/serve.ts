@@ -5,6 +5,7 @@ import {
   formatHostPort,
   type Listen,
   type Responder,
+  ScoutError,
   startDnsResponder,
   startHttpResponder,
   startUdpResponder,
@@ -28,7 +29,16 @@ export function addServeCommand(program: Command, { io, finish }: Invocation): v
     .description('answer the http, tcp and udp probes of others until Ctrl-C, and dns where a port for it is given')
   addFlags(command, flags)
     .addHelpText('after', helpExamples(io.name, 'serve', 'serve --host 0.0.0.0 --port 9000 --dns-port 5353'))
-    .action(async () => finish(await serve(serveOptions().parse(valuesOf(flags, command)), io)))
+    .action(async () => {
+      const options = serveOptions().parse(valuesOf(flags, command))
+      if (options.dnsPort === options.port && options.port !== 0) {
+        throw new ScoutError(
+          'invalid-option',
+          `--dns-port: ${options.port} is the port of the other probes: choose another`,
+        )
+      }
+      finish(await serve(options, io))
+    })
 }
 
 const serveOptions = () =>

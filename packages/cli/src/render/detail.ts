@@ -11,9 +11,9 @@ export interface DetailText {
 }
 
 /**
- * Any probe's detail by the shape of its values, so that a new probe needs no words here: the first `…Bytes` leads the line, booleans
- * show when true, lists show their length and their items, text that is more than a word has lines of its own. `sequence` is left to
- * --json, as the line has a number of its own.
+ * Any probe's detail by the shape of its values, so that a new probe needs no words here: the first `…Bytes` leads the line, unless
+ * it is the segment size of a connection, in which nothing of that size came back; booleans show when true, lists show their length
+ * and their items, text that is more than a word has lines of its own. `sequence` is left to --json, as the line has a number of its own.
  */
 export function detailText(detail: unknown): DetailText {
   const facts: string[] = []
@@ -23,7 +23,7 @@ export function detailText(detail: unknown): DetailText {
     typeof detail === 'object' && detail !== null ? Object.entries(detail) : []
   for (const [key, value] of entries) {
     if (key === 'sequence' || value === undefined || value === false) continue
-    if (bytes === undefined && key.endsWith('Bytes') && typeof value === 'number') bytes = value
+    if (bytes === undefined && /(?<!^segment)Bytes$/.test(key) && typeof value === 'number') bytes = value
     else if (value === true) facts.push(words(key.replace(/^(is|has)(?=[A-Z])/, '')))
     else if (Array.isArray(value)) {
       facts.push(`${words(key)}=${value.length}`)

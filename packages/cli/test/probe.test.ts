@@ -227,3 +227,23 @@ describe('flags', () => {
     expect(out).toContain('127.0.0.1 is an IPv4 address, but only IPv6 was asked for')
   })
 })
+
+describe('all', () => {
+  test('does not call large what was answered with something small', async () => {
+    const port = await listenTcp((socket) => {
+      socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+    })
+    const others = ['syn', 'udp', 'icmp', 'dns'].flatMap((protocol) => ['--skip', protocol])
+    const { code, out } = await runCli(['all', '127.0.0.1', '--port', String(port), '-c', '1', ...others])
+    expect(code).toBe(0)
+    expect(masked(out).replaceAll(/ +(# ms|MEDIAN)/g, '  $1')).toMatchInlineSnapshot(`
+      "CHECK        BYTES  PASSED  MEDIAN
+      http                   1/1  # ms
+      http-large  100000       -            answered with 2 bytes: no Scout responder answers there
+      tcp                    1/1  # ms
+
+      2 of 3 passed; no result: http-large
+      "
+    `)
+  })
+})

@@ -173,7 +173,7 @@ test('kubectl scout is the same program under the name that kubectl gives it', a
   const help = await finish(startCli(['--help'], { program: 'kubectl-scout' }))
   expect(help).toMatchObject({ code: 0, err: '' })
   expect(help.out).toMatch(/^Usage: kubectl scout \[options\] \[command\]\n/)
-  expect(help.out).toContain('$ kubectl scout --from node-2 all 10.244.1.31\n')
+  expect(help.out).toContain('$ kubectl scout --from node-2 all 10.244.1.31 --skip dns\n')
   expect(await finish(startCli(['msh'], { program: 'kubectl-scout' }))).toMatchObject({
     code: 2,
     err: "kubectl scout: unknown command 'msh': did you mean mesh?\n",

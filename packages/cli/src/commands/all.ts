@@ -22,6 +22,7 @@ import type { Io } from '../io.ts'
 import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 import { type CheckOutcome, renderChecks } from '../render/checks.ts'
+import { detailText } from '../render/detail.ts'
 import { jsonOf } from '../render/json.ts'
 import { responderPort } from '../responder-port.ts'
 
@@ -109,19 +110,27 @@ async function probeSideBySide(
   const outcomes = await Promise.all(
     plans.map(async ({ check, plan }, index) => {
       let lastFailure: Failure | undefined
+      let shortBytes: number | undefined
       await pause((index * plan.intervalMs) / plans.length, ended)
       const { statistics } = await makeAttempts(plan, {
         ended,
         onResult(result) {
           finished++
           showProgress()
-          if (!result.ok) lastFailure = result.failure
+          if (result.ok) shortBytes = shortAnswer(check, result.detail)
+          else lastFailure = result.failure
           if (isJson) out.write(`${jsonOf(result, { check: check.name })}\n`)
         },
       })
-      return { check, statistics, lastFailure }
+      return { check, statistics, lastFailure, shortBytes }
     }),
   )
   progress.clear()
   return outcomes
+}
+
+/** How many bytes came back, where that is less than the check asked for. */
+function shortAnswer({ sizeBytes = 0 }: Check, detail: unknown): number | undefined {
+  const { bytes = sizeBytes } = detailText(detail)
+  return bytes < sizeBytes ? bytes : undefined
 }

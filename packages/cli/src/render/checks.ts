@@ -11,6 +11,8 @@ export interface CheckOutcome {
   readonly check: Check
   readonly statistics: Statistics
   readonly lastFailure: Failure | undefined
+  /** Size of an answer that is smaller than what was asked for: whoever gave it knows nothing of sizes, and nothing large has passed. */
+  readonly shortBytes: number | undefined
 }
 
 const columns: readonly Column[] = [
@@ -28,25 +30,32 @@ export function renderChecks(outcomes: readonly CheckOutcome[], out: Output): st
 }
 
 function rowOf(outcome: CheckOutcome, { colours }: Output): readonly Cell[] {
-  const { check, statistics, lastFailure } = outcome
+  const { check, statistics } = outcome
   const { received, timesNs } = statistics
   const attempts = attemptsOf(statistics)
+  const isWithout = isWithoutResult(outcome)
   const paint = received === 0 ? colours.red : received < attempts ? colours.yellow : colours.green
   return [
     { text: check.name },
     { text: check.sizeBytes === undefined ? '' : String(check.sizeBytes) },
-    isWithoutResult(outcome) ? { text: '-' } : { text: `${received}/${attempts}`, paint },
-    { text: timesNs === undefined ? '' : formatMilliseconds(timesNs.p50) },
-    { text: lastFailure === undefined ? '' : failureText(lastFailure) },
+    isWithout ? { text: '-' } : { text: `${received}/${attempts}`, paint },
+    { text: timesNs === undefined || isWithout ? '' : formatMilliseconds(timesNs.p50) },
+    { text: remarkOf(outcome) },
   ]
+}
+
+function remarkOf({ lastFailure, shortBytes }: CheckOutcome): string {
+  if (lastFailure !== undefined) return failureText(lastFailure)
+  return shortBytes === undefined ? '' : `answered with ${shortBytes} bytes: no Scout responder answers there`
 }
 
 function attemptsOf({ received, failures }: Statistics): number {
   return Object.values(failures).reduce((sum, count) => sum + count, received)
 }
 
-function isWithoutResult({ statistics, lastFailure }: CheckOutcome): boolean {
-  return attemptsOf(statistics) === 0 || (lastFailure !== undefined && isHopeless(lastFailure.reason))
+function isWithoutResult({ statistics, lastFailure, shortBytes }: CheckOutcome): boolean {
+  if (lastFailure === undefined) return attemptsOf(statistics) === 0 || shortBytes !== undefined
+  return isHopeless(lastFailure.reason)
 }
 
 function verdict(outcomes: readonly CheckOutcome[]): string {

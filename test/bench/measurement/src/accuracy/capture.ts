@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { temporaryFolder } from '../stage/folder.ts'
 import { seen, sleep } from '../stage/tool.ts'
 import { type Capture, readPcap } from './pcap.ts'
 
@@ -19,25 +19,20 @@ export async function captured<T>(
   device: string,
   work: () => Promise<T>,
 ): Promise<{ readonly capture: Capture; readonly outcome: T }> {
-  const folder = await mkdtemp(join(tmpdir(), 'scout-bench-'))
-  const file = join(folder, 'capture.pcap')
-  try {
-    const args = ['-n', '-i', device, '--time-stamp-precision=nano', '-s', String(snapBytes), '-B', '32768']
-    const tcpdump = spawn('tcpdump', [...args, '-Z', 'root', '-w', file], { stdio: ['ignore', 'ignore', 'pipe'] })
-    let words = ''
-    tcpdump.stderr.on('data', (text: Buffer) => {
-      words += text.toString()
-    })
-    await seen(tcpdump, /listening on/)
-    const outcome = await work()
-    await sleep(settleMs)
-    const ended = once(tcpdump, 'close')
-    tcpdump.kill('SIGINT')
-    await ended
-    const dropped = /(?<count>\d+) packets dropped by kernel/.exec(words)?.groups?.['count']
-    if (dropped !== '0') throw new Error(`the capture on ${device} is not complete: ${words.trim()}`)
-    return { capture: readPcap(await readFile(file)), outcome }
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  const file = join(temporaryFolder(), 'capture.pcap')
+  const args = ['-n', '-i', device, '--time-stamp-precision=nano', '-s', String(snapBytes), '-B', '32768']
+  const tcpdump = spawn('tcpdump', [...args, '-Z', 'root', '-w', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let words = ''
+  tcpdump.stderr.on('data', (text: Buffer) => {
+    words += text.toString()
+  })
+  await seen(tcpdump, /listening on/)
+  const outcome = await work()
+  await sleep(settleMs)
+  const ended = once(tcpdump, 'close')
+  tcpdump.kill('SIGINT')
+  await ended
+  const dropped = /(?<count>\d+) packets dropped by kernel/.exec(words)?.groups?.['count']
+  if (dropped !== '0') throw new Error(`the capture on ${device} is not complete: ${words.trim()}`)
+  return { capture: readPcap(await readFile(file)), outcome }
 }

@@ -13,6 +13,8 @@ export interface Cell {
   readonly condition: string
   readonly host: Host
   readonly conversation: Conversation
+  /** The program it runs, where that is one of the machine's. */
+  readonly command?: string
   measure(): Promise<Readings>
 }
 
@@ -59,8 +61,18 @@ function icmp({ quick }: Cast): readonly Cell[] {
   const echo = { condition: 'icmp', host: quick, conversation: 'icmp' } as const
   return [
     scout({ ...echo, protocol: 'icmp', targets: [quick.address], pace: unhurried }),
-    { ...echo, tool: 'ping', measure: async () => ({ samples: await ping(quick.address, unhurried) }) },
-    { ...echo, tool: 'fping', measure: async () => ({ samples: await fping([quick.address], unhurried) }) },
+    {
+      ...echo,
+      tool: 'ping',
+      command: 'ping',
+      measure: async () => ({ samples: await ping(quick.address, unhurried) }),
+    },
+    {
+      ...echo,
+      tool: 'fping',
+      command: 'fping',
+      measure: async () => ({ samples: await fping([quick.address], unhurried) }),
+    },
   ]
 }
 
@@ -68,7 +80,12 @@ function icmp6({ quick }: Cast): readonly Cell[] {
   const echo = { condition: 'icmp over IPv6', host: quick, conversation: 'icmp' } as const
   return [
     scout({ ...echo, protocol: 'icmp', targets: [quick.address6], pace: unhurried }),
-    { ...echo, tool: 'ping', measure: async () => ({ samples: await ping(quick.address6, unhurried) }) },
+    {
+      ...echo,
+      tool: 'ping',
+      command: 'ping',
+      measure: async () => ({ samples: await ping(quick.address6, unhurried) }),
+    },
   ]
 }
 
@@ -76,7 +93,12 @@ function icmpOf500({ quick }: Cast): readonly Cell[] {
   const echo = { condition: 'icmp, 500 targets', host: quick, conversation: 'icmp' } as const
   return [
     scout({ ...echo, protocol: 'icmp', targets: quick.addresses, pace: bursts }),
-    { ...echo, tool: 'fping', measure: async () => ({ samples: await fping(quick.addresses, bursts) }) },
+    {
+      ...echo,
+      tool: 'fping',
+      command: 'fping',
+      measure: async () => ({ samples: await fping(quick.addresses, bursts) }),
+    },
   ]
 }
 
@@ -132,7 +154,7 @@ function http({ slow, blackbox, httptrace: program }: Cast): readonly Cell[] {
   return [
     scout(worker),
     scout({ ...worker, condition: 'http, busy', isBusy: true }),
-    { ...request, tool: 'curl', measure: async () => ({ samples: await curl(address, single) }) },
+    { ...request, tool: 'curl', command: 'curl', measure: async () => ({ samples: await curl(address, single) }) },
     ...(program === undefined
       ? []
       : [{ ...request, tool: 'go', measure: async () => ({ samples: await httptrace(program, address, single) }) }]),

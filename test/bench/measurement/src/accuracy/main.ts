@@ -5,7 +5,7 @@ import { publish } from '../report/report.ts'
 import { formatNumber, formatTable } from '../report/table.ts'
 import { startBlackbox } from '../stage/blackbox.ts'
 import { startHost } from '../stage/host.ts'
-import { findCommand } from '../stage/tool.ts'
+import { findCommand, isThere } from '../stage/tool.ts'
 import { type Cast, groupsOf } from './cells.ts'
 import { ratiosOf } from './limits.ts'
 import { buildHttptrace } from './peers.ts'
@@ -13,34 +13,34 @@ import { type Row, runGroup } from './rounds.ts'
 import { figures } from './sample.ts'
 
 /*
- * How far what Scout and its peers report is from what the wire shows: main.ts [--json FILE] [--write] [--strict] [--rounds N]. Runs in
- * namespaces of its own (stage/enter.ts).
+ * How far what Scout and its peers report is from what the wire shows: main.ts [--json FILE] [--write] [--strict] [--rounds N]
+ * [--only PATTERN]. With --only, cells whose "tool: condition" the regular expression does not match are left out, and limits that need
+ * them are not measured. Runs in namespaces of its own (stage/enter.ts).
  */
 process.once('disconnect', () => process.exit(1))
 const options = readOptions(process.argv.slice(2), { rounds: 3 })
 
 const go = findCommand('go')
-const blackbox = findCommand('prometheus-blackbox-exporter')
 const machine = await describeMachine({
   tcpdump: ['tcpdump', '--version'],
   'iputils ping': ['ping', '-V'],
   fping: ['fping', '-v'],
   curl: ['curl', '--version'],
-  ...(blackbox === undefined ? {} : { blackbox_exporter: [blackbox, '--version'] }),
-  ...(go === undefined ? {} : { Go: [go, 'version'] }),
+  blackbox_exporter: ['prometheus-blackbox-exporter', '--version'],
+  Go: ['go', 'version'],
 })
 const cast: Cast = {
   quick: await startHost({ number: 1, delayMs: 0 }),
   slow: await startHost({ number: 2, delayMs: 2 }),
-  blackbox: blackbox === undefined ? undefined : await startBlackbox(),
+  blackbox: isThere('prometheus-blackbox-exporter') ? await startBlackbox() : undefined,
   httptrace: go === undefined ? undefined : await buildHttptrace(go),
 }
 
 const rows: Row[] = []
-for (const group of groupsOf(cast).filter(
-  (g) => !process.env['G'] || g.some((c) => new RegExp(process.env['G'] ?? '').test(c.condition)),
-))
-  rows.push(...(await runGroup(group, options.rounds)))
+for (const group of groupsOf(cast)) {
+  const cells = group.filter(({ tool, condition, command }) => options.isWanted(tool, condition) && isThere(command))
+  rows.push(...(await runGroup(cells, options.rounds)))
+}
 
 process.exit(
   await publish(
@@ -51,14 +51,6 @@ process.exit(
       rows,
       ratios: ratiosOf(rows),
       problems: rows.flatMap(({ problems }) => problems),
-      remarks: [
-        ...(blackbox === undefined
-          ? ['blackbox_exporter is not installed: apt-get install prometheus-blackbox-exporter']
-          : []),
-        ...(go === undefined
-          ? ['there is no Go toolchain to compile the httptrace client with: apt-get install golang-go']
-          : []),
-      ],
     },
     options,
   ),

@@ -1,9 +1,8 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { Blackbox } from '../stage/blackbox.ts'
+import { temporaryFolder } from '../stage/folder.ts'
 import { run, sleep } from '../stage/tool.ts'
 import type { Sample } from './sample.ts'
 
@@ -71,18 +70,21 @@ export async function blackboxHttp(
   const samples: Sample[] = []
   for (let i = 0; i < count; i++) {
     const metrics = await blackbox.probe('http', `http://${address}/`)
-    const ns = (phase: string) => (metrics.get(`probe_http_duration_seconds{phase="${phase}"}`) ?? 0) * 1e9
-    const [connect, processing, transfer] = [ns('connect'), ns('processing'), ns('transfer')]
-    const timesNs = { connect, 'first byte': processing, transfer, total: connect + processing + transfer }
-    samples.push({ to: address, timesNs })
+    samples.push({ to: address, timesNs: metrics === undefined ? {} : phasesOf(metrics) })
     await sleep(intervalMs)
   }
   return samples
 }
 
+function phasesOf(metrics: ReadonlyMap<string, number>): Sample['timesNs'] {
+  const ns = (phase: string) => (metrics.get(`probe_http_duration_seconds{phase="${phase}"}`) ?? 0) * 1e9
+  const [connect, processing, transfer] = [ns('connect'), ns('processing'), ns('transfer')]
+  return { connect, 'first byte': processing, transfer, total: connect + processing + transfer }
+}
+
 /** Compiles the client of `httptrace/` and returns the path of the program. */
 export async function buildHttptrace(go: string): Promise<string> {
-  const program = join(await mkdtemp(join(tmpdir(), 'scout-bench-')), 'httptrace')
+  const program = join(temporaryFolder(), 'httptrace')
   await run([go, 'build', '-o', program, '.'], { cwd: fileURLToPath(new URL('../../httptrace', import.meta.url)) })
   return program
 }

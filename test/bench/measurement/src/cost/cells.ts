@@ -9,6 +9,8 @@ import { usageOfCommand, usageOfProcess } from './processes.ts'
 export interface Cell {
   readonly tool: string
   readonly what: string
+  /** The program it runs, where that is one of the machine's. */
+  readonly command?: string
   measure(): Promise<Cost>
 }
 
@@ -88,38 +90,44 @@ function fping(addresses: readonly string[], rounds: number): Cell {
       `${rounds}`,
       ...addresses,
     ])
-    const received = [...words.matchAll(/ = \d+\/(?<received>\d+)\//g)].map(({ groups }) =>
-      Number(groups?.['received']),
-    )
-    return { cpuUs: cpuUs / probes, residentMb, probes, failed: probes - received.reduce((sum, each) => sum + each, 0) }
+    return { cpuUs: cpuUs / probes, residentMb, probes, failed: probes - sumOf(words, / = \d+\/(?<number>\d+)\//g) }
   }
-  return { tool: 'fping', what: 'icmp', measure }
+  return { tool: 'fping', what: 'icmp', command: 'fping', measure }
 }
 
 function floodPing(address: string, probes: number): Cell {
   const measure = async () => {
-    const { cpuUs, residentMb } = await usageOfCommand(['ping', '-f', '-q', '-c', `${probes}`, address])
-    return { cpuUs: cpuUs / probes, residentMb, probes, failed: 0 }
+    const { words, cpuUs, residentMb } = await usageOfCommand(['ping', '-f', '-q', '-c', `${probes}`, address])
+    const failed = probes - sumOf(words, /(?<number>\d+) received/g)
+    return { cpuUs: cpuUs / probes, residentMb, probes, failed }
   }
-  return { tool: 'ping -f', what: 'icmp', measure }
+  return { tool: 'ping -f', what: 'icmp', command: 'ping', measure }
+}
+
+function sumOf(words: string, pattern: RegExp): number {
+  return [...words.matchAll(pattern)].reduce((sum, { groups }) => sum + Number(groups?.['number']), 0)
 }
 
 /** Its endpoint is part of it: whoever uses it asks over HTTP and is answered with metrics. */
 function throughBlackbox(blackbox: Blackbox, module: 'icmp' | 'tcp' | 'http', targets: readonly string[]): Cell {
   const probe = async (probes: number) => {
-    let begun = 0
+    let [begun, failed] = [0, 0]
     const lane = async () => {
-      while (begun < probes) await blackbox.probe(module, targets[begun++ % targets.length] ?? '')
+      while (begun < probes) {
+        const metrics = await blackbox.probe(module, targets[begun++ % targets.length] ?? '')
+        if (metrics === undefined) failed++
+      }
     }
     await Promise.all(Array.from({ length: connectionsAtOnce }, lane))
+    return failed
   }
   const measure = async () => {
     await probe(300)
     const probes = 3_000
     const before = usageOfProcess(blackbox.pid)
-    await probe(probes)
+    const failed = await probe(probes)
     const after = usageOfProcess(blackbox.pid)
-    return { cpuUs: (after.cpuUs - before.cpuUs) / probes, residentMb: after.residentMb, probes, failed: 0 }
+    return { cpuUs: (after.cpuUs - before.cpuUs) / probes, residentMb: after.residentMb, probes, failed }
   }
   return { tool: 'blackbox', what: module, measure }
 }

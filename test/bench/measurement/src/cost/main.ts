@@ -6,12 +6,13 @@ import { publish } from '../report/report.ts'
 import { formatNumber, formatTable } from '../report/table.ts'
 import { startBlackbox } from '../stage/blackbox.ts'
 import { startHost } from '../stage/host.ts'
-import { findCommand } from '../stage/tool.ts'
+import { isThere } from '../stage/tool.ts'
 import { type Cost, cellsOf } from './cells.ts'
 
 /*
- * What a probe costs, of Scout and of its peers: main.ts [--json FILE] [--write] [--strict] [--rounds N]. Runs in namespaces of its own
- * (stage/enter.ts).
+ * What a probe costs, of Scout and of its peers: main.ts [--json FILE] [--write] [--strict] [--rounds N] [--only PATTERN]. With --only,
+ * cells whose "tool: probe" the regular expression does not match are left out, and limits that need them are not measured. Runs in
+ * namespaces of its own (stage/enter.ts).
  */
 process.once('disconnect', () => process.exit(1))
 const options = readOptions(process.argv.slice(2), { rounds: 3 })
@@ -29,11 +30,10 @@ const limits = [
   { what: 'http', against: 'blackbox', limit: 0.6 },
 ] as const
 
-const blackbox = findCommand('prometheus-blackbox-exporter')
 const machine = await describeMachine({
   'iputils ping': ['ping', '-V'],
   fping: ['fping', '-v'],
-  ...(blackbox === undefined ? {} : { blackbox_exporter: [blackbox, '--version'] }),
+  blackbox_exporter: ['prometheus-blackbox-exporter', '--version'],
 })
 const rows = await measure()
 process.exit(
@@ -45,10 +45,6 @@ process.exit(
       rows,
       ratios: limits.map((limit) => ratioOf(limit, rows)),
       problems: [],
-      remarks:
-        blackbox === undefined
-          ? ['blackbox_exporter is not installed: apt-get install prometheus-blackbox-exporter']
-          : [],
     },
     options,
   ),
@@ -58,8 +54,8 @@ process.exit(
 async function measure(): Promise<readonly Row[]> {
   const cells = cellsOf({
     host: await startHost({ number: 1, delayMs: 0 }),
-    blackbox: blackbox === undefined ? undefined : await startBlackbox(),
-  })
+    blackbox: isThere('prometheus-blackbox-exporter') ? await startBlackbox() : undefined,
+  }).filter(({ tool, what, command }) => options.isWanted(tool, what) && isThere(command))
   const costs = cells.map((): Cost[] => [])
   for (let round = 0; round < options.rounds; round++) {
     for (const [index, { tool, what, measure }] of cells.entries()) {

@@ -8,9 +8,9 @@ export interface Usage {
   readonly residentMb: number
 }
 
-/** Runs a command to its end and tells what it used, and its words on stderr. Bash asks the kernel when its child ends. */
+/** Runs a command to its end and tells what it used, and its words. Bash asks the kernel when its child ends. */
 export async function usageOfCommand(argv: readonly string[]): Promise<Usage & { readonly words: string }> {
-  const script = 'TIMEFORMAT="used %U %S"; time "$0" "$@" > /dev/null'
+  const script = 'TIMEFORMAT="used %U %S"; time "$0" "$@" >&2'
   const shell = spawn('bash', ['-c', script, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] })
   let words = ''
   shell.stderr.setEncoding('utf8').on('data', (text: string) => {

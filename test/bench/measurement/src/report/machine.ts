@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
-import { run } from '../stage/tool.ts'
+import { findCommand, run } from '../stage/tool.ts'
 
 /** What the figures were taken on and with. */
 export interface Machine {
@@ -12,12 +12,19 @@ export interface Machine {
   /** Load average of the minute before the bench. */
   readonly load: number
   readonly tools: readonly string[]
+  /** Tools this machine does not have, so that nothing is measured with them. */
+  readonly lacking: readonly string[]
 }
 
 /** Tools are given by name, with the command line that prints their version. */
 export async function describeMachine(tools: Readonly<Record<string, readonly string[]>>): Promise<Machine> {
   const [load = 0] = loadavg()
   const processors = cpus()
+  const found = Object.entries(tools).map(([name, [command = '', ...args]]) => ({
+    name,
+    path: findCommand(command),
+    args,
+  }))
   return {
     date: new Date().toISOString().slice(0, 10),
     kernel: `Linux ${release()}`,
@@ -25,7 +32,10 @@ export async function describeMachine(tools: Readonly<Record<string, readonly st
     node: `Node ${process.versions.node}`,
     privilege: isRootOfHost() ? 'root' : 'a user namespace',
     load: Math.round(load * 10) / 10,
-    tools: await Promise.all(Object.entries(tools).map(async ([name, argv]) => `${name} ${await versionOf(argv)}`)),
+    tools: await Promise.all(
+      found.flatMap(({ name, path, args }) => (path === undefined ? [] : [versionOf(name, [path, ...args])])),
+    ),
+    lacking: found.flatMap(({ name, path }) => (path === undefined ? [name] : [])),
   }
 }
 
@@ -35,11 +45,12 @@ function isRootOfHost(): boolean {
   return inside === 0 && outside === 0 && count === 2 ** 32 - 1
 }
 
-async function versionOf(argv: readonly string[]): Promise<string> {
+async function versionOf(name: string, argv: readonly string[]): Promise<string> {
   const { stdout, stderr } = await run(argv)
-  return /\d[\d.]*/.exec(stdout || stderr)?.[0] ?? 'of unknown version'
+  return `${name} ${/\d[\d.]*/.exec(stdout || stderr)?.[0] ?? 'of unknown version'}`
 }
 
-export function formatMachine({ date, kernel, processors, node, privilege, load, tools }: Machine): string {
-  return `Measured on ${date}: ${processors}, ${kernel}, ${node}, as ${privilege}, load average ${load}; with ${tools.join(', ')}.`
+export function formatMachine({ date, kernel, processors, node, privilege, load, tools, lacking }: Machine): string {
+  const without = lacking.length === 0 ? '' : `, without ${lacking.join(' and ')}`
+  return `Measured on ${date}: ${processors}, ${kernel}, ${node}, as ${privilege}, load average ${load}; with ${tools.join(', ')}${without}.`
 }

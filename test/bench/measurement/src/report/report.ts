@@ -15,18 +15,16 @@ export interface Report {
   readonly ratios: readonly Ratio[]
   /** What failed; the bench then fails too. */
   readonly problems: readonly string[]
-  /** What this machine lacks for the whole bench. */
-  readonly remarks: readonly string[]
 }
 
 /** Prints and stores a report, and returns the exit code it deserves. */
 export async function publish(report: Report, { json, write, strict }: BenchOptions): Promise<number> {
-  const { bench, machine, table, rows, ratios, problems, remarks } = report
-  const text = [formatMachine(machine), table, formatRatios(ratios), ...problems, ...remarks].join('\n\n')
+  const { bench, machine, table, rows, ratios, problems } = report
+  const text = [formatMachine(machine), table, formatRatios(ratios), ...problems].join('\n\n')
   process.stdout.write(`${text}\n`)
   const judged = ratios.map((ratio) => ({ ...ratio, verdict: verdictOf(ratio) }))
   if (json !== undefined) {
-    await writeFile(json, `${JSON.stringify({ bench, machine, rows, ratios: judged, problems, remarks }, null, 2)}\n`)
+    await writeFile(json, `${JSON.stringify({ bench, machine, rows, ratios: judged, problems }, null, 2)}\n`)
   }
   if (write) await writeIntoDocument(bench, text)
   const isMissed = judged.some(({ verdict }) => verdict === 'missed')

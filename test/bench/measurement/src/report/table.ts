@@ -16,8 +16,9 @@ export function formatTable(
   return [line(head), line(rule), ...rows.map(line)].join('\n')
 }
 
-/** Three significant digits at least, and no decimals that say nothing. */
+/** Three significant digits at least, below one two, and no decimals that say nothing. */
 export function formatNumber(value: number): string {
   const size = Math.abs(value)
+  if (size > 0 && size < 0.1) return value.toFixed(1 - Math.floor(Math.log10(size)))
   return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0)
 }

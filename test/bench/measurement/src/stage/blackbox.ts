@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { Agent, get } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { temporaryFolder } from './folder.ts'
 import { seen } from './tool.ts'
 
 export interface Blackbox {
   readonly pid: number
-  /** Has a target probed by a module, and returns the metrics it answers with. @throws when the probe failed. */
-  probe(module: 'icmp' | 'tcp' | 'http', target: string): Promise<ReadonlyMap<string, number>>
+  /** Has a target probed by a module, and returns the metrics it answers with; undefined when the probe failed. */
+  probe(module: 'icmp' | 'tcp' | 'http', target: string): Promise<ReadonlyMap<string, number> | undefined>
 }
 
 const port = 9115
@@ -22,8 +22,7 @@ const modules = {
 
 /** Starts blackbox_exporter, which ends with this process. */
 export async function startBlackbox(): Promise<Blackbox> {
-  const folder = await mkdtemp(join(tmpdir(), 'scout-bench-'))
-  const config = join(folder, 'blackbox.yml')
+  const config = join(temporaryFolder(), 'blackbox.yml')
   await writeFile(config, JSON.stringify(modules)) // JSON is YAML
   const child = spawn(
     'prometheus-blackbox-exporter',
@@ -41,9 +40,7 @@ export async function startBlackbox(): Promise<Blackbox> {
     async probe(module, target) {
       const url = `http://127.0.0.1:${port}/probe?module=${module}&target=${encodeURIComponent(target)}`
       const metrics = parseMetrics(await fetchText(url, agent))
-      if (metrics.get('probe_success') !== 1)
-        throw new Error(`blackbox_exporter failed to probe ${target} by ${module}`)
-      return metrics
+      return metrics.get('probe_success') === 1 ? metrics : undefined
     },
   }
 }

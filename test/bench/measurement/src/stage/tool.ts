@@ -68,6 +68,11 @@ export function findCommand(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 
+/** Whether this machine has a command; to need none is to have it. */
+export function isThere(command: string | undefined): boolean {
+  return command === undefined || findCommand(command) !== undefined
+}
+
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)

@@ -48,8 +48,8 @@ describe('text', () => {
     expect(code).toBe(0)
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "http probe of http://localhost:#/, 2 times, every 200ms
-      19 bytes from localhost (127.0.0.1:#): seq=1 status-code=200 time=# ms clock=# (resolve #, connect #, write #, server #, transfer #)
-      19 bytes from localhost (127.0.0.1:#): seq=2 status-code=200 time=# ms clock=# (resolve #, connect #, write #, server #, transfer #)
+      19 bytes from localhost (127.0.0.1:#): seq=1 time=# ms clock=# status-code=200 (resolve #, connect #, write #, server #, transfer #)
+      19 bytes from localhost (127.0.0.1:#): seq=2 time=# ms clock=# status-code=200 (resolve #, connect #, write #, server #, transfer #)
 
       --- http://localhost:#/ http statistics ---
       2 sent, 2 received, 0 % loss
@@ -64,10 +64,10 @@ describe('text', () => {
     expect(code).toBe(0)
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "dns probe of scout.test@127.0.0.1:#, 2 times, every 200ms
-      80 bytes from 127.0.0.1:#: seq=1 rcode=NOERROR authoritative records=2 time=# ms clock=#
+      80 bytes from 127.0.0.1:#: seq=1 time=# ms clock=# rcode=NOERROR authoritative records=2
           A 5 10.0.0.1
           A 5 10.0.0.2
-      80 bytes from 127.0.0.1:#: seq=2 rcode=NOERROR authoritative records=2 time=# ms clock=#
+      80 bytes from 127.0.0.1:#: seq=2 time=# ms clock=# rcode=NOERROR authoritative records=2
 
       --- scout.test@127.0.0.1:# dns statistics ---
       2 sent, 2 received, 0 % loss
@@ -146,7 +146,7 @@ describe('text', () => {
     })
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
     expect(masked(out.replaceAll('\n    ', ' '), port)).toContain(
-      '\n19 bytes from 127.0.0.1:#: seq=1 status-code=200 body={"message":"hello"} time=# ms clock=# ' +
+      '\n19 bytes from 127.0.0.1:#: seq=1 time=# ms clock=# status-code=200 body={"message":"hello"} ' +
         '(connect #, write #, server #, transfer #)\n',
     )
   })

@@ -129,7 +129,7 @@ describe('output', () => {
     const port = await listenTcp((socket) => socket.end())
     const env = { TERM: 'xterm', NO_COLOR: '1' }
     const { out } = await finish(startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { isOnTerminal: true, env }))
-    expect(out).toMatch(/127\.0\.0\.1:\d+: seq=1 .* clock=\S+\r?$/m)
+    expect(out).toMatch(/127\.0\.0\.1:\d+: seq=1 .* clock=\S+ source-port=\d+/m)
   })
 
   testWith(pty).each([

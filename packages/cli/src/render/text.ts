@@ -38,10 +38,10 @@ export function createTextReport(out: Output, request: TextRequest): Report {
       line(
         [
           `${bytes === undefined ? '' : `${bytes} bytes from `}${from}: seq=${number}`,
-          ...facts,
+          // Before all that a narrow terminal breaks the line in.
           colours.green(`time=${formatMilliseconds(result.totalNs)}`),
           colours.dim(`clock=${clockText(result.clock)}`),
-          // Last, where a narrow terminal breaks the line.
+          ...facts,
           ...phasesText(result),
         ].join(' '),
       )

@@ -46,6 +46,8 @@ export interface Exchange {
 
 export interface ExchangeOptions {
   readonly open: OpenPacketSocket
+  /** Sockets that are asked from in turn, each opened when its turn first comes. */
+  readonly sourcePorts: number
   readonly family: Family
   /** The key in a packet that may be an answer of this session; undefined when it cannot be one. */
   readonly keyOf: (bytes: Uint8Array, session: bigint) => string | number | undefined
@@ -56,6 +58,7 @@ export interface ExchangeOptions {
 
 /** A question that was sent. */
 interface Asked {
+  readonly socket: PacketSocket
   readonly to: PacketAddress
   readonly ticket: number
 }
@@ -79,19 +82,20 @@ const memoryMs = 120_000
 /** Unless there are more questions than the native part knows the departures of. */
 const mostRemembered = 8_192
 
-export function openExchange({ open, family, keyOf, isShared, onStray }: ExchangeOptions): Exchange {
+export function openExchange(options: ExchangeOptions): Exchange {
+  const { open, sourcePorts, family, keyOf, isShared, onStray } = options
   const session = randomBytes(8).readBigUInt64BE()
   let sequence = randomInt(2 ** 32)
   const pending = new Map<string | number, Pending>()
   const past = createMemory<string | number, Past>({
     spanMs: memoryMs,
     most: mostRemembered,
-    onForgotten: ({ ticket }) => socket.forget(ticket),
+    onForgotten: ({ socket, ticket }) => socket.forget(ticket),
   })
 
-  const end = (key: string | number, { to, ticket }: Pending, wasAnswered: boolean) => {
+  const end = (key: string | number, { socket, to, ticket }: Pending, wasAnswered: boolean) => {
     pending.delete(key)
-    past.remember(key, { to, ticket, wasAnswered })
+    past.remember(key, { socket, to, ticket, wasAnswered })
   }
 
   const arrived = ({ bytes, from, atNs, clock, ttl }: Arrival) => {
@@ -99,7 +103,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
     if (key === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from })
     const waiting = pending.get(key)
     if (waiting === undefined || !isFrom(waiting, from)) return arrivedUnasked(key, { from, atNs })
-    const departure = socket.departure(waiting.ticket)
+    const departure = waiting.socket.departure(waiting.ticket)
     if (departure === undefined) return // its deadline says that no time is known
     const tookNs = atNs - departure.atNs
     end(key, waiting, true)
@@ -114,7 +118,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
     if (gone === undefined || !isFrom(gone, from)) return onStray({ kind: 'foreign', from })
     const kind = gone.wasAnswered ? 'duplicate' : 'late'
     gone.wasAnswered = true
-    const departure = socket.departure(gone.ticket)
+    const departure = gone.socket.departure(gone.ticket)
     onStray(departure === undefined ? { kind, from } : { kind, from, afterNs: atNs - departure.atNs })
   }
 
@@ -133,17 +137,25 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
     }
   }
 
-  const socket: PacketSocket = open(family, { arrived, failed, overflowed })
+  const first = open(family, { arrived, failed, overflowed })
+  const sockets = [first]
+  let turn = 0
+  const nextSocket = () => {
+    turn = (turn + 1) % sourcePorts
+    if (turn >= sockets.length) sockets.push(open(family, { arrived, failed, overflowed }))
+    return sockets[turn] ?? first
+  }
 
   return {
     session,
-    ports: socket.ports,
+    ports: first.ports,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
     ask: ({ bytes, key, endpoint, deadline, read }) =>
       new Promise((resolve, reject) => {
         if (deadline.reason !== undefined) return reject(deadline.reason)
         const to = { address: endpoint.address, family: endpoint.family, port: endpoint.port ?? 0 }
         if (pending.has(key)) return reject(tooManyAtOnce(to))
+        const socket = nextSocket()
         let ticket: number
         try {
           ticket = socket.send(bytes, to)
@@ -151,6 +163,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
           return reject(isSystemError(error) ? systemFailure(error.code, to, error) : error)
         }
         const entry: Pending = {
+          socket,
           to: { ...to, address: withoutZone(to.address) },
           ticket,
           bytes,
@@ -174,7 +187,7 @@ export function openExchange({ open, family, keyOf, isShared, onStray }: Exchang
         })
       }),
     close() {
-      socket.close()
+      for (const socket of sockets) socket.close()
       const closed = new FailureError('cancelled', 'the prober was closed while this attempt waited for its answer')
       for (const entry of pending.values()) entry.reject(closed)
       pending.clear()

@@ -1,6 +1,6 @@
 import type { Clocks } from '../clock.ts'
 import type { Family } from '../endpoint.ts'
-import { FailureError, isSystemError } from '../failure.ts'
+import { FailureError, failureErrorOf, isSystemError } from '../failure.ts'
 import { type Native, type NativeSocketKind, nativePart } from './native.ts'
 import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from './native-socket.ts'
 import type { OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
@@ -107,12 +107,16 @@ function openPermitted(
       return { kind, socket: openTimedSocket(native, options, listener) }
     } catch (error) {
       if (!isSystemError(error)) throw error
+      if (exhausted.has(error.code)) throw failureErrorOf(error, `opening a socket of kind ${kind}`)
       if (error.code !== 'EPERM' && error.code !== 'EACCES') throw unsupported(kind, error)
       denied = error
     }
   }
   throw new FailureError('not-permitted', whyDenied(kinds), { cause: denied, code: 'EPERM' })
 }
+
+/** What this host has run out of, for now. */
+const exhausted: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 function whyDenied(kinds: readonly NativeSocketKind[]): string {
   if (kinds.every(isUdp)) return 'cannot open a UDP socket: a filter of system calls forbids it'

@@ -11,22 +11,32 @@ export type Transport = 'udp' | 'icmp' | 'tcp'
 export interface Provider {
   readonly name: 'native' | 'raw-socket' | 'dgram' | 'none'
   readonly open: OpenPacketSocket
+  /** Sockets to ask from in turn, where each has a port of its own. */
+  readonly sourcePorts: number
   /** Why it is not the best one, and what that costs; absent for the best. */
   readonly remark?: string
 }
 
+/**
+ * Conntrack keeps a flow that is in use with the endpoint it was given: from one port a Service would be one endpoint for ever, or none,
+ * where it had none when the flow began (nf_conntrack_udp_timeout_stream, 120 s). From so many ports in turn, at 10 s, each flow is
+ * forgotten between two questions, and several paths of equal cost are all gone.
+ */
+const udpPorts = 16
+
 /** The first that works: the native part, else what Node and its packages have, else none. */
 export function providerOf(transport: Transport): Provider {
   const obstacle = obstacleToNative(transport)
-  if (obstacle === undefined) return { name: 'native', open: nativeSockets[transport] }
+  if (obstacle === undefined)
+    return { name: 'native', open: nativeSockets[transport], sourcePorts: transport === 'udp' ? udpPorts : 1 }
   const remark = `${obstacle}; times include the wait for the event loop`
   switch (transport) {
     case 'udp':
-      return { name: 'dgram', open: openUdpSocket, remark }
+      return { name: 'dgram', open: openUdpSocket, sourcePorts: 1, remark }
     case 'icmp':
-      return { name: 'raw-socket', open: openIcmpSocket, remark }
+      return { name: 'raw-socket', open: openIcmpSocket, sourcePorts: 1, remark }
     case 'tcp':
-      return { name: 'none', open: refuse(obstacle), remark: obstacle }
+      return { name: 'none', open: refuse(obstacle), sourcePorts: 1, remark: obstacle }
   }
 }
 

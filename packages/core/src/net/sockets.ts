@@ -13,7 +13,7 @@ export interface ExchangeKind {
 
 /** The sockets of one prober, opened at their first use and closed together. */
 export interface Sockets {
-  /** For one question. Throws `FailureError` (not-permitted, not-supported) when this process cannot have the socket. */
+  /** Throws `FailureError` (not-permitted, not-supported) when this process cannot have the socket. */
   exchange(kind: ExchangeKind, family: Family): Exchange
   /**
    * Sees the connections of this host to a port. It stays open: closing one waits for all processors (packet(7) sockets are freed
@@ -23,25 +23,18 @@ export interface Sockets {
   close(): void
 }
 
-/**
- * Conntrack keeps a flow that is in use with the endpoint it was given: over one source port a Service would be one endpoint for ever,
- * or none, where it had none when the flow began (nf_conntrack_udp_timeout_stream, 120 s). So many ports, used in turn at 10 s, let
- * each flow be forgotten, and take each of several paths of equal cost.
- */
-const udpPorts = 16
-
 export function createSockets(onStray: (protocol: string, stray: Stray) => void): Sockets {
   const exchanges = new Map<string, Exchange>()
   const observers = new Map<number, ConnectionObserver>()
-  let turn = 0
   return {
     exchange(kind, family) {
-      turn = (turn + 1) % udpPorts
-      const name = kind.transport === 'udp' ? `${kind.protocol} ${family} ${turn}` : `${kind.protocol} ${family}`
+      const name = `${kind.protocol} ${family}`
       const existing = exchanges.get(name)
       if (existing !== undefined) return existing
+      const { open, sourcePorts } = providerOf(kind.transport)
       const exchange = openExchange({
-        open: providerOf(kind.transport).open,
+        open,
+        sourcePorts,
         family,
         isShared: kind.transport !== 'udp',
         keyOf: (bytes, session) => kind.keyOf(bytes, family, session),

@@ -177,12 +177,22 @@ describe('an error', () => {
 
 describe('closing', () => {
   test('cancels what waits, and closes the socket', async () => {
-    const { exchange, question, isClosed } = open()
+    const { exchange, question, closed } = open()
     const answer = exchange.ask(question(1))
     exchange.close()
     await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
-    expect(isClosed()).toBe(true)
+    expect(closed).toEqual([0])
   })
+})
+
+test('questions go from as many sockets in turn as there are to be source ports, and closing closes them all', async () => {
+  const { exchange, question, arrive, sentFrom, closed } = open({ sourcePorts: 3 })
+  const answers = [1, 2, 3, 4, 5].map((key) => exchange.ask(question(key)))
+  expect(sentFrom).toEqual([1, 2, 0, 1, 2])
+  for (const key of [5, 4, 3, 2, 1]) arrive(key)
+  expect((await Promise.all(answers)).map(({ message }) => message)).toEqual([[1], [2], [3], [4], [5]])
+  exchange.close()
+  expect(closed).toEqual([0, 1, 2])
 })
 
 test('an attempt that is over already sends nothing', async () => {
@@ -225,38 +235,40 @@ test('sequence numbers have 32 bits, follow one another and begin anywhere', () 
 
 interface Setting {
   readonly isShared?: boolean
+  readonly sourcePorts?: number
   readonly clocks?: Clocks
   readonly sendError?: Error
 }
 
 /** An exchange over a socket that the test plays. Each packet leaves 100 ns after the one before; its key is its first byte. */
-function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError }: Setting = {}) {
+function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'user' }, sendError }: Setting = {}) {
   const strays: Stray[] = []
   const sent: Uint8Array[] = []
   const forgotten: number[] = []
   const listeners: PacketListener[] = []
-  let isClosed = false
+  const sentFrom: number[] = []
+  const closed: number[] = []
   const exchange = openExchange({
     family: 'ipv4',
     isShared,
+    sourcePorts,
     keyOf: ([key]) => key,
     onStray: (stray) => strays.push(stray),
     open: (_, listener) => {
-      listeners.push(listener)
+      const index = listeners.push(listener) - 1
       return {
         kind: 'datagram',
         clocks,
         send(bytes) {
           if (sendError !== undefined) throw sendError
+          sentFrom.push(index)
           return sent.push(bytes) - 1
         },
         ports: [],
         departure: (ticket) => ({ atNs: ticket * 100, clock: clocks.tx }),
         drain: () => {},
         forget: (ticket) => void forgotten.push(ticket),
-        close: () => {
-          isClosed = true
-        },
+        close: () => void closed.push(index),
       }
     },
   })
@@ -268,7 +280,8 @@ function open({ isShared = false, clocks = { tx: 'user', rx: 'user' }, sendError
     strays,
     sent,
     forgotten,
-    isClosed: () => isClosed,
+    sentFrom,
+    closed,
     arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
       listener.arrived({ bytes: Uint8Array.of(key), from, atNs, clock: clocks.rx }),
     question: (key: number): Question<number[]> => {

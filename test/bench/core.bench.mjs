@@ -11,7 +11,7 @@ import { internetChecksum } from '../../packages/core/dist/wire/checksum.js'
 import { decodeDnsAnswer, encodeDnsQuestion } from '../../packages/core/dist/wire/dns.js'
 import { decodeEchoDatagram, encodeEchoDatagram, isGenuineEcho } from '../../packages/core/dist/wire/echo-datagram.js'
 import { decodeEcho, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
-import { ipv4Payload } from '../../packages/core/dist/wire/ip.js'
+import { ipPacket } from '../../packages/core/dist/wire/ip.js'
 
 const idle = /** @type {import('@scout/core').Probe} */ (
   defineProbe({
@@ -72,7 +72,7 @@ bench
     () => decodeEchoDatagram(datagram) && isGenuineEcho(datagram, 'key'),
   )
   .add('icmp: encode 64 bytes', () => encodeEcho('ipv4', icmp))
-  .add('icmp: decode 84 bytes with their IP header', () => decodeEcho('ipv4', ipv4Payload(packet)?.payload ?? large))
+  .add('icmp: decode 84 bytes with their IP header', () => decodeEcho('ipv4', ipPacket(packet)?.payload ?? large))
   .add('dns: encode a question', () => encodeDnsQuestion(question))
   .add('dns: decode an answer', () => decodeDnsAnswer(answer))
   .add('checksum: 1472 bytes', () => internetChecksum(large))

@@ -28,6 +28,6 @@ export { type HttpResponderOptions, type RouteRequest, startHttpResponder } from
 export { responders } from './responders/index.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { startUdpResponder } from './responders/udp.ts'
-export { createTally, type Statistics, type Tally } from './statistics.ts'
+export { createTally, pathNs, type Statistics, type Tally } from './statistics.ts'
 export { formatHostPort, parseTarget, type TargetForm } from './target.ts'
 export { serveProber } from './worker/serve.ts'

@@ -3,7 +3,7 @@ import type { FailureReason } from './failure.ts'
 import type { Stray } from './net/exchange.ts'
 import type { Result } from './probe.ts'
 
-/** What many attempts of one probe amount to. Times are of successes only, in nanoseconds; absent without a success. */
+/** What many attempts of one probe amount to. Times are of successes only, on the path, in nanoseconds; absent without a success. */
 export interface Statistics {
   readonly sent: number
   readonly received: number
@@ -32,6 +32,11 @@ export interface Tally {
   add(result: Result): void
   addStray(stray: Stray): void
   statistics(): Statistics
+}
+
+/** Nanoseconds that a success took once it knew its address: resolving a name says nothing of the path. */
+export function pathNs({ totalNs, phasesNs }: Pick<Result, 'totalNs' | 'phasesNs'>): number {
+  return totalNs - (phasesNs['resolve'] ?? 0)
 }
 
 const inconclusiveReasons: ReadonlySet<FailureReason> = new Set([
@@ -67,15 +72,15 @@ export function createTally(): Tally {
         else sent++
         return
       }
-      const { totalNs } = result
+      const tookNs = pathNs(result)
       sent++
       received++
-      sumNs += totalNs
-      minNs = Math.min(minNs, totalNs)
-      maxNs = Math.max(maxNs, totalNs)
-      histogram.record(Math.max(1, totalNs))
-      if (previousNs !== undefined) jitterNs += (Math.abs(totalNs - previousNs) - jitterNs) / 16
-      previousNs = totalNs
+      sumNs += tookNs
+      minNs = Math.min(minNs, tookNs)
+      maxNs = Math.max(maxNs, tookNs)
+      histogram.record(Math.max(1, tookNs))
+      if (previousNs !== undefined) jitterNs += (Math.abs(tookNs - previousNs) - jitterNs) / 16
+      previousNs = tookNs
     },
     addStray({ kind }) {
       strays[kind]++

@@ -36,8 +36,8 @@ test('counts what was sent, received and lost', () => {
   })
 })
 
-test.for<FailureReason>(['not-permitted', 'not-supported', 'cancelled', 'unresolved'])(
-  'does not take %s for a loss, as nothing was sent',
+test.for<FailureReason>(['not-permitted', 'not-supported', 'cancelled', 'unresolved', 'local-error'])(
+  'does not take %s for a loss, as it says nothing of the path',
   (reason) => {
     const tally = createTally()
     tally.add(success(5))
@@ -45,6 +45,12 @@ test.for<FailureReason>(['not-permitted', 'not-supported', 'cancelled', 'unresol
     expect(tally.statistics()).toMatchObject({ sent: 1, lossRatio: 0, inconclusive: 1, failures: { [reason]: 1 } })
   },
 )
+
+test('takes the time of the path, without the resolving of a name', () => {
+  const tally = createTally()
+  tally.add({ ...success(1_000), phasesNs: { resolve: 900, echo: 100 } })
+  expect(tally.statistics().timesNs).toMatchObject({ min: 100, max: 100 })
+})
 
 test('counts strays by kind', () => {
   const tally = createTally()

@@ -1,4 +1,12 @@
-import { type Clocks, type Endpoint, formatDurationNs, formatHostPort, type Result, type Statistics } from '@scout/core'
+import {
+  type Clocks,
+  type Endpoint,
+  formatDurationNs,
+  formatHostPort,
+  pathNs,
+  type Result,
+  type Statistics,
+} from '@scout/core'
 import type { Output } from '../io.ts'
 import { detailText } from './detail.ts'
 import { failureText } from './failure.ts'
@@ -39,7 +47,7 @@ export function createTextReport(out: Output, request: TextRequest): Report {
         [
           `${bytes === undefined ? '' : `${bytes} bytes from `}${from}: seq=${number}`,
           // Before all that a narrow terminal breaks the line in.
-          colours.green(`time=${formatMilliseconds(result.totalNs)}`),
+          colours.green(`time=${formatMilliseconds(pathNs(result))}`),
           colours.dim(`clock=${clockText(result.clock)}`),
           ...facts,
           ...phasesText(result),

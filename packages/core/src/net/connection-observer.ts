@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { FailureError, isSystemError } from '../failure.ts'
-import { decodeTcpSegment, type TcpSegment } from '../wire/tcp-segment.ts'
+import { decodeTcpPacket, type TcpPacket } from '../wire/tcp-packet.ts'
 import { nativePart } from './native.ts'
 import { type NativeArrival, openTimedSocket } from './native-socket.ts'
 import { rawSocketRemedy } from './remedies.ts'
@@ -75,7 +75,7 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
   }
 
   const arrived = ({ bytes, isOutgoing, atNs }: NativeArrival) => {
-    const segment = decodeTcpSegment(bytes)
+    const segment = decodeTcpPacket(bytes)
     if (segment === undefined) return
     const { source, sourcePort, destination, destinationPort } = segment
     if (isOutgoing && remote.has(destinationPort)) {
@@ -114,14 +114,14 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
   }
 }
 
-function noteSent(connection: Recorded, { isSyn, payloadBytes }: TcpSegment, atNs: number): void {
+function noteSent(connection: Recorded, { isSyn, payloadBytes }: TcpPacket, atNs: number): void {
   if (isSyn) connection.synAtNs ??= atNs
   if (payloadBytes === 0) return
   connection.sentAtNs = atNs
   delete connection.answeredAtNs
 }
 
-function noteReceived(connection: Recorded, { isSyn, isAck, payloadBytes }: TcpSegment, atNs: number): void {
+function noteReceived(connection: Recorded, { isSyn, isAck, payloadBytes }: TcpPacket, atNs: number): void {
   if (isSyn && isAck) connection.synAckAtNs ??= atNs
   if (payloadBytes === 0) return
   connection.answeredAtNs ??= atNs

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
 import { nowNs, userClocks } from '../clock.ts'
 import { FailureError } from '../failure.ts'
-import { ipv4Payload } from '../wire/ip.ts'
+import { ipPacket } from '../wire/ip.ts'
 import type { OpenPacketSocket } from './packet-socket.ts'
 import { rawSocketRemedy } from './remedies.ts'
 
@@ -42,7 +42,7 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
     const from = { address, family, port: 0 }
     // Linux delivers the IP header with IPv4 and without with IPv6 (raw(7), RFC 3542 §3).
     if (family === 'ipv6') return listener.arrived({ bytes: packet, from, atNs, clock: 'user' })
-    const inner = ipv4Payload(packet)
+    const inner = ipPacket(packet)
     if (inner !== undefined) listener.arrived({ bytes: inner.payload, from, atNs, clock: 'user', ttl: inner.ttl })
   })
   // The package calls this with nothing; a spurious wake-up (EAGAIN) ends here too, so an attempt is left to its deadline.

@@ -5,7 +5,8 @@ import { FailureError } from '../failure.ts'
 import { sourceAddressOf } from '../net/route.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
 import { defineProbe } from '../probe.ts'
-import { decodeSegment, encodeSyn, sealSegment } from '../wire/tcp.ts'
+import { encodeSyn, sealSegment } from '../wire/syn.ts'
+import { decodeTcpHeader } from '../wire/tcp-header.ts'
 
 /*
  * A handshake that is never completed. The SYN leaves through a raw socket, from a port that a bound socket keeps from everybody
@@ -18,7 +19,7 @@ const answers: ExchangeKind = {
   protocol: 'syn',
   transport: 'tcp',
   keyOf: (bytes) => {
-    const segment = decodeSegment(bytes)
+    const segment = decodeTcpHeader(bytes)
     // RFC 9293 §3.10.7.3: a SYN is answered with SYN-ACK or RST-ACK, both of which acknowledge it; nothing else does.
     if (segment === undefined || !segment.isAck || (!segment.isSyn && !segment.isReset)) return undefined
     return keyOf(segment.sourcePort, segment.destinationPort, segment.acknowledgment - 1)
@@ -37,7 +38,13 @@ export const syn = defineProbe({
     const exchange = attempt.sockets.exchange(answers, family)
     const sourcePort = exchange.ports[exchange.nextSequence() % exchange.ports.length] ?? 0
     const sequence = randomInt(2 ** 32)
-    const bytes = encodeSyn({ sourcePort, destinationPort: port, sequence, timestamp: Math.floor(nowNs() / 1e6) >>> 0 })
+    const bytes = encodeSyn({
+      sourcePort,
+      destinationPort: port,
+      sequence,
+      mss: family === 'ipv4' ? 1460 : 1440,
+      timestamp: Math.floor(nowNs() / 1e6) >>> 0,
+    })
     if (family === 'ipv4') sealSegment(bytes, sourceAddressOf(family, address), address)
     attempt.stopwatch.enter('handshake')
     const answer = await exchange.ask({
@@ -46,7 +53,7 @@ export const syn = defineProbe({
       // A raw socket sends to an address; the port is in the segment.
       endpoint: { host: attempt.endpoint.host, address, family },
       deadline: attempt.deadline,
-      read: decodeSegment,
+      read: decodeTcpHeader,
     })
     attempt.stopwatch.settle(answer.tookNs, answer.clocks)
     if (answer.message?.isReset === true) {

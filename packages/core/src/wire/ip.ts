@@ -1,14 +1,49 @@
-interface Ipv4Payload {
+/** An IP packet, which may be cut anywhere behind its header. */
+export interface IpPacket {
+  /** Addresses as the packet has them: 4 or 16 bytes. */
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  /** Protocol number; of IPv6 that of the first header behind the fixed one. */
+  readonly protocol: number
+  /** TTL or hop limit. */
   readonly ttl: number
+  /** What is there of it. */
   readonly payload: Uint8Array
+  /** By its length field, so of the whole packet. */
+  readonly payloadBytes: number
 }
 
-/** What an IPv4 packet carries (RFC 791 §3.1); undefined when its header is not one or does not fit. */
-export function ipv4Payload(packet: Uint8Array): Ipv4Payload | undefined {
-  const [versionAndLength] = packet
-  if (versionAndLength === undefined || versionAndLength >>> 4 !== 4) return undefined
-  const headerBytes = (versionAndLength & 0x0f) * 4
-  const ttl = packet[8]
-  if (headerBytes < 20 || packet.length < headerBytes || ttl === undefined) return undefined
-  return { ttl, payload: packet.subarray(headerBytes) }
+/** Undefined when the bytes do not begin with a whole IP header (RFC 791 §3.1, RFC 8200 §3). */
+export function ipPacket(packet: Uint8Array): IpPacket | undefined {
+  const [first] = packet
+  if (first === undefined) return undefined
+  return first >>> 4 === 4 ? ipv4Packet(packet, (first & 0x0f) * 4) : first >>> 4 === 6 ? ipv6Packet(packet) : undefined
+}
+
+function ipv4Packet(packet: Uint8Array, headerBytes: number): IpPacket | undefined {
+  if (headerBytes < 20 || packet.length < headerBytes) return undefined
+  const view = new DataView(packet.buffer, packet.byteOffset, headerBytes)
+  return {
+    source: packet.subarray(12, 16),
+    destination: packet.subarray(16, 20),
+    protocol: view.getUint8(9),
+    ttl: view.getUint8(8),
+    payload: packet.subarray(headerBytes),
+    payloadBytes: Math.max(0, view.getUint16(2) - headerBytes),
+  }
+}
+
+const ipv6HeaderBytes = 40
+
+function ipv6Packet(packet: Uint8Array): IpPacket | undefined {
+  if (packet.length < ipv6HeaderBytes) return undefined
+  const view = new DataView(packet.buffer, packet.byteOffset, ipv6HeaderBytes)
+  return {
+    source: packet.subarray(8, 24),
+    destination: packet.subarray(24, 40),
+    protocol: view.getUint8(6),
+    ttl: view.getUint8(7),
+    payload: packet.subarray(ipv6HeaderBytes),
+    payloadBytes: view.getUint16(4),
+  }
 }

@@ -3,7 +3,7 @@ import { blockFor } from '../../../../test/support/block.ts'
 import { type Child, namespaces, routed, startInNamespace } from '../../../../test/support/child.ts'
 import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
-import { describeWith } from '../../../../test/support/requirements.ts'
+import { describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { desertedUdpPort, listenUdp } from '../../../../test/support/servers.ts'
 import type { Stray } from '../../src/net/exchange.ts'
 import { createProber, probe } from '../../src/prober.ts'
@@ -39,6 +39,18 @@ test('counts its datagrams, of all endpoints together', async () => {
   }
   const [first = 0] = sequences
   expect(sequences).toEqual([first, (first + 1) >>> 0, (first + 2) >>> 0])
+})
+
+testWith(nativePart)('goes from a new source port each time, sixteen in all', async () => {
+  const from: number[] = []
+  const server = await listenUdp((bytes, { port, address }, socket) => {
+    from.push(port)
+    socket.send(echoReplyTo(bytes), port, address)
+  })
+  const { prober } = proberOfTest()
+  for (let sent = 0; sent < 32; sent++) await prober.probe('udp', `127.0.0.1:${server.address().port}`)
+  expect(new Set(from).size).toBe(16)
+  expect(from.slice(16)).toEqual(from.slice(0, 16))
 })
 
 describe('fails as', () => {

@@ -3,6 +3,7 @@ import { hostname, networkInterfaces } from 'node:os'
 import { parseDurationMs, ScoutError } from '@scout/core'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { anyAddress } from './any-address.ts'
 import type { Check } from './check.ts'
 import { mountedNamespace } from './discovery/service-account.ts'
 import { explainError, explainMisfit } from './explain.ts'
@@ -25,7 +26,10 @@ const duration = (least: string, most: string) =>
 
 const port = z.int().min(0).max(65_535)
 const listen = (defaultPort: number) => ({
-  host: z.string().default('::').describe('address to listen on; :: takes both families'),
+  host: z
+    .string()
+    .default(() => anyAddress())
+    .describe('address to listen on; :: takes both families and is the default where this host has IPv6'),
   port: port.default(defaultPort).describe('0 lets the host choose'),
 })
 

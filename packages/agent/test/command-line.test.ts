@@ -66,7 +66,8 @@ test('--print-config prints every setting with its source, and no secret', async
     'config.yaml',
     `name: scout-1
 addresses: [10.0.0.1]
-responder: { key: hush }
+console: { host: "::" }
+responder: { host: "::", key: hush }
 peers: [{ name: scout-2, addresses: [10.0.0.2], zone: a }]
 checks:
   web: { probe: http, target: "https://{name}/", headers: { authorization: Bearer hush } }
@@ -91,9 +92,9 @@ checks:
     settle: "5s"                                     # default
     grace: "2s"                                      # default
     maxInFlight: 256                                 # default
-    console.host: "::"                               # default
+    console.host: "::"                               # FILE
     console.port: 9000                               # SCOUT_CONSOLE_PORT
-    responder.host: "::"                             # default
+    responder.host: "::"                             # FILE
     responder.port: 8081                             # default
     responder.key: "(secret)"                        # FILE
     discovery: "auto"                                # default
@@ -153,9 +154,9 @@ describe('the process', { timeout: 30_000 }, () => {
         --settle               a failure counts when its peer is still ready so long after; longer than discovery takes to tell that one is gone [settle]
         --grace                time to go on answering after the goodbye to all peers [grace]
         --max-in-flight        attempts under way at once [maxInFlight]
-        --console-host         address to listen on; :: takes both families [console.host]
+        --console-host         address to listen on; :: takes both families and is the default where this host has IPv6 [console.host]
         --console-port         0 lets the host choose [console.port]
-        --responder-host       address to listen on; :: takes both families [responder.host]
+        --responder-host       address to listen on; :: takes both families and is the default where this host has IPv6 [responder.host]
         --responder-port       0 lets the host choose [responder.port]
         --responder-key        secret shared by all agents, for UDP [responder.key]
         --discovery            where peers come from; auto: the list if there is one, else Kubernetes if it is to be had (auto, kubernetes, dns, static) [discovery]

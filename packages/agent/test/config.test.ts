@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { anyAddress } from '../src/any-address.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Setting } from '../src/settings.ts'
 import { temporaryFolder, writeTemporary } from './support/temporary.ts'
@@ -11,8 +12,8 @@ test('has a value for every setting that needs one', () => {
     intervalMs: 10_000,
     timeoutMs: 3_500,
     maxInFlight: 256,
-    console: { host: '::', port: 8080 },
-    responder: { host: '::', port: 8081, key: '' },
+    console: { host: anyAddress(), port: 8080 },
+    responder: { host: anyAddress(), port: 8081, key: '' },
     peers: [],
   })
   expect(config.node).toBe(config.name)

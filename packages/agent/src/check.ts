@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { type Family, formatHostPort, type Protocol, type TargetForm } from '@scout/core'
+import type { Family, Protocol } from '@scout/core'
 import type { Peer } from './peer.ts'
 
 /** A probe with its options, aimed by a template. */
@@ -14,14 +14,6 @@ export interface Check {
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** The targets of checks that do not say otherwise. */
-export const defaultTargets = {
-  host: '{host}',
-  'host:port': '{host}:{port}',
-  url: 'http://{host}:{port}/',
-  'name@server': 'kubernetes.default.svc.cluster.local',
-} as const satisfies Record<TargetForm, string>
-
 const placeholder = /\{(host|port|name|node)\}/g
 
 /** The check is made for each peer, not once. */
@@ -35,8 +27,12 @@ export function isAboutAddresses(check: Check): boolean {
 }
 
 export function targetAt(check: Check, peer: Peer, address: string): string {
-  const host = isIPv6(address) ? formatHostPort(address, peer.port).replace(/:\d+$/, '') : address
-  const values = { host, port: String(peer.port), name: peer.name, node: peer.node }
+  const values = {
+    host: isIPv6(address) ? `[${address}]` : address,
+    port: String(peer.port),
+    name: peer.name,
+    node: peer.node,
+  }
   return check.target.replaceAll(placeholder, (_, key: keyof typeof values) => values[key])
 }
 

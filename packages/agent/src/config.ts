@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { anyAddress } from './any-address.ts'
 import type { Check } from './check.ts'
+import { clusterDomain } from './discovery/cluster-domain.ts'
 import { mountedNamespace } from './discovery/service-account.ts'
 import { explainError, explainMisfit } from './explain.ts'
 import { ipAddress, type writtenPeer, writtenPeers } from './peer.ts'
@@ -87,7 +88,10 @@ export const configSchema = z.strictObject({
     .describe('watch the conditions of nodes; needs the right to, cluster-wide'),
   peersFile: z.string().optional().describe('YAML list of peers, read again when it changes'),
   peers: writtenPeers.default([]).describe('peers that never change'),
-  checks: z.record(z.string(), writtenCheck).prefault(defaultChecks).describe('what is probed, by name'),
+  checks: z
+    .record(z.string(), writtenCheck)
+    .optional()
+    .describe('what is probed, by name; every peer by every protocol, and dns in a cluster, unless given'),
 })
 
 export type Config = Omit<
@@ -108,6 +112,8 @@ export interface ConfigSources {
   readonly flags: readonly Setting[]
   /** Given by flags, beside those of the file. */
   readonly peers?: readonly z.input<typeof writtenPeer>[]
+  /** Where the domain of the cluster is read, instead of /etc/resolv.conf. */
+  readonly resolvConf?: string
 }
 
 export interface LoadedConfig {
@@ -120,7 +126,7 @@ export interface LoadedConfig {
  * File, then environment, then flags.
  * @throws {ScoutError} with one sentence that names the setting, where it comes from and the remedy.
  */
-export function loadConfig({ file, environment, flags, peers = [] }: ConfigSources): LoadedConfig {
+export function loadConfig({ file, environment, flags, peers = [], resolvConf }: ConfigSources): LoadedConfig {
   const written = file === undefined ? {} : readFile(file)
   const origins = new Map(leafPaths(written).map((path) => [path, file ?? '']))
   const fromEnvironment = settingsOf(configSchema).flatMap(({ path, variable }) => {
@@ -144,7 +150,10 @@ export function loadConfig({ file, environment, flags, peers = [] }: ConfigSourc
     const message = explainMisfit(parsed.error, configSchema, (path) => placeOf(path, origins))
     throw new ScoutError('invalid-option', message)
   }
-  const { checks, node, interval, timeout, settle, grace, ...rest } = parsed.data
+  const domain = clusterDomain(resolvConf)
+  if (parsed.data.checks === undefined && domain === undefined)
+    origins.set('checks', 'default without dns, since resolv.conf names no domain of a cluster')
+  const { checks = defaultChecks(domain), node, interval, timeout, settle, grace, ...rest } = parsed.data
   if (rest.peersFile !== undefined && rest.peers.length > 0) {
     const places = `peers${placeOf(['peers'], origins)} and peersFile${placeOf(['peersFile'], origins)}`
     throw new ScoutError('invalid-option', `settings ${places} exclude each other: name all peers in one of them`)
@@ -152,7 +161,7 @@ export function loadConfig({ file, environment, flags, peers = [] }: ConfigSourc
   // Nobody probes an agent that looks at a cluster from outside, and kubectl proxy may have the usual port.
   const isGuest = rest.kubeApi !== undefined && !origins.has('responder.port')
   if (isGuest) origins.set('responder.port', 'any, because of kubeApi')
-  const defaults = { timeout: `${timeout}ms`, key: rest.responder.key }
+  const defaults = { options: { timeout: `${timeout}ms`, key: rest.responder.key }, domain }
   return {
     config: {
       ...rest,

@@ -4,8 +4,12 @@ import { loadConfig } from '../src/config.ts'
 import type { Setting } from '../src/settings.ts'
 import { temporaryFolder, writeTemporary } from './support/temporary.ts'
 
-test('has a value for every setting that needs one', () => {
-  const { config, origins } = loadConfig({ environment: {}, flags: [] })
+const inCluster = 'search scout.svc.example.org svc.example.org example.org\nnameserver 192.0.2.53\n'
+const outside = 'search example.org\nnameserver 192.0.2.53\n'
+
+test('has a value for every setting that needs one', async () => {
+  const resolvConf = await writeTemporary('resolv.conf', inCluster)
+  const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
   expect(config).toMatchObject({
     log: 'json',
     level: 'info',
@@ -25,7 +29,7 @@ test('has a value for every setting that needs one', () => {
       "udp: udp {host}:{port}",
       "udp-large: udp {host}:{port}",
       "icmp: icmp {host}",
-      "dns: dns kubernetes.default.svc.cluster.local",
+      "dns: dns kubernetes.default.svc.example.org",
     ]
   `)
   expect([...origins]).toEqual([])
@@ -34,8 +38,10 @@ test('has a value for every setting that needs one', () => {
 describe('where a setting comes from', () => {
   test('the environment goes before the file, and flags before both', async () => {
     const file = await writeTemporary('config.yaml', 'zone: a\nnode: a\nname: a\nconsole: { port: 1, host: localhost }')
+    const resolvConf = await writeTemporary('resolv.conf', inCluster)
     const { config, origins } = loadConfig({
       file,
+      resolvConf,
       environment: { SCOUT_NODE: 'b', SCOUT_NAME: 'b', SCOUT_CONSOLE_PORT: '2', HOME: '/root' },
       flags: [flag('name', 'c')],
     })
@@ -86,6 +92,22 @@ checks:
       },
       { name: 'slow', protocol: 'http', target: 'https://{name}.example/', options: { timeoutMs: 60_000 } },
     ])
+  })
+
+  test('are without dns where there is no domain of a cluster to ask for, which is told', async () => {
+    const resolvConf = await writeTemporary('resolv.conf', outside)
+    const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
+    expect(config.checks.map(({ name }) => name)).toEqual(['http', 'http-large', 'tcp', 'udp', 'udp-large', 'icmp'])
+    expect([...origins]).toEqual([['checks', 'default without dns, since resolv.conf names no domain of a cluster']])
+  })
+
+  test.each([
+    ['inside a cluster, in its domain', inCluster, 'kubernetes.default.svc.example.org'],
+    ['elsewhere, in the usual one', outside, 'kubernetes.default.svc.cluster.local'],
+  ])('of dns that a person writes without a target ask for a name %s', async (_, content, target) => {
+    const resolvConf = await writeTemporary('resolv.conf', content)
+    const file = await writeTemporary('config.yaml', 'checks: { names: { probe: dns } }')
+    expect(loadConfig({ file, environment: {}, flags: [], resolvConf }).config.checks).toMatchObject([{ target }])
   })
 
   test('may be none', async () => {

@@ -1,9 +1,9 @@
 import { Resolver } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ScoutError } from '@scout/core'
 import type { Greeting } from '../greeting.ts'
 import type { Peer } from '../peer.ts'
+import { clusterDomain } from './cluster-domain.ts'
 import type { Discovery } from './discovery.ts'
 import { inOrder } from './slices.ts'
 
@@ -96,12 +96,10 @@ function isWithoutData(error: unknown): boolean {
  * The name of a headless Service; one with a dot in it is taken as it is.
  * @throws {ScoutError} `invalid-option` where the namespace is not known.
  */
-export function serviceName(service: string, namespace: string | undefined, resolvConf = '/etc/resolv.conf'): string {
+export function serviceName(service: string, namespace: string | undefined, resolvConf?: string): string {
   if (service.includes('.')) return service
   if (namespace === undefined) {
     throw new ScoutError('invalid-option', `the namespace of service ${service} is not known: give it with --namespace`)
   }
-  // The kubelet writes "search NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN".
-  const domain = / svc\.(\S+)/.exec(readFileSync(resolvConf, 'utf8'))?.[1] ?? 'cluster.local'
-  return `${service}.${namespace}.svc.${domain}`
+  return `${service}.${namespace}.svc.${clusterDomain(resolvConf) ?? 'cluster.local'}`
 }

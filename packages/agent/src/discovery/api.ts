@@ -109,10 +109,14 @@ export async function credentialsOf(access: ApiAccess): Promise<RequestOptions> 
   try {
     return await access.credentials()
   } catch (cause) {
-    // What a command said before it failed may have several lines.
-    const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, ' ')
-    throw new ApiError('unreachable', `cannot read the credentials for ${access.server}: ${why}`, { cause })
+    throw unreadableCredentials(access, cause)
   }
+}
+
+export function unreadableCredentials({ server }: ApiAccess, cause: unknown): ApiError {
+  // What a command said before it failed may have several lines.
+  const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, ' ')
+  return new ApiError('unreachable', `cannot read the credentials for ${server}: ${why}`, { cause })
 }
 
 export function pathOf({ resource, path = '' }: Pick<ApiRequest, 'resource' | 'path'>): string {

@@ -37,7 +37,7 @@ const nodes: Resource = { group: '', version: 'v1', plural: 'nodes' }
 
 /** Peers from one watch of the EndpointSlices of Scout's headless Service. */
 export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery {
-  const { access, service, isFirstReadingNeeded, onDefect } = options
+  const { access, service, isFirstReadingNeeded } = options
   const stopping = new AbortController()
   const tellOnce = createOnce(options.onOddity)
   return {
@@ -50,16 +50,17 @@ export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery 
         onKnowledge(knowledge)
       }
       const first = createGate()
-      watchSlices({ ...options, namespace, tellOnce, signal: stopping.signal }, (news, error) => {
+      // Neither is caught: where not even trouble can be told, the process had better end than look healthy.
+      void watchSlices({ ...options, namespace, tellOnce, signal: stopping.signal }, (news, error) => {
         if (isFirstReadingNeeded && news.trouble !== undefined && first.isClosed()) {
           stopping.abort()
           return first.fail(error ?? new ScoutError('invalid-option', news.trouble))
         }
         tell(news)
         first.open()
-      }).catch(onDefect)
+      })
       if (isFirstReadingNeeded) await first.passed
-      if (options.nodeConditions) watchNodes({ ...options, tellOnce, signal: stopping.signal }, tell).catch(onDefect)
+      if (options.nodeConditions) void watchNodes({ ...options, tellOnce, signal: stopping.signal }, tell)
     },
     stop: () => stopping.abort(),
   }
@@ -73,7 +74,7 @@ interface WatchOptions extends SliceDiscoveryOptions {
 type News = Pick<Knowledge, 'heardAtMs' | 'trouble'> & Partial<Knowledge>
 
 function watchSlices(
-  { access, service, port, namespace, isFirstReadingNeeded, tellOnce, timing, signal }: WatchOptions,
+  { access, service, port, namespace, isFirstReadingNeeded, tellOnce, onDefect, timing, signal }: WatchOptions,
   onNews: (news: News, error: Error | undefined) => void,
 ): Promise<void> {
   const startedAtMs = performance.now()
@@ -86,6 +87,7 @@ function watchSlices(
       labelSelector: selectorOf(service),
       parse: (object) => slice.parse(object),
       onOdd: (key, why) => tellOnce(`endpoint slice ${key} makes no sense and is left out: ${why}`),
+      onDefect,
       timing,
       onListing({ items, heardAtMs, trouble }) {
         if (items !== undefined && items !== known) {
@@ -106,7 +108,7 @@ function watchSlices(
 }
 
 function watchNodes(
-  { access, tellOnce, timing, signal }: WatchOptions,
+  { access, tellOnce, onDefect, timing, signal }: WatchOptions,
   tell: (news: Partial<Knowledge>) => void,
 ): Promise<void> {
   return listAndWatch(
@@ -115,6 +117,7 @@ function watchNodes(
       resource: nodes,
       parse: nodeConditionsOf,
       onOdd: (key, why) => tellOnce(`node ${key} makes no sense and is left out: ${why}`),
+      onDefect,
       timing,
       onListing({ items, trouble }) {
         if (trouble !== undefined) tellOnce(`the conditions of nodes are not known: ${trouble.message}`)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { type ApiAccess, openLines, parseJson, readJson } from './api.ts'
+import { type ApiAccess, openLines, parseJson, readJson, unreadableCredentials } from './api.ts'
 import { ApiError, type Resource } from './api-error.ts'
 import { backoffMs } from './backoff.ts'
 
@@ -23,6 +23,8 @@ export interface ListWatchOptions<Item> {
   readonly onListing: (listing: Listing<Item>) => void
   /** Told of an object that was left out, and why. */
   readonly onOdd: (key: string, why: string) => void
+  /** Told of a defect of Scout, which then is trouble like any other: everything is listed again. */
+  readonly onDefect: (error: unknown) => void
   readonly timing?: Partial<Timing> | undefined
 }
 
@@ -73,6 +75,7 @@ type ApiObject = z.output<typeof apiObject>
  *
  * The client library's own Watch is not used: it leaves out lines it cannot parse, forgets what the server said when it refused, and
  * waits for ever on a half-open connection.
+ * @throws when not even trouble can be told
  */
 export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal: AbortSignal): Promise<void> {
   const { access, resource, labelSelector, onListing } = options
@@ -80,10 +83,13 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
   const { answerMs, watchMs, graceMs, retryFirstMs, retryMostMs } = timing
   const selection: Record<string, string> = labelSelector === undefined ? {} : { labelSelector }
   let listing: Listing<Item> = { items: undefined, heardAtMs: 0 }
-  /** Where the watch goes on; undefined: list first. */
-  let version: string | undefined
-  /** Any version the server has at hand will do, until one turned out to be too old. */
-  let listFrom: Record<string, string> = { resourceVersion: '0' }
+  /**
+   * What was heard last: no list may be older, and the watch goes on from there. At first anything the server has at hand will do (0);
+   * where it does not know that version, it has to ask its store (empty), which is dear when all agents make it.
+   */
+  let version = '0'
+  /** An event may have been missed. */
+  let isListDue = true
   /** Watches that failed or ended at once, for the pause before the next. */
   let failures = 0
   /** Errors since a watch was last open. */
@@ -96,16 +102,17 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
   }
 
   const list = async () => {
-    const query = { ...selection, ...listFrom }
+    const query = { ...selection, resourceVersion: version }
     const json = await readJson({ access, resource, verb: 'list', query, signal, answerMs, silenceMs: answerMs })
     const { metadata, items } = listAnswer.parse(json)
     // Trouble lasts until the watch is there, too.
     tell({ items: new Map(items.flatMap((object) => entryOf(object, options))), heardAtMs: Date.now() })
-    return metadata.resourceVersion
+    version = metadata.resourceVersion
+    isListDue = false
   }
 
   /** Returns when the server ended the watch in good order. */
-  const watch = async (resourceVersion: string) => {
+  const watch = async () => {
     // Spread, so that agents that began together do not come back together.
     const timeoutSeconds = Math.ceil((watchMs * (1 + Math.random() / 4)) / 1000)
     const lines = await openLines({
@@ -116,7 +123,7 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
         ...selection,
         watch: 'true',
         allowWatchBookmarks: 'true',
-        resourceVersion,
+        resourceVersion: version,
         timeoutSeconds: String(timeoutSeconds),
       },
       signal,
@@ -153,14 +160,14 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
     let trouble: ApiError | undefined
     openedAtMs = Number.POSITIVE_INFINITY
     try {
-      version ??= await list()
-      await watch(version)
+      if (isListDue) await list()
+      await watch()
     } catch (error) {
       if (signal.aborted) return
-      trouble = asApiError(error, access.server)
-      if (trouble.status === 401) access.renew()
-      if (trouble.status === 410) listFrom = {}
-      if (!canResumeAfter(trouble)) version = undefined
+      trouble = asApiError(error, options)
+      if (trouble.status === 401) trouble = troubleOfRenewal(access) ?? trouble
+      if (isVersionUnknown(trouble)) version = ''
+      if (version === '' || !canResumeAfter(trouble)) isListDue = true
     }
     const wasLong = performance.now() - openedAtMs > retryMostMs
     if (wasLong) failures = 0
@@ -202,9 +209,29 @@ function canResumeAfter({ kind, status = 0 }: ApiError): boolean {
   return kind === 'unreachable' || (kind === 'refused' && (status === 401 || status === 429 || status >= 500))
 }
 
-function asApiError(error: unknown, server: string): ApiError {
+/** Too old, or from before the server's store was put back to an earlier state. */
+function isVersionUnknown({ status, message }: ApiError): boolean {
+  return status === 410 || (status === 504 && message.includes('Too large resource version'))
+}
+
+/** Credentials that cannot be read now, as while a kubeconfig is being written, may be readable at the next try. */
+function troubleOfRenewal(access: ApiAccess): ApiError | undefined {
+  try {
+    access.renew()
+    return undefined
+  } catch (cause) {
+    return unreadableCredentials(access, cause)
+  }
+}
+
+function asApiError<Item>(error: unknown, { access: { server }, onDefect }: ListWatchOptions<Item>): ApiError {
   if (error instanceof ApiError) return error
-  if (!(error instanceof z.ZodError)) throw error
+  if (!(error instanceof z.ZodError)) {
+    onDefect(error)
+    return new ApiError('unreliable', `a defect in scout broke off what is heard of ${server}: ${String(error)}`, {
+      cause: error,
+    })
+  }
   const message = `${server} answered with JSON that is no Kubernetes list or watch: ${issueOf(error)}`
   return new ApiError('unreliable', message, { cause: error })
 }

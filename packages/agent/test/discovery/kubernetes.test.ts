@@ -33,6 +33,9 @@ function watch(access: ReturnType<typeof createAccess>) {
       resource: { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' },
       parse: () => undefined,
       onOdd() {},
+      onDefect: (error) => {
+        throw error
+      },
       onListing({ items, trouble }) {
         if (items !== undefined) seen.listings++
         seen.trouble = trouble?.message ?? ''
@@ -90,6 +93,22 @@ describe('access by kubeconfig', () => {
       'watch Bearer new',
     ])
     expect(seen.trouble).toBe('')
+  })
+
+  it('tries again where the file cannot be read when its token was refused', async () => {
+    let token = 'old'
+    const api = await startApiDouble({ tls: tls(), acceptedToken: () => token })
+    const path = kubeconfig({ server: api.server, user: { token } })
+    const seen = watch(createAccess({ kubeconfig: path, environment: {} }))
+    await watched(api)
+    writeFileSync(path, 'users: [')
+    token = 'new'
+    api.endWatches()
+    await eventually(() => seen.trouble !== '', 'trouble')
+    expect(seen.trouble).toMatch(/^cannot read the credentials for https:.*: cannot use the kubeconfig /)
+    overwriteKubeconfig(path, { server: api.server, user: { token }, ca: tls().cert })
+    await watched(api)
+    await eventually(() => seen.trouble === '', 'the end of trouble')
   })
 
   it('reads a token from a file that ends with a line feed', async () => {

@@ -20,18 +20,20 @@ const resource = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointsl
 const named = z.object({ metadata: z.object({ name: z.string() }), endpoints: z.array(z.unknown()).nullable() })
 
 /** A watch of the double until the test ends, with everything it told. */
-function watch(api: ApiDouble, timing: Partial<Timing> = {}) {
+function watch(api: ApiDouble, timing: Partial<Timing> = {}, parse = (object: unknown) => named.parse(object)) {
   const told: Listing<string>[] = []
   const odd: string[] = []
+  const defects: unknown[] = []
   const stopping = new AbortController()
   const ended = listAndWatch(
     {
       access: { server: api.server, credentials: async () => ({}), renew() {} },
       resource,
       labelSelector: 'kubernetes.io/service-name=scout',
-      parse: (object) => named.parse(object).metadata.name,
+      parse: (object) => parse(object).metadata.name,
       onListing: (listing) => told.push(listing),
       onOdd: (key, why) => odd.push(`${key}: ${why}`),
+      onDefect: (error) => defects.push(error),
       timing: { ...quick, ...timing },
     },
     stopping.signal,
@@ -44,6 +46,7 @@ function watch(api: ApiDouble, timing: Partial<Timing> = {}) {
   return {
     told,
     odd,
+    defects,
     names,
     trouble: () => told.at(-1)?.trouble?.message,
     /** Every sentence of trouble in the order told, without repetitions. */
@@ -150,10 +153,44 @@ describe('a list and watch', () => {
       ['list', '0'],
       ['watch', '101'],
       ['watch', '102'],
-      ['list', undefined],
+      ['list', ''],
       ['watch', '103'],
     ])
     expect(seen.troubles()).toEqual([])
+  })
+
+  it('lists anew no older than what it knows, and from the source only right after it was told that this is gone', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    const lists = () => api.requests.filter(({ verb }) => verb === 'list').map(({ query }) => query['resourceVersion'])
+    for (const [name, text] of [
+      ['a', 'no JSON\n'],
+      ['b', `${JSON.stringify({ type: 'ERROR', object: { code: 410 } })}\n`],
+      ['c', 'no JSON\n'],
+    ] as const) {
+      api.set(slice(name))
+      await eventually(() => seen.names().includes(name), name)
+      const before = lists().length
+      api.say(text)
+      await eventually(() => lists().length > before, 'another list')
+      await seen.watched()
+    }
+    expect(lists()).toEqual(['0', '101', '', '103'])
+  })
+
+  it('lists anew from the source where the server has gone back to before what is known', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    api.next(answerStatus(504, 'Timeout: Too large resource version: 100, current: 7'))
+    api.endWatches()
+    await eventually(() => api.requests.length === 5, 'a list and a watch')
+    expect(api.requests.slice(2).map(({ verb, query }) => [verb, query['resourceVersion']])).toEqual([
+      ['watch', '100'],
+      ['list', ''],
+      ['watch', '100'],
+    ])
   })
 
   it('lists anew when the watch says in an event that its version is gone', async () => {
@@ -333,6 +370,23 @@ describe('trouble with an API server', () => {
     await seen.knows('a', 'b')
     expect(seen.trouble()).toBeUndefined()
     expect(seen.told.at(-1)?.heardAtMs).toBeGreaterThanOrEqual(heardAtMs)
+  })
+
+  it('is a defect of our own, which is reported, and ends with its cause', async () => {
+    const api = await startApiDouble()
+    let isDefective = true
+    const seen = watch(api, {}, (object) => {
+      if (isDefective) throw new TypeError('not a function')
+      return named.parse(object)
+    })
+    await seen.watched()
+    api.set(slice('a'))
+    await eventually(() => seen.trouble() !== undefined, 'trouble')
+    expect(seen.trouble()).toBe(`a defect in scout broke off what is heard of ${api.server}: TypeError: not a function`)
+    expect(seen.defects[0]).toBeInstanceOf(TypeError)
+    isDefective = false
+    await seen.knows('a')
+    await eventually(() => seen.trouble() === undefined, 'the end of trouble')
   })
 
   it('is nobody there', async () => {

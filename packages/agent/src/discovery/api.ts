@@ -20,7 +20,7 @@ export interface ApiRequest {
   readonly path?: string
   readonly query: Readonly<Record<string, string>>
   readonly signal: AbortSignal
-  /** Longest wait for the head of the answer. */
+  /** Longest wait for credentials and the head of the answer. */
   readonly answerMs: number
   /** Longest silence within the answer; beyond it the connection counts as half open. */
   readonly silenceMs: number
@@ -65,29 +65,59 @@ export function parseJson(text: string, server: string): unknown {
   }
 }
 
-async function open(asked: ApiRequest): Promise<IncomingMessage> {
-  const { access, signal, answerMs } = asked
-  signal.throwIfAborted()
-  const url = new URL(`${access.server}${pathOf(asked)}?${new URLSearchParams(asked.query).toString()}`)
-  let request: ClientRequest | undefined
-  const timer = setTimeout(() => request?.destroy(tooLate(access, answerMs)), answerMs)
-  try {
-    const credentials = await credentialsOf(access)
+function open(asked: ApiRequest): Promise<IncomingMessage> {
+  const { access, query, signal } = asked
+  const url = new URL(`${access.server}${pathOf(asked)}?${new URLSearchParams(query).toString()}`)
+  return letIn(asked, async (credentials, ending) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
-    request = send(url, { ...credentials, headers: { ...credentials.headers, accept: 'application/json' }, signal })
+    const headers = { ...credentials.headers, accept: 'application/json' }
+    const request = send(url, { ...credentials, headers, signal })
+    ending.addEventListener('abort', () => request.destroy())
     const response = await answerTo(request)
     if (response.statusCode !== 200) throw await refusalBy(response, asked)
     return jsonOnly(response, access.server)
+  })
+}
+
+/**
+ * Does something with the credentials. It has `answerMs` for all of it, and getting them, which may be the work of another program, is
+ * part of that. The signal it is given aborts when it has to end, and no more once it is done.
+ * @throws {ApiError}
+ */
+export async function letIn<Done>(
+  { access, signal, answerMs }: Pick<ApiRequest, 'access' | 'signal' | 'answerMs'>,
+  act: (credentials: RequestOptions, ending: AbortSignal) => Promise<Done>,
+): Promise<Done> {
+  signal.throwIfAborted()
+  const ending = new AbortController()
+  const giveUp = () => ending.abort(signal.reason)
+  let late = unreadableCredentials(access, `they are not there within ${answerMs / 1000} s`)
+  const actWithCredentials = async () => {
+    const credentials = await credentialsOf(access)
+    ending.signal.throwIfAborted()
+    late = tooLate(access, answerMs)
+    return act(credentials, ending.signal)
+  }
+  const timer = setTimeout(() => ending.abort(late), answerMs)
+  signal.addEventListener('abort', giveUp)
+  try {
+    return await Promise.race([actWithCredentials(), endOf(ending.signal)])
   } catch (error) {
-    signal.throwIfAborted()
+    ending.signal.throwIfAborted()
     throw error instanceof ApiError ? error : unreachable(access.server, error)
   } finally {
     clearTimeout(timer)
+    signal.removeEventListener('abort', giveUp)
   }
 }
 
-/** The error behind a wait that was given up. */
-export function tooLate({ server }: ApiAccess, answerMs: number): ApiError {
+function endOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+}
+
+function tooLate({ server }: ApiAccess, answerMs: number): ApiError {
   return new ApiError(
     'unreachable',
     `${server} did not answer within ${answerMs / 1000} s: look at its load and the way there`,
@@ -105,7 +135,7 @@ function answerTo(request: ClientRequest): Promise<IncomingMessage> {
 }
 
 /** @throws {ApiError} */
-export async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
+async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
   try {
     return await access.credentials()
   } catch (cause) {

@@ -1,13 +1,14 @@
+import type { RequestOptions } from 'node:https'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
-import { type ApiAccess, credentialsOf, parseJson, pathOf, refusalBy, tooLate } from './api.ts'
+import { type ApiAccess, letIn, parseJson, pathOf, refusalBy } from './api.ts'
 import { ApiError, type Resource, unreachable } from './api-error.ts'
 
 export interface ExecRequest {
   readonly access: ApiAccess
   readonly pod: { readonly name: string; readonly namespace: string; readonly container: string }
   readonly command: readonly string[]
-  /** Longest wait for the connection. */
+  /** Longest wait for credentials and the connection. */
   readonly answerMs: number
   /** Longest silence of the server, which is asked for a sign of life all the time. */
   readonly silenceMs?: number
@@ -44,63 +45,51 @@ const channels = { stdin: 0, stdout: 1, stderr: 2, status: 3 } as const
  * server that is silent, says nothing when the connection breaks off, and refuses plain http.
  * @throws {ApiError} where no connection came about.
  */
-export async function execInPod(request: ExecRequest): Promise<RemoteProcess> {
-  const { access, signal } = request
-  signal.throwIfAborted()
-  const socket = await connect(request)
-  // Sent from the first moment on, before anybody could listen later.
-  const exited = exitOf(socket, request)
-  try {
-    await opened(socket, request)
-  } catch (error) {
-    exited.catch(() => {}) // told once, here
-    socket.terminate()
-    signal.throwIfAborted()
-    throw error instanceof ApiError ? error : unreachable(access.server, error)
-  }
-  return {
-    write(text) {
-      if (socket.readyState === WebSocket.OPEN) {
-        socket.send(Buffer.concat([Buffer.of(channels.stdin), Buffer.from(text)]))
-      }
-    },
-    exited,
-    close: () => socket.terminate(),
-  }
+export function execInPod(request: ExecRequest): Promise<RemoteProcess> {
+  return letIn(request, async (credentials, ending) => {
+    const socket = connect(request, credentials)
+    // Sent from the first moment on, before anybody could listen later.
+    const exited = exitOf(socket, request)
+    try {
+      await opened(socket, request, ending)
+    } catch (error) {
+      exited.catch(() => {}) // told once, here
+      socket.terminate()
+      throw error
+    }
+    return {
+      write(text) {
+        if (socket.readyState === WebSocket.OPEN) {
+          socket.send(Buffer.concat([Buffer.of(channels.stdin), Buffer.from(text)]))
+        }
+      },
+      exited,
+      close: () => socket.terminate(),
+    }
+  })
 }
 
-async function connect({ access, pod, command }: ExecRequest): Promise<WebSocket> {
+function connect({ access, pod, command }: ExecRequest, credentials: RequestOptions): WebSocket {
   const query = new URLSearchParams({ container: pod.container, stdin: 'true', stdout: 'true', stderr: 'true' })
   for (const word of command) query.append('command', word)
   const address = `${access.server}${pathOf({ resource: execOf(pod) })}?${query.toString()}`
-  return new WebSocket(address.replace(/^http/, 'ws'), protocols, {
-    ...(await credentialsOf(access)),
-    perMessageDeflate: false,
-  })
+  return new WebSocket(address.replace(/^http/, 'ws'), protocols, { ...credentials, perMessageDeflate: false })
 }
 
 function execOf({ namespace, name }: ExecRequest['pod']): Resource {
   return { group: '', version: 'v1', plural: 'pods', namespace, name, subresource: 'exec' }
 }
 
-function opened(socket: WebSocket, { access, pod, answerMs, signal, onOpen }: ExecRequest): Promise<void> {
+function opened(socket: WebSocket, { access, pod, onOpen }: ExecRequest, ending: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const giveUp = () => reject(signal.reason)
-    const timer = setTimeout(() => reject(tooLate(access, answerMs)), answerMs)
-    const settle = (act: () => void) => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', giveUp)
-      act()
-    }
-    signal.addEventListener('abort', giveUp)
+    ending.addEventListener('abort', () => reject(ending.reason))
     socket.on('open', () => {
       onOpen?.()
-      settle(resolve)
+      resolve()
     })
-    socket.on('error', (error) => settle(() => reject(error)))
+    socket.on('error', reject)
     socket.on('unexpected-response', (_, response) => {
-      const fail = (error: unknown) => settle(() => reject(error))
-      refusalBy(response, { access, resource: execOf(pod), verb: 'create' }).then(fail, fail)
+      refusalBy(response, { access, resource: execOf(pod), verb: 'create' }).then(reject, reject)
     })
   })
 }

@@ -29,7 +29,7 @@ export interface ListWatchOptions<Item> {
 }
 
 export interface Timing {
-  /** Longest wait for the head of an answer. */
+  /** Longest wait for credentials and the head of an answer. */
   readonly answerMs: number
   /** The server is asked to end a watch after this long, so that a silence beyond it tells of a half-open connection. */
   readonly watchMs: number

@@ -203,6 +203,15 @@ describe('no connection', () => {
     expect(performance.now() - startMs).toBeLessThan(2_000)
   })
 
+  test('is not waited for any longer where the credentials take for ever, or nobody wants them any more', async () => {
+    const access = { ...accessTo('http://127.0.0.1:1'), credentials: () => new Promise<never>(() => {}) }
+    await expect(start(access, { answerMs: 20 })).rejects.toThrow(
+      'cannot read the credentials for http://127.0.0.1:1: they are not there within 0.02 s',
+    )
+    const signal = AbortSignal.timeout(20)
+    await expect(start(access, { signal })).rejects.toMatchObject({ name: 'TimeoutError' })
+  })
+
   test('says so where nobody listens', async () => {
     const port = await desertedTcpPort()
     await expect(start(accessTo(`http://127.0.0.1:${port}`))).rejects.toThrow(

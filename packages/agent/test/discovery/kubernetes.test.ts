@@ -5,7 +5,7 @@ import { selfSigned } from '../../../../test/support/certificate.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
 import { createAccess } from '../../src/discovery/kubernetes.ts'
-import { listAndWatch } from '../../src/discovery/list-watch.ts'
+import { listAndWatch, type Timing } from '../../src/discovery/list-watch.ts'
 import { type ApiDouble, startApiDouble } from '../support/api-double.ts'
 import { overwriteKubeconfig, type Written, writeKubeconfig } from '../support/kubeconfig.ts'
 
@@ -24,7 +24,7 @@ function kubeconfig(written: Written): string {
 }
 
 /** Watches slices with this access; tells how often there was news, and the trouble if there is any. */
-function watch(access: ReturnType<typeof createAccess>) {
+function watch(access: ReturnType<typeof createAccess>, timing: Partial<Timing> = {}) {
   const stopping = new AbortController()
   const seen = { trouble: '', listings: 0 }
   const ended = listAndWatch(
@@ -40,7 +40,7 @@ function watch(access: ReturnType<typeof createAccess>) {
         if (items !== undefined) seen.listings++
         seen.trouble = trouble?.message ?? ''
       },
-      timing: { retryFirstMs: 1, retryMostMs: 20 },
+      timing: { retryFirstMs: 1, retryMostMs: 20, ...timing },
     },
     stopping.signal,
   )
@@ -142,6 +142,18 @@ describe('access by kubeconfig', () => {
     const seen = watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user: failing }), environment: {} }))
     await eventually(() => seen.trouble !== '', 'trouble')
     expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: please log in`)
+  })
+
+  it('does not wait for a command that never makes a token, nor asks the server without it', async () => {
+    const api = await startApiDouble({ tls: tls() })
+    const user = {
+      exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', 'exec sleep 1'] },
+    }
+    const access = createAccess({ kubeconfig: kubeconfig({ server: api.server, user }), environment: {} })
+    const seen = watch(access, { answerMs: 100 })
+    await eventually(() => seen.trouble !== '', 'trouble')
+    expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: they are not there within 0.1 s`)
+    expect(api.requests).toEqual([])
   })
 
   it('does not trust a certificate of another authority, and says what to do', async () => {

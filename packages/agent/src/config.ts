@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { anyAddress } from './any-address.ts'
 import type { Check } from './check.ts'
 import { clusterDomain } from './discovery/cluster-domain.ts'
+import { type DiscoveryKind, kindFor, lagMs } from './discovery/kind.ts'
 import { mountedNamespace } from './discovery/service-account.ts'
 import { explainError, explainMisfit } from './explain.ts'
 import { ipAddress, type writtenPeer, writtenPeers } from './peer.ts'
@@ -60,9 +61,9 @@ export const configSchema = z.strictObject({
   interval: duration('10ms', '24h').default(10_000).describe('time between two attempts of one check on one peer'),
   timeout: duration('1ms', '10m').default(3_500).describe('deadline of checks that set none'),
   settle: duration('0s', '10m')
-    .default(5_000)
+    .optional()
     .describe(
-      'a failure counts when its peer is still ready so long after; longer than discovery takes to tell that one is gone',
+      'a failure counts when its peer is still ready so long after; 5s, or 40s with dns, as long as it takes to tell that one is gone, unless given',
     ),
   grace: duration('0s', '10m').default(2_000).describe('time to go on answering after the goodbye to all peers'),
   maxInFlight: z.int().min(1).default(256).describe('attempts under way at once'),
@@ -74,7 +75,9 @@ export const configSchema = z.strictObject({
   discovery: z
     .enum(['auto', 'kubernetes', 'dns', 'static'])
     .default('auto')
-    .describe('where peers come from; auto: the list if there is one, else Kubernetes if it is to be had'),
+    .describe(
+      'where peers come from; auto: the list if there is one, else Kubernetes if it is to be had, else dns in a pod',
+    ),
   service: z.string().min(1).default('scout').describe('headless service all agents are behind; a whole name for dns'),
   kubeApi: z
     .string()
@@ -96,9 +99,10 @@ export const configSchema = z.strictObject({
 
 export type Config = Omit<
   z.output<typeof configSchema>,
-  'checks' | 'node' | 'interval' | 'timeout' | 'settle' | 'grace'
+  'checks' | 'node' | 'discovery' | 'interval' | 'timeout' | 'settle' | 'grace'
 > & {
   readonly node: string
+  readonly discovery: DiscoveryKind
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly settleMs: number
@@ -161,16 +165,19 @@ export function loadConfig({ file, environment, flags, peers = [], resolvConf }:
   // Nobody probes an agent that looks at a cluster from outside, and kubectl proxy may have the usual port.
   const isGuest = rest.kubeApi !== undefined && !origins.has('responder.port')
   if (isGuest) origins.set('responder.port', 'any, because of kubeApi')
+  const namespace = rest.namespace ?? mountedNamespace()
+  const discovery = rest.discovery === 'auto' ? kindFor({ ...rest, namespace }, environment) : rest.discovery
   const defaults = { options: { timeout: `${timeout}ms`, key: rest.responder.key }, domain }
   return {
     config: {
       ...rest,
       node: node ?? rest.name,
-      namespace: rest.namespace ?? mountedNamespace(),
+      namespace,
+      discovery,
       responder: isGuest ? { ...rest.responder, port: 0 } : rest.responder,
       intervalMs: interval,
       timeoutMs: timeout,
-      settleMs: settle,
+      settleMs: settle ?? lagMs[discovery],
       graceMs: grace,
       checks: Object.entries(checks).map(([name, check]) => {
         try {

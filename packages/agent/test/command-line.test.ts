@@ -97,7 +97,7 @@ checks:
     responder.host: "::"                             # FILE
     responder.port: 8081                             # default
     responder.key: "(secret)"                        # FILE
-    discovery: "auto"                                # default
+    discovery: "static"                              # default
     service: "scout"                                 # default
     kubeApi: null                                    # default
     kubeconfig: null                                 # default
@@ -151,7 +151,7 @@ describe('the process', { timeout: 30_000 }, () => {
         --level                least level of the json log; debug has every attempt (debug, info, warn, error) [level]
         --interval             time between two attempts of one check on one peer [interval]
         --timeout              deadline of checks that set none [timeout]
-        --settle               a failure counts when its peer is still ready so long after; longer than discovery takes to tell that one is gone [settle]
+        --settle               a failure counts when its peer is still ready so long after; 5s, or 40s with dns, as long as it takes to tell that one is gone, unless given [settle]
         --grace                time to go on answering after the goodbye to all peers [grace]
         --max-in-flight        attempts under way at once [maxInFlight]
         --console-host         address to listen on; :: takes both families and is the default where this host has IPv6 [console.host]
@@ -159,7 +159,7 @@ describe('the process', { timeout: 30_000 }, () => {
         --responder-host       address to listen on; :: takes both families and is the default where this host has IPv6 [responder.host]
         --responder-port       0 lets the host choose [responder.port]
         --responder-key        secret shared by all agents, for UDP [responder.key]
-        --discovery            where peers come from; auto: the list if there is one, else Kubernetes if it is to be had (auto, kubernetes, dns, static) [discovery]
+        --discovery            where peers come from; auto: the list if there is one, else Kubernetes if it is to be had, else dns in a pod (auto, kubernetes, dns, static) [discovery]
         --service              headless service all agents are behind; a whole name for dns [service]
         --kube-api             API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
         --kubeconfig           kubeconfig file; those of KUBECONFIG or ~/.kube/config unless given [kubeconfig]

@@ -15,7 +15,9 @@ test('has a value for every setting that needs one', async () => {
     level: 'info',
     intervalMs: 10_000,
     timeoutMs: 3_500,
+    settleMs: 5_000,
     maxInFlight: 256,
+    discovery: 'static',
     console: { host: anyAddress(), port: 8080 },
     responder: { host: anyAddress(), port: 8081, key: '' },
     peers: [],
@@ -53,6 +55,12 @@ describe('where a setting comes from', () => {
       'console.port': 'SCOUT_CONSOLE_PORT',
       'console.host': file,
     })
+  })
+
+  test('failures settle for as long as the discovery needs, unless told otherwise', () => {
+    const settleMs = (environment: Record<string, string>) => loadConfig({ environment, flags: [] }).config.settleMs
+    expect(settleMs({ SCOUT_DISCOVERY: 'dns' })).toBe(40_000)
+    expect(settleMs({ SCOUT_DISCOVERY: 'dns', SCOUT_SETTLE: '1s' })).toBe(1_000)
   })
 
   test('lists are written with commas outside the file', () => {

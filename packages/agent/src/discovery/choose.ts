@@ -37,21 +37,21 @@ const pollMs = 5_000
  * @throws {ScoutError} `invalid-option` where it cannot be had as configured.
  */
 export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery> {
-  const { config, environment, events } = options
-  const { discovery, peers, peersFile, kubeApi, kubeconfig, context } = config
-  const isAnyGiven = kubeApi !== undefined || kubeconfig !== undefined || context !== undefined
-  const isListed = peers.length > 0 || peersFile !== undefined
-  switch (discovery) {
-    case 'auto':
-      return !isListed && (isAnyGiven || isInCluster(environment)) ? kubernetes(options) : listed(config, events)
+  const { config, events } = options
+  switch (config.discovery) {
     case 'kubernetes':
       return kubernetes(options)
     case 'dns':
       return byName(options)
     case 'static':
       return listed(config, events)
+    case 'nowhere':
+      return createListDiscovery([], nowhere)
   }
 }
+
+const nowhere =
+  'no peers can be found: this pod has no token of a service account for the API server, and its namespace, for DNS, is not known; mount the token, or give the namespace with --namespace'
 
 function listed({ peersFile, peers }: Config, { configurationBroken }: DiscoveryEvents): Discovery {
   if (peersFile === undefined) return createListDiscovery(peers)

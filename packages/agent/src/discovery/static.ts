@@ -8,10 +8,10 @@ import type { Discovery } from './discovery.ts'
 type WrittenPeers = z.output<typeof writtenPeers>
 
 /** Peers from a list that does not change. */
-export function createListDiscovery(peers: WrittenPeers): Discovery {
+export function createListDiscovery(peers: WrittenPeers, trouble?: string): Discovery {
   return {
     async start(onKnowledge) {
-      onKnowledge({ peers: peers.map(readyPeer), source: 'configuration' })
+      onKnowledge({ peers: peers.map(readyPeer), source: 'configuration', trouble })
     },
     stop() {},
   }

@@ -9,17 +9,19 @@ import { startApiDouble } from '../support/api-double.ts'
 import { greeting } from '../support/greetings.ts'
 import { endpoint, endpointSlice } from '../support/slices.ts'
 
+/** What Kubernetes tells every pod. */
+const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1' }
 const peers = [{ name: 'node-2', addresses: ['10.0.0.2'] }]
 
 /** What the discovery of these settings tells. */
-async function discover(written: Readonly<Record<string, string>>, listed: typeof peers = []) {
+async function discover(written: Readonly<Record<string, string>>, listed: typeof peers = [], environment = {}) {
   const flags = Object.entries(written).map(([path, text]) => ({ path, text, origin: 'a test' }))
-  const { config } = loadConfig({ environment: {}, flags })
+  const { config } = loadConfig({ environment, flags, peers: listed })
   const told: Knowledge[] = []
   const ways: string[] = []
   const discovery = await chooseDiscovery({
-    config: { ...config, peers: listed.map((peer) => ({ ...peer, node: peer.name, port: 8081 })) },
-    environment: {},
+    config,
+    environment,
     caller: { name: 'me', namespace: undefined, startedAtMs: 1 },
     events: {
       configurationBroken() {},
@@ -37,13 +39,33 @@ async function discover(written: Readonly<Record<string, string>>, listed: typeo
 
 describe('the choice of a discovery', () => {
   it.each([
-    { what: 'nothing is given', settings: {}, listed: [] },
+    { what: 'nothing is given', settings: {} },
     { what: 'peers are given', settings: {}, listed: peers },
     { what: 'peers are given beside an API server', settings: { kubeApi: 'http://127.0.0.1:1' }, listed: peers },
-    { what: 'it is wanted', settings: { discovery: 'static', kubeApi: 'http://127.0.0.1:1' }, listed: [] },
-  ])('is the list when $what', async ({ settings, listed }) => {
-    const { latest } = await discover(settings, listed)
+    { what: 'peers are given in a pod', settings: {}, listed: peers, environment: inPod },
+    { what: 'it is wanted', settings: { discovery: 'static', kubeApi: 'http://127.0.0.1:1' } },
+    { what: 'it is wanted in a pod', settings: { discovery: 'static' }, environment: inPod },
+  ])('is the list when $what', async ({ settings, listed = [], environment }) => {
+    const { latest } = await discover(settings, listed, environment)
     expect(latest()).toMatchObject({ source: 'configuration', peers: listed })
+    expect(latest()?.trouble).toBeUndefined()
+  })
+
+  it.each([
+    { settings: { namespace: 'mon' }, name: /^the name scout\.mon\.svc\./ },
+    { settings: { service: 'agents.example.org' }, name: /^the name agents\.example\.org$/ },
+  ])('is the name of the Service in a pod without access to an API server: $settings', async ({ settings, name }) => {
+    const { latest } = await discover(settings, [], inPod)
+    await eventually(() => latest() !== undefined, 'knowledge')
+    expect(latest()?.source).toMatch(name)
+  })
+
+  it('is trouble in a pod in which peers can be found in no way', async () => {
+    const { latest } = await discover({}, [], inPod)
+    expect(latest()).toMatchObject({
+      peers: [],
+      trouble: expect.stringMatching(/^no peers can be found: .* give the namespace with --namespace$/),
+    })
   })
 
   it.each([

@@ -18,6 +18,17 @@ export interface DnsDiscoveryOptions {
   readonly onDefect: (error: unknown) => void
 }
 
+/** What is known of one of the addresses. */
+interface Place {
+  /** What the agent there told last; silence changes nothing about who it is. */
+  greeting?: Greeting
+  askedAtMs: number
+  isAsked: boolean
+}
+
+/** So many rounds it takes until all who are known have been asked again: another pod may have got the address. */
+const roundsOfAsking = 12
+
 /**
  * Peers from the addresses of one name: all that is left without the API server. The name lists addresses and nothing else, ready or
  * not; so an address is `starting` until it has said who it is, and those that say the same are one peer.
@@ -28,21 +39,39 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
   const source = `the name ${name}`
   return {
     async start(onKnowledge) {
-      const greetings = new Map<string, Greeting | undefined>()
+      const places = new Map<string, Place>()
       let heardAtMs = 0
+      let trouble: string | undefined
 
-      const tell = (trouble?: string) => onKnowledge({ peers: peersOf(greetings, port), source, heardAtMs, trouble })
+      const tell = () => onKnowledge({ peers: peersOf(places, port), source, heardAtMs, trouble })
 
       const look = async () => {
         const found = (await resolve(name)).filter((address) => !isOwn(address))
+        if (stopping.signal.aborted) return
         heardAtMs = Date.now()
-        for (const address of greetings.keys()) if (!found.includes(address)) greetings.delete(address)
-        for (const address of found) if (!greetings.has(address)) greetings.set(address, undefined)
+        trouble = undefined
+        for (const address of places.keys()) if (!found.includes(address)) places.delete(address)
+        for (const address of found) if (!places.has(address)) places.set(address, { askedAtMs: 0, isAsked: false })
         tell()
-        const unknown = found.filter((address) => greetings.get(address) === undefined)
-        const answers = await Promise.all(unknown.map(async (address) => [address, await ask(address)] as const))
-        for (const [address, greeting] of answers) if (greetings.has(address)) greetings.set(address, greeting)
-        if (answers.length > 0) tell()
+        for (const [address, place] of dueIn(places)) askAt(address, place).catch(onDefect)
+      }
+
+      /** Not waited for by a round: who is silent keeps nobody else waiting. */
+      const askAt = async (address: string, place: Place) => {
+        place.askedAtMs = performance.now()
+        place.isAsked = true
+        const greeting = await ask(address).finally(() => {
+          place.isAsked = false
+        })
+        if (greeting === undefined || places.get(address) !== place || stopping.signal.aborted) return
+        place.greeting = greeting
+        tell()
+      }
+
+      const troubleBehind = (error: unknown) => {
+        if (error instanceof Error && 'code' in error) return `cannot resolve ${name}: ${error.message}`
+        onDefect(error)
+        return `a defect in scout broke off what is heard of ${name}: ${String(error)}`
       }
 
       const poll = async () => {
@@ -50,21 +79,33 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
           try {
             await look()
           } catch (error) {
-            if (!(error instanceof Error && 'code' in error)) throw error
-            tell(`cannot resolve ${name}: ${error.message}`)
+            if (stopping.signal.aborted) return
+            trouble = troubleBehind(error)
+            tell()
           }
           await sleep(pollMs, undefined, { signal: stopping.signal }).catch(() => {}) // aborted: the loop ends by itself
         }
       }
-      poll().catch(onDefect)
+      // Rejects where not even trouble can be told: then the process had better end than look healthy.
+      void poll()
     },
     stop: () => stopping.abort(),
   }
 }
 
-function peersOf(greetings: ReadonlyMap<string, Greeting | undefined>, port: number): readonly Peer[] {
+/** Everyone who has not said who it is, and of the others those asked longest ago. */
+function dueIn(places: ReadonlyMap<string, Place>): readonly (readonly [string, Place])[] {
+  const idle = [...places].filter(([, { isAsked }]) => !isAsked)
+  const known = idle.filter(([, { greeting }]) => greeting !== undefined)
+  return [
+    ...idle.filter(([, { greeting }]) => greeting === undefined),
+    ...known.toSorted(([, a], [, b]) => a.askedAtMs - b.askedAtMs).slice(0, Math.ceil(known.length / roundsOfAsking)),
+  ]
+}
+
+function peersOf(places: ReadonlyMap<string, Place>, port: number): readonly Peer[] {
   const peers = new Map<string, Peer>()
-  for (const [address, greeting] of greetings) {
+  for (const [address, { greeting }] of places) {
     if (greeting === undefined) {
       peers.set(address, { id: address, name: address, node: address, addresses: [address], port, state: 'starting' })
       continue

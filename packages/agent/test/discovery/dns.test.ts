@@ -14,7 +14,8 @@ function discover() {
   const world = {
     addresses: [] as readonly string[],
     failure: undefined as Error | undefined,
-    greetings: {} as Readonly<Record<string, Greeting>>,
+    greetings: {} as Readonly<Record<string, Greeting | 'never'>>,
+    defects: [] as unknown[],
   }
   const discovery = createDnsDiscovery({
     name: 'scout.scout.svc.cluster.local',
@@ -25,10 +26,11 @@ function discover() {
       return world.addresses
     },
     isOwn: (address) => address === '10.0.0.99',
-    ask: async (address) => world.greetings[address],
-    onDefect: (error) => {
-      throw error
+    async ask(address) {
+      const answer = world.greetings[address]
+      return answer === 'never' ? new Promise<never>(() => {}) : answer
     },
+    onDefect: (error) => world.defects.push(error),
   })
   onTestFinished(() => discovery.stop())
   const names = () =>
@@ -72,6 +74,53 @@ describe('discovery by name', () => {
     world.addresses = ['10.0.0.2', '10.0.0.99']
     await knows('scout-2 ready 10.0.0.2')
     expect(names()).toHaveLength(1)
+  })
+
+  it('finds out that another pod has got the address of one that is gone', async () => {
+    const { world, start, knows, names } = discover()
+    world.addresses = ['10.0.0.1', '10.0.0.2']
+    world.greetings = { '10.0.0.1': greeting('scout-1'), '10.0.0.2': greeting('scout-2') }
+    await start()
+    await knows('scout-1 ready 10.0.0.1', 'scout-2 ready 10.0.0.2')
+    world.greetings = { '10.0.0.1': greeting('scout-3'), '10.0.0.2': greeting('scout-4') }
+    await knows('scout-3 ready 10.0.0.1', 'scout-4 ready 10.0.0.2')
+    expect(names()).toHaveLength(2)
+  })
+
+  it('takes one that falls silent for who it was, so that its silence is seen', async () => {
+    const { told, world, start, knows, names } = discover()
+    world.addresses = ['10.0.0.1']
+    world.greetings = { '10.0.0.1': greeting('scout-1') }
+    await start()
+    await knows('scout-1 ready 10.0.0.1')
+    world.greetings = {}
+    const before = told.length
+    await eventually(() => told.length > before + 3, 'some rounds')
+    expect(names()).toEqual(['scout-1 ready 10.0.0.1'])
+  })
+
+  it('does not wait for one that never answers', async () => {
+    const { world, start, knows, names } = discover()
+    world.addresses = ['10.0.0.1', '10.0.0.2']
+    world.greetings = { '10.0.0.1': 'never', '10.0.0.2': greeting('scout-2') }
+    await start()
+    await knows('10.0.0.1 starting 10.0.0.1', 'scout-2 ready 10.0.0.2')
+    world.addresses = ['10.0.0.1', '10.0.0.3']
+    world.greetings = { '10.0.0.3': greeting('scout-3') }
+    await knows('10.0.0.1 starting 10.0.0.1', 'scout-3 ready 10.0.0.3')
+    expect(names()).toHaveLength(2)
+  })
+
+  it('reports a defect of its own, and shows that what it knows grows old', async () => {
+    const { told, world, start, knows } = discover()
+    world.failure = new TypeError('not a function')
+    await start()
+    await eventually(() => told.at(-1)?.trouble !== undefined, 'trouble')
+    expect(told.at(-1)?.trouble).toContain('a defect in scout broke off what is heard of scout.scout.svc')
+    expect(world.defects[0]).toBe(world.failure)
+    world.failure = undefined
+    world.addresses = ['10.0.0.1']
+    await knows('10.0.0.1 starting 10.0.0.1')
   })
 
   it('keeps who is known while the name server is away, and says so', async () => {

@@ -182,12 +182,14 @@ describe('the process', { timeout: 30_000 }, () => {
     })
   })
 
-  test('ends with 1 when the peers cannot be read', async () => {
-    const { code, err } = await runAgent([...anyPorts(), '--peers-file', '/nowhere/peers.yaml'])
+  test('ends with 2, before it listens, when the list of peers cannot be used', async () => {
+    const path = await writeTemporary('peers.yaml', '- { name: one, adresses: [10.0.0.1] }')
+    const { code, out, err } = await runAgent([...anyPorts(), '--peers-file', path])
     expect({ code, err }).toEqual({
-      code: 1,
-      err: "scout-agent: cannot read the peers in /nowhere/peers.yaml: ENOENT: no such file or directory, open '/nowhere/peers.yaml'\n",
+      code: 2,
+      err: `scout-agent: cannot use the peers in ${path}: there is no setting 0.adresses: did you mean addresses?\n`,
     })
+    expect(out).not.toContain('listening')
   })
 
   test.each([

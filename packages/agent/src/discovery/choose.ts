@@ -9,7 +9,7 @@ import { createDnsDiscovery, resolveBoth, serviceName } from './dns.ts'
 import { createSliceDiscovery } from './endpoint-slices.ts'
 import { createOutsideDiscovery } from './outside.ts'
 import { isInCluster } from './service-account.ts'
-import { createFileDiscovery, createListDiscovery } from './static.ts'
+import { createListDiscovery, openFileDiscovery } from './static.ts'
 
 /** What discovery tells beside its knowledge. */
 export interface DiscoveryEvents {
@@ -53,9 +53,9 @@ export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery
 const nowhere =
   'no peers can be found: this pod has no token of a service account for the API server, and its namespace, for DNS, is not known; mount the token, or give the namespace with --namespace'
 
-function listed({ peersFile, peers }: Config, { configurationBroken }: DiscoveryEvents): Discovery {
+async function listed({ peersFile, peers }: Config, { configurationBroken }: DiscoveryEvents): Promise<Discovery> {
   if (peersFile === undefined) return createListDiscovery(peers)
-  return createFileDiscovery({ path: peersFile, pollMs: 1_000, onBroken: configurationBroken })
+  return openFileDiscovery({ path: peersFile, pollMs: 1_000, onBroken: configurationBroken })
 }
 
 async function kubernetes({ config, environment, caller, events }: ChooseOptions): Promise<Discovery> {

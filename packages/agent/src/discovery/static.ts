@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { ScoutError } from '@scout/core'
 import { parse } from 'yaml'
 import type { z } from 'zod'
 import { explainError, explainMisfit } from '../explain.ts'
@@ -27,16 +28,17 @@ export interface FileDiscoveryOptions {
 
 /**
  * Peers from a YAML file, read again and again, since a mounted ConfigMap is replaced through symbolic links, and believed when it is
- * found the same twice, since it may be read while it is being written. The first reading must succeed.
+ * found the same twice, since it may be read while it is being written.
+ * @throws {ScoutError} `invalid-option` when the first reading fails, which is now.
  */
-export function createFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOptions): Discovery {
+export async function openFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOptions): Promise<Discovery> {
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
+  let known = await readText(path)
+  let seen = known
+  let peers = peersIn(path, known)
   return {
     async start(onKnowledge) {
-      let known = await readText(path)
-      let seen = known
-      let peers = peersIn(path, known)
       const tell = (trouble?: string) =>
         onKnowledge({ peers, source: path, ...(trouble === undefined ? {} : { trouble, heardAtMs: Date.now() }) })
       const learn = () => {
@@ -44,7 +46,7 @@ export function createFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOpt
           peers = peersIn(path, known)
           tell()
         } catch (error) {
-          if (!(error instanceof Error)) throw error
+          if (!(error instanceof ScoutError)) throw error
           onBroken(error)
           tell(error.message)
         }
@@ -88,11 +90,14 @@ function peersIn(path: string, text: string | Error): readonly Peer[] {
     if (text instanceof Error) throw text
     content = parse(text)
   } catch (cause) {
-    throw new Error(`cannot read the peers in ${path}: ${explainError(cause)}`, { cause })
+    throw new ScoutError('invalid-option', `cannot read the peers in ${path}: ${explainError(cause)}`, { cause })
   }
   const parsed = writtenPeers.safeParse(content ?? [], { reportInput: true })
   if (parsed.success) return parsed.data.map(readyPeer)
-  throw new Error(`cannot use the peers in ${path}: ${explainMisfit(parsed.error, writtenPeers)}`)
+  throw new ScoutError(
+    'invalid-option',
+    `cannot use the peers in ${path}: ${explainMisfit(parsed.error, writtenPeers)}`,
+  )
 }
 
 /** A list knows no life cycle: who is on it is ready, and replaced when its addresses change. */

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Knowledge } from '../../src/discovery/discovery.ts'
-import { createFileDiscovery, createListDiscovery } from '../../src/discovery/static.ts'
+import { createListDiscovery, openFileDiscovery } from '../../src/discovery/static.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
 const one = '- { name: one, addresses: [10.0.0.1] }\n'
@@ -62,11 +62,12 @@ test.each([
     one + one,
     /^cannot use the peers in .*peers\.yaml: setting 1\.name cannot be used: "one" is there a second time$/,
   ],
-])('a start fails when the file %s', async (_, content, message) => {
+])('is misuse, told before anything is started, when the file %s', async (_, content, message) => {
   const path = join(await temporaryFolder(), 'peers.yaml')
   if (content !== undefined) await writeFile(path, content)
-  const discovery = createFileDiscovery({ path, pollMs: 2, onBroken: () => {} })
-  await expect(discovery.start(() => {})).rejects.toThrow(message)
+  const opening = openFileDiscovery({ path, pollMs: 2, onBroken: () => {} })
+  await expect(opening).rejects.toThrow(message)
+  await expect(opening).rejects.toMatchObject({ name: 'ScoutError' })
 })
 
 test('a file is read again when it is written', async () => {
@@ -113,7 +114,7 @@ async function watched(content: string) {
   await writeFile(path, content)
   const told: Knowledge[] = []
   const broken: Error[] = []
-  const discovery = createFileDiscovery({ path, pollMs: 2, onBroken: (error) => broken.push(error) })
+  const discovery = await openFileDiscovery({ path, pollMs: 2, onBroken: (error) => broken.push(error) })
   onTestFinished(discovery.stop)
   let check = () => {}
   await discovery.start((knowledge) => {

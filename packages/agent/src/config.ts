@@ -9,7 +9,7 @@ import { clusterDomain } from './discovery/cluster-domain.ts'
 import { type DiscoveryKind, kindFor, lagMs } from './discovery/kind.ts'
 import { mountedNamespace } from './discovery/service-account.ts'
 import { explainError, explainMisfit } from './explain.ts'
-import { ipAddress, type writtenPeer, writtenPeers } from './peer.ts'
+import { ipAddress, responderPort, type writtenPeer, writtenPeers } from './peer.ts'
 import { type Setting, settingsOf } from './settings.ts'
 import { defaultChecks, parseWrittenCheck, writtenCheck } from './written-check.ts'
 
@@ -69,7 +69,10 @@ export const configSchema = z.strictObject({
   maxInFlight: z.int().min(1).default(256).describe('attempts under way at once'),
   console: z.strictObject(listen(8080)).prefault({}).describe('page, API and metrics'),
   responder: z
-    .strictObject({ ...listen(8081), key: z.string().default('').describe('secret shared by all agents, for UDP') })
+    .strictObject({
+      ...listen(responderPort),
+      key: z.string().default('').describe('secret shared by all agents, for UDP'),
+    })
     .prefault({})
     .describe('what peers probe: HTTP and TCP, and UDP on the same port'),
   discovery: z

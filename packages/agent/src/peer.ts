@@ -1,6 +1,9 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 
+/** Port of a responder, unless something says otherwise. */
+export const responderPort = 8081
+
 /** Where a peer is in its life; one that is gone is in no list. Only a ready peer can be failed. */
 export type PeerState = 'starting' | 'ready' | 'leaving'
 
@@ -16,7 +19,7 @@ export const writtenPeer = z
     node: z.string().min(1).optional().describe('the node it runs on; its name unless given'),
     zone: z.string().optional(),
     addresses: z.array(ipAddress).min(1).describe('of both families'),
-    port: z.int().min(1).max(65_535).default(8081).describe('of its responder'),
+    port: z.int().min(1).max(65_535).default(responderPort).describe('of its responder'),
   })
   .transform(({ node, ...rest }) => ({ ...rest, node: node ?? rest.name }))
 

@@ -1,7 +1,7 @@
 import { optionsOf, parseTarget, parseWrittenOptions, probeNamed, type TargetForm, writtenName } from '@scout/core'
 import { z } from 'zod'
 import { type Check, targetAt } from './check.ts'
-import type { Peer } from './peer.ts'
+import { type Peer, responderPort } from './peer.ts'
 
 /** A check as a person writes it: its probe, what it is aimed at, and any option of the probe. */
 export const writtenCheck = z.looseObject({ probe: z.string(), target: z.string().optional() })
@@ -43,7 +43,7 @@ interface CheckDefaults {
 }
 
 /** Someone, and an address of documentation (RFC 5737), that a target can be aimed at before any peer is known. */
-const anyone: Peer = { id: '', name: 'peer', node: 'node', addresses: [], port: 8081, state: 'ready' }
+const anyone: Peer = { id: '', name: 'peer', node: 'node', addresses: [], port: responderPort, state: 'ready' }
 const someAddress = '192.0.2.1'
 
 /**

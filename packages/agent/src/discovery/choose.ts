@@ -1,7 +1,7 @@
 import { createProber, formatHostPort, type Prober } from '@scout/core'
 import type { Config } from '../config.ts'
 import { askGreeting, baseOf, type Caller } from '../greeting.ts'
-import type { Peer } from '../peer.ts'
+import { type Peer, responderPort } from '../peer.ts'
 import { chooseAccess } from './access.ts'
 import type { ApiAccess } from './api.ts'
 import type { Discovery } from './discovery.ts'
@@ -28,8 +28,6 @@ interface ChooseOptions {
   readonly events: DiscoveryEvents
 }
 
-/** Port of responders whose Service, or configuration, does not tell. */
-const usualPort = 8081
 const pollMs = 5_000
 
 /**
@@ -66,7 +64,7 @@ async function kubernetes({ config, environment, caller, events }: ChooseOptions
     access,
     namespace,
     service,
-    port: responder.port === 0 ? usualPort : responder.port,
+    port: responder.port === 0 ? responderPort : responder.port,
     nodeConditions,
     isFirstReadingNeeded: isOutside,
     onOddity: events.oddity,
@@ -94,7 +92,7 @@ function proxyTo({ namespace = 'default', name, port }: Peer, { server }: ApiAcc
 
 function byName({ config, caller, events }: ChooseOptions): Discovery {
   const { service, namespace, responder, addresses } = config
-  const port = responder.port === 0 ? usualPort : responder.port
+  const port = responder.port === 0 ? responderPort : responder.port
   const name = serviceName(service, namespace)
   return withProber((prober) =>
     createDnsDiscovery({

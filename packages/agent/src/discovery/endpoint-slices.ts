@@ -1,7 +1,7 @@
 import { ScoutError } from '@scout/core'
-import { z } from 'zod'
 import type { Peer } from '../peer.ts'
-import { type ApiAccess, readJson } from './api.ts'
+import { findScouts } from './agents.ts'
+import type { ApiAccess } from './api.ts'
 import type { Resource } from './api-error.ts'
 import type { Discovery, Knowledge } from './discovery.ts'
 import { type Listing, listAndWatch, type Timing } from './list-watch.ts'
@@ -128,16 +128,12 @@ function watchNodes(
   )
 }
 
-const answer = z.object({
-  items: z.array(
-    z.object({ metadata: z.object({ namespace: z.string(), labels: z.record(z.string(), z.string()).optional() }) }),
-  ),
-})
-
-async function findNamespace(options: SliceDiscoveryOptions, signal: AbortSignal): Promise<string> {
-  const { service } = options
-  const found = await servicesIn(options, selectorOf(service), signal)
-  const namespaces = [...new Set(found.map(({ namespace }) => namespace))].toSorted()
+async function findNamespace({ access, service, timing }: SliceDiscoveryOptions, signal: AbortSignal): Promise<string> {
+  const scouts = await findScouts({ access, signal, answerMs: timing?.answerMs ?? 10_000 })
+  const namespaces = scouts
+    .filter((scout) => scout.service === service)
+    .map(({ namespace }) => namespace)
+    .toSorted()
   const [namespace] = namespaces
   if (namespace !== undefined && namespaces.length === 1) return namespace
   if (namespace !== undefined) {
@@ -148,25 +144,12 @@ async function findNamespace(options: SliceDiscoveryOptions, signal: AbortSignal
     )
   }
   // Helm calls the Service after the release.
-  const [other] = await servicesIn(options, chartSelector, signal)
+  const [other] = scouts
   if (other === undefined) throw new ScoutError('invalid-option', noScout(service))
   throw new ScoutError(
     'invalid-option',
     `no endpoint of a service ${service} is known in any namespace of this cluster, but Scout is there: give --service ${other.service} --namespace ${other.namespace}`,
   )
-}
-
-/** The headless Service of a release of Scout's chart; Kubernetes copies a Service's labels to its slices, and marks headless ones. */
-const chartSelector = 'app.kubernetes.io/name=scout,service.kubernetes.io/headless'
-
-async function servicesIn({ access, timing }: SliceDiscoveryOptions, labelSelector: string, signal: AbortSignal) {
-  const answerMs = timing?.answerMs ?? 10_000
-  const query = { labelSelector }
-  const json = await readJson({ access, resource: slices, verb: 'list', query, signal, answerMs, silenceMs: answerMs })
-  return (answer.safeParse(json).data?.items ?? []).map(({ metadata: { namespace, labels } }) => ({
-    namespace,
-    service: labels?.[serviceLabel] ?? '',
-  }))
 }
 
 function noScout(service: string, namespace?: string): string {
@@ -175,10 +158,8 @@ function noScout(service: string, namespace?: string): string {
 }
 
 /** The label by which Kubernetes ties slices to their Service. */
-const serviceLabel = 'kubernetes.io/service-name'
-
 function selectorOf(service: string): string {
-  return `${serviceLabel}=${service}`
+  return `kubernetes.io/service-name=${service}`
 }
 
 function createOnce(tell: (sentence: string) => void): (sentence: string) => void {

@@ -157,6 +157,11 @@ describe('discovery by endpoint slices from outside', () => {
       misbehaviour: answerWith('<html>', 'text/html'),
       sentence: /text\/html instead of JSON/,
     },
+    {
+      what: 'the answer is no list of slices',
+      misbehaviour: answerWith('{"metadata":{"resourceVersion":"1"},"items":[{}]}'),
+      sentence: /answered with JSON that is no (list of EndpointSlices|Kubernetes list or watch)/,
+    },
     { what: 'nobody answers properly', misbehaviour: breakOff, sentence: /cannot reach the API server/ },
   ])('fails at once when $what', async ({ misbehaviour, sentence }) => {
     const api = await startApiDouble()

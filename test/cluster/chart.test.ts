@@ -42,7 +42,9 @@ test('leaves the agents alone when an upgrade changes nothing', async () => {
 const refused: readonly (readonly [string, unknown, string])[] = [
   ['variant', 'unprivileged', 'variant'],
   ['config.interval', 5, 'config/interval'],
+  ['config.interval', '5 seconds', 'config/interval'],
   ['config.console.port', '8080', 'config/console/port'],
+  ['config.responder.port', 0, 'config/responder/port'],
   ['config.intervall', '5s', 'intervall'],
   ['config.node', 'node-1', 'node'],
   ['resources.limits.memory', true, 'resources/limits/memory'],

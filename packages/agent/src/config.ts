@@ -13,18 +13,24 @@ import { ipAddress, responderPort, type writtenPeer, writtenPeers } from './peer
 import { type Setting, settingsOf } from './settings.ts'
 import { defaultChecks, parseWrittenCheck, writtenCheck } from './written-check.ts'
 
+/** Only for those who read the schema: the sentences of `parseDurationMs` say more than that a pattern does not match. */
+const durationPattern = String.raw`^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$`
+
 const duration = (least: string, most: string) =>
-  z.string().transform((text, context) => {
-    try {
-      const ms = parseDurationMs(text)
-      if (ms >= parseDurationMs(least) && ms <= parseDurationMs(most)) return ms
-      context.addIssue({ code: 'custom', message: `"${text}" is not between ${least} and ${most}` })
-    } catch (error) {
-      if (!(error instanceof ScoutError)) throw error
-      context.addIssue({ code: 'custom', message: error.message })
-    }
-    return z.NEVER
-  })
+  z
+    .string()
+    .meta({ pattern: durationPattern })
+    .transform((text, context) => {
+      try {
+        const ms = parseDurationMs(text)
+        if (ms >= parseDurationMs(least) && ms <= parseDurationMs(most)) return ms
+        context.addIssue({ code: 'custom', message: `"${text}" is not between ${least} and ${most}` })
+      } catch (error) {
+        if (!(error instanceof ScoutError)) throw error
+        context.addIssue({ code: 'custom', message: error.message })
+      }
+      return z.NEVER
+    })
 
 const port = z.int().min(0).max(65_535)
 const listen = (defaultPort: number) => ({

@@ -60,6 +60,13 @@ test.each(refused)('refuses %s: %j by its name', async (key, value, named) => {
   expect(stderr.replaceAll('.', '/')).toContain(named)
 })
 
+test('uses the priority class that is named, and makes none', async () => {
+  const flags = flagsOf({ 'priorityClass.name': 'system-node-critical' })
+  const rendered = await helm('template', 'scout', chart, '--kube-version', '1.36.0', ...flags)
+  expect(rendered).toContain('priorityClassName: system-node-critical')
+  expect(rendered).not.toContain('kind: PriorityClass')
+})
+
 describe.each(['scout.yaml', 'scout-restricted.yaml'])('%s', (file) => {
   const path = join(manifests, file)
 

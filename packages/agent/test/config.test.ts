@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { anyAddress } from '../src/any-address.ts'
-import { loadConfig } from '../src/config.ts'
+import { configSchema, loadConfig } from '../src/config.ts'
 import type { Setting } from '../src/settings.ts'
 import { temporaryFolder, writeTemporary } from './support/temporary.ts'
 
@@ -79,6 +80,17 @@ describe('where a setting comes from', () => {
     expect(origins.get('peers')).toBe(`${file} and --peer`)
   })
 })
+
+test.each(['250ms', '1m30s', '0.5s', '10', '-1s', '1s ', 'soon', '1.s', '1 s', ''])(
+  'the schema, for those who only read it, takes the duration %j if and only if it is one',
+  (text) => {
+    const { properties } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
+    const { timeout } = properties ?? {}
+    const pattern = typeof timeout === 'object' ? (timeout.pattern ?? '') : ''
+    const complaint = complaintOf(() => loadConfig({ environment: { SCOUT_TIMEOUT: text }, flags: [] }))
+    expect(new RegExp(pattern).test(text)).toBe(complaint === 'none')
+  },
+)
 
 describe('checks', () => {
   test('take the options of their probe as a person writes them, and the timeout and key of all', async () => {

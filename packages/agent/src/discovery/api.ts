@@ -68,7 +68,7 @@ export function parseJson(text: string, server: string): unknown {
 function open(asked: ApiRequest): Promise<IncomingMessage> {
   const { access, query, signal } = asked
   const url = new URL(`${access.server}${pathOf(asked)}?${new URLSearchParams(query).toString()}`)
-  return letIn(asked, async (credentials, ending) => {
+  return letIn(asked, async (credentials, { ending }) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     const headers = { ...credentials.headers, accept: 'application/json' }
     const request = send(url, { ...credentials, headers, signal })
@@ -79,14 +79,21 @@ function open(asked: ApiRequest): Promise<IncomingMessage> {
   })
 }
 
+export interface Bounds {
+  /** Aborts when what is done has to end, and no more once it is done. */
+  readonly ending: AbortSignal
+  /** It is as good as done. */
+  lift(): void
+}
+
 /**
  * Does something with the credentials. It has `answerMs` for all of it, and getting them, which may be the work of another program, is
- * part of that. The signal it is given aborts when it has to end, and no more once it is done.
+ * part of that.
  * @throws {ApiError}
  */
 export async function letIn<Done>(
   { access, signal, answerMs }: Pick<ApiRequest, 'access' | 'signal' | 'answerMs'>,
-  act: (credentials: RequestOptions, ending: AbortSignal) => Promise<Done>,
+  act: (credentials: RequestOptions, bounds: Bounds) => Promise<Done>,
 ): Promise<Done> {
   signal.throwIfAborted()
   const ending = new AbortController()
@@ -96,9 +103,13 @@ export async function letIn<Done>(
     const credentials = await credentialsOf(access)
     ending.signal.throwIfAborted()
     late = tooLate(access, answerMs)
-    return act(credentials, ending.signal)
+    return act(credentials, { ending: ending.signal, lift })
   }
   const timer = setTimeout(() => ending.abort(late), answerMs)
+  const lift = () => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', giveUp)
+  }
   signal.addEventListener('abort', giveUp)
   try {
     return await Promise.race([actWithCredentials(), endOf(ending.signal)])
@@ -106,8 +117,7 @@ export async function letIn<Done>(
     ending.signal.throwIfAborted()
     throw error instanceof ApiError ? error : unreachable(access.server, error)
   } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', giveUp)
+    lift()
   }
 }
 

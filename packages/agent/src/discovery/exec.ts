@@ -1,7 +1,7 @@
 import type { RequestOptions } from 'node:https'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
-import { type ApiAccess, letIn, parseJson, pathOf, refusalBy } from './api.ts'
+import { type ApiAccess, type Bounds, letIn, parseJson, pathOf, refusalBy } from './api.ts'
 import { ApiError, type Resource, unreachable } from './api-error.ts'
 
 export interface ExecRequest {
@@ -46,12 +46,12 @@ const channels = { stdin: 0, stdout: 1, stderr: 2, status: 3 } as const
  * @throws {ApiError} where no connection came about.
  */
 export function execInPod(request: ExecRequest): Promise<RemoteProcess> {
-  return letIn(request, async (credentials, ending) => {
+  return letIn(request, async (credentials, bounds) => {
     const socket = connect(request, credentials)
     // Sent from the first moment on, before anybody could listen later.
     const exited = exitOf(socket, request)
     try {
-      await opened(socket, request, ending)
+      await opened(socket, request, bounds)
     } catch (error) {
       exited.catch(() => {}) // told once, here
       socket.terminate()
@@ -80,11 +80,13 @@ function execOf({ namespace, name }: ExecRequest['pod']): Resource {
   return { group: '', version: 'v1', plural: 'pods', namespace, name, subresource: 'exec' }
 }
 
-function opened(socket: WebSocket, { access, pod, onOpen }: ExecRequest, ending: AbortSignal): Promise<void> {
+function opened(socket: WebSocket, { access, pod, onOpen }: ExecRequest, { ending, lift }: Bounds): Promise<void> {
   return new Promise((resolve, reject) => {
     ending.addEventListener('abort', () => reject(ending.reason))
     socket.on('open', () => {
       onOpen?.()
+      // The first output may come in the same moment, and be the reason to abort: from now on the command decides how it ends.
+      lift()
       resolve()
     })
     socket.on('error', reject)

@@ -292,8 +292,10 @@ test('dns says what it does and takes', async () => {
       --no-recursion             do not ask the server to recurse (flag RD)
       --edns-bytes <number>      largest UDP answer accepted (EDNS); 0 sends no EDNS
                                  (default: 1232)
-      --rcode <text>             response code that counts as success (default:
-                                 NOERROR)
+      --rcode <choice>           response code that counts as success: NOERROR,
+                                 FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED,
+                                 YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE
+                                 (default: NOERROR)
       --timeout <duration>       give up after this long; 3.5 s leaves room for two
                                  retransmitted SYNs (RFC 6298: at 1 s and 3 s)
                                  (default: 3.5s)

@@ -258,7 +258,7 @@ describe('without privileges', () => {
     expect(out).toMatch(
       new RegExp(
         `^icmp probe of 127.0.0.1, 4 times, every 1s\n127.0.0.1: seq=1 not-permitted: cannot open an? .*: ${needed}.*\n\n` +
-          '--- 127.0.0.1 icmp statistics ---\n0 sent, 0 received, 1 not sent\nfailures: 1 not-permitted\n$',
+          '--- 127.0.0.1 icmp statistics ---\n0 sent, 0 received, 1 inconclusive\nfailures: 1 not-permitted\n$',
       ),
     )
   })
@@ -279,7 +279,7 @@ testWith(namespaces)('a name that no server answers for is a failure, and no mis
   expect(out).toMatch(
     /^scout\.example:80: seq=1 unresolved in resolve after [\d.]+ ms: cannot resolve scout\.example /m,
   )
-  expect(out).toContain('\n0 sent, 0 received, 1 not sent\nfailures: 1 unresolved\n')
+  expect(out).toContain('\n0 sent, 0 received, 1 inconclusive\nfailures: 1 unresolved\n')
 })
 
 function succeeds(file: string, ...args: readonly string[]): boolean {

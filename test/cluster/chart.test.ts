@@ -1,11 +1,21 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { testWith } from '../support/requirements.ts'
 import { agentsIn } from './support/agents.ts'
 import { podsIn } from './support/api.ts'
 import { chart, flagsOf, install, manifests, rolledOut } from './support/release.ts'
 import { helm, kubectl, outcomeOf, run } from './support/run.ts'
+import { writeSchemas } from './support/schemas.ts'
 import { untilRight } from './support/until.ts'
 
+const withKubeconform = testWith({
+  isMet: (await outcomeOf('kubeconform', ['-v'])).isOk,
+  reason: 'needs kubeconform on the PATH',
+  // Not every machine has it, and --validate=strict of kubectl says nearly the same.
+  isSpareableInCi: true,
+})
 const namespace = 'scout-chart'
 const cleanUps: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -67,7 +77,22 @@ test('uses the priority class that is named, and makes none', async () => {
   expect(rendered).not.toContain('kind: PriorityClass')
 })
 
-describe.each(['scout.yaml', 'scout-restricted.yaml'])('%s', (file) => {
+const files = ['scout.yaml', 'scout-restricted.yaml']
+
+withKubeconform('both manifests hold to the schemas of this API server, strictly', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'scout-schemas-'))
+  cleanUps.push(() => rm(folder, { recursive: true }))
+  const flags = ['-strict', '-summary', '-schema-location', await writeSchemas(folder)]
+  const written = await Promise.all(files.map((file) => readFile(join(manifests, file), 'utf8')))
+  const together = written.join('---\n')
+  const objects = together.match(/^kind: /gm)?.length
+  const verdict = await run('kubeconform', [...flags, '-'], together)
+  expect(verdict).toContain(`Valid: ${objects}, Invalid: 0, Errors: 0, Skipped: 0`)
+  const misspelt = await outcomeOf('kubeconform', [...flags, '-'], together.replaceAll('hostPID:', 'hostPid:'))
+  expect(misspelt).toMatchObject({ isOk: false, stdout: expect.stringContaining("'hostPid' not allowed") })
+})
+
+describe.each(files)('%s', (file) => {
   const path = join(manifests, file)
 
   test('has no field that this API server does not know', async () => {

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { root, run, runNpm, step } from './command.mjs'
-import { ensureTools } from './system-tools.mjs'
+import { ensureTools, whyMissing } from './system-tools.mjs'
 
 /**
  * What is read of a package.json.
@@ -39,8 +39,10 @@ export async function install(task) {
 async function installPackages() {
   const stamp = `${nodeKey()}\n${dependencyHash()}\n`
   const installed = existsSync(installStamp) ? readFileSync(installStamp, 'utf8') : ''
-  if (installed === stamp) return true
-  // An install on top leaves running processes their packages; another Node needs its native parts built anew.
+  // What could not be built for want of a compiler is tried again once there is one; what was built outlives it.
+  if (installed === stamp || (!canCompile() && installed === withoutCompiler(stamp))) return true
+  // An install on top leaves running processes their packages; another Node needs its native parts built anew, and so does one
+  // that had no compiler.
   const isOnTop = installed.startsWith(`${nodeKey()}\n`) && process.env['CI'] !== 'true'
   const command = [...(isOnTop ? ['install', '--no-save'] : ['ci']), '--include=dev', '--include=optional']
   const isDone = await step('installing packages', () => runNpm(command, { env: installEnvironment() }))
@@ -48,8 +50,18 @@ async function installPackages() {
   for (const name of absentOptionalPackages()) {
     process.stderr.write(`${name} could not be built and is left out: npm install --foreground-scripts shows why\n`)
   }
-  writeFileSync(installStamp, stamp)
+  writeFileSync(installStamp, canCompile() ? stamp : withoutCompiler(stamp))
   return true
+}
+
+/** What node-gyp runs. */
+function canCompile() {
+  return /** @type {const} */ (['g++', 'make', 'python3']).every((name) => whyMissing(name) === undefined)
+}
+
+/** @param {string} stamp */
+function withoutCompiler(stamp) {
+  return `without a compiler\n${stamp}`
 }
 
 function nodeKey() {

@@ -4,14 +4,15 @@
 import { readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { root, run, seconds } from './command.mjs'
-import { install } from './prepare.mjs'
+import { prepare } from './prepare.mjs'
 
 /** @type {{ scripts: Record<string, string> }} */
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const checks = Object.entries(scripts).filter(([name]) => name.startsWith('check:'))
 const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env['PATH']}` }
 
-await install('test')
+// Some of them read what is built.
+await prepare('test')
 const startMs = performance.now()
 const failed = []
 for (const [name, command] of checks) {

@@ -78,12 +78,20 @@ describeWith(...labNeeds)('faults of services and names', () => {
   })
 
   test('lossy name servers miss every second query', async () => {
-    const outcomes = await during(lab(), ['dns-lossy'], async () => {
+    const look = async () => {
       const seen = []
       for (let query = 0; query < 4; query++) seen.push(await dns('pod1', '10.244.1.53')(lab()))
-      return seen
-    })
-    expect(outcomes.toSorted()).toEqual(['ok', 'ok', 'silent', 'silent'])
+      return seen.toSorted()
+    }
+    expect(await during(lab(), ['dns-lossy'], look)).toEqual(['ok', 'ok', 'silent', 'silent'])
+    expect(await look()).toEqual(['ok', 'ok', 'ok', 'ok'])
+  })
+
+  test('a name server drops what is no message, over UDP and TCP, and goes on answering', async () => {
+    const send = String.raw`printf garbage > /dev/udp/$0/53; printf '\000\007garbage' > /dev/tcp/$0/53`
+    await lab().run('pod1', ['bash', '-c', send, '10.244.1.53'])
+    const look = () => Promise.all([dns('pod1', '10.244.1.53')(lab()), dns('pod1', '10.244.1.53', '+tcp')(lab())])
+    expect(await look()).toEqual(['ok', 'ok'])
   })
 
   test('truncated answers stay truncated because TCP is dead', async () => {

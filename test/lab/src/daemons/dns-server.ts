@@ -55,7 +55,8 @@ async function listenTcp(address: string): Promise<void> {
 }
 
 function answer(message: Buffer, transport: 'udp' | 'tcp', send: (reply: Packet) => void): void {
-  const query = decode(message)
+  const query = tryDecode(message)
+  if (query === undefined) return
   queries++
   const how = parseAnswers(readFileSync(answersFile, 'utf8'))
   switch (how.mode) {
@@ -74,6 +75,15 @@ function answer(message: Buffer, transport: 'udp' | 'tcp', send: (reply: Packet)
       return send(bare(query, codes[how.mode]))
     case 'true':
       return send(truth(query))
+  }
+}
+
+/** What is no message is dropped, as every name server does. */
+function tryDecode(message: Buffer): Packet | undefined {
+  try {
+    return decode(message)
+  } catch {
+    return undefined
   }
 }
 

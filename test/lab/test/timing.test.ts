@@ -6,7 +6,7 @@ import { during, useLab } from './support/lab.ts'
 import { labNeeds } from './support/namespaces.ts'
 
 const pod2 = '10.244.2.10'
-const web = `${pod2}:8080`
+const web = `${pod2}:8081`
 
 describeWith(...labNeeds)('faults of time and chance', () => {
   const lab = useLab({ dnsReplicas: 0 })
@@ -87,26 +87,27 @@ describeWith(...labNeeds)('faults of time and chance', () => {
   })
 
   test('a slow link with a short queue delays and loses under load', async () => {
-    const { timesMs, idleMs } = await during(lab(), ['rate-limit'], () => load(lab()))
+    const { timesMs, idleMs, resentPackets } = await during(lab(), ['rate-limit'], () => load(lab()))
     expect(idleMs).toBeLessThan(20)
     expect(timesMs.at(-1)).toBeGreaterThan(50)
     expect(timesMs.at(-1)).toBeLessThan(400)
+    expect(resentPackets).toBeGreaterThan(0)
+    await expectHealthy(lab())
   })
 
   test('a slow link with a deep queue delays more, and loses nothing', async () => {
     const { timesMs, idleMs } = await during(lab(), ['bufferbloat'], () => load(lab()))
     expect(idleMs).toBeLessThan(20)
-    expect(timesMs).toHaveLength(40)
+    expect(timesMs).toHaveLength(pings)
     expect(timesMs.at(-1)).toBeGreaterThan(400)
+    await expectHealthy(lab())
   })
 
   test('policing slows transfers down and delays nothing', async () => {
     const { timesMs, uploadSeconds } = await during(lab(), ['policing'], () => load(lab()))
     expect(uploadSeconds).toBeGreaterThan(0.5)
     expect(median(timesMs)).toBeLessThan(20)
-    const healthy = await load(lab())
-    expect(healthy.uploadSeconds).toBeLessThan(0.5)
-    expect(healthy.timesMs).toHaveLength(40)
+    await expectHealthy(lab())
   })
 
   test('the flows of one path are dead, the same ones every time', async () => {
@@ -125,14 +126,32 @@ describeWith(...labNeeds)('faults of time and chance', () => {
   })
 })
 
-/** A ping while 200 kB are sent, and one before. */
+const pings = 40
+
+/** On a healthy link 200 kB are no load. */
+async function expectHealthy(lab: Lab) {
+  const { timesMs, uploadSeconds } = await load(lab)
+  expect(uploadSeconds).toBeLessThan(0.5)
+  expect(timesMs).toHaveLength(pings)
+  expect(median(timesMs)).toBeLessThan(20)
+}
+
+/** Pings while 200 kB are sent, and one before. */
 async function load(lab: Lab) {
   const idleMs = median(await pingTimesMs(lab, 'pod1', [pod2, 5]))
+  const resentBefore = await resent(lab)
   const send = `head -c 200000 /dev/zero | curl -s -o /dev/null -w '%{time_total}' -m 5 -H Expect: --data-binary @- http://${web}`
   const [upload, { stdout }] = await Promise.all([
     lab.run('pod1', ['sh', '-c', send]),
-    lab.run('pod1', ['ping', '-nc', '40', '-i', '0.03', '-W', '3', pod2]),
+    lab.run('pod1', ['ping', '-nc', String(pings), '-i', '0.03', '-W', '3', pod2]),
   ])
   const timesMs = [...stdout.matchAll(/time=([\d.]+)/g)].map(([, time]) => Number(time)).toSorted((a, b) => a - b)
-  return { idleMs, timesMs, uploadSeconds: Number(upload.stdout) }
+  const resentPackets = (await resent(lab)) - resentBefore
+  return { idleMs, timesMs, resentPackets, uploadSeconds: Number(upload.stdout) }
+}
+
+/** How many packets TCP has sent again from the first pod. */
+async function resent(lab: Lab): Promise<number> {
+  const { stdout } = await lab.run('pod1', ['nstat', '-asz', 'TcpRetransSegs'])
+  return Number(/TcpRetransSegs\s+(\d+)/.exec(stdout)?.[1])
 }

@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { parseOptions } from './options.ts'
 
+/** Where pods answer, be it agents or the lab's own servers: services and faults mean this port unless told otherwise. */
+export const podPort = 8081
+
 /** What a lab is made of; everything else follows from it (see `topology.ts`). */
 export const labSpecSchema = z.strictObject({
   nodes: z.coerce.number().int().min(1).max(200).default(3).describe('number of nodes'),
@@ -24,7 +27,7 @@ export const labSpecSchema = z.strictObject({
         endpoints: z.array(z.int().min(1)).min(1).optional(),
       }),
     )
-    .default([{ name: 'echo', port: 80, targetPort: 8080 }]),
+    .default([{ name: 'echo', port: 80, targetPort: podPort }]),
 })
 
 export type LabSpec = z.output<typeof labSpecSchema>

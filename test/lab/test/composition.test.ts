@@ -55,7 +55,7 @@ describeWith(...labNeeds)('all faults together', () => {
   })
 })
 
-/** Parameters for faults whose defaults do not fit this lab. */
+/** Parameters for faults that would get in the way of others: a node cannot be given a route through an address of its own. */
 const fitting: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'duplicate-address': { node: 3, thief: 4 },
 }

@@ -6,10 +6,10 @@ import { during, useLab } from './support/lab.ts'
 import { labNeeds } from './support/namespaces.ts'
 
 const pod2 = '10.244.2.10'
-const web = `${pod2}:8080`
+const web = `${pod2}:8081`
 
 describeWith(...labNeeds)('faults of nodes and hops', () => {
-  const lab = useLab({ dnsReplicas: 0 }, ['pod1', 'pod2', 'pod3', 'node2', 'node3'])
+  const lab = useLab({ dnsReplicas: 0 }, ['pod1', 'pod2', 'pod3', 'node1', 'node2'])
 
   test('a smaller path says so, and the second packet fits', async () => {
     const full = ping('pod1', pod2, '-M', 'do', '-s', '1472')
@@ -25,21 +25,21 @@ describeWith(...labNeeds)('faults of nodes and hops', () => {
 
   test('an idle connection is forgotten while new ones work', async () => {
     const seen = await during(lab(), ['idle-flow-forgotten', { milliseconds: 1000 }], async () => {
-      const connection = await heldConnection(lab(), 'pod1', [pod2, 8080])
+      const connection = await heldConnection(lab(), 'pod1', [pod2, 8081])
       const answers = [await connection.ask(0), await connection.ask(1.5)]
       await connection.close()
       return [...answers, await http('pod1', web)(lab())]
     })
     expect(seen).toEqual(['answered', 'silent', 'ok'])
-    const connection = await heldConnection(lab(), 'pod1', [pod2, 8080])
+    const connection = await heldConnection(lab(), 'pod1', [pod2, 8081])
     expect([await connection.ask(0), await connection.ask(1.5)]).toEqual(['answered', 'answered'])
     await connection.close()
   })
 
   test('a full connection table refuses new flows and keeps open ones', async () => {
-    const old = await heldConnection(lab(), 'pod1', [pod2, 8080])
+    const old = await heldConnection(lab(), 'pod1', [pod2, 8081])
     const injection = await lab().inject('conntrack-full', { size: 8 })
-    const connections = Array.from({ length: 12 }, () => heldConnection(lab(), 'pod1', [pod2, 8080]))
+    const connections = Array.from({ length: 12 }, () => heldConnection(lab(), 'pod1', [pod2, 8081]))
     let opened = 0
     for (const connection of connections) void connection.then(() => opened++)
     await vi.waitFor(async () => expect([opened, (await injection.hits()) >= 4]).toEqual([8, true]), {
@@ -53,7 +53,7 @@ describeWith(...labNeeds)('faults of nodes and hops', () => {
   })
 
   test('a pod without source ports fails after the last one', async () => {
-    const open = 'for i in 1 2 3 4 5 6; do exec {fd}<>/dev/tcp/10.244.2.10/8080 && echo opened; done 2>&1'
+    const open = 'for i in 1 2 3 4 5 6; do exec {fd}<>/dev/tcp/10.244.2.10/8081 && echo opened; done 2>&1'
     const look = async () => {
       const { stdout } = await lab().run('pod1', ['bash', '-c', open])
       return {
@@ -104,14 +104,14 @@ describeWith(...labNeeds)('faults of nodes and hops', () => {
 
   test('a duplicate address leads to the wrong node', async () => {
     const look = async () =>
-      (await lab().run('node1', ['curl', '-s', '-m', '0.8', 'http://10.200.0.12:8080/'])).stdout.trim()
-    expect(await during(lab(), ['duplicate-address'], look)).toBe('{"name":"node3"}')
-    expect(await look()).toBe('{"name":"node2"}')
+      (await lab().run('node3', ['curl', '-s', '-m', '0.8', 'http://10.200.0.11:8081/'])).stdout.trim()
+    expect(await during(lab(), ['duplicate-address'], look)).toBe('{"name":"node2"}')
+    expect(await look()).toBe('{"name":"node1"}')
   })
 
   test.each([
     ['node-down', { neighbours: 'forgotten' }, web],
-    ['icmpv6-filtered', {}, '[fd00:244:2::10]:8080'],
+    ['icmpv6-filtered', {}, '[fd00:244:2::10]:8081'],
   ] as const)(
     '%s: a neighbour nobody finds is no route to host after three seconds',
 

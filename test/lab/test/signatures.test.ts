@@ -11,7 +11,7 @@ interface Signature {
   readonly seen: Partial<Battery>
 }
 
-const httpOn8080 = ['http', 'http6', 'download', 'upload'] as const
+const httpOn8081 = ['http', 'http6', 'download', 'upload'] as const
 const silent = 'silent'
 // On a path without any delay the answer is there before connect() returns. IPv6 then notes it for the next SYN, a second
 // later (tcp_v6_err in linux/net/ipv6/tcp_ipv6.c, when the socket is owned), which is silence to an impatient client.
@@ -54,7 +54,7 @@ const everywhere: readonly Signature[] = [
   { fault: 'fragments-dropped', seen: all(silent, 'udpFragmented') },
   { fault: 'missing-route', seen: all(silent, ...pods) },
   { fault: 'asymmetric-route', seen: all(silent, ...podsIpv4) },
-  { fault: 'accept-queue-full', seen: all(silent, ...httpOn8080) },
+  { fault: 'accept-queue-full', seen: all(silent, ...httpOn8081) },
   {
     fault: 'ttl-expiry',
     seen: {
@@ -69,7 +69,7 @@ const everywhere: readonly Signature[] = [
 ]
 
 const inRouted: readonly Signature[] = [
-  { fault: 'port-blocked', seen: all(silent, ...httpOn8080, 'hostHttp') },
+  { fault: 'port-blocked', seen: all(silent, ...httpOn8081, 'hostHttp') },
   { fault: 'port-blocked', parameters: { protocol: 'udp', port: 53 }, seen: all(silent, 'dns') },
   { fault: 'ipv6-dead', seen: all(silent, 'ping6', 'http6') },
   { fault: 'reject-reset', seen: all('connection refused', ...tcp, 'hostHttp') },
@@ -95,7 +95,7 @@ const inRouted: readonly Signature[] = [
   },
   { fault: 'syn-ack-lost', seen: all(silent, ...tcp, 'hostHttp') },
   { fault: 'first-syn-lost', seen: all(silent, ...tcp, 'hostHttp') },
-  { fault: 'reset-on-data', seen: all('connection reset by peer', ...httpOn8080, 'hostHttp') },
+  { fault: 'reset-on-data', seen: all('connection reset by peer', ...httpOn8081, 'hostHttp') },
   { fault: 'reset-after-bytes', seen: all('connection reset by peer', 'download') },
   { fault: 'dns-down', seen: all(silent, 'dns') },
   { fault: 'dns-servfail', seen: all('servfail', 'dns') },
@@ -103,8 +103,8 @@ const inRouted: readonly Signature[] = [
   { fault: 'dns-refused', seen: all('refused', 'dns') },
   { fault: 'dns-truncated', seen: all('truncated', 'dns') },
   { fault: 'dns-replica-dead', seen: all(silent, 'dns') },
-  { fault: 'endpoint-blackholed', seen: all(silent, ...httpOn8080) },
-  { fault: 'endpoint-refusing', seen: all('connection refused', ...httpOn8080) },
+  { fault: 'endpoint-blackholed', seen: all(silent, ...httpOn8081) },
+  { fault: 'endpoint-refusing', seen: all('connection refused', ...httpOn8081) },
   { fault: 'icmpv6-filtered', seen: all(silent, 'ping6', 'http6') },
 ]
 

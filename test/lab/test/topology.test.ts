@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { compileLinks, compileNamespaces } from '../src/compile/network.ts'
 import { stepsScript } from '../src/compile/step.ts'
 import { compileTable } from '../src/compile/table.ts'
-import { findFault } from '../src/faults/index.ts'
-import { parseOptions } from '../src/options.ts'
+import { planFault } from '../src/faults/plan.ts'
+import { selectFlows } from '../src/faults/selection.ts'
 import type { LabSpecInput } from '../src/spec.ts'
 import { buildTopology } from '../src/topology.ts'
 
@@ -110,8 +110,8 @@ test('plans a node of a routed network across zones', () => {
     { nft -f -; } <<'END' || { echo 'nft failed' >&2; exit 1; }
     table ip kube {
       chain services {
-        ip daddr 10.96.0.80 tcp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8080, 1 : 10.244.2.10 . 8080 }
-        ip daddr 10.96.0.80 udp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8080, 1 : 10.244.2.10 . 8080 }
+        ip daddr 10.96.0.80 tcp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8081, 1 : 10.244.2.10 . 8081 }
+        ip daddr 10.96.0.80 udp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8081, 1 : 10.244.2.10 . 8081 }
       }
       chain from-pods {
         type nat hook prerouting priority dstnat
@@ -145,8 +145,8 @@ test('plans a node of a routed network across zones', () => {
     { nft -f -; } <<'END' || { echo 'nft failed' >&2; exit 1; }
     table ip kube {
       chain services {
-        ip daddr 10.96.0.80 tcp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8080, 1 : 10.244.2.10 . 8080 }
-        ip daddr 10.96.0.80 udp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8080, 1 : 10.244.2.10 . 8080 }
+        ip daddr 10.96.0.80 tcp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8081, 1 : 10.244.2.10 . 8081 }
+        ip daddr 10.96.0.80 udp dport 80 dnat ip to numgen random mod 2 map { 0 : 10.244.1.10 . 8081, 1 : 10.244.2.10 . 8081 }
       }
       chain from-pods {
         type nat hook prerouting priority dstnat
@@ -247,9 +247,7 @@ test('plans a node of a tunnelled network of both families', () => {
 
 test('compiles faults to a table of their own at each place', () => {
   const tables = (name: string, spec: LabSpecInput, input: object) => {
-    const fault = findFault(name)
-    const parameters = parseOptions(name, fault.parameters, input)
-    const changes = fault.changes(buildTopology(spec), parameters, { id: 'fault1', number: 1 })
+    const { changes } = planFault(buildTopology(spec), [name, { ...input }])
     return changes.map((change) =>
       change.kind === 'table' ? `# ${change.namespace}\n${compileTable('fault1_0', change.table)}` : change.kind,
     )
@@ -279,11 +277,9 @@ test('compiles faults to a table of their own at each place', () => {
     table bridge fault1_0 {
       counter hits { }
       chain fault {
+        oifname "node1" ip saddr { 10.200.0.12, 10.244.2.0/24, 10.200.0.13, 10.244.3.0/24 } meta length > 1400 counter name hits drop
         oifname "node2" ip saddr { 10.200.0.11, 10.244.1.0/24, 10.200.0.13, 10.244.3.0/24 } meta length > 1400 counter name hits drop
         oifname "node3" ip saddr { 10.200.0.11, 10.244.1.0/24, 10.200.0.12, 10.244.2.0/24 } meta length > 1400 counter name hits drop
-        oifname "node1" ip saddr { 10.200.0.12, 10.244.2.0/24, 10.200.0.13, 10.244.3.0/24 } meta length > 1400 counter name hits drop
-        oifname "node2" ip saddr { 10.200.0.13, 10.244.3.0/24 } meta length > 1400 counter name hits drop
-        oifname "node3" ip saddr { 10.200.0.12, 10.244.2.0/24 } meta length > 1400 counter name hits drop
       }
       chain at-forward {
         type filter hook forward priority 0
@@ -307,12 +303,27 @@ test('compiles faults to a table of their own at each place', () => {
   `)
 })
 
+test('of two groups of nodes every ordered pair is concerned once, and no node with itself', () => {
+  const pairs = (from: string, to: string, direction: 'forward' | 'both') =>
+    selectFlows(buildTopology({}), { from, to, direction }).flatMap(({ sources, destination }) =>
+      sources.map((source) => `${source.number}→${destination.number}`),
+    )
+  expect(pairs('any', '2,3', 'forward')).toEqual(['1→2', '3→2', '1→3', '2→3'])
+  expect(pairs('any', 'any', 'both')).toEqual(['2→1', '3→1', '1→2', '3→2', '1→3', '2→3'])
+})
+
+test.each(['egress-denied', 'path-mtu', 'frag-needed-filtered', 'ttl-expiry', 'wrong-vtep', 'asymmetric-route'])(
+  '%s from a node to itself is refused, for it would change nothing',
+  (fault) => {
+    const topology = buildTopology({ network: fault === 'wrong-vtep' ? 'vxlan' : 'routed' })
+    expect(() => planFault(topology, [fault, { from: '1', to: '1' }])).toThrow('there is no pair of different nodes')
+  },
+)
+
 test.each([
   [{ from: '4' }, 'no node is called "4": this lab has nodes 1 to 3 in zone-a, or say any'],
   [{ from: 'zone-x' }, 'no node is called "zone-x": this lab has nodes 1 to 3 in zone-a, or say any'],
   [{ from: '2', to: '2' }, 'from "2" to "2" there is no pair of different nodes'],
 ])('refuses %o', (input, words) => {
-  const fault = findFault('udp-blocked')
-  const parameters = parseOptions('udp-blocked', fault.parameters, input)
-  expect(() => fault.changes(buildTopology({}), parameters, { id: 'fault1', number: 1 })).toThrow(words)
+  expect(() => planFault(buildTopology({}), ['udp-blocked', input])).toThrow(words)
 })

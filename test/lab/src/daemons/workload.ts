@@ -1,13 +1,14 @@
 /**
- * What runs in a pod of the lab when nothing else does, for clients to talk to: `workload NAME`. HTTP on 8080 and 8081
+ * What runs in a pod of the lab when nothing else does, for clients to talk to: `workload NAME`. HTTP on 8081 and 8080
  * (`/` answers its name, `/bytes/N` that many bytes, a POST how many bytes it got) and a UDP echo on the same ports.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { podPort } from '../spec.ts'
 
 const [name = '', host = ''] = process.argv.slice(2)
-const ports = [8080, 8081]
+const ports = [podPort, 8080]
 
 await Promise.all(ports.flatMap((port) => [listenHttp(port), listenUdp(port)]))
 console.log('ready')

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Answers, answersPath, resolvConf, resolvConfPath } from '../dns.ts'
 import { deadDnsAddress, dnsAddress, type Pod, type Topology } from '../topology.ts'
 import { type Change, defineFault, type Hook, milliseconds, type Words } from './fault.ts'
-import { arriving, hit, ip, nodeTable, toPod } from './rules.ts'
+import { arriving, hit, ip, tableAt, toPod } from './rules.ts'
 import { selectPod } from './selection.ts'
 import { file } from './settings.ts'
 
@@ -115,7 +115,7 @@ const dnsNoEndpoints = defineFault({
     const rules = topology.families.map((family) =>
       hit(`${ip[family]} daddr ${dnsAddress[family]}`, 'reject with icmpx type port-unreachable'),
     )
-    return topology.nodes.map((node) => nodeTable(node, hooks, rules))
+    return topology.nodes.map((node) => tableAt(node, hooks, rules))
   },
 })
 

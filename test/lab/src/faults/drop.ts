@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { podPort } from '../spec.ts'
 import { between, defineFault, percentage, port, vantage, type Words } from './fault.ts'
 import { atDestination, chance, hit, type Protocol, protocolMatch } from './rules.ts'
 
@@ -29,7 +30,7 @@ const portBlocked = defineFault({
     ...between('both'),
     vantage: vantage('both'),
     protocol: z.enum(['tcp', 'udp']).default('tcp').describe('protocol'),
-    port: port(8080),
+    port: port(podPort),
     percentage: percentage(100),
   }),
   changes: (topology, parameters) =>

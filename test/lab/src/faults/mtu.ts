@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { podRoute } from '../compile/network.ts'
-import { type Node, type Topology, tunnelInterface } from '../topology.ts'
+import { type Topology, tunnelInterface } from '../topology.ts'
 import { between, bytes, type Change, defineFault, selector, vantage } from './fault.ts'
-import { atDestination, hit, inUnderlay, nodeTable, unjoined } from './rules.ts'
-import { selectNodes } from './selection.ts'
+import { atDestination, hit, inUnderlay, tableAt, unjoined } from './rules.ts'
+import { selectFlows } from './selection.ts'
 import { linkMtuOf, route } from './settings.ts'
 
 const mtuBlackhole = defineFault({
@@ -63,7 +63,7 @@ const vxlanMtu = defineFault({
     size: bytes(1500, 'MTU the overlay believes in'),
   }),
   changes: (topology, { from, to, size }) => [
-    ...bothEnds(topology, from, to).flatMap((node) => [
+    ...selectFlows(topology, { from, to, direction: 'both' }).flatMap(({ destination: node }) => [
       setMtu(node.name, tunnelInterface, size),
       ...node.pods.flatMap((pod) => [setMtu(node.name, pod.name, size), setMtu(pod.name, 'eth0', size)]),
     ]),
@@ -78,10 +78,6 @@ export const mtuFaults = [mtuBlackhole, pathMtu, fragNeededFiltered, fragmentsDr
 /** Either flag "more fragments" or an offset (RFC 791 §3.1), or the fragment header (RFC 8200 §4.5). */
 const fragment = { ipv4: 'ip frag-off & 0x3fff != 0', ipv6: 'exthdr frag exists' } as const
 
-function bothEnds(topology: Topology, from: string, to: string): readonly Node[] {
-  return [...new Set([...selectNodes(topology, from), ...selectNodes(topology, to)])]
-}
-
 function setMtu(namespace: string, device: string, size: number): Change {
   return { kind: 'setting', setting: linkMtuOf(namespace, device), value: String(size) }
 }
@@ -92,35 +88,30 @@ function smallerRoutes(
   { from, to, size }: { readonly from: string; readonly to: string; readonly size: number },
   verdict: '' | 'drop',
 ): readonly Change[] {
-  const nodes = bothEnds(topology, from, to)
-  const [first, second] = [selectNodes(topology, from), selectNodes(topology, to)]
-  const routes = nodes.flatMap((node) =>
-    nodes
-      .filter(
-        (other) =>
-          other !== node &&
-          ((first.includes(node) && second.includes(other)) || (first.includes(other) && second.includes(node))),
-      )
-      .flatMap((other) =>
-        topology.families.map(
-          (family): Change => ({
-            kind: 'setting',
-            setting: route(node.name, family, other.podRange[family]),
-            value: `${
-              topology.spec.network === 'routed'
-                ? podRoute(node, other, family)
-                : `${other.podRange[family]} via ${other.tunnel.addresses[family]} dev ${tunnelInterface} onlink`
-            } mtu ${size}`,
-          }),
-        ),
+  const flows = selectFlows(topology, { from, to, direction: 'both' })
+  // Each of them is a destination, for every pair is broken both ways.
+  const nodes = flows.map(({ destination }) => destination)
+  const routes = flows.flatMap(({ sources, destination: other }) =>
+    sources.flatMap((node) =>
+      topology.families.map(
+        (family): Change => ({
+          kind: 'setting',
+          setting: route(node.name, family, other.podRange[family]),
+          value: `${
+            topology.spec.network === 'routed'
+              ? podRoute(node, other, family)
+              : `${other.podRange[family]} via ${other.tunnel.addresses[family]} dev ${tunnelInterface} onlink`
+          } mtu ${size}`,
+        }),
       ),
+    ),
   )
   return [
     // What senders have learnt about the path must go with it; the kernel would believe it for ten more minutes.
     ...nodes.flatMap((node) => [node.name, ...node.pods.map((pod) => pod.name)]).map(forgetPath),
     ...routes,
     ...nodes.map((node) =>
-      nodeTable(
+      tableAt(
         node,
         [{ hook: 'output', priority: 0 }],
         tooBig.map((match) => hit(match, verdict)),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { LabError } from '../errors.ts'
 import { routerNamespace, type Topology, underlayNamespace } from '../topology.ts'
 import { type Change, defineFault, milliseconds, nodeNumber, selector } from './fault.ts'
-import { hit, inUnderlay, ip, nodeTable } from './rules.ts'
+import { hit, inUnderlay, ip, tableAt } from './rules.ts'
 import { selectNode, selectPod } from './selection.ts'
 import { extraAddress, sysctl } from './settings.ts'
 
@@ -81,16 +81,24 @@ const duplicateAddress = defineFault({
   summary: "another node has taken a node's address",
   signature: 'others reach the wrong node at that address: its neighbour entry shows another hardware address',
   parameters: z.strictObject({
-    node: nodeNumber(2, 'owner of the address'),
-    thief: nodeNumber(3, 'node that takes it'),
+    node: nodeNumber(1, 'owner of the address'),
+    thief: nodeNumber(2, 'node that takes it'),
   }),
   changes: (topology, parameters) => {
     const owner = selectNode(topology, parameters.node)
     const thief = selectNode(topology, parameters.thief)
-    if (owner.zone !== thief.zone) {
-      throw new LabError('usage', `${thief.name} cannot take the address of ${owner.name}: they are not in one zone`)
+    if (owner === thief || owner.zone !== thief.zone) {
+      throw new LabError(
+        'usage',
+        `${thief.name} cannot take the address of ${owner.name}: it takes two nodes of one zone`,
+      )
     }
-    const witnesses = topology.nodes.filter((node) => node.zone === owner.zone && node !== owner && node !== thief)
+    const witnesses = [
+      ...topology.nodes
+        .filter((node) => node.zone === owner.zone && node !== owner && node !== thief)
+        .map(({ name }) => ({ name, device: 'eth0' })),
+      ...(topology.hasRouter ? [{ name: routerNamespace, device: owner.zone.name }] : []),
+    ]
     return [
       ...topology.families.map(
         (family): Change => ({
@@ -99,19 +107,19 @@ const duplicateAddress = defineFault({
           value: 'present',
         }),
       ),
-      nodeTable(
+      tableAt(
         thief,
         [{ hook: 'prerouting', priority: -300 }],
         topology.families.map((family) => hit(`${ip[family]} daddr ${owner.addresses[family]}`)),
       ),
       // Who wins the race of answers is chance; that the thief announced itself last is not (RFC 5227 §1.1).
-      ...witnesses.flatMap((node) =>
+      ...witnesses.flatMap(({ name, device }) =>
         topology.families.map((family): Change => {
           const address = owner.addresses[family]
           return {
             kind: 'command',
-            script: `mac=$(ip -n ${thief.name} -o link show eth0 | sed 's/.*ether \\([^ ]*\\).*/\\1/')\nip -n ${node.name} neigh replace ${address} lladdr "$mac" nud reachable dev eth0`,
-            undo: `ip -n ${node.name} neigh flush to ${address} dev eth0`,
+            script: `mac=$(ip -n ${thief.name} -o link show eth0 | sed 's/.*ether \\([^ ]*\\).*/\\1/')\nip -n ${name} neigh replace ${address} lladdr "$mac" nud reachable dev ${device}`,
+            undo: `ip -n ${name} neigh flush to ${address} dev ${device}`,
           }
         }),
       ),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { tunnelPort } from '../topology.ts'
 import { between, defineFault, selector } from './fault.ts'
-import { hit, inUnderlay, ip, nodeTable } from './rules.ts'
+import { hit, inUnderlay, ip, tableAt } from './rules.ts'
 import { selectFlows } from './selection.ts'
 import { tunnelDestination } from './settings.ts'
 
@@ -31,7 +31,7 @@ const wrongVtep = defineFault({
             setting: tunnelDestination({ namespace: source.name, mac: destination.tunnel.mac }),
             value: nobody,
           },
-          nodeTable(
+          tableAt(
             source,
             [{ hook: 'output', priority: 0 }],
             [hit(`${ip[topology.tunnelFamily]} daddr ${nobody} udp dport ${tunnelPort}`)],

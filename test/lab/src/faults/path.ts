@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { routerNamespace } from '../topology.ts'
 import { between, type Change, defineFault, percentage, selector, vantage } from './fault.ts'
-import { atDestination, chance, hit, ip, nodeTable } from './rules.ts'
-import { addressesOf, selectFlows, selectNode, selectNodes } from './selection.ts'
+import { arriving, atDestination, chance, hit, ip, tableAt } from './rules.ts'
+import { addressesOf, selectFlows, selectNode } from './selection.ts'
 
 const flowLoss = defineFault({
   name: 'flow-loss',
@@ -59,21 +59,21 @@ const ttlExpiry = defineFault({
   summary: 'packets die of their TTL on the way',
   signature: 'ping says "Time to live exceeded", TCP "no route to host"; UDP is silent',
   parameters: z.strictObject({ from: selector('1'), to: selector('2') }),
-  changes: (topology, { from, to }) => {
-    const targets = selectNodes(topology, to)
-    return selectNodes(topology, from).map((node) =>
-      nodeTable(
-        node,
-        [{ hook: 'prerouting', priority: -300 }],
-        topology.families.map((family) =>
-          hit(
-            `${ip[family]} saddr ${addressesOf([node], family, 'pod')} ${ip[family]} daddr ${addressesOf(targets, family, 'both')}`,
-            family === 'ipv4' ? 'ip ttl set 1' : 'ip6 hoplimit set 1',
+  changes: (topology, { from, to }) =>
+    selectFlows(topology, { from, to, direction: 'forward' }).flatMap(({ sources, destination }) =>
+      sources.map((node) =>
+        tableAt(
+          node,
+          arriving,
+          topology.families.map((family) =>
+            hit(
+              `${ip[family]} saddr ${addressesOf([node], family, 'pod')} ${ip[family]} daddr ${addressesOf([destination], family, 'both')}`,
+              family === 'ipv4' ? 'ip ttl set 1' : 'ip6 hoplimit set 1',
+            ),
           ),
         ),
       ),
-    )
-  },
+    ),
 })
 
 const hopHidden = defineFault({

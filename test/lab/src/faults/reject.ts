@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import type { Node, Pod } from '../topology.ts'
 import { between, defineFault, port, selector, vantage, type Words } from './fault.ts'
-import { atDestination, delivering, hit, ip, nodeTable, protocolMatch } from './rules.ts'
-import { addressesOf, selectNodes } from './selection.ts'
+import { atDestination, delivering, hit, ip, protocolMatch, tableAt } from './rules.ts'
+import { addressesOf, selectFlows } from './selection.ts'
 
 const rejectReset = defineFault({
   name: 'reject-reset',
@@ -68,17 +69,17 @@ const egressDenied = defineFault({
     port: port(0),
   }),
   changes: (topology, { from, to, vantage: who, protocol, port: number }) => {
-    const targets = selectNodes(topology, to)
-    const rules = topology.families.map((family) =>
-      hit(
-        `${ip[family]} daddr ${addressesOf(targets, family, 'both')} ${protocolMatch(protocol, family, number)}`,
-        'drop',
-      ),
-    )
-    return selectNodes(topology, from)
-      .filter((node) => !targets.includes(node))
-      .flatMap((node) => (who === 'host' ? [node] : node.pods.map((pod) => ({ ...node, name: pod.name }))))
-      .map((place) => nodeTable(place, [{ hook: 'output', priority: 0 }], rules))
+    const hooks = [{ hook: 'output', priority: 0 }] as const
+    return selectFlows(topology, { from, to, direction: 'forward' }).flatMap(({ sources, destination }) => {
+      const rules = topology.families.map((family) =>
+        hit(
+          `${ip[family]} daddr ${addressesOf([destination], family, 'both')} ${protocolMatch(protocol, family, number)}`,
+          'drop',
+        ),
+      )
+      const places = sources.flatMap((node): readonly (Node | Pod)[] => (who === 'host' ? [node] : node.pods))
+      return places.map((place) => tableAt(place, hooks, rules))
+    })
   },
 })
 

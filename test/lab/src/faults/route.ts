@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { LabError } from '../errors.ts'
 import { type Node, underlayNamespace } from '../topology.ts'
 import { type Change, defineFault, nodeNumber, selector } from './fault.ts'
-import { hit, ip, nodeTable } from './rules.ts'
+import { hit, ip, tableAt } from './rules.ts'
 import { selectFlows, selectNode } from './selection.ts'
 import { route, sysctl } from './settings.ts'
 
@@ -21,7 +22,7 @@ const missingRoute = defineFault({
           }),
         ),
         // Without its own route a packet takes the default one, and the world outside does not answer.
-        nodeTable(
+        tableAt(
           source,
           [{ hook: 'postrouting', priority: 0 }],
           topology.families.map((family) => hit(`oifname "eth0" ${ip[family]} daddr ${destination.podRange[family]}`)),
@@ -42,6 +43,7 @@ const asymmetricRoute = defineFault({
   changes: (topology, { from, to }, { id }) => {
     const source = selectNode(topology, from)
     const node = selectNode(topology, to)
+    if (source === node) throw new LabError('usage', `from ${from} to ${to} there is no pair of different nodes`)
     return [
       { kind: 'command', ...secondInterface(node, id) },
       {

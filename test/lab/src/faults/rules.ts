@@ -47,9 +47,9 @@ export interface NodeRules {
  */
 export function atDestination(topology: Topology, pair: Pair, options: NodeRules): readonly Change[] {
   const { vantage = 'both', hooks = arriving, families = topology.families, sets = [], rules } = options
-  return byNamespace(selectFlows(topology, pair), (flow) => flow.destination.name).map(([namespace, flows]) => ({
+  return selectFlows(topology, pair).map((flow) => ({
     kind: 'table',
-    namespace,
+    namespace: flow.destination.name,
     table: {
       family: 'inet',
       hooks,
@@ -57,11 +57,9 @@ export function atDestination(topology: Topology, pair: Pair, options: NodeRules
       rules: [
         ...(topology.spec.network === 'vxlan' ? [`udp dport ${tunnelPort} return`] : []),
         ...neighbourDiscovery(families),
-        ...flows.flatMap((flow) =>
-          families
-            .filter((family) => topology.families.includes(family))
-            .flatMap((family) => rules(flowMatch(flow, family, vantage), family)),
-        ),
+        ...families
+          .filter((family) => topology.families.includes(family))
+          .flatMap((family) => rules(flowMatch(flow, family, vantage), family)),
       ],
     },
   }))
@@ -116,8 +114,8 @@ export function toPod(
   }
 }
 
-export function nodeTable(node: Node, hooks: readonly Hook[], rules: readonly string[]): Change {
-  return { kind: 'table', namespace: node.name, table: { family: 'inet', hooks, rules } }
+export function tableAt(place: Node | Pod, hooks: readonly Hook[], rules: readonly string[]): Change {
+  return { kind: 'table', namespace: place.name, table: { family: 'inet', hooks, rules } }
 }
 
 function flowMatch({ sources, destination }: Flow, family: Family, vantage: Vantage): string {
@@ -127,10 +125,4 @@ function flowMatch({ sources, destination }: Flow, family: Family, vantage: Vant
 
 function neighbourDiscovery(families: readonly Family[]): readonly string[] {
   return families.includes('ipv6') ? ['icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return'] : []
-}
-
-function byNamespace<T>(items: readonly T[], name: (item: T) => string): readonly (readonly [string, readonly T[]])[] {
-  const groups = new Map<string, T[]>()
-  for (const item of items) groups.set(name(item), [...(groups.get(name(item)) ?? []), item])
-  return [...groups]
 }

@@ -15,7 +15,7 @@ export interface Pair {
 
 export type Vantage = 'pod' | 'host' | 'both'
 
-export function selectNodes(topology: Topology, selector: string): readonly Node[] {
+function selectNodes(topology: Topology, selector: string): readonly Node[] {
   if (selector === 'any') return topology.nodes
   const inZone = topology.nodes.filter((node) => node.zone.name === selector)
   return inZone.length > 0 ? inZone : selector.split(',').map((word) => selectNode(topology, word))
@@ -48,10 +48,16 @@ export function selectService({ services }: Topology, name: string): Service {
 export function selectFlows(topology: Topology, { from, to, direction }: Pair): readonly Flow[] {
   const first = selectNodes(topology, from)
   const second = selectNodes(topology, to)
-  const flows = [
-    ...(direction === 'backward' ? [] : flowsBetween(first, second)),
-    ...(direction === 'forward' ? [] : flowsBetween(second, first)),
-  ]
+  const isConcerned = (source: Node, destination: Node) =>
+    source !== destination &&
+    ((direction !== 'backward' && first.includes(source) && second.includes(destination)) ||
+      (direction !== 'forward' && second.includes(source) && first.includes(destination)))
+  const flows = topology.nodes
+    .map((destination) => ({
+      destination,
+      sources: topology.nodes.filter((source) => isConcerned(source, destination)),
+    }))
+    .filter((flow) => flow.sources.length > 0)
   if (flows.length === 0) throw new LabError('usage', `from "${from}" to "${to}" there is no pair of different nodes`)
   return flows
 }
@@ -72,10 +78,4 @@ export function addressesOf(nodes: readonly Node[], family: Family, vantage: Van
     .flatMap(both)
     .map((value) => value[family])
     .join(', ')} }`
-}
-
-function flowsBetween(sources: readonly Node[], destinations: readonly Node[]): readonly Flow[] {
-  return destinations
-    .map((destination) => ({ destination, sources: sources.filter((source) => source !== destination) }))
-    .filter((flow) => flow.sources.length > 0)
 }

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { podPort } from '../spec.ts'
 import { between, bytes, defineFault, port, vantage } from './fault.ts'
 import { atDestination, delivering, hit, ip } from './rules.ts'
 import { selectPod } from './selection.ts'
 
-const onConnection = z.strictObject({ ...between('forward'), vantage: vantage('both'), port: port(8080) })
+const onConnection = z.strictObject({ ...between('forward'), vantage: vantage('both'), port: port(podPort) })
 
 const firstSynLost = defineFault({
   name: 'first-syn-lost',
@@ -69,8 +70,8 @@ const resetAfterBytes = defineFault({
   parameters: z.strictObject({
     ...between('forward'),
     vantage: vantage('both'),
-    port: port(8080),
-    size: bytes(100_000, 'bytes of answer after which the reset comes'),
+    port: port(podPort),
+    size: bytes(30_000, 'bytes of answer after which the reset comes'),
   }),
   changes: (topology, parameters) =>
     atDestination(topology, parameters, {
@@ -91,7 +92,7 @@ const acceptQueueFull = defineFault({
   signature: 'connects to the port time out and ListenOverflows grows; other ports, UDP and ping work',
   parameters: z.strictObject({
     pod: z.string().default('pod2').describe('pod of the listener'),
-    port: port(8080),
+    port: port(podPort),
   }),
   changes: (topology, parameters, { number }) => {
     const { name } = selectPod(topology, parameters.pod)

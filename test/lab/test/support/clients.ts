@@ -42,7 +42,7 @@ export function upload(place: string, address: string): Client {
 /** One datagram to an echo, over a connected socket, so that the kernel tells what ICMP said. */
 export function udp(place: string, address: string, size = 32): Client {
   const script = [
-    `exec 3<>/dev/udp/${address}/8080`,
+    `exec 3<>/dev/udp/${address}/8081`,
     `dd if=/dev/zero bs=${size} count=1 status=none >&3`,
     `timeout ${patience} dd bs=65536 count=1 status=none <&3 | wc -c`,
   ].join(' && ')

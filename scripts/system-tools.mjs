@@ -19,6 +19,8 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['start', 'test', 'lab'] },
     { name: 'iptables', commands: ['iptables'], package: 'iptables', neededBy: ['start', 'test', 'lab'] },
     { name: 'unshare', commands: ['unshare'], package: 'util-linux', neededBy: ['start', 'test', 'lab', 'bench'] },
+    { name: 'nsenter', commands: ['nsenter'], package: 'util-linux', neededBy: ['start', 'test', 'lab'] },
+    { name: 'setpriv', commands: ['setpriv'], package: 'util-linux', neededBy: ['start', 'test', 'lab'] },
     { name: 'ping', commands: ['ping'], package: 'iputils-ping', neededBy: ['test', 'lab', 'bench'] },
     { name: 'curl', commands: ['curl'], package: 'curl', neededBy: ['test', 'lab', 'bench'] },
     { name: 'dig', commands: ['dig'], package: 'bind9-dnsutils', neededBy: ['test', 'lab'] },
@@ -98,7 +100,7 @@ function remedy(tools) {
 
 /** @param {readonly SystemTool[]} tools */
 function packagesOf(tools) {
-  return tools.map((tool) => tool.package).join(' ')
+  return [...new Set(tools.map((tool) => tool.package))].join(' ')
 }
 
 /** @param {readonly SystemTool[]} tools */

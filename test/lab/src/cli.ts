@@ -8,9 +8,11 @@ import { timed } from './command/progress.ts'
 import { LabError } from './errors.ts'
 import { faults, findFault } from './faults/index.ts'
 import { specFor } from './faults/needs.ts'
+import { planFault } from './faults/plan.ts'
 import { type Lab, openLab } from './lab.ts'
-import { describeOptions, parseOptions } from './options.ts'
-import { type LabSpecInput, labSpecSchema } from './spec.ts'
+import { describeOptions } from './options.ts'
+import { type LabSpecInput, labSpecSchema, parseLabSpec } from './spec.ts'
+import { buildTopology } from './topology.ts'
 
 const statusOf = { failed: 1, usage: 2, unsupported: 3 } as const
 
@@ -41,7 +43,7 @@ async function main(words: readonly string[]): Promise<number> {
         '',
         'Examples:',
         '  npm run lab -- up --nodes 3 --network vxlan',
-        '  npm run lab -- run mtu-blackhole size=1400 -- curl -m 2 http://10.244.2.10:8080/bytes/100000',
+        '  npm run lab -- run mtu-blackhole size=1400 -- curl -m 2 http://10.244.2.10:8081/bytes/100000',
       ].join('\n'),
     )
   labOptions(program.command('up').description('build a lab and take commands for it')).action(
@@ -57,11 +59,12 @@ async function main(words: readonly string[]): Promise<number> {
       .description('build a lab, inject a fault, run a command in pod1, and end with its exit status')
       .usage('<fault> [key=value...] [options] -- <command...>'),
   ).action(async (name: string, assignments: readonly string[], options: object) => {
-    const fault = findFault(name)
-    const parameters = parseOptions(`the fault ${name}`, fault.parameters, parseAssignments(assignments))
+    const spec = { ...specFor(findFault(name)), ...options }
+    const input = parseAssignments(assignments)
+    planFault(buildTopology(spec), [name, input])
     if (command.length === 0) throw new LabError('usage', 'say after -- which command to run in pod1')
-    await withLab({ ...specFor(fault), ...options }, async (lab) => {
-      const injection = await timed(`injecting ${name}`, () => lab.inject(name, parameters))
+    await withLab(spec, async (lab) => {
+      const injection = await timed(`injecting ${name}`, () => lab.inject(name, input))
       status = await lab.spawn('pod1', command, { stdio: 'inherit' }).exited
       for (const line of [`${name} bit ${await injection.hits()} times`, ...(await injection.report())]) {
         process.stderr.write(`${line}\n`)
@@ -99,6 +102,8 @@ function labOptions(command: Command): Command {
 }
 
 async function withLab(spec: LabSpecInput, use: (lab: Lab) => Promise<void>): Promise<void> {
+  // A mistake is told before anything is.
+  parseLabSpec(spec)
   const lab = await timed('building the lab', () => openLab(spec))
   try {
     await timed('starting the pods', () => lab.startWorkload())

@@ -35,7 +35,7 @@ export interface Applied {
 }
 
 /** Applies changes in order; if one fails, those before it are taken back and its error is thrown. */
-export async function applyChanges(ground: Ground, changes: readonly Change[]): Promise<readonly Applied[]> {
+export async function applyChanges(ground: Ground, changes: readonly Change[]): Promise<Applied[]> {
   const applied: Applied[] = []
   try {
     for (const [index, change] of changes.entries()) applied.push(await apply(ground, change, index))
@@ -46,10 +46,17 @@ export async function applyChanges(ground: Ground, changes: readonly Change[]): 
   return applied
 }
 
-/** Takes changes back, the last one first; one that cannot be does not keep the others. */
-export async function undoAll(applied: readonly Applied[]): Promise<void> {
+/** Takes changes back, the last one first, and out of the list; one that cannot be stays there and does not keep the others. */
+export async function undoAll(applied: Applied[]): Promise<void> {
   const failures: unknown[] = []
-  for (const change of applied.toReversed()) await change.undo().catch((error: unknown) => failures.push(error))
+  for (const change of applied.splice(0).toReversed()) {
+    try {
+      await change.undo()
+    } catch (error) {
+      failures.push(error)
+      applied.unshift(change)
+    }
+  }
   if (failures.length === 0) return
   const words = failures.map((error) => (error instanceof Error ? error.message : String(error)))
   throw new LabError('failed', words.join('; '), { cause: failures[0] })
@@ -72,7 +79,7 @@ async function apply(ground: Ground, change: Change, index: number): Promise<App
       return { undo: () => run('take a change back', undo) }
     }
     case 'helper':
-      return startHelper(runner.spawn(change.namespace, change.argv), change)
+      return startHelper(runner.spawn(change.namespace, change.argv, { detached: true }), change)
     case 'counter': {
       const read = async () => Number(await runner.script('read a counter', change.namespace, change.script))
       const before = await read()

@@ -4,20 +4,20 @@ import { fileURLToPath } from 'node:url'
 import { compileLinks, compileNamespaces, compileWaits } from './compile/network.ts'
 import { answersPath, clusterRecords, recordsPath, resolvConf, resolvConfPath } from './dns.ts'
 import { LabError } from './errors.ts'
-import { findFault } from './faults/index.ts'
-import { checkNeeds } from './faults/needs.ts'
+import { planFault } from './faults/plan.ts'
 import { applyChanges, type Ground, type Injection, undoAll } from './injection.ts'
-import { parseOptions } from './options.ts'
 import { Overrides } from './overrides.ts'
 import type { LabProcess, Output, ProcessOptions } from './process.ts'
 import { createRunner, type Runner } from './runner.ts'
 import { openSandbox, type Sandbox } from './sandbox.ts'
 import type { LabSpecInput } from './spec.ts'
+import { checkTools } from './tools.ts'
 import { buildTopology, type Topology } from './topology.ts'
 
 /** Builds a lab and answers it once its network and its name servers work. It lives until `close`, or as long as the caller. */
 export async function openLab(spec: LabSpecInput = {}): Promise<Lab> {
   const topology = buildTopology(spec)
+  await checkTools()
   const sandbox = await openSandbox()
   const lab = new Lab(topology, sandbox)
   try {
@@ -79,7 +79,8 @@ export class Lab {
   spawn(place: string, argv: readonly string[], options: ProcessOptions = {}): LabProcess {
     const process = this.#runner.spawn(this.#check(place), this.#at(place, argv), options)
     this.#processes.set(process, place)
-    void process.exited.then(() => this.#processes.delete(process))
+    const forget = () => this.#processes.delete(process)
+    process.exited.then(forget, forget)
     return process
   }
 
@@ -90,18 +91,18 @@ export class Lab {
 
   /** Injects a fault by name; throws a `usage` error for an unknown name or parameter, naming the nearest one. */
   async inject(name: string, input: Readonly<Record<string, unknown>> = {}): Promise<Injection> {
-    const fault = findFault(name)
-    const parameters = parseOptions(`the fault ${name}`, fault.parameters, input)
-    checkNeeds(fault, this.topology)
-    const number = ++this.#faultCount
+    const number = this.#faultCount + 1
     const id = `fault${number}`
+    const key = { id, number }
+    const { parameters, changes } = planFault(this.topology, [name, input], key)
+    this.#faultCount = number
     const ground: Ground = {
-      key: { id, number },
+      key,
       runner: this.#runner,
       overrides: this.#overrides,
       processesOf: (place) => [...this.#processes].filter(([, at]) => at === place).map(([process]) => process),
     }
-    const applied = await applyChanges(ground, fault.changes(this.topology, parameters, ground.key))
+    const applied = await applyChanges(ground, changes)
     const injection: Injection = {
       id,
       name,
@@ -109,7 +110,8 @@ export class Lab {
       hits: async () => sum(await Promise.all(applied.flatMap((change) => change.hits?.() ?? []))),
       report: () => Promise.all(applied.flatMap((change) => change.report?.() ?? [])),
       heal: async () => {
-        if (this.#injections.delete(id)) await undoAll(applied)
+        await undoAll(applied)
+        this.#injections.delete(id)
       },
     }
     this.#injections.set(id, injection)
@@ -131,22 +133,32 @@ export class Lab {
 
   /** Makes a port of a place reachable on this machine. */
   async forwardPort({ place, port, localPort = 0, localHost = '127.0.0.1' }: PortForward): Promise<ForwardedPort> {
+    this.#check(place)
     const listener = createServer()
     listener.listen(localPort, localHost)
     try {
       await once(listener, 'listening')
     } catch (error) {
-      throw new LabError('failed', `cannot listen on ${localHost}, port ${localPort}: ${String(error)}`, {
-        cause: error,
-      })
+      const why = error instanceof Error ? error.message : String(error)
+      throw new LabError('failed', `cannot listen on ${localHost}, port ${localPort}: ${why}`, { cause: error })
     }
     const address = listener.address()
-    const relay = this.spawn(place, daemon('relay', String(port)), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    const ready = once(relay.child, 'message')
-    relay.child.send('listen', listener)
-    await ready
-    // Two holders would take turns at accepting; from here on it is the relay's alone.
-    listener.close()
+    const relay = this.spawn(place, daemon('relay', String(port)), {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      detached: true,
+    })
+    try {
+      const ready = once(relay.child, 'message')
+      // A relay that ends first does not hear of it.
+      relay.child.send('listen', listener, () => {})
+      const status = await Promise.race([ready, relay.exited])
+      if (typeof status === 'number') {
+        throw new LabError('failed', `cannot start the relay in ${place}: it ended with status ${status}`)
+      }
+    } finally {
+      // Two holders would take turns at accepting; from here on it is the relay's alone.
+      listener.close()
+    }
     return {
       port: address !== null && typeof address === 'object' ? address.port : localPort,
       close: async () => {
@@ -188,7 +200,7 @@ export class Lab {
   }
 
   async #startDaemon(place: string, [name = '', ...argv]: readonly string[]): Promise<void> {
-    const process = this.spawn(place, daemon(name, ...argv), { stdio: ['pipe', 'pipe', 'inherit'] })
+    const process = this.spawn(place, daemon(name, ...argv), { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
     for await (const line of process.lines()) if (line === 'ready') return
     throw new LabError('failed', `cannot start the ${name} in ${place}: it ended with status ${await process.exited}`)
   }

@@ -10,6 +10,8 @@ export interface OptionDescription {
   readonly choices: readonly string[]
 }
 
+const jsonSchema = { unrepresentable: 'any', io: 'input' } as const
+
 /** Parses settings with a schema; a mistake becomes one sentence that names the key and, if it is unknown, the nearest one. */
 export function parseOptions<S extends z.ZodObject>(owner: string, schema: S, input: unknown): z.output<S> {
   const parsed = schema.safeParse(input)
@@ -19,8 +21,14 @@ export function parseOptions<S extends z.ZodObject>(owner: string, schema: S, in
     const [key = ''] = issue.keys
     throw new LabError('usage', `${owner} has no parameter "${key}" (${suggest(key, Object.keys(schema.shape))})`)
   }
-  const where = issue?.path.join('.') ?? ''
-  throw new LabError('usage', `${owner} cannot take this ${where}: ${lowerFirst(issue?.message ?? 'invalid value')}`)
+  const [key] = issue?.path ?? []
+  const field = schema.shape[String(key)]
+  if (field === undefined) throw new LabError('usage', `${owner} is described by settings, not by ${typeof input}`)
+  const value = typeof input === 'object' && input !== null ? Reflect.get(input, String(key)) : input
+  throw new LabError(
+    'usage',
+    `${owner} cannot take ${String(key)}=${JSON.stringify(value)}: it takes ${takenBy(field)}`,
+  )
 }
 
 /** The known word somebody meant, or all of them when none is near. */
@@ -34,7 +42,7 @@ export function suggest(word: string, known: readonly string[]): string {
 
 export function describeOptions(schema: z.ZodObject): readonly OptionDescription[] {
   return Object.entries(schema.shape).map(([name, field]) => {
-    const definition = field.toJSONSchema({ unrepresentable: 'any', io: 'input' })
+    const definition = field.toJSONSchema(jsonSchema)
     return {
       name,
       description: definition.description ?? '',
@@ -44,6 +52,12 @@ export function describeOptions(schema: z.ZodObject): readonly OptionDescription
   })
 }
 
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1)
+/** `a number from 0.01 to 100 (percent of the packets)`. */
+function takenBy(field: z.ZodType): string {
+  const { enum: choices, type, minimum, maximum, description } = field.toJSONSchema(jsonSchema)
+  if (choices !== undefined) return choices.join(' or ')
+  const kind = type === 'integer' ? 'a whole number' : `${type === 'array' ? 'an' : 'a'} ${String(type)}`
+  const largest = maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`
+  const range = minimum === undefined ? '' : largest === '' ? ` of at least ${minimum}` : ` from ${minimum}${largest}`
+  return `${kind}${range}${description === undefined ? '' : ` (${description})`}`
 }

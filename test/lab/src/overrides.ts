@@ -31,12 +31,18 @@ export class Overrides {
       this.#overridden.set(setting.name, entry)
     }
     entry.wishes.set(owner, value)
-    await this.#settle(entry)
+    try {
+      await this.#settle(entry)
+    } catch (error) {
+      entry.wishes.delete(owner)
+      throw error
+    }
   }
 
   async release(owner: string, setting: Setting): Promise<void> {
     const entry = this.#overridden.get(setting.name)
-    if (entry === undefined || !entry.wishes.delete(owner)) return
+    if (entry === undefined) return
+    entry.wishes.delete(owner)
     await this.#settle(entry)
     if (entry.wishes.size === 0) this.#overridden.delete(setting.name)
   }

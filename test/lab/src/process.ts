@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { constants } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { LabError } from './errors.ts'
 import { childrenOf, toolEnvironment } from './sandbox.ts'
 
 export interface ProcessOptions {
@@ -11,6 +12,8 @@ export interface ProcessOptions {
   readonly cwd?: string
   /** Default: all three are pipes. `'ipc'` opens a channel to a Node process, over which a listening server can be sent. */
   readonly stdio?: StdioOptions
+  /** In a process group of its own, so that a signal of the caller's terminal, such as Ctrl-C, does not reach it. */
+  readonly detached?: boolean
 }
 
 export interface Output {
@@ -30,6 +33,8 @@ export class LabProcess {
     const [file = '', ...argv] = command
     this.child = spawn(file, argv, { ...options, env: toolEnvironment(options.env), stdio: options.stdio ?? 'pipe' })
     this.exited = exitStatus(this.child)
+    // Whoever waits for it hears why it could not be started; that nobody does is no accident of its own.
+    this.exited.catch(() => {})
   }
 
   get isRunning(): boolean {
@@ -103,6 +108,10 @@ function deliver(pid: number, name: NodeJS.Signals): void {
 }
 
 async function exitStatus(child: ChildProcess): Promise<number> {
-  await once(child, 'exit')
+  try {
+    await once(child, 'exit')
+  } catch (error) {
+    throw new LabError('failed', `cannot start ${child.spawnargs.join(' ')}: ${String(error)}`, { cause: error })
+  }
   return child.exitCode ?? 128 + (child.signalCode === null ? 0 : constants.signals[child.signalCode])
 }

@@ -26,7 +26,10 @@ test('an unknown fault or parameter names the nearest one', () => {
     'the fault delay has no parameter "milisecond" (did you mean "milliseconds")',
   )
   expect(() => parseOptions('the fault delay', parameters, { percentage: '101' })).toThrow(
-    'the fault delay cannot take this percentage',
+    'the fault delay cannot take percentage="101": it takes a number from 0.01 to 100 (percent of the packets)',
+  )
+  expect(() => parseOptions('the fault delay', parameters, { direction: 'up' })).toThrow(
+    'the fault delay cannot take direction="up": it takes forward or backward or both',
   )
 })
 

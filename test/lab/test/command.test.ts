@@ -42,11 +42,16 @@ describeWith(...labNeeds)('the command', () => {
     ],
     [['run', 'delay', 'fast', '--', 'true'], '"fast" is not a parameter: write it as key=value'],
     [['run', 'delay'], 'say after -- which command to run in pod1'],
-    [['up', '--nodes', '0'], 'the lab cannot take this nodes'],
+    [
+      ['run', 'delay', 'from=9', '--', 'true'],
+      'no node is called "9": this lab has nodes 1 to 3 in zone-a, or say any',
+    ],
+    [['up', '--nodes', 'many'], 'the lab cannot take nodes="many": it takes a whole number from 1 to 200'],
     [['down'], "error: unknown command 'down'"],
   ])('%j is a mistake that ends with status 2', async (words, sentence) => {
     const { status, stderr } = await run([...lab, ...words])
     expect(stderr).toContain(sentence)
+    expect(stderr).not.toContain('building the lab')
     expect(status).toBe(2)
   })
 
@@ -98,6 +103,14 @@ describeWith(...labNeeds)('the command', () => {
     '-c',
     `echo 0 > /proc/sys/user/max_user_namespaces; ${command}`,
   ]
+
+  test('where a tool is lacking, says which package has it', async () => {
+    const hidden = 'for tool in nft nsenter setpriv; do mount --bind /dev/null "$(command -v $tool)"; done'
+    const words = `${hidden}; PATH=/usr/bin:/usr/sbin:/bin:/sbin exec ${lab.join(' ')} run icmp-blocked -- true`
+    const { status, stderr } = await run(['unshare', '-Urm', 'sh', '-c', words])
+    expect(stderr).toMatch(/a lab needs util-linux: .*install util-linux.*, and needs nftables: .*install nftables/)
+    expect(status).toBe(3)
+  })
 
   test('where user namespaces are forbidden, root does without', async () => {
     const { status, stdout } = await run(forbidding(`${lab.join(' ')} run icmp-blocked -- cat /proc/self/uid_map`))

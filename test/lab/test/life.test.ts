@@ -80,12 +80,53 @@ describeWith(...labNeeds)('a lab', () => {
     const lab = await openLab({ nodes: 2, dnsReplicas: 0 })
     try {
       await lab.startWorkload()
-      const { port, close } = await lab.forwardPort({ place: 'pod2', port: 8080 })
+      const { port, close } = await lab.forwardPort({ place: 'pod2', port: 8081 })
       const answer = await fetch(`http://127.0.0.1:${port}/`)
       expect(await answer.json()).toEqual({ name: 'pod2' })
-      await expect(lab.forwardPort({ place: 'pod1', port: 8080, localPort: port })).rejects.toThrow('cannot listen on')
+      await expect(lab.forwardPort({ place: 'pod1', port: 8081, localPort: port })).rejects.toThrow('cannot listen on')
       await close()
       await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow('fetch failed')
+    } finally {
+      await lab.close()
+    }
+  })
+
+  test('a port that cannot be reached is not listened on', async () => {
+    const lab = await openLab({ nodes: 2, dnsReplicas: 0 })
+    try {
+      const { port, close } = await lab.forwardPort({ place: 'pod1', port: 8081 })
+      await close()
+      const forward = (place: string) => lab.forwardPort({ place, port: 8081, localPort: port })
+      await expect(forward('pod9')).rejects.toThrow('this lab has no place "pod9"')
+      await lab.run('node2', ['ip', 'netns', 'del', 'pod2'])
+      await expect(forward('pod2')).rejects.toThrow('cannot start the relay in pod2: it ended with status 1')
+      await (await forward('pod1')).close()
+    } finally {
+      await lab.close()
+    }
+  })
+
+  test('a fault that cannot be healed is still at work, and can be healed later', async () => {
+    const lab = await openLab({ nodes: 2, dnsReplicas: 0 })
+    try {
+      const fault = await lab.inject('icmp-blocked')
+      await lab.run('node1', ['nft', 'delete', 'table', 'inet', 'fault1_0'])
+      await expect(fault.heal()).rejects.toThrow('cannot delete nft rules in node1')
+      expect(lab.injections).toEqual([fault])
+      await lab.run('node1', ['nft', 'add', 'table', 'inet', 'fault1_0'])
+      await fault.heal()
+      expect(lab.injections).toEqual([])
+    } finally {
+      await lab.close()
+    }
+  })
+
+  test('a process that cannot be started says so to whoever waits for it, and to nobody else', async () => {
+    const lab = await openLab({ nodes: 1, dnsReplicas: 0 })
+    try {
+      const nowhere = { cwd: '/nowhere' }
+      lab.spawn('pod1', ['true'], nowhere)
+      await expect(lab.spawn('pod1', ['true'], nowhere).exited).rejects.toThrow(/^cannot start setpriv .* true: /)
     } finally {
       await lab.close()
     }

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
-import { findFault, LabError, openLab, specFor } from '@scout/lab'
+import { ScoutError } from '@scout/core'
+import { buildTopology, findFault, LabError, openLab, parseAssignments, planFault, specFor } from '@scout/lab'
+import { loadConfig } from '../packages/agent/dist/config.js'
 import { runInLab } from './demo/lab.mjs'
 import { runOverLoopback } from './demo/loopback.mjs'
 
@@ -12,27 +14,28 @@ try {
 } catch (error) {
   if (!(error instanceof LabError)) throw error
   process.stderr.write(`npm start: ${error.message}\n`)
-  process.exitCode = error.code === 'usage' ? 2 : 1
+  process.exitCode = { failed: 1, usage: 2, unsupported: 3 }[error.code]
 }
 
 /** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, settings: import('./demo/agents.mjs').Settings, isLoopback: boolean }} options */
 async function demonstrate({ fault, parameters, network, settings, isLoopback }) {
-  if (isLoopback && fault === undefined) return runOverLoopback(settings)
-  const spec = {
+  if (isLoopback) return runOverLoopback(settings)
+  const spec = /** @type {import('@scout/lab').LabSpecInput} */ ({
     nodes: 3,
     zones: 2,
     ...(fault === undefined ? {} : specFor(findFault(fault))),
     ...(network === undefined ? {} : { network }),
-  }
+  })
+  const topology = buildTopology(spec)
+  if (fault !== undefined) planFault(topology, [fault, parameters])
   /** @type {import('@scout/lab').Lab} */
   let lab
   try {
-    lab = await openLab(/** @type {import('@scout/lab').LabSpecInput} */ (spec))
+    lab = await openLab(spec)
   } catch (error) {
-    if (!(error instanceof LabError) || error.code !== 'unsupported') throw error
-    process.stderr.write(`${error.message}\n`)
-    if (fault !== undefined) return 1
-    process.stderr.write('going on over loopback, where nothing can be broken\n')
+    const canDoWithout = fault === undefined && network === undefined
+    if (!(error instanceof LabError) || error.code !== 'unsupported' || !canDoWithout) throw error
+    process.stderr.write(`${error.message}\ngoing on over loopback, where nothing can be broken\n`)
     return runOverLoopback(settings)
   }
   try {
@@ -47,8 +50,25 @@ async function demonstrate({ fault, parameters, network, settings, isLoopback })
 }
 
 function readArguments() {
+  const { values, positionals } = parse()
+  const { fault, network, interval, loopback: isLoopback } = values
+  if (isLoopback && (fault ?? network) !== undefined) {
+    throw new LabError(
+      'usage',
+      '--loopback has no network to shape or to break: leave out --loopback, or --fault and --network',
+    )
+  }
+  if (fault === undefined && positionals.length > 0) {
+    throw new LabError('usage', `"${positionals.join(' ')}" belongs to no fault: write --fault NAME before it`)
+  }
+  checkInterval(interval)
+  const settings = { consolePort: portOf(values['console-port']), interval }
+  return { fault, network, parameters: parseAssignments(positionals), settings, isLoopback }
+}
+
+function parse() {
   try {
-    const { values, positionals } = parseArgs({
+    return parseArgs({
       options: {
         fault: { type: 'string' },
         network: { type: 'string' },
@@ -58,15 +78,7 @@ function readArguments() {
       },
       allowPositionals: true,
     })
-    return {
-      fault: values.fault,
-      network: values.network,
-      parameters: parametersOf(positionals),
-      settings: { consolePort: portOf(values['console-port']), interval: values.interval },
-      isLoopback: values.loopback,
-    }
   } catch (error) {
-    if (error instanceof LabError) throw error
     const what = error instanceof Error ? error.message.split('. ')[0] : String(error)
     throw new LabError(
       'usage',
@@ -75,15 +87,18 @@ function readArguments() {
   }
 }
 
-/** @param {readonly string[]} words */
-function parametersOf(words) {
-  return Object.fromEntries(
-    words.map((word) => {
-      const [key, value] = word.split('=', 2)
-      if (value === undefined) throw new LabError('usage', `"${word}" is not a parameter: write it as key=value`)
-      return [key, value]
-    }),
-  )
+/**
+ * As the agents will, but once, and before anything is built.
+ *
+ * @param {string} text
+ */
+function checkInterval(text) {
+  try {
+    loadConfig({ environment: {}, flags: [{ path: 'interval', text, origin: '--interval' }] })
+  } catch (error) {
+    if (!(error instanceof ScoutError)) throw error
+    throw new LabError('usage', error.message, { cause: error })
+  }
 }
 
 /** @param {string} text */

@@ -4,27 +4,29 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { namespaces } from './support/child.ts'
 import { testWith } from './support/requirements.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const timeout = 120_000
 
-const peers = ['scout-2', 'scout-3']
+const peers = ['scout-2.127.0.0.2', 'scout-3.127.0.0.3']
+const unprivileged = ['unshare', '--user', '--map-user=65534', '--map-group=65534', '--'] as const
+const overLoopback = ['npm', 'start', '--', '--loopback', '--interval', '500ms'] as const
 
 testWith(namespaces, 'ip')(
   'npm start probes by all five protocols, shows it, and ends with Ctrl-C',
   { timeout },
   async () => {
-    const demo = await startDemo([])
+    const demo = await startDemo(overLoopback)
     for (const check of ['http', 'http-large', 'tcp', 'udp', 'udp-large', 'icmp', 'dns'])
       for (const peer of peers) await demo.printed(success(check, peer))
     expect(demo.out()).toContain('server is listening at http://localhost:8080\n')
     const { series } = JSON.parse(await demo.fetch('/api/v1/snapshot')) as { series: readonly { state: string }[] }
     expect(series.map(({ state }) => state)).toEqual(new Array(14).fill('ok'))
     expect(JSON.parse(await demo.fetch('/'))).toMatchObject({ message: 'connected to scout' })
-    expect(await demo.fetch('/', 'text/html')).toContain('<title>all well · scout on node-1</title>')
+    expect(await demo.fetch('/', { accept: 'text/html' })).toContain('<title>all well · scout on node-1</title>')
 
     const second = await demo.inside('npm', 'start', '--', '--loopback')
     expect(second).toMatchObject({ code: 1 })
@@ -38,11 +40,81 @@ testWith(namespaces, 'ip')(
   },
 )
 
+testWith(
+  namespaces,
+  'ip',
+  'nft',
+  'unshare',
+  'nsenter',
+  'setpriv',
+)(
+  'npm start breaks the network of a lab without privileges, shows what fails, and ends with Ctrl-C',
+  { timeout },
+  async () => {
+    const options = ['--fault', 'mtu-blackhole', '--interval', '500ms', '--console-port', '8090']
+    // Not by npm, which ends by SIGINT itself and hides the exit code.
+    const demo = await startDemo([...unprivileged, process.execPath, 'scripts/start.mjs', ...options])
+    const [broken, whole] = ['pod2.10.244.2.10', 'pod3.10.244.3.10']
+    await demo.printed(failure('http-large', broken, 'timeout in server'))
+    for (const check of ['http', 'tcp', 'udp', 'icmp', 'dns']) await demo.printed(success(check, broken))
+    await demo.printed(success('http-large', whole))
+    await demo.printed(new RegExp(` by service\n${phases}${response}`, 'g'))
+    expect(demo.out()).toContain('server is listening at http://localhost:8090\n')
+    expect(JSON.parse(await demo.fetch('/', { port: 8090 }))).toMatchObject({ message: 'connected to scout' })
+
+    const second = await demo.inside(process.execPath, 'scripts/demo.mjs', '--console-port', '8090')
+    expect(second).toMatchObject({ code: 1 })
+    expect(second.err).toContain('npm start: cannot listen on localhost, port 8090: listen EADDRINUSE')
+    expect(second.err).toContain('(npm start -- --console-port 8090 takes another)')
+
+    expect(await demo.end('SIGINT')).toBe(0)
+    expect(demo.out()).toMatch(/ stopped\n$/)
+  },
+)
+
+testWith(namespaces, 'ip', 'nft')(
+  'npm start without a tool of the lab names its package, and goes on over loopback unless a fault is wanted',
+  { timeout },
+  async () => {
+    const hide = 'mount --bind /dev/null "$(PATH=$PATH:/usr/sbin:/sbin command -v nft)" && exec "$@"'
+    const withoutNft = ['unshare', '--mount', 'sh', '-c', hide, 'sh']
+    const demo = await startDemo([...withoutNft, process.execPath, 'scripts/demo.mjs', '--interval', '500ms'])
+    await demo.printed(success('http', 'scout-2.127.0.0.2'))
+    expect(demo.err()).toMatch(/^a lab needs nftables: .*install nftables.*\ngoing on over loopback/)
+    const broken = await demo.inside(...withoutNft, process.execPath, 'scripts/demo.mjs', '--fault', 'udp-blocked')
+    expect(broken).toMatchObject({ code: 3, err: expect.stringContaining('npm start: a lab needs nftables') })
+    await demo.end('SIGTERM')
+  },
+)
+
+testWith(namespaces, 'ip')('what kills npm start ends its agents, too', { timeout }, async () => {
+  const demo = await startDemo(overLoopback)
+  await demo.printed(success('http', 'scout-2.127.0.0.2'))
+  await demo.end('SIGKILL')
+  expect(demo.out()).toMatch(/ stopped\n$/)
+})
+
+test.each([
+  [['--loopback', '--fault', 'delay'], '--loopback has no network to shape or to break'],
+  [['milliseconds=5'], '"milliseconds=5" belongs to no fault: write --fault NAME before it'],
+  [['--fault', 'delay', 'fast'], '"fast" is not a parameter: write it as key=value'],
+  [['--fault', 'delay', 'milliseconds=a=b'], 'the fault delay cannot take milliseconds="a=b": it takes a number of at'],
+  [['--fault', 'delay', 'from=9'], 'no node is called "9": this lab has nodes 1 to 3 in zone-a, zone-b, or say any'],
+  [['--network', 'flat'], 'the lab cannot take network="flat": it takes routed or vxlan'],
+  [['--interval', '5'], 'setting interval (from --interval) cannot be used: "5" is not a duration'],
+  [['--console-port', 'x'], '--console-port takes a port from 1 to 65535, not "x"'],
+  [['--fautl', 'delay'], "Unknown option '--fautl': it takes --fault NAME"],
+])('npm start -- %j is a mistake that ends with status 2 before anything is built', async (words, sentence) => {
+  const { code, err, out } = await finished(process.execPath, ['scripts/demo.mjs', ...words], process.env)
+  expect(err).toContain(`npm start: ${sentence}`)
+  expect([code, out]).toEqual([2, ''])
+})
+
 testWith(namespaces, 'ip')(
   'npm start without privileges says so once, probes by the other four, and ends with its terminal',
   { timeout },
   async () => {
-    const demo = await startDemo(['unshare', '--user', '--map-user=65534', '--'])
+    const demo = await startDemo([...unprivileged, ...overLoopback])
     for (const check of ['http', 'tcp', 'udp', 'dns'])
       for (const peer of peers) await demo.printed(success(check, peer), 2)
     expect(demo.out().match(/ by icmp\n/g)).toHaveLength(1)
@@ -52,15 +124,14 @@ testWith(namespaces, 'ip')(
   },
 )
 
-/** `npm start` in a network of its own, where every port is free. */
-async function startDemo(wrapper: readonly string[]) {
+/** A command in a network of its own, where every port is free. */
+async function startDemo(command: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'scout-test-'))
-  const env = { ...process.env, TMPDIR: folder }
+  const env = { ...process.env, TMPDIR: folder, SCOUT_NO_INSTALL: '1' }
   // The shell stays, to lead others into its network, and leaves the signals to npm.
   const script = 'trap : INT HUP; ip link set lo up && "$@"'
-  const command = ['npm', 'start', '--', '--loopback', '--interval', '500ms']
   const namespace = ['--user', '--map-root-user', '--net', 'sh', '-c', script, 'sh']
-  const child = spawn('unshare', [...namespace, ...wrapper, ...command], { cwd: root, env, detached: true })
+  const child = spawn('unshare', [...namespace, ...command], { cwd: root, env, detached: true })
   const closed = once(child, 'close')
   let out = ''
   let err = ''
@@ -83,6 +154,7 @@ async function startDemo(wrapper: readonly string[]) {
     finished('nsenter', ['--target', String(pid), '--user', '--preserve-credentials', '--net', '--', ...command], env)
   return {
     out: () => out,
+    err: () => err,
     inside,
     /** Waits until it has printed this so many times. */
     printed: (pattern: RegExp, count = 1) =>
@@ -97,28 +169,36 @@ async function startDemo(wrapper: readonly string[]) {
         check()
       }),
     /** What its console answers. */
-    async fetch(path: string, accept = '*/*') {
+    async fetch(path: string, { accept = '*/*', port = 8080 } = {}) {
       const options = JSON.stringify({ headers: { accept } })
-      const program = `process.stdout.write(await (await fetch('http://localhost:8080${path}', ${options})).text())`
+      const program = `process.stdout.write(await (await fetch('http://localhost:${port}${path}', ${options})).text())`
       return (await inside(process.execPath, '--input-type=module', '--eval', program)).out
     },
-    /** Sends the terminal's signal to everything started from it, and waits until the last agent has ended. */
+    /** Sends the terminal's signal to everything started from it, waits until the last agent has ended, and answers the exit code. */
     async end(signal: NodeJS.Signals) {
       process.kill(-pid, signal)
       await closed
       while ((await processesAbout(folder)).length > 0);
+      return child.exitCode
     },
   }
 }
 
+const phases = String.raw`(?:.{20}    (?:connection start|latency [a-z ]+): .*\n)+`
+const response = '.{20}    response: '
+
 /** The whole of what is printed for an attempt that succeeded. */
 function success(check: string, peer: string): RegExp {
+  return new RegExp(`${heading(check, peer)}${phases}${response}`, 'g')
+}
+
+function failure(check: string, peer: string, words: string): RegExp {
+  return new RegExp(`${heading(check, peer)}${phases}.{20}    failure: ${words}`, 'g')
+}
+
+function heading(check: string, peer: string): string {
   const by = check === 'http' ? '' : ` by ${check}`
-  const phases = String.raw`(?:.{20}    (?:connection start|latency [a-z ]+): .*\n)+`
-  return new RegExp(
-    String.raw`probing: scout-1 -> ${peer}\.127\.0\.0\.\d @ node: node-\d${by}\n${phases}.{20}    response: `,
-    'g',
-  )
+  return String.raw`probing: \S+ -> ${peer.replaceAll('.', String.raw`\.`)} @ node: node-?\d${by}\n`
 }
 
 /** Processes whose command line names this folder. */

@@ -9,6 +9,7 @@ import { root } from '../command.mjs'
  * @typedef {{ exited: Promise<number>, stop: () => void }} Running
  * @typedef {object} Place how a mesh stands where it runs
  * @property {string} dnsTarget what each agent asks the name server
+ * @property {string} [serviceTarget] the address of a service that all responders are behind, where there is one
  * @property {(member: Member) => string} host what a responder listens on
  * @property {(member: Member, index: number) => { host: string, port: number }} console where a console listens
  * @property {string} interval
@@ -17,6 +18,9 @@ import { root } from '../command.mjs'
 
 /** The command line of an agent, built. */
 export const agentProgram = join(root, 'packages/agent/bin/scout-agent.js')
+
+/** What to do where the port of the console is taken. */
+export const anotherConsolePort = 'npm start -- --console-port 8090 takes another'
 
 /**
  * Runs one agent for each member until the first ends or a signal comes, then ends the others. The first prints what it does; the
@@ -69,6 +73,7 @@ async function writeConfiguration({ self, index, members, place, folder }) {
       'udp-large': { probe: 'udp', payloadBytes: 1400 },
       icmp: { probe: 'icmp' },
       dns: { probe: 'dns', target: place.dnsTarget },
+      ...(place.serviceTarget === undefined ? {} : { service: { probe: 'http', target: place.serviceTarget } }),
     },
   }
   const path = join(folder, `${self.name}.yaml`)

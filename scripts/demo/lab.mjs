@@ -1,48 +1,60 @@
-import { agentProgram, runMesh } from './agents.mjs'
-
-/** Of the responders and consoles within the lab. */
-const port = 8081
-const innerConsolePort = 8080
+import { LabError, podPort } from '@scout/lab'
+import { agentProgram, anotherConsolePort, runMesh } from './agents.mjs'
 
 /**
- * One agent in each node's pod, over the lab's network; the first one's console is on this machine's port.
+ * One agent in each node's pod, over the lab's network; the first one's console is on this machine's port as well.
  *
  * @param {import('@scout/lab').Lab} lab
  * @param {import('./agents.mjs').Settings} settings
  */
 export async function runInLab(lab, { consolePort, interval }) {
-  const { nodes, families } = lab.topology
+  const { nodes, families, services } = lab.topology
   const members = nodes.flatMap(({ name: node, zone, pods }) =>
     pods.slice(0, 1).map(({ name, addresses }) => ({
       name,
       node,
       zone: zone.name,
       addresses: families.map((family) => addresses[family]),
-      port,
+      port: podPort,
     })),
   )
-  const page = await lab.forwardPort({
-    place: members[0]?.name ?? '',
-    port: innerConsolePort,
-    localPort: consolePort,
-    localHost: 'localhost',
-  })
+  const page = await forwardConsole(lab, members[0]?.name ?? '', consolePort)
   try {
     return await runMesh(members, {
       dnsTarget: '{name}.pods.default.svc.cluster.local',
+      // By name, as applications do: the one service of a lab unless its description says otherwise.
+      serviceTarget: `http://${services[0]?.name}.default.svc.cluster.local/`,
       host: () => '::',
-      console: () => ({ host: '::', port: innerConsolePort }),
+      // The number it has on this machine, which the first agent tells of.
+      console: () => ({ host: '::', port: consolePort }),
       interval,
       start(args, { name }) {
-        const stdio = /** @type {const} */ (['ignore', 'inherit', 'inherit'])
         const agent = lab.spawn(name, [process.execPath, agentProgram, ...args], {
           env: process.env,
-          stdio: [...stdio],
+          stdio: ['ignore', 'inherit', 'inherit'],
+          // So that Ctrl-C reaches the agents once, from here.
+          detached: true,
         })
-        return { exited: agent.exited, stop: () => void agent.stop(5_000) }
+        // An agent that is still starting has no goodbye to say: it ends by SIGTERM itself.
+        const exited = agent.exited.then((code) => (code === 143 ? 0 : code))
+        return { exited, stop: () => void agent.stop(5_000) }
       },
     })
   } finally {
     await page.close()
+  }
+}
+
+/**
+ * @param {import('@scout/lab').Lab} lab
+ * @param {string} place
+ * @param {number} port
+ */
+async function forwardConsole(lab, place, port) {
+  try {
+    return await lab.forwardPort({ place, port, localPort: port, localHost: 'localhost' })
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error
+    throw new LabError(error.code, `${error.message} (${anotherConsolePort})`, { cause: error })
   }
 }

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { startDnsResponder } from '@scout/core'
-import { agentProgram, runMesh } from './agents.mjs'
+import { anotherConsolePort, runMesh } from './agents.mjs'
+
+const agentProgram = fileURLToPath(new URL('agent.mjs', import.meta.url))
 
 // Linux answers on all of 127.0.0.0/8; elsewhere the agents share one address and differ by port.
 const isWholeNetLocal = process.platform === 'linux'
@@ -32,9 +35,7 @@ export async function runOverLoopback({ consolePort, interval }) {
     })
     if (code === 1) {
       const places = members.map(({ addresses, port }) => `${addresses.join()}:${port}`).join(', ')
-      console.error(
-        `the agents need ${places}, and port ${consolePort} for the console (npm start -- --console-port 8090 takes another)`,
-      )
+      console.error(`the agents need ${places}, and port ${consolePort} for the console (${anotherConsolePort})`)
     }
     return code
   } finally {
@@ -45,7 +46,10 @@ export async function runOverLoopback({ consolePort, interval }) {
 /** @param {readonly string[]} args */
 function start(args) {
   // In a process group of its own, so that Ctrl-C reaches the agents once, from here.
-  const child = spawn(process.execPath, [agentProgram, ...args], { stdio: 'inherit', detached: true })
+  const child = spawn(process.execPath, [agentProgram, ...args], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    detached: true,
+  })
   // An agent that is still starting has no goodbye to say.
   const exited = once(child, 'exit').then(([code, signal]) => code ?? (signal === 'SIGTERM' ? 0 : 1))
   return { exited, stop: () => void child.kill('SIGTERM') }

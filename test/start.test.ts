@@ -79,7 +79,7 @@ testWith(namespaces, 'ip', 'nft')(
     const hide = 'mount --bind /dev/null "$(PATH=$PATH:/usr/sbin:/sbin command -v nft)" && exec "$@"'
     const withoutNft = ['unshare', '--mount', 'sh', '-c', hide, 'sh']
     const demo = await startDemo([...withoutNft, process.execPath, 'scripts/demo.mjs', '--interval', '500ms'])
-    await demo.printed(success('http', 'scout-2.127.0.0.2'))
+    for (const peer of peers) await demo.printed(success('http', peer))
     expect(demo.err()).toMatch(/^a lab needs nftables: .*install nftables.*\ngoing on over loopback/)
     const broken = await demo.inside(...withoutNft, process.execPath, 'scripts/demo.mjs', '--fault', 'udp-blocked')
     expect(broken).toMatchObject({ code: 3, err: expect.stringContaining('npm start: a lab needs nftables') })
@@ -89,7 +89,7 @@ testWith(namespaces, 'ip', 'nft')(
 
 testWith(namespaces, 'ip')('what kills npm start ends its agents, too', { timeout }, async () => {
   const demo = await startDemo(overLoopback)
-  await demo.printed(success('http', 'scout-2.127.0.0.2'))
+  for (const peer of peers) await demo.printed(success('http', peer))
   await demo.end('SIGKILL')
   expect(demo.out()).toMatch(/ stopped\n$/)
 })

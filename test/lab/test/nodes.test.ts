@@ -147,6 +147,14 @@ describeWith(...labNeeds)('faults between zones', () => {
     expect(await during(lab(), ['hop-hidden', { hop: 'router' }], look)).toEqual([exceeded, 'silent', exceeded, 'ok'])
   })
 
+  test('a duplicate address leads those of another zone to the wrong node, too', async () => {
+    const look = () => ping('node3', '10.200.0.11')(lab())
+    // From here on the router knows the owner.
+    expect(await look()).toBe('ok')
+    expect(await during(lab(), ['duplicate-address'], look)).toBe('ok')
+    expect(await look()).toBe('ok')
+  })
+
   test('a partition silences what is between the zones and nothing within', async () => {
     const look = () =>
       Promise.all([

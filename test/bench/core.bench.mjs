@@ -2,7 +2,7 @@
 
 import { probes } from '@scout/core'
 import { Bench } from 'tinybench'
-import { Deadline } from '../../packages/core/dist/deadline.js'
+import { createDeadlines } from '../../packages/core/dist/deadline.js'
 import { createSockets } from '../../packages/core/dist/net/sockets.js'
 import { defineProbe } from '../../packages/core/dist/probe.js'
 import { prepare, run } from '../../packages/core/dist/run.js'
@@ -10,7 +10,7 @@ import { createTally } from '../../packages/core/dist/statistics.js'
 import { internetChecksum } from '../../packages/core/dist/wire/checksum.js'
 import { decodeDnsAnswer, encodeDnsQuestion } from '../../packages/core/dist/wire/dns.js'
 import { decodeEchoDatagram, encodeEchoDatagram, isGenuineEcho } from '../../packages/core/dist/wire/echo-datagram.js'
-import { decodeEcho, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
+import { echoKindOf, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
 import { ipPacket } from '../../packages/core/dist/wire/ip.js'
 
 const idle = /** @type {import('@scout/core').Probe} */ (
@@ -27,6 +27,7 @@ const idle = /** @type {import('@scout/core').Probe} */ (
     },
   })
 )
+const deadlines = createDeadlines()
 const sockets = createSockets(() => {})
 const asked = { target: '127.0.0.1:8081', options: { timeoutMs: 1000 } }
 const request = prepare(idle, asked, { nameServer: () => '127.0.0.1' })
@@ -34,13 +35,13 @@ const attempt = () =>
   run(idle, request, {
     sockets,
     resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }),
-    deadline: new Deadline(request.options.timeoutMs),
-    onEnded() {},
+    deadline: deadlines.start(request.options.timeoutMs),
+    onEnded: deadlines.clear,
   })
 const result = await attempt()
 const tally = createTally()
 
-const echo = { kind: /** @type {const} */ ('request'), session: 1n, sequence: 2 }
+const echo = { kind: /** @type {const} */ ('request'), session: 1, sequence: 2 }
 const datagram = encodeEchoDatagram(echo, 64, 'key')
 const icmp = { kind: /** @type {const} */ ('reply'), identifier: 1, sequence: 2, payload: new Uint8Array(56) }
 const message = encodeEcho('ipv4', icmp)
@@ -72,7 +73,7 @@ bench
     () => decodeEchoDatagram(datagram) && isGenuineEcho(datagram, 'key'),
   )
   .add('icmp: encode 64 bytes', () => encodeEcho('ipv4', icmp))
-  .add('icmp: decode 84 bytes with their IP header', () => decodeEcho('ipv4', ipPacket(packet)?.payload ?? large))
+  .add('icmp: decode 84 bytes with their IP header', () => echoKindOf('ipv4', ipPacket(packet)?.payload ?? large))
   .add('dns: encode a question', () => encodeDnsQuestion(question))
   .add('dns: decode an answer', () => decodeDnsAnswer(answer))
   .add('checksum: 1472 bytes', () => internetChecksum(large))

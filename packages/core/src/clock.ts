@@ -15,6 +15,9 @@ export function nowNs(): number {
   return Number(process.hrtime.bigint())
 }
 
+/** Both stamps taken by the kernel. */
+export const kernelClocks: Clocks = { tx: 'kernel', rx: 'kernel' }
+
 /** Both stamps taken by this process. */
 export const userClocks: Clocks = { tx: 'user', rx: 'user' }
 
@@ -58,8 +61,7 @@ export class Stopwatch<Phase extends string> {
     this.#enteredNs = undefined
     this.#phasesNs[this.#current] = tookNs
     if (this.#current === 'resolve') return
-    const { tx, rx } = this.#clocks ?? by
-    this.#clocks = { tx: lessExact(tx, by.tx), rx: lessExact(rx, by.rx) }
+    this.#clocks = this.#clocks === undefined ? by : lessExact(this.#clocks, by)
   }
 
   /** Ends the phase in progress. These phases, the first of all but `resolve`, took as long as this by a better clock. */
@@ -93,6 +95,7 @@ function without(phases: object, taken: object): object {
 
 const exactness = ['user', 'tcp-info', 'kernel'] as const
 
-function lessExact(a: Clocks['tx'], b: Clocks['tx']): Clocks['tx'] {
-  return exactness.indexOf(a) <= exactness.indexOf(b) ? a : b
+function lessExact(a: Clocks, b: Clocks): Clocks {
+  const less = (x: Clock, y: Clock) => (exactness.indexOf(x) <= exactness.indexOf(y) ? x : y)
+  return { tx: less(a.tx, b.tx), rx: less(a.rx, b.rx) }
 }

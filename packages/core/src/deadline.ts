@@ -1,25 +1,18 @@
 import { nowNs } from './clock.ts'
 import { FailureError } from './failure.ts'
 
-/**
- * How one attempt learns that it is over: its time is up, or its caller gave up. To be cleared when the attempt has ended.
- *
- * The timer never decides alone: libuv runs timers before it polls, so an answer may already wait in a socket when the timer
- * fires late. The end comes from the check phase, after one poll has drained the sockets.
- */
+/** How one attempt learns that it is over: its time is up, or its caller gave up. */
 export class Deadline {
   readonly timeoutNs: number
-  readonly #atNs: number
+  /** On the clock of `nowNs`. */
+  readonly atNs: number
   #reason: FailureError | undefined
   #listener: ((reason: FailureError) => void) | undefined
   #controller: AbortController | undefined
-  #timer: NodeJS.Timeout | undefined
-  #drained: NodeJS.Immediate | undefined
 
   constructor(timeoutMs: number) {
     this.timeoutNs = timeoutMs * 1e6
-    this.#atNs = nowNs() + this.timeoutNs
-    this.#wait(timeoutMs)
+    this.atNs = nowNs() + this.timeoutNs
   }
 
   /** Why it is over; undefined while it is not. */
@@ -36,7 +29,7 @@ export class Deadline {
 
   /** Nanoseconds that are left. */
   remainingNs(): number {
-    return this.#atNs - nowNs()
+    return this.atNs - nowNs()
   }
 
   /** Has `listener` told, in place of the one before: an attempt waits for one thing at a time. At once where it is over. */
@@ -50,30 +43,80 @@ export class Deadline {
   }
 
   cancel(): void {
-    this.#end(new FailureError('cancelled', 'the caller gave up'))
+    this.end(new FailureError('cancelled', 'the caller gave up'))
   }
 
-  clear(): void {
-    clearTimeout(this.#timer)
-    if (this.#drained !== undefined) clearImmediate(this.#drained)
-    this.#listener = undefined
-  }
-
-  #wait(ms: number): void {
-    this.#timer = setTimeout(() => this.#waited(), Math.ceil(ms))
-  }
-
-  // A timer counts from when its turn of the event loop began, so behind other work it fires before its time.
-  #waited(): void {
-    const leftMs = this.remainingNs() / 1e6
-    if (leftMs > 0) return this.#wait(leftMs)
-    this.#drained = setImmediate(() => this.#end(this.timedOut()))
-  }
-
-  #end(reason: FailureError): void {
+  /** It is over, for the first reason given. */
+  end(reason: FailureError): void {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#listener?.(reason)
     this.#controller?.abort(reason)
+  }
+}
+
+/** The deadlines of one prober. */
+export interface Deadlines {
+  start(timeoutMs: number): Deadline
+  /** The attempt has ended: its deadline is watched no more. */
+  clear(deadline: Deadline): void
+  cancelAll(): void
+}
+
+/**
+ * All by one timer, for whichever comes first; most are of one length and seldom come.
+ *
+ * The timer never decides alone: libuv runs timers before it polls, so an answer may already wait in a socket when the timer
+ * fires late. The end comes from the check phase, after one poll has drained the sockets.
+ */
+export function createDeadlines(): Deadlines {
+  const running = new Set<Deadline>()
+  let timer: NodeJS.Timeout | undefined
+  let drained: NodeJS.Immediate | undefined
+  let dueNs = Number.POSITIVE_INFINITY
+
+  const disarm = () => {
+    clearTimeout(timer)
+    clearImmediate(drained)
+    dueNs = Number.POSITIVE_INFINITY
+  }
+
+  const armFor = (atNs: number) => {
+    disarm()
+    dueNs = atNs
+    timer = setTimeout(
+      () => {
+        drained = setImmediate(endThoseDue)
+      },
+      Math.ceil((atNs - nowNs()) / 1e6),
+    )
+  }
+
+  // Perhaps none is: a timer counts from when its turn of the event loop began, so behind other work it fires before its time.
+  const endThoseDue = () => {
+    const atNs = nowNs()
+    let nextNs = Number.POSITIVE_INFINITY
+    for (const deadline of running) {
+      if (deadline.atNs <= atNs) deadline.end(deadline.timedOut())
+      else nextNs = Math.min(nextNs, deadline.atNs)
+    }
+    disarm()
+    if (nextNs < Number.POSITIVE_INFINITY) armFor(nextNs)
+  }
+
+  return {
+    start(timeoutMs) {
+      const deadline = new Deadline(timeoutMs)
+      running.add(deadline)
+      if (deadline.atNs < dueNs) armFor(deadline.atNs)
+      return deadline
+    },
+    clear(deadline) {
+      running.delete(deadline)
+      if (running.size === 0) disarm()
+    },
+    cancelAll() {
+      for (const deadline of running) deadline.cancel()
+    },
   }
 }

@@ -1,4 +1,4 @@
-import { Deadline } from './deadline.ts'
+import { createDeadlines } from './deadline.ts'
 import { closedError } from './errors.ts'
 import type { Stray } from './net/exchange.ts'
 import { createSockets } from './net/sockets.ts'
@@ -41,26 +41,24 @@ export function createEngine({ onStray, resolve, nameServer }: EngineOptions): E
   const sockets = createSockets((protocol, stray) => {
     if (isProtocol(protocol)) onStray(protocol, stray)
   })
-  const underWay = new Set<Deadline>()
-  const onEnded = (deadline: Deadline) => underWay.delete(deadline)
+  const deadlines = createDeadlines()
   let isClosed = false
   return {
     start({ protocol, target, options, isCancelled }) {
       if (isClosed) throw closedError()
       const probe = probeNamed(protocol)
       const request = prepare(probe, { target, options }, { nameServer })
-      const deadline = new Deadline(request.options.timeoutMs)
+      const deadline = deadlines.start(request.options.timeoutMs)
       if (isCancelled) deadline.cancel()
-      underWay.add(deadline)
       return {
-        result: run(probe, request, { sockets, resolve, deadline, onEnded }),
+        result: run(probe, request, { sockets, resolve, deadline, onEnded: deadlines.clear }),
         cancel: () => deadline.cancel(),
       }
     },
     close() {
       isClosed = true
       sockets.close()
-      for (const deadline of underWay) deadline.cancel()
+      deadlines.cancelAll()
     },
   }
 }

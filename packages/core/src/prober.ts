@@ -43,12 +43,16 @@ export interface Prober {
 export function createProber(options: ProberOptions = {}): Prober {
   const engine = engineFor(options)
   return {
-    async probe(protocol, target, attemptOptions) {
+    probe(protocol, target, attemptOptions) {
       const { signal, ...options }: { readonly signal?: AbortSignal | undefined } = attemptOptions ?? {}
-      const attempt = engine.start({ protocol, target, options, isCancelled: signal?.aborted === true })
-      const result = await (signal === undefined ? attempt.result : cancelledBy(signal, attempt))
-      // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
-      return result as ResultOf<typeof protocol>
+      try {
+        const attempt = engine.start({ protocol, target, options, isCancelled: signal?.aborted === true })
+        const result = signal === undefined ? attempt.result : cancelledBy(signal, attempt)
+        // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
+        return result as Promise<ResultOf<typeof protocol>>
+      } catch (error) {
+        return Promise.reject(error)
+      }
     },
     close: engine.close,
   }

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { isIP, isIPv4, SocketAddress } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 import type { Endpoint, Family } from './endpoint.ts'
 import { FailureError, isSystemError } from './failure.ts'
 
@@ -13,9 +13,11 @@ export type ResolveName = (
 
 /** The endpoint of a host that is written as an address, brought to its canonical form; undefined when it is a name. */
 export function literalEndpoint(host: string, choice: FamilyChoice, port: number | undefined): Endpoint | undefined {
-  if (isIP(host) === 0) return undefined
-  const address = mappedIpv4(host) ?? host
-  const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+  const version = isIP(host)
+  if (version === 0) return undefined
+  const mapped = version === 6 ? mappedIpv4(host) : undefined
+  const address = mapped ?? host
+  const family = version === 4 || mapped !== undefined ? 'ipv4' : 'ipv6'
   if (choice !== 'any' && choice !== family) {
     throw new FailureError(
       'unresolved',

@@ -70,7 +70,6 @@ export async function run(
     const known = endpoint === undefined ? {} : { endpoint }
     return { protocol, target: target.text, ...known, startedAtMs, phasesNs, totalNs, clock, ok: false, failure }
   } finally {
-    deadline.clear()
     onEnded(deadline)
   }
 }

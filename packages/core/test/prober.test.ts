@@ -25,7 +25,7 @@ describe('misuse', () => {
     ['tcp', '127.0.0.1:80', { timeoutMs: 700_000 }],
     ['tcp', '127.0.0.1:80', { timeoutMs: 5n }],
     ['tcp', '127.0.0.1:80', { family: 'ipv5' }],
-    ['udp', '127.0.0.1:80', { payloadBytes: 27 }],
+    ['udp', '127.0.0.1:80', { payloadBytes: 23 }],
     ['udp', '127.0.0.1:80', { payloadBytes: 64.5 }],
     ['http', '127.0.0.1:80', { method: 'get' }],
     ['http', '127.0.0.1:80', { status: 'ok' }],
@@ -66,7 +66,7 @@ describe('misuse', () => {
       the tcp probe cannot take 700000 for timeoutMs: expected number to be <=600000
       the tcp probe cannot take 5n for timeoutMs: expected number, received bigint
       the tcp probe cannot take "ipv5" for family: expected one of "any"|"ipv4"|"ipv6"
-      the udp probe cannot take 27 for payloadBytes: expected number to be >=28
+      the udp probe cannot take 23 for payloadBytes: expected number to be >=24
       the udp probe cannot take 64.5 for payloadBytes: expected int, received number
       the http probe cannot take "get" for method: expected one of "GET"|"HEAD"|"POST"|"PUT"|"DELETE"|"OPTIONS"
       the http probe cannot take "ok" for status: write status codes as 200, 200-399 or 200,404

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { blockFor } from '../../../test/support/block.ts'
 import { watchHandles } from '../../../test/support/handles.ts'
 import { nowNs } from '../src/clock.ts'
-import { Deadline } from '../src/deadline.ts'
+import { createDeadlines, Deadline } from '../src/deadline.ts'
 import { FailureError } from '../src/failure.ts'
 import { createSockets } from '../src/net/sockets.ts'
 import { type Attempt, defineProbe, type Probe, type Result } from '../src/probe.ts'
@@ -146,6 +146,24 @@ describe('the deadline', () => {
     expect(leftNs).toBeLessThan(3500e6)
   })
 
+  test('of each attempt comes in its time, whichever began first', async () => {
+    const deadlines = createDeadlines()
+    const ended: number[] = []
+    const waits = [60, 20, 40].map(
+      (timeoutMs) =>
+        new Promise<void>((resolve) => {
+          const deadline = deadlines.start(timeoutMs)
+          deadline.onOver(({ reason }) => {
+            if (reason === 'timeout') ended.push(timeoutMs)
+            deadlines.clear(deadline)
+            resolve()
+          })
+        }),
+    )
+    await Promise.all(waits)
+    expect(ended).toEqual([20, 40, 60])
+  })
+
   test('leaves neither timer nor listener behind', async () => {
     const allClosed = await watchHandles()
     await attempt(({ stopwatch }) => stopwatch.enter('first'))
@@ -169,7 +187,6 @@ describe('giving up', () => {
     const { signal } = deadline
     deadline.cancel()
     for (const each of [signal, deadline.signal]) expect(each.reason).toMatchObject({ reason: 'cancelled' })
-    deadline.clear()
   })
 
   test('beforehand cancels before anything is sent', async () => {
@@ -233,11 +250,12 @@ async function attempt(
     },
   }) as Probe
   const request = prepare(probe, { target, ...(options && { options }) }, { nameServer: () => address })
+  const deadlines = createDeadlines()
   return run(probe, request, {
     sockets: createSockets(() => {}),
     resolve: async () => ({ address, family: 'ipv4' }) as const,
-    deadline: new Deadline(request.options.timeoutMs),
-    onEnded: () => {},
+    deadline: deadlines.start(request.options.timeoutMs),
+    onEnded: deadlines.clear,
     ...context,
   })
 }

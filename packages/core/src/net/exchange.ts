@@ -1,5 +1,5 @@
-import { randomBytes, randomInt } from 'node:crypto'
-import type { Clocks } from '../clock.ts'
+import { randomInt } from 'node:crypto'
+import { type Clock, type Clocks, kernelClocks } from '../clock.ts'
 import type { Deadline } from '../deadline.ts'
 import type { Endpoint, Family } from '../endpoint.ts'
 import { explanations, FailureError, failureErrorOf, icmpReasonOf, isSystemError } from '../failure.ts'
@@ -28,13 +28,13 @@ export interface Answer<Message> {
   readonly message: Message
   readonly tookNs: number
   readonly clocks: Clocks
-  readonly ttl?: number
+  readonly ttl: number | undefined
 }
 
 /** Questions and answers over one packet socket: matches by key and source address, and counts what does not match. */
 export interface Exchange {
-  /** Random for each exchange: tells our answers from those of every other prober. */
-  readonly session: bigint
+  /** 32 bits, random for each exchange: tells our answers from those of every other prober. */
+  readonly session: number
   /** Local ports a question may be sent from, where it carries one itself. */
   readonly ports: readonly number[]
   /** The next of this exchange's 32-bit numbers; the first is random, so that a restart does not repeat them. */
@@ -50,7 +50,7 @@ export interface ExchangeOptions {
   readonly sourcePorts: number
   readonly family: Family
   /** The key in a packet that may be an answer of this session; undefined when it cannot be one. */
-  readonly keyOf: (bytes: Uint8Array, session: bigint) => string | number | undefined
+  readonly keyOf: (bytes: Uint8Array, session: number) => string | number | undefined
   /** The socket also receives what was sent to others (raw ICMP): what has no key is none of our business. */
   readonly isShared: boolean
   readonly onStray: (stray: Stray) => void
@@ -84,7 +84,7 @@ const mostRemembered = 8_192
 
 export function openExchange(options: ExchangeOptions): Exchange {
   const { open, sourcePorts, family, keyOf, isShared, onStray } = options
-  const session = randomBytes(8).readBigUInt64BE()
+  const session = randomInt(2 ** 32)
   let sequence = randomInt(2 ** 32)
   const pending = new Map<string | number, Pending>()
   const past = createMemory<string | number, Past>({
@@ -98,29 +98,33 @@ export function openExchange(options: ExchangeOptions): Exchange {
     past.remember(key, { socket, to, ticket, wasAnswered })
   }
 
-  const arrived = ({ bytes, from, atNs, clock, ttl }: Arrival) => {
+  const arrived = (arrival: Arrival) => {
+    const { bytes, atNs, clock, ttl } = arrival
     const key = keyOf(bytes, session)
-    if (key === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from })
+    if (key === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from: sourceOf(arrival) })
     const waiting = pending.get(key)
-    if (waiting === undefined || !isFrom(waiting, from)) return arrivedUnasked(key, { from, atNs })
+    if (waiting === undefined || !isFrom(waiting, arrival)) return arrivedUnasked(key, arrival)
     const departure = waiting.socket.departure(waiting.ticket)
     if (departure === undefined) return // its deadline says that no time is known
     const tookNs = atNs - departure.atNs
     end(key, waiting, true)
     // Read before the deadline could say so, which it is about to.
-    if (clock === 'kernel' && tookNs > waiting.timeoutNs) return onStray({ kind: 'late', from, afterNs: tookNs })
-    const clocks = { tx: departure.clock, rx: clock }
-    waiting.resolve(bytes, ttl === undefined ? { tookNs, clocks } : { tookNs, clocks, ttl })
+    if (clock === 'kernel' && tookNs > waiting.timeoutNs)
+      return onStray({ kind: 'late', from: sourceOf(arrival), afterNs: tookNs })
+    waiting.resolve(bytes, { tookNs, clocks: clocksOf(departure.clock, clock), ttl })
   }
 
-  const arrivedUnasked = (key: string | number, { from, atNs }: Pick<Arrival, 'from' | 'atNs'>) => {
+  const arrivedUnasked = (key: string | number, arrival: Arrival) => {
+    const from = sourceOf(arrival)
     const gone = past.recall(key)
     if (gone === undefined || !isFrom(gone, from)) return onStray({ kind: 'foreign', from })
     const kind = gone.wasAnswered ? 'duplicate' : 'late'
     gone.wasAnswered = true
     const departure = gone.socket.departure(gone.ticket)
-    onStray(departure === undefined ? { kind, from } : { kind, from, afterNs: atNs - departure.atNs })
+    onStray(departure === undefined ? { kind, from } : { kind, from, afterNs: arrival.atNs - departure.atNs })
   }
+
+  const sourceOf = ({ address, port }: Arrival): PacketAddress => ({ address, family, port })
 
   const overflowed = () => {
     for (const entry of pending.values()) entry.mayBeDropped = true
@@ -153,7 +157,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
     ask: ({ bytes, key, endpoint, deadline, read }) =>
       new Promise((resolve, reject) => {
         if (deadline.reason !== undefined) return reject(deadline.reason)
-        const to = { address: endpoint.address, family: endpoint.family, port: endpoint.port ?? 0 }
+        const to = { address: endpoint.address, family, port: endpoint.port ?? 0 }
         if (pending.has(key)) return reject(tooManyAtOnce(to))
         const socket = nextSocket()
         let ticket: number
@@ -164,14 +168,14 @@ export function openExchange(options: ExchangeOptions): Exchange {
         }
         const entry: Pending = {
           socket,
-          to: { ...to, address: withoutZone(to.address) },
+          to,
           ticket,
           bytes,
           timeoutNs: deadline.remainingNs(),
           mayBeDropped: false,
-          resolve: (answer, rest) => {
+          resolve: (answer, { tookNs, clocks, ttl }) => {
             try {
-              resolve({ message: read(answer), ...rest })
+              resolve({ message: read(answer), tookNs, clocks, ttl })
             } catch (error) {
               reject(error)
             }
@@ -196,14 +200,17 @@ export function openExchange(options: ExchangeOptions): Exchange {
   }
 }
 
-function isFrom({ to }: Asked, { address, port }: PacketAddress): boolean {
-  return to.port === port && to.address === withoutZone(address)
+function isFrom({ to }: Asked, { address, port }: Pick<PacketAddress, 'address' | 'port'>): boolean {
+  return to.port === port && (to.address === address || withoutZone(to.address) === withoutZone(address))
 }
 
 /** Not every provider tells the zone of a link-local address with what arrives. */
 function withoutZone(address: string): string {
-  const zone = address.indexOf('%')
-  return zone < 0 ? address : address.slice(0, zone)
+  return address.split('%', 1)[0] ?? address
+}
+
+function clocksOf(tx: Clock, rx: Clock): Clocks {
+  return tx === 'kernel' && rx === 'kernel' ? kernelClocks : { tx, rx }
 }
 
 /** A router may quote less of a packet than all, or more: padding, and extensions behind it (RFC 4884 §5.1). */

@@ -1,4 +1,4 @@
-import type { Clocks } from '../clock.ts'
+import { kernelClocks } from '../clock.ts'
 import type { Family } from '../endpoint.ts'
 import { FailureError, failureErrorOf, isSystemError } from '../failure.ts'
 import { type Native, type NativeSocketKind, nativePart } from './native.ts'
@@ -6,8 +6,6 @@ import { type NativeError, type NativeListener, openTimedSocket, type TimedSocke
 import type { OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
 import { pingSocketRemedy, rawSocketRemedy } from './remedies.ts'
 import { tcpReplyFilter } from './socket-filter.ts'
-
-const clocks: Clocks = { tx: 'kernel', rx: 'kernel' }
 
 /** The largest IP packet, so that nothing is cut; memory is taken only as packets come. */
 const packetBytes = 65_536
@@ -64,10 +62,9 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
   if (!part.isPresent) throw new FailureError('not-supported', part.reason)
   const { family, listener } = request
   const { kind, socket } = openPermitted(part.native, request, {
-    arrived({ bytes, address, port, atNs, clock, ttl }) {
-      if (isPing(kind)) setIdentifier(bytes, { identifier, family })
-      const from = { address, family, port }
-      listener.arrived({ bytes, from, atNs, clock, ...(ttl === undefined ? {} : { ttl }) })
+    arrived(arrival) {
+      if (isPing(kind)) setIdentifier(arrival.bytes, { identifier, family })
+      listener.arrived(arrival)
     },
     failed(error) {
       if (isPing(kind)) setIdentifier(error.bytes, { identifier, family })
@@ -81,7 +78,7 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
   let identifier = 0
   return {
     kind: isPing(kind) ? 'ping' : isUdp(kind) ? 'datagram' : 'raw',
-    clocks,
+    clocks: kernelClocks,
     ports: [],
     send(bytes, to) {
       if (isPing(kind)) identifier = readIdentifier(bytes)

@@ -11,12 +11,15 @@ export interface PacketAddress {
 /** A packet that arrived, without its IP header. `bytes` is valid only during the call that delivers it. */
 export interface Arrival {
   readonly bytes: Uint8Array
-  readonly from: PacketAddress
+  /** Where it came from. */
+  readonly address: string
+  /** 0 for protocols that have none. */
+  readonly port: number
   /** Nanoseconds on the socket's own time line; comparable only with departures of the same socket. */
   readonly atNs: number
   /** What took the time: `user` where the socket's clock could not be trusted for this packet. */
   readonly clock: Clock
-  readonly ttl?: number
+  readonly ttl?: number | undefined
 }
 
 /** When a packet left, on the socket's time line. */

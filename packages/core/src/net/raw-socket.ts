@@ -39,11 +39,11 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
   inUse.add(socket)
   socket.on('message', (packet, address) => {
     const atNs = nowNs()
-    const from = { address, family, port: 0 }
     // Linux delivers the IP header with IPv4 and without with IPv6 (raw(7), RFC 3542 §3).
-    if (family === 'ipv6') return listener.arrived({ bytes: packet, from, atNs, clock: 'user' })
+    if (family === 'ipv6') return listener.arrived({ bytes: packet, address, port: 0, atNs, clock: 'user' })
     const inner = ipPacket(packet)
-    if (inner !== undefined) listener.arrived({ bytes: inner.payload, from, atNs, clock: 'user', ttl: inner.ttl })
+    if (inner === undefined) return
+    listener.arrived({ bytes: inner.payload, address, port: 0, atNs, clock: 'user', ttl: inner.ttl })
   })
   // The package calls this with nothing; a spurious wake-up (EAGAIN) ends here too, so an attempt is left to its deadline.
   socket.on('error', () => {})

@@ -8,7 +8,7 @@ export interface ExchangeKind {
   /** The protocol that owns it; strays are counted under this name. */
   readonly protocol: string
   readonly transport: Transport
-  readonly keyOf: (bytes: Uint8Array, family: Family, session: bigint) => string | number | undefined
+  readonly keyOf: (bytes: Uint8Array, family: Family, session: number) => string | number | undefined
 }
 
 /** The sockets of one prober, opened at their first use and closed together. */
@@ -24,12 +24,11 @@ export interface Sockets {
 }
 
 export function createSockets(onStray: (protocol: string, stray: Stray) => void): Sockets {
-  const exchanges = new Map<string, Exchange>()
+  const exchanges = { ipv4: new Map<ExchangeKind, Exchange>(), ipv6: new Map<ExchangeKind, Exchange>() }
   const observers = new Map<number, ConnectionObserver>()
   return {
     exchange(kind, family) {
-      const name = `${kind.protocol} ${family}`
-      const existing = exchanges.get(name)
+      const existing = exchanges[family].get(kind)
       if (existing !== undefined) return existing
       const { open, sourcePorts } = providerOf(kind.transport)
       const exchange = openExchange({
@@ -40,7 +39,7 @@ export function createSockets(onStray: (protocol: string, stray: Stray) => void)
         keyOf: (bytes, session) => kind.keyOf(bytes, family, session),
         onStray: (stray) => onStray(kind.protocol, stray),
       })
-      exchanges.set(name, exchange)
+      exchanges[family].set(kind, exchange)
       return exchange
     },
     observer(remotePort) {
@@ -53,8 +52,10 @@ export function createSockets(onStray: (protocol: string, stray: Stray) => void)
     close() {
       for (const observer of observers.values()) observer.close()
       observers.clear()
-      for (const exchange of exchanges.values()) exchange.close()
-      exchanges.clear()
+      for (const opened of Object.values(exchanges)) {
+        for (const exchange of opened.values()) exchange.close()
+        opened.clear()
+      }
     },
   }
 }

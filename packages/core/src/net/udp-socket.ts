@@ -44,7 +44,9 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   const connect = (to: PacketAddress): Connection => {
     const socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', recvBufferSize: 1 << 20 })
     const connection: Connection = { to, socket, waiting: [], usedAtMs: Date.now() }
-    socket.on('message', (bytes) => listener.arrived({ bytes, from: to, atNs: nowNs(), clock: 'user' }))
+    socket.on('message', (bytes) =>
+      listener.arrived({ bytes, address: to.address, port: to.port, atNs: nowNs(), clock: 'user' }),
+    )
     socket.on('error', (error) => fail(to, error))
     // A connect that fails is reported to this callback and not as 'error'.
     socket.connect(to.port, to.address, (error?: unknown) => {

@@ -1,6 +1,6 @@
 import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
-import type { Clocks } from '../clock.ts'
+import { kernelClocks } from '../clock.ts'
 import { FailureError } from '../failure.ts'
 import type { ConnectionObserver, LocalEnd } from '../net/connection-observer.ts'
 import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
@@ -114,8 +114,6 @@ export const http = defineProbe({
     }
   },
 })
-
-const kernelClocks: Clocks = { tx: 'kernel', rx: 'kernel' }
 
 /**
  * The phases as the wire had them; undefined where some of their packets were not seen in order: lost to the observer, or an answer

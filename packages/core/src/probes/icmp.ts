@@ -1,19 +1,24 @@
 import { z } from 'zod'
 import type { ExchangeKind } from '../net/sockets.ts'
 import { defineProbe } from '../probe.ts'
-import { decodeEcho, encodeEcho } from '../wire/icmp.ts'
+import { readUint32, writeUint32 } from '../wire/bytes.ts'
+import { echoHeaderBytes, echoKindOf, encodeEcho } from '../wire/icmp.ts'
 
-/** Session and sequence, 8 and 4 bytes: the 16 bits of the ICMP header wrap within minutes at 500 probes a second. */
-const tokenBytes = 12
+/**
+ * What the payload begins with. The 16 bits of the ICMP header wrap within minutes at 500 probes a second; and a reply has to bring back
+ * all that was sent (RFC 792).
+ */
+const token = { session: 0, sequence: 4, length: 8, bytes: 12 } as const
 
 const echoes: ExchangeKind = {
   protocol: 'icmp',
   transport: 'icmp',
-  keyOf: (bytes, family, session) => {
-    const echo = decodeEcho(family, bytes)
-    if (echo?.kind !== 'reply' || echo.payload.length < tokenBytes) return undefined
-    const token = new DataView(echo.payload.buffer, echo.payload.byteOffset, tokenBytes)
-    return token.getBigUint64(0) === session ? token.getUint32(8) : undefined
+  keyOf: (message, family, session) => {
+    if (message.length < echoHeaderBytes + token.bytes) return undefined
+    if (readUint32(message, echoHeaderBytes + token.session) !== session) return undefined
+    if (readUint32(message, echoHeaderBytes + token.length) !== message.length - echoHeaderBytes) return undefined
+    if (echoKindOf(family, message) !== 'reply') return undefined
+    return readUint32(message, echoHeaderBytes + token.sequence)
   },
 }
 
@@ -26,32 +31,33 @@ export const icmp = defineProbe({
   options: z.object({
     payloadBytes: z
       .int()
-      .min(tokenBytes)
+      .min(token.bytes)
       .max(65_507)
       .default(56)
       .describe('bytes after the ICMP header; 56 makes a packet of 84 bytes over IPv4, as ping does'),
   }),
-  async measure(attempt, { payloadBytes }) {
-    const { family } = attempt.endpoint
-    const exchange = attempt.sockets.exchange(echoes, family)
+  async measure({ endpoint, deadline, sockets, stopwatch }, { payloadBytes }) {
+    const exchange = sockets.exchange(echoes, endpoint.family)
     const sequence = exchange.nextSequence()
-    const payload = Buffer.allocUnsafe(payloadBytes).fill(0, tokenBytes)
-    payload.writeBigUInt64BE(exchange.session, 0)
-    payload.writeUInt32BE(sequence, 8)
-    attempt.stopwatch.enter('echo')
-    const answer = await exchange.ask({
-      bytes: encodeEcho(family, {
-        kind: 'request',
-        identifier: Number(exchange.session & 0xffffn),
-        sequence: sequence & 0xffff,
-        payload,
-      }),
+    const payload = new Uint8Array(payloadBytes)
+    writeUint32(payload, token.session, exchange.session)
+    writeUint32(payload, token.sequence, sequence)
+    writeUint32(payload, token.length, payloadBytes)
+    const echo = {
+      kind: 'request',
+      identifier: exchange.session & 0xffff,
+      sequence: sequence & 0xffff,
+      payload,
+    } as const
+    stopwatch.enter('echo')
+    const { tookNs, clocks, ttl } = await exchange.ask({
+      bytes: encodeEcho(endpoint.family, echo),
       key: sequence,
-      endpoint: attempt.endpoint,
-      deadline: attempt.deadline,
+      endpoint,
+      deadline,
       read: () => undefined,
     })
-    attempt.stopwatch.settle(answer.tookNs, answer.clocks)
-    return { payloadBytes, sequence: sequence & 0xffff, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }
+    stopwatch.settle(tookNs, clocks)
+    return { payloadBytes, sequence: echo.sequence, ...(ttl === undefined ? {} : { ttl }) }
   },
 })

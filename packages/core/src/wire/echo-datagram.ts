@@ -10,25 +10,26 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
  * | 4      | version, 1                                                   |
  * | 5      | kind: 1 request, 2 reply                                     |
  * | 6–7    | length of the whole datagram                                 |
- * | 8–15   | session, random for each sender                              |
- * | 16–19  | sequence number, 32 bits, wraps                              |
- * | 20–27  | tag: HMAC-SHA-256 of bytes 0–19, cut to 64 bits (RFC 2104 §5) |
- * | 28–    | padding up to the payload size asked for                     |
+ * | 8–11   | session, random for each sender                              |
+ * | 12–15  | sequence number, 32 bits, wraps                              |
+ * | 16–23  | tag: HMAC-SHA-256 of bytes 0–15, cut to 64 bits (RFC 2104 §5) |
+ * | 24–    | padding up to the payload size asked for                     |
  */
 export interface EchoDatagram {
   readonly kind: 'request' | 'reply'
-  readonly session: bigint
+  /** 32 bits, as the sequence. */
+  readonly session: number
   readonly sequence: number
 }
 
-export const echoHeaderBytes = 28
+export const echoHeaderBytes = 24
 /** What fits one UDP datagram over IPv4 (RFC 768: 65,535 less IP and UDP headers). */
 export const maxPayloadBytes = 65_507
 
 const magic = 0x53435554
 const version = 1
 const kinds = { request: 1, reply: 2 } as const
-const tagged = 20
+const tagged = 16
 
 /** The key shared by those who answer each other; empty where none was agreed on, so that the tag is an integrity check only. */
 export type EchoKey = string
@@ -44,8 +45,8 @@ export function encodeEchoDatagram(
   view.setUint8(4, version)
   view.setUint8(5, kinds[kind])
   view.setUint16(6, bytes.length)
-  view.setBigUint64(8, session)
-  view.setUint32(16, sequence)
+  view.setUint32(8, session)
+  view.setUint32(12, sequence)
   bytes.set(tagOf(bytes, key), tagged)
   return bytes
 }
@@ -58,7 +59,7 @@ export function decodeEchoDatagram(bytes: Uint8Array): EchoDatagram | undefined 
     return undefined
   const kindByte = view.getUint8(5)
   const kind = kindByte === kinds.request ? 'request' : kindByte === kinds.reply ? 'reply' : undefined
-  return kind === undefined ? undefined : { kind, session: view.getBigUint64(8), sequence: view.getUint32(16) }
+  return kind === undefined ? undefined : { kind, session: view.getUint32(8), sequence: view.getUint32(12) }
 }
 
 /** The sender of this datagram has the key. */

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Clocks } from '../../src/clock.ts'
-import { Deadline } from '../../src/deadline.ts'
+import { createDeadlines, Deadline } from '../../src/deadline.ts'
 import { openExchange, type Question, type Stray } from '../../src/net/exchange.ts'
 import type { PacketAddress, PacketListener } from '../../src/net/packet-socket.ts'
 
@@ -23,7 +23,7 @@ describe('an answer', () => {
     const { exchange, listener, question } = open()
     const answer = exchange.ask(question(1))
     const buffer = Uint8Array.of(1)
-    listener.arrived({ bytes: buffer, from: peer, atNs: 1, clock: 'user', ttl: 64 })
+    listener.arrived({ ...peer, bytes: buffer, atNs: 1, clock: 'user', ttl: 64 })
     buffer[0] = 99
     expect(await answer).toMatchObject({ message: [1], ttl: 64, clocks: { tx: 'user', rx: 'user' } })
   })
@@ -61,7 +61,7 @@ describe('an answer', () => {
   test('without a key is foreign on a socket of our own, and none of our business on a shared one', () => {
     for (const isShared of [false, true]) {
       const { listener, strays } = open({ isShared })
-      listener.arrived({ bytes: new Uint8Array(), from: peer, atNs: 0, clock: 'user' })
+      listener.arrived({ ...peer, bytes: new Uint8Array(), atNs: 0, clock: 'user' })
       expect(strays.length).toBe(isShared ? 0 : 1)
     }
   })
@@ -98,7 +98,8 @@ describe('an answer', () => {
 
   test('stamped by the kernel after the deadline is late, however early it is read', async () => {
     const { exchange, arrive, question, strays } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
-    const answer = exchange.ask({ ...question(1), deadline: new Deadline(20) })
+    const deadlines = createDeadlines()
+    const answer = exchange.ask({ ...question(1), deadline: deadlines.start(20) })
     arrive(1, { atNs: 20e6 + 1 })
     expect(strays).toEqual([{ kind: 'late', from: peer, afterNs: 20e6 + 1 }])
     arrive(1, { atNs: 20e6 + 2 })
@@ -283,10 +284,9 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
     sentFrom,
     closed,
     arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
-      listener.arrived({ bytes: Uint8Array.of(key), from, atNs, clock: clocks.rx }),
+      listener.arrived({ ...from, bytes: Uint8Array.of(key), atNs, clock: clocks.rx }),
     question: (key: number): Question<number[]> => {
       const deadline = new Deadline(1_000)
-      onTestFinished(() => deadline.clear())
       return { bytes: Uint8Array.of(key), key, endpoint, deadline, read: (bytes) => [...bytes] }
     },
   }

@@ -6,8 +6,9 @@ import { describeWith } from '../../../../test/support/requirements.ts'
 import type { Family } from '../../src/endpoint.ts'
 import { openNativeIcmpSocket, openNativeTcpSocket, openNativeUdpSocket } from '../../src/net/native-packet-socket.ts'
 import type { Arrival, OpenPacketSocket, PacketSocket, SendError } from '../../src/net/packet-socket.ts'
+import { readUint16 } from '../../src/wire/bytes.ts'
 import { internetChecksum } from '../../src/wire/checksum.ts'
-import { decodeEcho, encodeEcho } from '../../src/wire/icmp.ts'
+import { echoHeaderBytes, echoKindOf, encodeEcho } from '../../src/wire/icmp.ts'
 import { createNetwork, enter, type Network, networkNeeds } from './network.ts'
 import { native, nativeFolder } from './timed-sockets.ts'
 
@@ -77,14 +78,13 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
           const ticket = socket.send(request(7), farAddress(family))
           await eventually(() => arrivals.length > 0, 'an arrival')
           const [arrival] = arrivals
-          expect(arrival).toMatchObject({ from: farAddress(family), ttl: 63, clock: 'kernel' })
+          const { address, port } = farAddress(family)
+          expect(arrival).toMatchObject({ address, port, ttl: 63, clock: 'kernel' })
           // For IPv4 this takes an intact checksum.
-          expect(decodeEcho(family, arrival?.bytes ?? Buffer.of())).toMatchObject({
-            kind: 'reply',
-            identifier: 0x1234,
-            sequence: 7,
-            payload: new Uint8Array(Buffer.from('what is in it')),
-          })
+          const reply = arrival?.bytes ?? new Uint8Array()
+          expect(echoKindOf(family, reply)).toBe('reply')
+          expect([readUint16(reply, 4), readUint16(reply, 6)]).toEqual([0x1234, 7])
+          expect(Buffer.from(reply.subarray(echoHeaderBytes)).toString()).toBe('what is in it')
           const departure = socket.departure(ticket)
           expect(departure?.clock).toBe('kernel')
           expect(arrival?.atNs).toBeGreaterThan(departure?.atNs ?? Number.NaN)
@@ -155,11 +155,11 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
         socket.send(segment, farAddress(family, to))
       }
       await eventually(() => arrivals.length === 2, 'all arrivals')
-      const answers = arrivals.map(({ bytes, from, clock }) => {
+      const answers = arrivals.map(({ bytes, address, clock }) => {
         const view = new DataView(bytes.buffer, bytes.byteOffset)
         const [own, flags] = [view.getUint16(2), view.getUint8(13)]
         expect(view.getUint32(8)).toBe(1_000_000 + own + 1)
-        return { from: from.address, own, flags, clock }
+        return { from: address, own, flags, clock }
       })
       expect(answers).toContainEqual({ from: network.far[family], own: port, flags: 0x12, clock: 'kernel' })
       expect(answers).toContainEqual({ from: network.far[family], own: otherPort, flags: 0x14, clock: 'kernel' })

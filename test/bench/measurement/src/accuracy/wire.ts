@@ -57,7 +57,7 @@ function datagramPart({ bytes }: Packet): Part {
   const destination = bytes.readUInt16BE(2)
   const isRequest = destination < 32_768
   const [client, server] = isRequest ? [source, destination] : [destination, source]
-  const token = server === 53 ? bytes.subarray(8, 10) : bytes.subarray(16, 28)
+  const token = server === 53 ? bytes.subarray(8, 10) : bytes.subarray(16, 24)
   return { isRequest, key: `${client} ${server} ${token.toString('hex')}` }
 }
 

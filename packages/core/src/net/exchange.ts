@@ -14,10 +14,13 @@ export interface Stray {
   readonly afterNs?: number
 }
 
+/** A number has 32 bits. */
+type Key = string | number
+
 export interface Question<Message> {
   readonly bytes: Uint8Array
   /** What the answer will carry to be told from all others; no other question that waits on this exchange has it. */
-  readonly key: string | number
+  readonly key: Key
   readonly endpoint: Endpoint
   readonly deadline: Deadline
   /** What is wanted of the answer; its bytes are the socket's and valid only meanwhile. */
@@ -50,7 +53,7 @@ export interface ExchangeOptions {
   readonly sourcePorts: number
   readonly family: Family
   /** The key in a packet that may be an answer of this session; undefined when it cannot be one. */
-  readonly keyOf: (bytes: Uint8Array, session: number) => string | number | undefined
+  readonly keyOf: (bytes: Uint8Array, session: number) => Key | undefined
   /** The socket also receives what was sent to others (raw ICMP): what has no key is none of our business. */
   readonly isShared: boolean
   readonly onStray: (stray: Stray) => void
@@ -86,22 +89,23 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const { open, sourcePorts, family, keyOf, isShared, onStray } = options
   const session = randomInt(2 ** 32)
   let sequence = randomInt(2 ** 32)
-  const pending = new Map<string | number, Pending>()
-  const past = createMemory<string | number, Past>({
+  const pending = new Map<Key, Pending>()
+  const past = createMemory<Key, Past>({
     spanMs: memoryMs,
     most: mostRemembered,
     onForgotten: ({ socket, ticket }) => socket.forget(ticket),
   })
 
-  const end = (key: string | number, { socket, to, ticket }: Pending, wasAnswered: boolean) => {
+  const end = (key: Key, { socket, to, ticket }: Pending, wasAnswered: boolean) => {
     pending.delete(key)
     past.remember(key, { socket, to, ticket, wasAnswered })
   }
 
   const arrived = (arrival: Arrival) => {
     const { bytes, atNs, clock, ttl } = arrival
-    const key = keyOf(bytes, session)
-    if (key === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from: sourceOf(arrival) })
+    const found = keyOf(bytes, session)
+    if (found === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from: sourceOf(arrival) })
+    const key = unboxed(found)
     const waiting = pending.get(key)
     if (waiting === undefined || !isFrom(waiting, arrival)) return arrivedUnasked(key, arrival)
     const departure = waiting.socket.departure(waiting.ticket)
@@ -114,7 +118,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
     waiting.resolve(bytes, { tookNs, clocks: clocksOf(departure.clock, clock), ttl })
   }
 
-  const arrivedUnasked = (key: string | number, arrival: Arrival) => {
+  const arrivedUnasked = (key: Key, arrival: Arrival) => {
     const from = sourceOf(arrival)
     const gone = past.recall(key)
     if (gone === undefined || !isFrom(gone, from)) return onStray({ kind: 'foreign', from })
@@ -154,8 +158,9 @@ export function openExchange(options: ExchangeOptions): Exchange {
     session,
     ports: first.ports,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
-    ask: ({ bytes, key, endpoint, deadline, read }) =>
+    ask: ({ bytes, key: given, endpoint, deadline, read }) =>
       new Promise((resolve, reject) => {
+        const key = unboxed(given)
         if (deadline.reason !== undefined) return reject(deadline.reason)
         const to = { address: endpoint.address, family, port: endpoint.port ?? 0 }
         if (pending.has(key)) return reject(tooManyAtOnce(to))
@@ -198,6 +203,11 @@ export function openExchange(options: ExchangeOptions): Exchange {
       past.clear()
     },
   }
+}
+
+/** V8 has no box for integers of 32 bits with a sign, and finds them in a map in half the time. */
+function unboxed(key: Key): Key {
+  return typeof key === 'number' ? key | 0 : key
 }
 
 function isFrom({ to }: Asked, { address, port }: Pick<PacketAddress, 'address' | 'port'>): boolean {

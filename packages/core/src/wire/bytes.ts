@@ -1,6 +1,6 @@
 /*
  * Numbers in network byte order. A DataView would do, but asking a small array for its buffer moves its bytes out of the heap, which
- * costs more than a whole packet is worth.
+ * costs more than all else that is done to a packet.
  */
 
 export function readUint16(bytes: Uint8Array, offset: number): number {

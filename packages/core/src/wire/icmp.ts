@@ -1,4 +1,4 @@
-import { writeUint16 } from './bytes.ts'
+import { writeUint16, writeUint32 } from './bytes.ts'
 import { internetChecksum } from './checksum.ts'
 
 /** An ICMP echo message of either family (RFC 792 "Echo or Echo Reply Message", RFC 4443 §4.1–4.2). */
@@ -20,8 +20,9 @@ export const echoHeaderBytes = 8
 
 /** For IPv6 the checksum is left zero: it covers a pseudo-header, so the kernel fills it in (RFC 3542 §3.1). */
 export function encodeEcho(version: Version, { kind, identifier, sequence, payload }: Echo): Uint8Array {
-  const message = new Uint8Array(echoHeaderBytes + payload.length)
-  message[0] = types[version][kind]
+  // From Buffer's pool: the native part reads where the bytes lie, and those of a small array would first have to leave the heap.
+  const message = Buffer.allocUnsafe(echoHeaderBytes + payload.length)
+  writeUint32(message, 0, types[version][kind] * 0x100_0000)
   writeUint16(message, 4, identifier)
   writeUint16(message, 6, sequence)
   message.set(payload, echoHeaderBytes)

@@ -29,7 +29,7 @@ describe.for(versions)('over %s', (version) => {
         const bytes = encodeEcho(version, message)
         expect(echoKindOf(version, bytes)).toBe(message.kind)
         expect([readUint16(bytes, 4), readUint16(bytes, 6)]).toEqual([message.identifier, message.sequence])
-        expect(bytes.subarray(echoHeaderBytes)).toEqual(message.payload)
+        expect(Uint8Array.from(bytes.subarray(echoHeaderBytes))).toEqual(message.payload)
       }),
     )
   })

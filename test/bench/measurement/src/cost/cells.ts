@@ -36,7 +36,7 @@ export function cellsOf({
   const { addresses } = host
   const at = (port: number) => addresses.map((address) => `${address}:${port}`)
   const urls = addresses.map((address) => `http://${address}/`)
-  const packets = { atOnce: packetsAtOnce, warmup: 20_000 }
+  const packets = { atOnce: packetsAtOnce, warmup: 100_000 }
   const connections = { atOnce: connectionsAtOnce, warmup: 2_000 }
   return [
     scout('icmp', { targets: addresses, ...packets, count: 100_000 }),

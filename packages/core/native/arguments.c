@@ -39,14 +39,13 @@ bool read_integer(napi_env env, napi_value value, const char *name, int64_t min,
 
 bool read_text(napi_env env, napi_value value, const char *name, char *text, size_t size)
 {
-  size_t length;
+  size_t length, whole;
 
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok)
+  if (napi_get_value_string_utf8(env, value, text, size, &length) != napi_ok)
     return refuse(env, name, "a string");
-  if (length >= size)
+  /* Was it cut? A character of up to four bytes is left out as a whole. */
+  if (length + 4 >= size && (!ok(env, napi_get_value_string_utf8(env, value, NULL, 0, &whole)) || whole > length))
     return refuse(env, name, "shorter");
-  if (!ok(env, napi_get_value_string_utf8(env, value, text, size, &length)))
-    return false;
   return strlen(text) == length || refuse(env, name, "without NUL");
 }
 

@@ -104,7 +104,7 @@ static int send_packet(struct packet_socket *socket, struct packet *packet)
 
   fill_message(&message, &vector, packet);
   for (int i = 0; i < ATTEMPTS; i++) {
-    int64_t handed_ns = time_line_now(&socket->addon->line);
+    int64_t handed_ns = time_line_read();
 
     if (sendmsg(socket->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
       note_sent(socket, 1, handed_ns);
@@ -196,7 +196,7 @@ static bool send_batch(napi_env env, struct packet_socket *socket, struct packet
   for (uint32_t i = 0; i < count; i++)
     fill_message(&messages[i].msg_hdr, &vectors[i], &packets[i]);
   for (uint32_t done = 0; done < count;) {
-    int64_t handed_ns = time_line_now(&socket->addon->line);
+    int64_t handed_ns = time_line_read();
     int sent = sendmmsg(socket->fd, messages + done, count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (sent > 0)

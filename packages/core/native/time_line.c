@@ -65,6 +65,11 @@ int64_t time_line_now(struct time_line *line)
   return now_ns;
 }
 
+int64_t time_line_read(void)
+{
+  return read_clock(CLOCK_MONOTONIC);
+}
+
 int64_t time_line_place(const struct time_line *line, const struct timespec *stamp)
 {
   return nanoseconds(stamp) - line->offset_ns;

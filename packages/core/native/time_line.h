@@ -24,6 +24,9 @@ void time_line_start(struct time_line *line);
 /* The monotonic clock, in nanoseconds since boot; looks for a step of the wall clock on the way. */
 int64_t time_line_now(struct time_line *line);
 
+/* The same clock, without a look for steps. */
+int64_t time_line_read(void);
+
 /* A stamp of the kernel as monotonic nanoseconds; right only if the clock was not stepped since the stamp was taken. */
 int64_t time_line_place(const struct time_line *line, const struct timespec *stamp);
 

@@ -29,7 +29,6 @@ export interface Reading<Phase extends string> {
 
 /** Splits one attempt into disjoint phases. Its clock is the least exact one that any phase after `resolve` was taken with. */
 export class Stopwatch<Phase extends string> {
-  readonly #startNs = nowNs()
   #phasesNs: Partial<Record<Phase | 'resolve', number>> = {}
   #current: Phase | 'resolve' | undefined
   /** Undefined while no phase is in progress. */
@@ -74,10 +73,6 @@ export class Stopwatch<Phase extends string> {
 
   stop(): void {
     this.#endAt(nowNs())
-  }
-
-  elapsedNs(): number {
-    return nowNs() - this.#startNs
   }
 
   #endAt(atNs: number): void {

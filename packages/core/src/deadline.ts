@@ -32,6 +32,11 @@ export class Deadline {
     return this.atNs - nowNs()
   }
 
+  /** Nanoseconds since it began to run. */
+  elapsedNs(): number {
+    return this.timeoutNs - this.remainingNs()
+  }
+
   /** Has `listener` told, in place of the one before: an attempt waits for one thing at a time. At once where it is over. */
   onOver(listener: (reason: FailureError) => void): void {
     this.#listener = listener

@@ -65,7 +65,7 @@ export async function run(
   } catch (error) {
     const phase = stopwatch.current ?? 'setup'
     const { phasesNs, clocks: clock } = stopwatch.reading()
-    const totalNs = stopwatch.elapsedNs()
+    const totalNs = deadline.elapsedNs()
     const failure = failureOf(error, phase, `${protocol} probe of ${target.text}`)
     const known = endpoint === undefined ? {} : { endpoint }
     return { protocol, target: target.text, ...known, startedAtMs, phasesNs, totalNs, clock, ok: false, failure }

@@ -22,8 +22,11 @@ export interface Cost {
   readonly failed: number
 }
 
-/** Probes under way at a time: of packets, and of connections, for which it is what blackbox_exporter is asked for at a time. */
-const packetsAtOnce = 256
+/**
+ * Probes under way at a time. Of packets so many that the prober never waits; fping has fewer under way here, where an answer is there
+ * before the next request is out. Of connections as many as blackbox_exporter is asked for at a time.
+ */
+const packetsAtOnce = 32
 const connectionsAtOnce = 8
 
 export function cellsOf({
@@ -44,8 +47,8 @@ export function cellsOf({
     floodPing(host.address, 100_000),
     scout('syn', { targets: at(ports.http), ...packets, count: 30_000 }),
     // A responder over UDP answers from one address only, and is saturated first.
-    scout('udp', { targets: [`${host.address}:${ports.udp}`], ...packets, atOnce: 64, count: 20_000 }),
-    scout('dns', { targets: [`bench.test@${host.address}`], ...packets, atOnce: 64, count: 20_000 }),
+    scout('udp', { targets: [`${host.address}:${ports.udp}`], ...packets, count: 20_000 }),
+    scout('dns', { targets: [`bench.test@${host.address}`], ...packets, count: 20_000 }),
     scout('tcp', { targets: at(ports.http), ...connections, count: 10_000 }),
     scout('http', { targets: urls, ...connections, count: 5_000 }),
     ...(blackbox === undefined

@@ -106,12 +106,15 @@ async function secure({ plain, secureHost, verifyCertificate, signal, milestones
   }
 }
 
-/** OpenSSL's reason alone where there is one: its messages carry a file, a line and a line feed. */
+/**
+ * OpenSSL's reason alone where there is one: its messages carry a file, a line and a line feed. Without what newer versions of Node
+ * advise those who start it.
+ */
 export function tlsFailureOf(cause: unknown, secureHost: string): FailureError {
   const { code, reason, message } = { code: undefined, reason: undefined, message: String(cause), ...fieldsOf(cause) }
   return new FailureError(
     'tls',
-    `cannot speak TLS with ${secureHost}: ${typeof reason === 'string' ? reason : message}`,
+    `cannot speak TLS with ${secureHost}: ${typeof reason === 'string' ? reason : message.replace(/; if the root CA .*/, '')}`,
     {
       cause,
       code: typeof code === 'string' ? code : undefined,

@@ -387,7 +387,8 @@ describe('https', () => {
   itWithTls('fails as tls where the server wants a certificate of ours', async () => {
     const port = await serveTls(() => {}, { requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' })
     expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({
-      failure: { reason: 'tls', phase: 'tls', code: 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE' },
+      // Versions of OpenSSL differ in what they call the protocol of the alert.
+      failure: { reason: 'tls', phase: 'tls', code: expect.stringMatching(/^ERR_SSL_.*_ALERT_HANDSHAKE_FAILURE$/) },
     })
   })
 

@@ -159,7 +159,9 @@ async function memoryKib() {
 
 /** @param {readonly import('@scout/agent').SeriesView[]} all */
 function reasonsIn(all) {
-  const reasons = all.flatMap(({ check, failures }) => Object.keys(failures).map((reason) => `${check} ${reason}`))
+  const reasons = all.flatMap(({ check, failures, unable }) =>
+    Object.keys({ ...failures, ...unable }).map((reason) => `${check} ${reason}`),
+  )
   return [...new Set(reasons)].join(', ')
 }
 

@@ -252,7 +252,8 @@ describe('access', () => {
     {
       what: 'the kubeconfig is not there',
       argv: ['--kubeconfig', '/nonexistent'],
-      sentence: "cannot use the kubeconfig /nonexistent: ENOENT: no such file or directory, open '/nonexistent'",
+      sentence:
+        "cannot use the kubeconfig /nonexistent: ENOENT: no such file or directory, open '/nonexistent' (name another with --kubeconfig, or in KUBECONFIG)",
     },
     {
       what: 'the address is none',

@@ -53,7 +53,11 @@ function load({ kubeconfig, context, environment }: AccessOptions): KubeConfig {
     else config.loadFromFile(kubeconfig)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new ScoutError('invalid-option', `cannot use the kubeconfig ${source}: ${why}`, { cause })
+    throw new ScoutError(
+      'invalid-option',
+      `cannot use the kubeconfig ${source}: ${why} (name another with --kubeconfig, or in KUBECONFIG)`,
+      { cause },
+    )
   }
   if (context !== undefined) choose(config, context, source)
   return config

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** What differs where @scout/core has to do with what Node and its packages have. */
 const providers = [
   'packages/core/test/probes/**/*.test.ts',
-  'packages/core/test/{means,net/exchange}.test.ts',
+  'packages/core/test/{doctor/means,net/packets/exchange}.test.ts',
   'test/contract/**/*.test.ts',
 ]
 const core = ['packages/core/test/**/*.test.ts', 'test/contract/**/*.test.ts']

@@ -53,7 +53,7 @@ testWith(
   async () => {
     const options = ['--fault', 'mtu-blackhole', '--interval', '500ms', '--console-port', '8090']
     // Not by npm, which ends by SIGINT itself and hides the exit code.
-    const demo = await startDemo([...unprivileged, process.execPath, 'scripts/start.mjs', ...options])
+    const demo = await startDemo([...unprivileged, process.execPath, 'scripts/demo/start.mjs', ...options])
     const [broken, whole] = ['pod2.10.244.2.10', 'pod3.10.244.3.10']
     await demo.printed(failure('http-large', broken, 'timeout in server'))
     for (const check of ['http', 'tcp', 'udp', 'icmp', 'dns']) await demo.printed(success(check, broken))
@@ -62,7 +62,7 @@ testWith(
     expect(demo.out()).toContain('server is listening at http://localhost:8090\n')
     expect(JSON.parse(await demo.fetch('/', { port: 8090 }))).toMatchObject({ message: 'connected to scout' })
 
-    const second = await demo.inside(process.execPath, 'scripts/demo.mjs', '--console-port', '8090')
+    const second = await demo.inside(process.execPath, 'scripts/demo/demo.mjs', '--console-port', '8090')
     expect(second).toMatchObject({ code: 1 })
     expect(second.err).toContain('npm start: cannot listen on localhost, port 8090: listen EADDRINUSE')
     expect(second.err).toContain('(npm start -- --console-port 8090 takes another)')
@@ -78,10 +78,10 @@ testWith(namespaces, 'ip', 'nft')(
   async () => {
     const hide = 'mount --bind /dev/null "$(PATH=$PATH:/usr/sbin:/sbin command -v nft)" && exec "$@"'
     const withoutNft = ['unshare', '--mount', 'sh', '-c', hide, 'sh']
-    const demo = await startDemo([...withoutNft, process.execPath, 'scripts/demo.mjs', '--interval', '500ms'])
+    const demo = await startDemo([...withoutNft, process.execPath, 'scripts/demo/demo.mjs', '--interval', '500ms'])
     for (const peer of peers) await demo.printed(success('http', peer))
     expect(demo.err()).toMatch(/^a lab needs nftables: .*install nftables.*\ngoing on over loopback/)
-    const broken = await demo.inside(...withoutNft, process.execPath, 'scripts/demo.mjs', '--fault', 'udp-blocked')
+    const broken = await demo.inside(...withoutNft, process.execPath, 'scripts/demo/demo.mjs', '--fault', 'udp-blocked')
     expect(broken).toMatchObject({ code: 3, err: expect.stringContaining('npm start: a lab needs nftables') })
     await demo.end('SIGTERM')
   },
@@ -105,7 +105,7 @@ test.each([
   [['--console-port', 'x'], '--console-port takes a port from 1 to 65535, not "x"'],
   [['--fautl', 'delay'], "Unknown option '--fautl': it takes --fault NAME"],
 ])('npm start -- %j is a mistake that ends with status 2 before anything is built', async (words, sentence) => {
-  const { code, err, out } = await finished(process.execPath, ['scripts/demo.mjs', ...words], process.env)
+  const { code, err, out } = await finished(process.execPath, ['scripts/demo/demo.mjs', ...words], process.env)
   expect(err).toContain(`npm start: ${sentence}`)
   expect([code, out]).toEqual([2, ''])
 })

@@ -4,8 +4,8 @@
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { chart, imageName } from '../../scripts/chart.mjs'
-import { imageFlags, imageUsage, loadImage } from '../../scripts/cluster-image.mjs'
+import { chart, imageName } from '../../scripts/release/chart.mjs'
+import { imageFlags, imageUsage, loadImage } from '../../scripts/test/cluster-image.mjs'
 
 const { values } = parseArgs({
   options: {

@@ -1,10 +1,10 @@
 // What an agent's outputs cost: one snapshot of 500 links by five protocols, and everything that is made from it.
 
 import { Bench } from 'tinybench'
-import { createLedger } from '../../packages/agent/dist/ledger.js'
-import { metricsOf } from '../../packages/agent/dist/metrics.js'
-import { pageOf } from '../../packages/agent/dist/page.js'
-import { viewOf } from '../../packages/agent/dist/snapshot.js'
+import { createLedger } from '../../packages/agent/dist/memory/ledger.js'
+import { viewOf } from '../../packages/agent/dist/memory/snapshot.js'
+import { metricsOf } from '../../packages/agent/dist/outputs/metrics.js'
+import { pageOf } from '../../packages/agent/dist/outputs/page.js'
 
 const links = 500
 const protocols = /** @type {const} */ (['http', 'tcp', 'udp', 'icmp', 'dns'])

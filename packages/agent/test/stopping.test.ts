@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createAgent } from '../src/agent.ts'
-import type { Discovery } from '../src/discovery/discovery.ts'
+import type { Discovery } from '../src/peers/knowledge.ts'
 import { startLocalVantage } from '../src/vantage/local.ts'
 import type { Vantage } from '../src/vantage/vantage.ts'
 

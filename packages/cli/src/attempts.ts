@@ -9,7 +9,7 @@ import {
   type Statistics,
   type Stray,
 } from '@scout/core'
-import { isHopeless } from './exit-code.ts'
+import { isHopeless } from './shell/exit-code.ts'
 
 export interface AttemptPlan {
   readonly protocol: Protocol

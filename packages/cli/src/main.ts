@@ -1,4 +1,4 @@
-import { processIo } from './io.ts'
 import { run } from './program.ts'
+import { processIo } from './shell/io.ts'
 
 process.exitCode = await run(process.argv.slice(2), processIo('scout-probe'))

@@ -3,17 +3,23 @@ import { isProtocol, nearest, probes, ScoutError } from '@scout/core'
 import { type Argument, Command, type CommanderError, Help } from 'commander'
 import { z } from 'zod'
 import type { RemoteRun } from './cluster/remote.ts'
-import { addClusterFlags, clusterOptions, type Reach, readClusterFlags, withoutClusterFlags } from './cluster-flags.ts'
 import { addAllCommand } from './commands/all.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addMeshCommand } from './commands/mesh.ts'
 import { addProbeCommand } from './commands/probe.ts'
 import { addServeCommand } from './commands/serve.ts'
-import { CommandError, type ExitCode, exitCodes } from './exit-code.ts'
-import { helpExamples, helpSection } from './help.ts'
-import type { Invocation } from './invocation.ts'
-import type { Io } from './io.ts'
+import {
+  addClusterFlags,
+  clusterOptions,
+  type Reach,
+  readClusterFlags,
+  withoutClusterFlags,
+} from './flags/cluster-flags.ts'
 import { printable } from './render/printable.ts'
+import { CommandError, type ExitCode, exitCodes } from './shell/exit-code.ts'
+import { helpExamples, helpSection } from './shell/help.ts'
+import type { Invocation } from './shell/invocation.ts'
+import type { Io } from './shell/io.ts'
 
 /** Does what the arguments say and returns the exit code. Whatever a user can get wrong ends as one sentence on `io.err`. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {

@@ -1,11 +1,11 @@
 import { Resolver } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ScoutError } from '@scout/core'
-import type { Greeting } from '../greeting.ts'
-import type { Peer } from '../peer.ts'
-import { clusterDomain } from './cluster-domain.ts'
-import type { Discovery } from './discovery.ts'
-import { inOrder } from './slices.ts'
+import { clusterDomain } from '../config/cluster-domain.ts'
+import { inOrder } from '../kubernetes/slices.ts'
+import type { Greeting } from '../peers/greeting.ts'
+import type { Discovery } from '../peers/knowledge.ts'
+import type { Peer } from '../peers/peer.ts'
 
 export interface DnsDiscoveryOptions {
   readonly name: string

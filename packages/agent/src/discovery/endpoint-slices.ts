@@ -1,12 +1,12 @@
 import { ScoutError } from '@scout/core'
-import type { Peer } from '../peer.ts'
-import { findScouts } from './agents.ts'
-import type { ApiAccess } from './api.ts'
-import type { Resource } from './api-error.ts'
-import type { Discovery, Knowledge } from './discovery.ts'
-import { type Listing, listAndWatch, type Timing } from './list-watch.ts'
-import { nodeConditionsOf } from './nodes.ts'
-import { peersOf, type Slice, slice } from './slices.ts'
+import type { ApiAccess } from '../kubernetes/api.ts'
+import type { Resource } from '../kubernetes/api-error.ts'
+import { findScouts } from '../kubernetes/find-scouts.ts'
+import { type Listing, listAndWatch, type Timing } from '../kubernetes/list-watch.ts'
+import { nodeConditionsOf } from '../kubernetes/nodes.ts'
+import { peersOf, type Slice, slice } from '../kubernetes/slices.ts'
+import type { Discovery, Knowledge } from '../peers/knowledge.ts'
+import type { Peer } from '../peers/peer.ts'
 
 export interface SliceDiscoveryOptions {
   readonly access: ApiAccess

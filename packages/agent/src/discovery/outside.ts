@@ -1,5 +1,5 @@
-import type { Peer } from '../peer.ts'
-import type { Discovery, Knowledge } from './discovery.ts'
+import type { Discovery, Knowledge } from '../peers/knowledge.ts'
+import type { Peer } from '../peers/peer.ts'
 
 export interface OutsideOptions {
   /** The API server's proxy to a peer's responder; undefined where requests to it need credentials, which probes have not. */

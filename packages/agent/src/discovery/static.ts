@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { ScoutError } from '@scout/core'
 import { parse } from 'yaml'
 import type { z } from 'zod'
-import { explainError, explainMisfit } from '../explain.ts'
-import { type Peer, writtenPeers } from '../peer.ts'
-import type { Discovery } from './discovery.ts'
+import { explainError, explainMisfit } from '../config/misfit.ts'
+import type { Discovery } from '../peers/knowledge.ts'
+import { type Peer, writtenPeers } from '../peers/peer.ts'
 
 type WrittenPeers = z.output<typeof writtenPeers>
 

@@ -6,7 +6,7 @@ import {
   startHttpResponder,
   startUdpResponder,
 } from '@scout/core'
-import { formatGoDateTime } from '../go-time.ts'
+import { formatGoDateTime } from './go-time.ts'
 
 export interface VantageOptions {
   readonly responder: { readonly host: string; readonly port: number; readonly key: string }

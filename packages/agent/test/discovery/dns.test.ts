@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { startDnsResponder } from '@scout/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { Knowledge } from '../../src/discovery/discovery.ts'
 import { createDnsDiscovery, resolveBoth, serviceName } from '../../src/discovery/dns.ts'
-import type { Greeting } from '../../src/greeting.ts'
+import type { Greeting } from '../../src/peers/greeting.ts'
+import type { Knowledge } from '../../src/peers/knowledge.ts'
 import { greeting } from '../support/greetings.ts'
 
 function discover() {

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { Knowledge } from '../../src/discovery/discovery.ts'
 import { createSliceDiscovery, type SliceDiscoveryOptions } from '../../src/discovery/endpoint-slices.ts'
+import type { Knowledge } from '../../src/peers/knowledge.ts'
 import { type ApiDouble, answerStatus, answerWith, breakOff, startApiDouble } from '../support/api-double.ts'
 import { conditions, endpoint, endpointSlice } from '../support/slices.ts'
 

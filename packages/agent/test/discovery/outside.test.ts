@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { Knowledge } from '../../src/discovery/discovery.ts'
 import { createOutsideDiscovery, type OutsideOptions } from '../../src/discovery/outside.ts'
-import type { Peer } from '../../src/peer.ts'
+import type { Knowledge } from '../../src/peers/knowledge.ts'
+import type { Peer } from '../../src/peers/peer.ts'
 import { knowledge, peer } from '../support/peers.ts'
 
 async function discover(options: Partial<OutsideOptions>) {

@@ -1,8 +1,8 @@
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Knowledge } from '../../src/discovery/discovery.ts'
 import { createListDiscovery, openFileDiscovery } from '../../src/discovery/static.ts'
+import type { Knowledge } from '../../src/peers/knowledge.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
 const one = '- { name: one, addresses: [10.0.0.1] }\n'

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
-import type { Snapshot } from '../../src/snapshot.ts'
+import type { Snapshot } from '../../src/memory/snapshot.ts'
 import { writeTemporary } from './temporary.ts'
 
 const script = fileURLToPath(new URL('../../bin/scout-agent.js', import.meta.url))

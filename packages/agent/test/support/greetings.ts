@@ -1,4 +1,4 @@
-import type { Greeting } from '../../src/greeting.ts'
+import type { Greeting } from '../../src/peers/greeting.ts'
 
 export function greeting(name: string, more: Partial<Greeting> = {}): Greeting {
   return {

@@ -1,5 +1,5 @@
-import type { Knowledge } from '../../src/discovery/discovery.ts'
-import type { Peer } from '../../src/peer.ts'
+import type { Knowledge } from '../../src/peers/knowledge.ts'
+import type { Peer } from '../../src/peers/peer.ts'
 
 /** A ready peer of that name. */
 export function peer(name: string, more: Partial<Peer> = {}): Peer {

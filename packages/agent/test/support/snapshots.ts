@@ -1,7 +1,7 @@
 import type { AnyResult, FailureReason } from '@scout/core'
-import { bucketEdgesSeconds } from '../../src/ledger.ts'
-import type { KnownPeer } from '../../src/roster.ts'
-import type { SeriesView, Snapshot } from '../../src/snapshot.ts'
+import { bucketEdgesSeconds } from '../../src/memory/ledger.ts'
+import type { SeriesView, Snapshot } from '../../src/memory/snapshot.ts'
+import type { KnownPeer } from '../../src/peers/roster.ts'
 
 const takenAtMs = Date.UTC(2023, 9, 30, 22, 9, 49, 899)
 

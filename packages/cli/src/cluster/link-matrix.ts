@@ -1,7 +1,7 @@
-import type { Output } from '../io.ts'
 import { type Matrix, renderMatrix } from '../render/matrix.ts'
 import { printable } from '../render/printable.ts'
 import type { Cell } from '../render/table.ts'
+import type { Output } from '../shell/io.ts'
 import { familyNames } from './failures.ts'
 import type { Link, Mesh } from './links.ts'
 

@@ -1,7 +1,7 @@
 import { podLines } from '@scout/agent/kubernetes'
-import type { Output } from '../io.ts'
 import { fold } from '../render/fold.ts'
 import { printable } from '../render/printable.ts'
+import type { Output } from '../shell/io.ts'
 import { failureGroups, failureSentence, nodesText } from './failures.ts'
 import { linkMatrix } from './link-matrix.ts'
 import { type AgentReport, compareNames, type Link, type LinkState, type Mesh } from './links.ts'

@@ -1,9 +1,9 @@
 import { execInPod, type Peer, type RemoteProcess } from '@scout/agent/kubernetes'
 import { nearest, ScoutError } from '@scout/core'
-import type { ClusterFlags } from '../cluster-flags.ts'
-import { CommandError, type ExitCode, exitCodes } from '../exit-code.ts'
-import { endsWithInput, type Io } from '../io.ts'
-import { startProgress } from '../progress.ts'
+import type { ClusterFlags } from '../flags/cluster-flags.ts'
+import { CommandError, type ExitCode, exitCodes } from '../shell/exit-code.ts'
+import { endsWithInput, type Io } from '../shell/io.ts'
+import { startProgress } from '../shell/progress.ts'
 import { answerMs, asking, findScout } from './scout.ts'
 
 /** The chart's name for it. */

@@ -1,8 +1,8 @@
 import { type ApiAccess, ApiError, chooseAccess, findScouts, type Scout } from '@scout/agent/kubernetes'
 import { ScoutError } from '@scout/core'
-import type { ClusterFlags } from '../cluster-flags.ts'
-import { CommandError, exitCodes } from '../exit-code.ts'
-import type { Io } from '../io.ts'
+import type { ClusterFlags } from '../flags/cluster-flags.ts'
+import { CommandError, exitCodes } from '../shell/exit-code.ts'
+import type { Io } from '../shell/io.ts'
 
 /** Longest wait for an answer of the API server. */
 export const answerMs = 5_000

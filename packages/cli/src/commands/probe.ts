@@ -8,14 +8,14 @@ import {
   type TargetForm,
 } from '@scout/core'
 import type { Command } from 'commander'
-import { attemptFlags } from '../attempt-flags.ts'
 import { makeAttempts } from '../attempts.ts'
-import { exitCodeOf } from '../exit-code.ts'
-import { addFlags, flagsOf, valuesOf } from '../flags.ts'
-import { helpExamples, helpSection } from '../help.ts'
-import type { Invocation } from '../invocation.ts'
+import { attemptFlags } from '../flags/attempt-flags.ts'
+import { addFlags, flagsOf, valuesOf } from '../flags/flags.ts'
 import { createJsonReport } from '../render/json.ts'
 import { createTextReport } from '../render/text.ts'
+import { exitCodeOf } from '../shell/exit-code.ts'
+import { helpExamples, helpSection } from '../shell/help.ts'
+import type { Invocation } from '../shell/invocation.ts'
 
 /** Of each form: what it is, and two targets as people write them. */
 const targetHelp: Readonly<Record<TargetForm, readonly [about: string, plain: string, other: string]>> = {

@@ -12,13 +12,13 @@ import {
 } from '@scout/core'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { type ExitCode, exitCodes } from '../exit-code.ts'
-import { addFlags, flagsOf, valuesOf } from '../flags.ts'
-import { helpExamples } from '../help.ts'
-import { addressesReachedAt } from '../host-addresses.ts'
-import type { Invocation } from '../invocation.ts'
-import type { Io } from '../io.ts'
+import { addFlags, flagsOf, valuesOf } from '../flags/flags.ts'
 import { responderPort } from '../responder-port.ts'
+import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
+import { helpExamples } from '../shell/help.ts'
+import type { Invocation } from '../shell/invocation.ts'
+import type { Io } from '../shell/io.ts'
+import { addressesReachedAt } from './host-addresses.ts'
 
 /** `scout-probe serve`: the other side, for as long as it runs. */
 export function addServeCommand(program: Command, { io, finish }: Invocation): void {

@@ -1,5 +1,5 @@
 import type { Result } from '@scout/core'
-import type { Output } from '../io.ts'
+import type { Output } from '../shell/io.ts'
 import type { Report } from './report.ts'
 
 /** One object a line, and nothing else. */

@@ -7,7 +7,7 @@ import {
   type Result,
   type Statistics,
 } from '@scout/core'
-import type { Output } from '../io.ts'
+import type { Output } from '../shell/io.ts'
 import { detailText } from './detail.ts'
 import { failureText } from './failure.ts'
 import { fold } from './fold.ts'

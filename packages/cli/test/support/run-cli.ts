@@ -1,7 +1,7 @@
 import picocolors from 'picocolors'
-import type { ExitCode } from '../../src/exit-code.ts'
-import type { Io, Output } from '../../src/io.ts'
 import { run } from '../../src/program.ts'
+import type { ExitCode } from '../../src/shell/exit-code.ts'
+import type { Io, Output } from '../../src/shell/io.ts'
 
 export interface Finished {
   readonly code: ExitCode

@@ -1,7 +1,7 @@
-import type { Family } from '../endpoint.ts'
-import { type ConnectionObserver, observeConnections } from './connection-observer.ts'
-import { type Exchange, openExchange, type Stray } from './exchange.ts'
-import { providerOf, type Transport } from './providers.ts'
+import type { Family } from '../model/endpoint.ts'
+import { type Exchange, openExchange, type Stray } from './packets/exchange.ts'
+import { providerOf, type Transport } from './packets/providers.ts'
+import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
 
 /** What a datagram protocol needs to share one socket among all its attempts. */
 export interface ExchangeKind {

@@ -1,10 +1,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { z } from 'zod'
-import { FailureError } from '../failure.ts'
-import { handshakeOf } from '../net/handshake.ts'
+import { FailureError } from '../model/failure.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
-import { type Attempt, defineProbe } from '../probe.ts'
+import { handshakeOf } from '../net/tcp/tcp-info.ts'
 import {
   type DnsAnswer,
   decodeDnsAnswer,
@@ -14,6 +13,7 @@ import {
   responseCodes,
   reverseName,
 } from '../wire/dns.ts'
+import { type Attempt, defineProbe } from './probe.ts'
 
 /** A connection has one question, so any id will do. */
 const tcpId = 1

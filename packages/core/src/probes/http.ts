@@ -1,10 +1,10 @@
 import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
-import { kernelClocks } from '../clock.ts'
-import { FailureError } from '../failure.ts'
-import type { ConnectionObserver, LocalEnd } from '../net/connection-observer.ts'
-import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/http-connection.ts'
-import { type Attempt, defineProbe } from '../probe.ts'
+import { FailureError } from '../model/failure.ts'
+import type { ConnectionObserver, LocalEnd } from '../net/tcp/connection-observer.ts'
+import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/tcp/http-connection.ts'
+import { kernelClocks } from '../time/clock.ts'
+import { type Attempt, defineProbe } from './probe.ts'
 
 type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { ExchangeKind } from '../net/sockets.ts'
-import { defineProbe } from '../probe.ts'
 import { readUint32, writeUint32 } from '../wire/bytes.ts'
 import { echoHeaderBytes, echoKindOf, encodeEcho } from '../wire/icmp.ts'
+import { defineProbe } from './probe.ts'
 
 /**
  * What the payload begins with. The 16 bits of the ICMP header wrap within minutes at 500 probes a second; and a reply has to bring back

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
-import { nowNs } from '../clock.ts'
-import { FailureError } from '../failure.ts'
-import { sourceAddressOf } from '../net/route.ts'
+import { FailureError } from '../model/failure.ts'
+import { sourceAddressOf } from '../net/host/route.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
-import { defineProbe } from '../probe.ts'
+import { nowNs } from '../time/clock.ts'
 import { encodeSyn, sealSegment } from '../wire/syn.ts'
 import { decodeTcpHeader } from '../wire/tcp-header.ts'
+import { defineProbe } from './probe.ts'
 
 /*
  * A handshake that is never completed. The SYN leaves through a raw socket, from a port that a bound socket keeps from everybody

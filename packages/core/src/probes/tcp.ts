@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import { z } from 'zod'
-import type { Deadline } from '../deadline.ts'
-import { isSystemError } from '../failure.ts'
-import { handshakeOf } from '../net/handshake.ts'
-import { defineProbe } from '../probe.ts'
+import { isSystemError } from '../model/failure.ts'
+import { handshakeOf } from '../net/tcp/tcp-info.ts'
+import type { Deadline } from '../time/deadline.ts'
+import { defineProbe } from './probe.ts'
 
 export const tcp = defineProbe({
   protocol: 'tcp',

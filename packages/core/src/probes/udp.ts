@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { FailureError } from '../failure.ts'
+import { FailureError } from '../model/failure.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
-import { defineProbe } from '../probe.ts'
 import {
   decodeEchoDatagram,
   echoHeaderBytes,
@@ -9,6 +8,7 @@ import {
   isGenuineEcho,
   maxPayloadBytes,
 } from '../wire/echo-datagram.ts'
+import { defineProbe } from './probe.ts'
 
 const echoes: ExchangeKind = {
   protocol: 'udp',

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, isIPv4, isIPv6, type Socket } from 'node:net'
 import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from 'dns-packet'
-import { isSystemError } from '../failure.ts'
+import { isSystemError } from '../model/failure.ts'
 import { createCounters, type Listen, type Responder } from './responder.ts'
 
 export interface DnsResponderOptions extends Listen {

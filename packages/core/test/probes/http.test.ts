@@ -17,7 +17,7 @@ import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { capability, nativePart, testWith, withoutNativePart } from '../../../../test/support/requirements.ts'
 import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
-import { createProber, probe } from '../../src/prober.ts'
+import { createProber, probe } from '../../src/attempt/prober.ts'
 import type { OptionsOf, ResultOf } from '../../src/probes/index.ts'
 
 const itWithTls = testWith('openssl')

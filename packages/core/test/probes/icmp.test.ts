@@ -14,7 +14,7 @@ import {
 } from '../../../../test/support/child.ts'
 import { capability, describeWith, testWith, withoutNativePart } from '../../../../test/support/requirements.ts'
 import { listenTcp } from '../../../../test/support/servers.ts'
-import { createProber, probe } from '../../src/prober.ts'
+import { createProber, probe } from '../../src/attempt/prober.ts'
 
 const itPrivileged = testWith(capability('CAP_NET_RAW'))
 

@@ -12,8 +12,8 @@ import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { describeWith } from '../../../../test/support/requirements.ts'
 import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
-import { probe } from '../../src/prober.ts'
-import { formatHostPort } from '../../src/target.ts'
+import { probe } from '../../src/attempt/prober.ts'
+import { formatHostPort } from '../../src/model/target.ts'
 
 test.for([
   ['127.0.0.1', '127.0.0.1'],

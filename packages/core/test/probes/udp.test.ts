@@ -5,10 +5,10 @@ import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { desertedUdpPort, listenUdp } from '../../../../test/support/servers.ts'
-import type { Stray } from '../../src/net/exchange.ts'
-import { createProber, probe } from '../../src/prober.ts'
+import { createProber, probe } from '../../src/attempt/prober.ts'
+import { formatHostPort } from '../../src/model/target.ts'
+import type { Stray } from '../../src/net/packets/exchange.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
-import { formatHostPort } from '../../src/target.ts'
 
 test.for([
   ['127.0.0.1', '127.0.0.1'],

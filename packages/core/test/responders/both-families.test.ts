@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { probe } from '../../src/prober.ts'
+import { probe } from '../../src/attempt/prober.ts'
 import { startDnsResponder } from '../../src/responders/dns.ts'
 import { startHttpResponder } from '../../src/responders/http.ts'
 import type { Responder } from '../../src/responders/responder.ts'

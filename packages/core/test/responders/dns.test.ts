@@ -8,7 +8,7 @@ import { watchHandles } from '../../../../test/support/handles.ts'
 import { sendFromPortZero } from '../../../../test/support/port-zero.ts'
 import { capability, testWith } from '../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
-import { probe } from '../../src/prober.ts'
+import { probe } from '../../src/attempt/prober.ts'
 import { startDnsResponder } from '../../src/responders/dns.ts'
 import { encodeDnsQuestion } from '../../src/wire/dns.ts'
 

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
-import { probe } from '../../src/prober.ts'
+import { probe } from '../../src/attempt/prober.ts'
 import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
 
 describe('answers', () => {

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import type { NodeConditions } from '../peers/knowledge.ts'
+
+const node = z.object({
+  metadata: z.object({ name: z.string() }),
+  spec: z.object({ unschedulable: z.boolean().nullish() }).nullish(),
+  status: z
+    .object({
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: z.string().nullish(),
+            lastTransitionTime: z.string().nullish(),
+          }),
+        )
+        .nullish(),
+    })
+    .nullish(),
+})
+
+/** A node's conditions without those that are as they should be: `Ready` true, every other one false. */
+export function nodeConditionsOf(object: unknown): NodeConditions {
+  const { metadata, spec, status } = node.parse(object)
+  const problems = (status?.conditions ?? [])
+    .filter(({ type, status }) => status !== (type === 'Ready' ? 'True' : 'False'))
+    .map(({ type, status, reason, lastTransitionTime }) => ({
+      type,
+      status,
+      reason: reason ?? '',
+      ...(typeof lastTransitionTime === 'string' ? { sinceMs: Date.parse(lastTransitionTime) } : {}),
+    }))
+  return { name: metadata.name, isCordoned: spec?.unschedulable === true, problems }
+}

@@ -1,0 +1,114 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import type { Peer, PeerState } from '../peers/peer.ts'
+
+/** The part of an EndpointSlice that matters here (discovery.k8s.io/v1); what is absent means what its documentation says. */
+export const slice = z.object({
+  metadata: z.object({ name: z.string(), namespace: z.string() }),
+  ports: z
+    .array(z.object({ name: z.string().nullish(), port: z.int().nullish() }))
+    .nullish()
+    .transform((ports) => ports ?? []),
+  endpoints: z
+    .array(
+      z.object({
+        addresses: z.array(z.string()),
+        conditions: z
+          .object({
+            ready: z.boolean().nullish(),
+            serving: z.boolean().nullish(),
+            terminating: z.boolean().nullish(),
+          })
+          .nullish(),
+        nodeName: z.string().nullish(),
+        zone: z.string().nullish(),
+        targetRef: z.object({ name: z.string().nullish(), uid: z.string().nullish() }).nullish(),
+      }),
+    )
+    .nullish()
+    .transform((endpoints) => endpoints ?? []),
+})
+
+export type Slice = z.output<typeof slice>
+type SliceEndpoint = Slice['endpoints'][number]
+
+export interface SlicePeers {
+  readonly peers: readonly Peer[]
+  /** Sentences about what was left out. */
+  readonly oddities: readonly string[]
+}
+
+interface SlicePeersOptions {
+  /** Name of the responder's port in the Service. */
+  readonly portName: string
+  /** Port of slices without a port of that name. */
+  readonly otherwisePort: number
+}
+
+/**
+ * The pods behind the slices of one Service. A pod has an endpoint in the slice of each of its address families, and for a moment in
+ * two slices of one family when it is moved between them; its UID tells that they are one.
+ */
+export function peersOf(slices: Iterable<Slice>, options: SlicePeersOptions): SlicePeers {
+  const peers = new Map<string, Peer>()
+  const oddities: string[] = []
+  const inOrder = [...slices].toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+  for (const slice of inOrder) {
+    for (const endpoint of slice.endpoints) {
+      const found = peerOf(slice, endpoint, options)
+      for (const address of endpoint.addresses.filter((text) => isIP(text) === 0)) {
+        oddities.push(
+          `endpoint slice ${slice.metadata.name} gives ${found.name} the address "${address}", which is none: left out`,
+        )
+      }
+      const known = peers.get(found.id)
+      peers.set(found.id, known === undefined ? found : merged(known, found))
+    }
+  }
+  return { peers: [...peers.values()].map(settled), oddities }
+}
+
+function peerOf(
+  { metadata, ports }: Slice,
+  endpoint: SliceEndpoint,
+  { portName, otherwisePort }: SlicePeersOptions,
+): Peer {
+  const { targetRef, nodeName, zone, addresses } = endpoint
+  const name = targetRef?.name ?? addresses[0] ?? 'unnamed'
+  return {
+    id: targetRef?.uid ?? name,
+    name,
+    namespace: metadata.namespace,
+    node: nodeName ?? name,
+    zone: zone ?? undefined,
+    addresses: addresses.filter((text) => isIP(text) !== 0),
+    port: ports.find((port) => port.name === portName)?.port ?? otherwisePort,
+    state: stateOf(endpoint),
+  }
+}
+
+/** `ready` is always true where not-ready addresses are published; `serving` is the pod's own readiness. */
+function stateOf({ conditions }: SliceEndpoint): PeerState {
+  if (conditions?.terminating === true) return 'leaving'
+  return (conditions?.serving ?? conditions?.ready ?? true) ? 'ready' : 'starting'
+}
+
+/** The slices of one pod change one after the other: the one that speaks most against failing it counts. */
+function merged(a: Peer, b: Peer): Peer {
+  const states = [a.state, b.state]
+  const state =
+    (['leaving', 'starting', 'ready'] as const).find((candidate) => states.includes(candidate)) ?? 'starting'
+  return { ...a, zone: a.zone ?? b.zone, addresses: [...new Set([...a.addresses, ...b.addresses])], state }
+}
+
+/** Slices have random names, so their order says nothing; the same addresses in another order would look like a change. */
+function settled(peer: Peer): Peer {
+  const addresses = inOrder(peer.addresses)
+  // Who cannot be reached by any address cannot be said to work.
+  return { ...peer, addresses, state: addresses.length === 0 && peer.state === 'ready' ? 'starting' : peer.state }
+}
+
+/** IPv4 first. */
+export function inOrder(addresses: readonly string[]): readonly string[] {
+  return addresses.toSorted((a, b) => isIP(a) - isIP(b) || (a < b ? -1 : 1))
+}

@@ -1,0 +1,106 @@
+import { type AnyResult, type Family, formatDurationNs } from '@scout/core'
+import { isIncapable } from '../memory/incapable.ts'
+import type { Peer } from '../peers/peer.ts'
+import { pathName, podLines } from '../peers/pod-lines.ts'
+import type { Self } from '../peers/self.ts'
+import { familyOf } from '../plan/check.ts'
+import { formatGoDateTime, formatLogTime } from '../vantage/go-time.ts'
+import type { Log } from './log.ts'
+
+/** How the reference output calls each phase; others go by their own name. */
+const phaseTitles: Readonly<Record<string, string>> = {
+  resolve: 'dns',
+  connect: 'connection',
+  tls: 'tls handshake',
+  write: 'write request',
+  server: 'server processing',
+  transfer: 'content transfer',
+}
+
+/** The project's reference output: peers by node, then each attempt with its phases line by line. */
+export function createTextLog(write: (text: string) => void, self: Pick<Self, 'name'>): Log {
+  const incapable = new Set<string>()
+  const print = (...lines: readonly string[]) => {
+    const time = formatLogTime(new Date())
+    write(lines.map((line) => `${time} ${line}\n`).join(''))
+  }
+
+  return {
+    providers(providers) {
+      for (const [transport, { name, remark }] of Object.entries(providers)) {
+        if (remark !== undefined) print(`${transport} packets by ${name}: ${remark}`)
+      }
+    },
+    listening: (console) => print(`server is listening at ${console}`),
+    answering() {},
+    rosterChanged: (_, peers) => print(...podLines(peers)),
+    attempted({ check, peer, target, family }, result, recorded) {
+      const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`
+      const by = check.name === 'http' ? '' : ` by ${check.name}`
+      if (isIncapable(result)) {
+        if (incapable.has(check.name)) return
+        incapable.add(check.name)
+      }
+      print(
+        `probing: ${self.name} -> ${to}${by}`,
+        ...resultLines(result),
+        ...(recorded === 'set-aside' ? ['    set aside: the peer was not ready'] : []),
+      )
+    },
+    greeted: () => {}, // its own facts are in the snapshot; the reference output has no line for them
+    discoveryTroubled: (trouble, { source }) =>
+      print(
+        trouble === undefined
+          ? `peers are known again from ${source}`
+          : `peers may be out of date, the last known stay: ${trouble}`,
+      ),
+    way: (what) => print(what),
+    oddity: (what) => print(what),
+    stopping: (signal) => print(`stopping on ${signal}`),
+    stopped: () => print('stopped'),
+    configurationBroken: ({ message }) => print(`configuration broken, the old one stays in force: ${message}`),
+    defect: (error) =>
+      print(
+        `defect in scout, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      ),
+  }
+}
+
+function resultLines(result: AnyResult): readonly string[] {
+  const phases = Object.entries(result.phasesNs).map(
+    ([phase, ns]) => `    latency ${phaseTitles[phase] ?? phase}: ${formatDurationNs(ns)}`,
+  )
+  const start = `    connection start: ${formatGoDateTime(new Date(result.startedAtMs))}`
+  if (!result.ok) {
+    const { reason, phase, message } = result.failure
+    return [start, ...phases, `    failure: ${reason} in ${phase}: ${message}`]
+  }
+  return [
+    start,
+    ...phases,
+    `    latency total: ${formatDurationNs(result.totalNs)}`,
+    `    response: ${responseText(result)}`,
+  ]
+}
+
+function responseText(result: AnyResult & { readonly ok: true }): string {
+  if (result.protocol !== 'http') return JSON.stringify(result.detail)
+  const { statusCode, body = '', bodyBytes } = result.detail
+  return JSON.stringify({
+    status: statusCode < 400 ? 'OK' : 'failed',
+    statusCode,
+    body: parsedOr(body, `${bodyBytes} bytes`),
+  })
+}
+
+function parsedOr(text: string, otherwise: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return otherwise // a body that is cut or is no JSON is told by its size
+  }
+}
+
+function fullName(peer: Peer, family: Family | undefined): string {
+  return pathName(peer, peer.addresses.find((address) => familyOf(address) === family) ?? peer.addresses[0] ?? '')
+}

@@ -1,0 +1,147 @@
+import type { Greeting } from './greeting.ts'
+import type { Knowledge } from './knowledge.ts'
+import type { Peer } from './peer.ts'
+
+/** A peer with what this agent has learned about it by itself. */
+export interface KnownPeer extends Peer {
+  /** Wall clock since which it is in its state. */
+  readonly stateSinceMs: number
+  /** What it told of itself; absent until it has. */
+  readonly greeting?: Greeting | undefined
+}
+
+export interface RosterChange {
+  readonly joined: readonly KnownPeer[]
+  readonly left: readonly KnownPeer[]
+  /** Same peer, another state or other facts. */
+  readonly changed: readonly { readonly before: KnownPeer; readonly after: KnownPeer }[]
+  /** Ids of peers to whom nothing that is under way says anything: they left, or changed their state or address. */
+  readonly disturbed: readonly string[]
+}
+
+/** The peers that are there now: what discovery knows, less ourselves, with the goodbyes and greetings that were heard. */
+export interface Roster {
+  readonly peers: ReadonlyMap<string, KnownPeer>
+  readonly knowledge: Omit<Knowledge, 'peers'>
+  /** This agent as discovery sees it; undefined where it is not among the peers. */
+  readonly own: Peer | undefined
+  update(knowledge: Knowledge): void
+  /** This peer, in the process that began then, said that it is about to stop. */
+  goodbye(peer: Peer, startedAtMs: number): void
+  /** This peer, in the process that began then, is there: an earlier one's goodbye is over. */
+  hello(peer: Peer, startedAtMs: number): void
+  greeted(peer: Peer, greeting: Greeting): void
+}
+
+interface RosterOptions {
+  readonly isSelf: (peer: Peer) => boolean
+  readonly onChange: (change: RosterChange) => void
+}
+
+/**
+ * A goodbye may come before discovery knows that the peer leaves, or after; either makes it leave. It stands until the peer is gone,
+ * discovery has seen it not ready and then ready again (its container was restarted in place), it says itself that it is back, or
+ * discovery goes on calling it ready for a minute. Silence of the source is no such minute: while the API server is down, who said
+ * goodbye is still leaving.
+ */
+const goodbyeLastsMs = 60_000
+
+interface Goodbye {
+  /** Which of the processes that had this identity said it. */
+  readonly startedAtMs: number
+  readonly saidAtMs: number
+  /** First moment after it at which the source was heard of. */
+  readonly heardAtMs?: number | undefined
+  /** Discovery has noticed, too. */
+  readonly isConfirmed: boolean
+}
+
+export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
+  let peers: ReadonlyMap<string, KnownPeer> = new Map()
+  let knowledge: Knowledge = { peers: [], source: 'nothing yet', heardAtMs: 0 }
+  let own: Peer | undefined
+  const goodbyes = new Map<string, Goodbye>()
+  const greetings = new Map<string, Greeting>()
+
+  const refresh = () => {
+    const nowMs = Date.now()
+    const next = new Map<string, KnownPeer>()
+    for (const found of knowledge.peers) {
+      if (isSelf(found)) continue
+      const state = goodbyes.has(found.id) ? 'leaving' : found.state
+      const before = peers.get(found.id)
+      const stateSinceMs = before?.state === state ? before.stateSinceMs : nowMs
+      next.set(found.id, { ...found, state, stateSinceMs, greeting: greetings.get(found.id) })
+    }
+    const joined = [...next.values()].filter(({ id }) => !peers.has(id))
+    const left = [...peers.values()].filter(({ id }) => !next.has(id))
+    const changed = [...next.values()].flatMap((after) => {
+      const before = peers.get(after.id)
+      return before === undefined || isSame(before, after) ? [] : [{ before, after }]
+    })
+    peers = next
+    for (const { id } of left) {
+      goodbyes.delete(id)
+      greetings.delete(id)
+    }
+    if (joined.length + left.length + changed.length === 0) return
+    const others = changed.filter(({ before, after }) => !isSameTarget(before, after)).map(({ after }) => after)
+    onChange({ joined, left, changed, disturbed: [...left, ...others].map(({ id }) => id) })
+  }
+
+  return {
+    get peers() {
+      return peers
+    },
+    get knowledge() {
+      const { peers: _peers, ...rest } = knowledge
+      return rest
+    },
+    get own() {
+      return own
+    },
+    update(news) {
+      knowledge = news
+      own = news.peers.find(isSelf)
+      for (const { id, state } of news.peers) {
+        const before = goodbyes.get(id)
+        const after = before === undefined ? undefined : goodbyeAfter(before, state, news.heardAtMs)
+        if (after === undefined) goodbyes.delete(id)
+        else goodbyes.set(id, after)
+      }
+      refresh()
+    },
+    goodbye({ id }, startedAtMs) {
+      goodbyes.set(id, { startedAtMs, saidAtMs: Date.now(), isConfirmed: false })
+      refresh()
+    },
+    hello({ id }, startedAtMs) {
+      const before = goodbyes.get(id)
+      if (before === undefined || startedAtMs <= before.startedAtMs) return
+      goodbyes.delete(id)
+      refresh()
+    },
+    greeted({ id }, greeting) {
+      if (!peers.has(id)) return
+      greetings.set(id, greeting)
+      refresh()
+    },
+  }
+}
+
+/** What is left of a goodbye when discovery says this of the peer; undefined when it is over. */
+function goodbyeAfter(before: Goodbye, state: Peer['state'], newsAtMs: number | undefined): Goodbye | undefined {
+  if (state !== 'ready') return { ...before, heardAtMs: undefined, isConfirmed: true }
+  if (before.isConfirmed) return undefined
+  if (newsAtMs === undefined || newsAtMs <= before.saidAtMs) return before
+  const { heardAtMs = newsAtMs } = before
+  return newsAtMs - heardAtMs < goodbyeLastsMs ? { ...before, heardAtMs } : undefined
+}
+
+function isSame(a: Peer, b: Peer): boolean {
+  return isSameTarget(a, b) && a.node === b.node && a.zone === b.zone
+}
+
+function isSameTarget(a: Peer, b: Peer): boolean {
+  return a.state === b.state && a.port === b.port && a.proxy === b.proxy && a.addresses.join() === b.addresses.join()
+}

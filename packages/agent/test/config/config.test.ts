@@ -1,0 +1,247 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { anyAddress } from '../../src/config/any-address.ts'
+import { configSchema, loadConfig } from '../../src/config/config.ts'
+import type { Setting } from '../../src/config/settings.ts'
+import { temporaryFolder, writeTemporary } from '../support/temporary.ts'
+
+const inCluster = 'search scout.svc.example.org svc.example.org example.org\nnameserver 192.0.2.53\n'
+const outside = 'search example.org\nnameserver 192.0.2.53\n'
+
+test('has a value for every setting that needs one', async () => {
+  const resolvConf = await writeTemporary('resolv.conf', inCluster)
+  const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
+  expect(config).toMatchObject({
+    log: 'json',
+    level: 'info',
+    intervalMs: 10_000,
+    timeoutMs: 3_500,
+    settleMs: 5_000,
+    maxInFlight: 256,
+    discovery: 'static',
+    console: { host: anyAddress(), port: 8080 },
+    responder: { host: anyAddress(), port: 8081, key: '' },
+    peers: [],
+  })
+  expect(config.node).toBe(config.name)
+  expect(config.checks.map(({ name, protocol, target }) => `${name}: ${protocol} ${target}`)).toMatchInlineSnapshot(`
+    [
+      "http: http http://{host}:{port}/",
+      "http-large: http http://{host}:{port}/bytes?size=65536",
+      "tcp: tcp {host}:{port}",
+      "udp: udp {host}:{port}",
+      "udp-large: udp {host}:{port}",
+      "icmp: icmp {host}",
+      "dns: dns kubernetes.default.svc.example.org",
+    ]
+  `)
+  expect([...origins]).toEqual([])
+})
+
+describe('where a setting comes from', () => {
+  test('the environment goes before the file, and flags before both', async () => {
+    const file = await writeTemporary('config.yaml', 'zone: a\nnode: a\nname: a\nconsole: { port: 1, host: localhost }')
+    const resolvConf = await writeTemporary('resolv.conf', inCluster)
+    const { config, origins } = loadConfig({
+      file,
+      resolvConf,
+      environment: { SCOUT_NODE: 'b', SCOUT_NAME: 'b', SCOUT_CONSOLE_PORT: '2', HOME: '/root' },
+      flags: [flag('name', 'c')],
+    })
+    expect(config).toMatchObject({ zone: 'a', node: 'b', name: 'c', console: { port: 2, host: 'localhost' } })
+    expect(Object.fromEntries(origins)).toEqual({
+      zone: file,
+      node: 'SCOUT_NODE',
+      name: '--name',
+      'console.port': 'SCOUT_CONSOLE_PORT',
+      'console.host': file,
+    })
+  })
+
+  test('failures settle for as long as the discovery needs, unless told otherwise', () => {
+    const settleMs = (environment: Record<string, string>) => loadConfig({ environment, flags: [] }).config.settleMs
+    expect(settleMs({ SCOUT_DISCOVERY: 'dns' })).toBe(40_000)
+    expect(settleMs({ SCOUT_DISCOVERY: 'dns', SCOUT_SETTLE: '1s' })).toBe(1_000)
+  })
+
+  test('lists are written with commas outside the file', () => {
+    const { config } = loadConfig({ environment: { SCOUT_ADDRESSES: '10.0.0.1,fd00::1' }, flags: [] })
+    expect(config.addresses).toEqual(['10.0.0.1', 'fd00::1'])
+  })
+
+  test('peers of flags come beside those of the file', async () => {
+    const file = await writeTemporary('config.yaml', 'peers: [{ name: one, addresses: [10.0.0.1] }]')
+    const peers = [{ name: 'two', addresses: ['10.0.0.2'] }]
+    const { config, origins } = loadConfig({ file, environment: {}, flags: [], peers })
+    expect(config.peers.map(({ name, node, port }) => `${name} on ${node}, port ${port}`)).toEqual([
+      'one on one, port 8081',
+      'two on two, port 8081',
+    ])
+    expect(origins.get('peers')).toBe(`${file} and --peer`)
+  })
+})
+
+test.each(['250ms', '1m30s', '0.5s', '10', '-1s', '1s ', 'soon', '1.s', '1 s', ''])(
+  'the schema, for those who only read it, takes the duration %j if and only if it is one',
+  (text) => {
+    const { properties } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
+    const { timeout } = properties ?? {}
+    const pattern = typeof timeout === 'object' ? (timeout.pattern ?? '') : ''
+    const complaint = complaintOf(() => loadConfig({ environment: { SCOUT_TIMEOUT: text }, flags: [] }))
+    expect(new RegExp(pattern).test(text)).toBe(complaint === 'none')
+  },
+)
+
+describe('checks', () => {
+  test('take the options of their probe as a person writes them, and the timeout and key of all', async () => {
+    const file = await writeTemporary(
+      'config.yaml',
+      `timeout: 2s
+responder: { key: hush }
+checks:
+  large: { probe: udp, payloadBytes: 1400 }
+  slow: { probe: http, target: "https://{name}.example/", timeout: 1m }`,
+    )
+    const { checks } = loadConfig({ file, environment: {}, flags: [] }).config
+    expect(checks).toMatchObject([
+      {
+        name: 'large',
+        protocol: 'udp',
+        target: '{host}:{port}',
+        options: { payloadBytes: 1400, timeoutMs: 2_000, key: 'hush' },
+      },
+      { name: 'slow', protocol: 'http', target: 'https://{name}.example/', options: { timeoutMs: 60_000 } },
+    ])
+  })
+
+  test('are without dns where there is no domain of a cluster to ask for, which is told', async () => {
+    const resolvConf = await writeTemporary('resolv.conf', outside)
+    const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
+    expect(config.checks.map(({ name }) => name)).toEqual(['http', 'http-large', 'tcp', 'udp', 'udp-large', 'icmp'])
+    expect([...origins]).toEqual([['checks', 'default without dns, since resolv.conf names no domain of a cluster']])
+  })
+
+  test.each([
+    ['inside a cluster, in its domain', inCluster, 'kubernetes.default.svc.example.org'],
+    ['elsewhere, in the usual one', outside, 'kubernetes.default.svc.cluster.local'],
+  ])('of dns that a person writes without a target ask for a name %s', async (_, content, target) => {
+    const resolvConf = await writeTemporary('resolv.conf', content)
+    const file = await writeTemporary('config.yaml', 'checks: { names: { probe: dns } }')
+    expect(loadConfig({ file, environment: {}, flags: [], resolvConf }).config.checks).toMatchObject([{ target }])
+  })
+
+  test('may be none', async () => {
+    const file = await writeTemporary('config.yaml', 'checks: {}')
+    expect(loadConfig({ file, environment: {}, flags: [] }).config.checks).toEqual([])
+  })
+})
+
+describe('misuse is told in one sentence:', () => {
+  test.each([
+    ['intervall: 5s', 'there is no setting intervall (from FILE): did you mean interval?'],
+    ['colour: red', 'there is no setting colour (from FILE): known here: name, namespace, node, zone, addresses, '],
+    ['console: { port: 80, prot: 90 }', 'there is no setting console.prot (from FILE): did you mean port?'],
+    [
+      'peers: [{ name: a, adresses: [10.0.0.1] }]',
+      'there is no setting peers.0.adresses (from FILE): did you mean addresses?',
+    ],
+    ['interval: 10', 'setting interval (from FILE) cannot be 10: expected string'],
+    [
+      'interval: -1s',
+      'setting interval (from FILE) cannot be used: "-1s" is not a duration: a duration cannot be negative',
+    ],
+    ['interval: 0s', 'setting interval (from FILE) cannot be used: "0s" is not between 10ms and 24h'],
+    ['interval: 600h', 'setting interval (from FILE) cannot be used: "600h" is not between 10ms and 24h'],
+    [
+      'interval: soon',
+      'setting interval (from FILE) cannot be used: "soon" is not a duration: write it as 250ms, 1s or 1m30s',
+    ],
+    ['console: { port: 70000 }', 'setting console.port (from FILE) cannot be 70000: expected number to be <=65535'],
+    ['console: 80', 'setting console (from FILE) cannot be 80: expected object'],
+    ['log: loud', 'setting log (from FILE) cannot be "loud": expected one of "json"|"text"'],
+    ['maxInFlight: 0', 'setting maxInFlight (from FILE) cannot be 0: expected number to be >=1'],
+    ['addresses: [localhost]', 'setting addresses.0 (from FILE) cannot be used: "localhost" is not an IP address'],
+    ['peers: [{ name: a }]', 'setting peers.0.addresses (from FILE) is missing: expected array'],
+    [
+      'peers: [{ name: a, addresses: [] }]',
+      'setting peers.0.addresses (from FILE) cannot be []: expected array to have >=1 items',
+    ],
+    [
+      'peers: [{ name: a, addresses: [10.0.0.1] }, { name: a, addresses: [10.0.0.2] }]',
+      'setting peers.1.name (from FILE) cannot be used: "a" is there a second time',
+    ],
+    [
+      'peersFile: peers.yaml\npeers: [{ name: a, addresses: [10.0.0.1] }]',
+      'settings peers (from FILE) and peersFile (from FILE) exclude each other: name all peers in one of them',
+    ],
+    ['responder: { key: 12345 }', 'setting responder.key (from FILE) cannot be this secret: expected string'],
+    ['checks: { web: { target: x } }', 'setting checks.web.probe (from FILE) is missing: expected string'],
+    ['checks: { web: { probe: htp } }', 'check web (from FILE): there is no probe "htp": did you mean http?'],
+    [
+      'checks: { web: { probe: http, timout: 1s } }',
+      'check web (from FILE): the http probe has no option "timout": did you mean timeout?',
+    ],
+    [
+      'checks: { web: { probe: tcp, timeout: -1s } }',
+      'check web (from FILE): "-1s" is not a duration: a duration cannot be negative',
+    ],
+    [
+      'checks: { web: { probe: tcp, target: "{host}" } }',
+      'check web (from FILE): cannot probe "192.0.2.1": a port is missing: write 192.0.2.1:8081',
+    ],
+    [
+      'checks: { web: { probe: tcp, target: "{hots}:80" } }',
+      'check web (from FILE): cannot probe "{hots}:80": "{hots}" is neither an address nor a host name',
+    ],
+    [
+      'interval: [',
+      'cannot read the configuration FILE: Flow sequence in block collection must be sufficiently indented and end with a ] at line 1, column 12',
+    ],
+    ['- interval', 'the configuration FILE is not a list of "name: value" pairs'],
+  ])('%s', async (content, message) => {
+    const file = await writeTemporary('config.yaml', content)
+    expect(complaintOf(() => loadConfig({ file, environment: {}, flags: [] })).replaceAll(file, 'FILE')).toContain(
+      message,
+    )
+  })
+
+  test('a file that is not there', async () => {
+    const file = `${await temporaryFolder()}/config.yaml`
+    expect(complaintOf(() => loadConfig({ file, environment: {}, flags: [] }))).toBe(
+      `cannot read the configuration ${file}: ENOENT: no such file or directory, open '${file}'`,
+    )
+  })
+
+  test.each([
+    ['SCOUT_CONSOLE_PORT', 'http', 'setting console.port (from SCOUT_CONSOLE_PORT) cannot be "http": expected number'],
+    [
+      'SCOUT_ADDRESSES',
+      '10.0.0.1,x',
+      'setting addresses.1 (from SCOUT_ADDRESSES) cannot be used: "x" is not an IP address',
+    ],
+    ['SCOUT_NODE', '', 'setting node (from SCOUT_NODE) cannot be "": expected string to have >=1 characters'],
+  ])('%s=%s', (variable, text, message) => {
+    expect(complaintOf(() => loadConfig({ environment: { [variable]: text }, flags: [] }))).toBe(message)
+  })
+
+  test('the origin of one setting is not taken for that of another beside it', async () => {
+    const file = await writeTemporary('config.yaml', 'console: { port: 80, prot: 90 }')
+    const environment = { SCOUT_CONSOLE_PORT: '81', SCOUT_PEERS_FILE: 'peers.yaml' }
+    expect(complaintOf(() => loadConfig({ file, environment, flags: [] }))).toBe(
+      `there is no setting console.prot (from ${file}): did you mean port?`,
+    )
+  })
+})
+
+function flag(path: string, text: string): Setting {
+  return { path, text, origin: `--${path}` }
+}
+
+function complaintOf(load: () => unknown): string {
+  try {
+    load()
+  } catch (error) {
+    return error instanceof Error && error.name === 'ScoutError' ? error.message : String(error)
+  }
+  return 'none'
+}

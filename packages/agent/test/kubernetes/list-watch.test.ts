@@ -1,0 +1,424 @@
+import { setImmediate } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { type Listing, listAndWatch, type Timing } from '../../src/kubernetes/list-watch.ts'
+import {
+  type ApiDouble,
+  answerBare,
+  answerStatus,
+  answerWith,
+  breakOff,
+  hang,
+  stall,
+  startApiDouble,
+} from '../support/api-double.ts'
+import { endpointSlice } from '../support/slices.ts'
+
+const quick: Timing = { answerMs: 300, watchMs: 60_000, graceMs: 100, retryFirstMs: 1, retryMostMs: 20 }
+const resource = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices', namespace: 'scout' }
+const named = z.object({ metadata: z.object({ name: z.string() }), endpoints: z.array(z.unknown()).nullable() })
+
+/** A watch of the double until the test ends, with everything it told. */
+function watch(api: ApiDouble, timing: Partial<Timing> = {}, parse = (object: unknown) => named.parse(object)) {
+  const told: Listing<string>[] = []
+  const odd: string[] = []
+  const defects: unknown[] = []
+  const stopping = new AbortController()
+  const ended = listAndWatch(
+    {
+      access: { server: api.server, credentials: async () => ({}), renew() {} },
+      resource,
+      labelSelector: 'kubernetes.io/service-name=scout',
+      parse: (object) => parse(object).metadata.name,
+      onListing: (listing) => told.push(listing),
+      onOdd: (key, why) => odd.push(`${key}: ${why}`),
+      onDefect: (error) => defects.push(error),
+      timing: { ...quick, ...timing },
+    },
+    stopping.signal,
+  )
+  onTestFinished(async () => {
+    stopping.abort()
+    await ended
+  })
+  const names = () => [...(told.at(-1)?.items?.values() ?? [])]
+  return {
+    told,
+    odd,
+    defects,
+    names,
+    trouble: () => told.at(-1)?.trouble?.message,
+    /** Every sentence of trouble in the order told, without repetitions. */
+    troubles: () =>
+      told
+        .map(({ trouble }) => trouble?.message)
+        .filter((message, i, all) => message !== undefined && message !== all[i - 1]),
+    knows: (...expected: readonly string[]) =>
+      eventually(() => names().join() === expected.join(), `knows ${expected.join()}`),
+    watched: (times = 1) => eventually(() => api.watches === times, `${times} watches`),
+    stop: () => stopping.abort(),
+    ended,
+  }
+}
+
+const slice = (name: string) => endpointSlice(name, [])
+
+describe('a list and watch', () => {
+  it('lists what is there and then hears of every change, in one list and one watch', async () => {
+    const api = await startApiDouble()
+    api.set(slice('a'))
+    const seen = watch(api)
+    await seen.knows('a')
+    await seen.watched()
+    api.set(slice('b'))
+    await seen.knows('a', 'b')
+    api.remove('a')
+    await seen.knows('b')
+    expect(api.requests.map(({ verb }) => verb)).toEqual(['list', 'watch'])
+    expect(seen.troubles()).toEqual([])
+  })
+
+  it('asks for the Service in its namespace only, takes any version at first, and wants bookmarks', async () => {
+    const api = await startApiDouble()
+    await watch(api).watched()
+    const path = '/apis/discovery.k8s.io/v1/namespaces/scout/endpointslices'
+    const labelSelector = 'kubernetes.io/service-name=scout'
+    expect(api.requests).toMatchObject([
+      { path, query: { labelSelector, resourceVersion: '0' } },
+      { path, query: { labelSelector, watch: 'true', allowWatchBookmarks: 'true', resourceVersion: '100' } },
+    ])
+  })
+
+  it('hears what changed between list and watch', async () => {
+    const api = await startApiDouble()
+    api.set(slice('a'))
+    api.next((request, response) => {
+      answerWith(JSON.stringify({ metadata: { resourceVersion: '101' }, items: [slice('a')] }))(request, response)
+      api.set(slice('b'))
+    })
+    const seen = watch(api)
+    await seen.knows('a', 'b')
+    expect(seen.told[0]?.items?.size).toBe(1)
+  })
+
+  it.each([
+    { how: 'ends in good order', end: (api: ApiDouble) => api.endWatches() },
+    { how: 'breaks off', end: (api: ApiDouble) => api.drop() },
+    { how: 'ends within a line', end: (api: ApiDouble) => (api.say('{"type":"MODI'), api.endWatches()) },
+  ])('goes on where it was when a watch $how, without another list and without trouble', async ({ end }) => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    api.set(slice('a'))
+    await seen.knows('a')
+    end(api)
+    await eventually(() => api.requests.length === 3, 'a second watch')
+    api.set(slice('b'))
+    await seen.knows('a', 'b')
+    expect(api.requests.map(({ verb, query }) => [verb, query['resourceVersion']])).toEqual([
+      ['list', '0'],
+      ['watch', '100'],
+      ['watch', '101'],
+    ])
+    expect(seen.troubles()).toEqual([])
+  })
+
+  it('goes on from a bookmark, so that a quiet watch does not grow too old', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    const before = seen.told.length
+    api.compact()
+    api.bookmark()
+    await eventually(() => seen.told.length > before, 'the bookmark')
+    api.endWatches()
+    await eventually(() => api.requests.length === 3, 'a second watch')
+    expect(api.requests[2]).toMatchObject({ verb: 'watch', query: { resourceVersion: '101' } })
+  })
+
+  it('lists anew, from the source, when its version is gone', async () => {
+    const api = await startApiDouble()
+    api.set(slice('a'))
+    const seen = watch(api)
+    await seen.watched()
+    api.remove('a')
+    await seen.knows()
+    api.next(answerStatus(410, 'too old resource version: 102 (103)'))
+    api.endWatches()
+    api.set(slice('b'))
+    await seen.knows('b')
+    await seen.watched()
+    expect(api.requests.map(({ verb, query }) => [verb, query['resourceVersion']])).toEqual([
+      ['list', '0'],
+      ['watch', '101'],
+      ['watch', '102'],
+      ['list', ''],
+      ['watch', '103'],
+    ])
+    expect(seen.troubles()).toEqual([])
+  })
+
+  it('lists anew no older than what it knows, and from the source only right after it was told that this is gone', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    const lists = () => api.requests.filter(({ verb }) => verb === 'list').map(({ query }) => query['resourceVersion'])
+    for (const [name, text] of [
+      ['a', 'no JSON\n'],
+      ['b', `${JSON.stringify({ type: 'ERROR', object: { code: 410 } })}\n`],
+      ['c', 'no JSON\n'],
+    ] as const) {
+      api.set(slice(name))
+      await eventually(() => seen.names().includes(name), name)
+      const before = lists().length
+      api.say(text)
+      await eventually(() => lists().length > before, 'another list')
+      await seen.watched()
+    }
+    expect(lists()).toEqual(['0', '101', '', '103'])
+  })
+
+  it('lists anew from the source where the server has gone back to before what is known', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    api.next(answerStatus(504, 'Timeout: Too large resource version: 100, current: 7'))
+    api.endWatches()
+    await eventually(() => api.requests.length === 5, 'a list and a watch')
+    expect(api.requests.slice(2).map(({ verb, query }) => [verb, query['resourceVersion']])).toEqual([
+      ['watch', '100'],
+      ['list', ''],
+      ['watch', '100'],
+    ])
+  })
+
+  it('lists anew when the watch says in an event that its version is gone', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    api.say(`${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, message: 'too old' } })}\n`)
+    await eventually(() => api.requests.filter(({ verb }) => verb === 'list').length === 2, 'another list')
+    await seen.watched()
+    expect(seen.troubles()).toEqual([])
+  })
+
+  it.each([
+    { what: 'broken JSON', text: '{"type":"ADDED","object":{"meta\n' },
+    { what: 'an event of no known kind', text: '{"type":"SURPRISE","object":{}}\n' },
+    { what: 'HTML', text: '<html>\n' },
+  ])('lists anew after a line with $what, since an event may have been lost', async ({ text }) => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    api.say(text)
+    await eventually(() => api.requests.filter(({ verb }) => verb === 'list').length === 2, 'another list')
+    api.set(slice('a'))
+    await seen.knows('a')
+    expect(seen.trouble()).toBeUndefined()
+  })
+
+  it('reads events however they are cut into packets', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api)
+    await seen.watched()
+    const event = (name: string) => JSON.stringify({ type: 'ADDED', object: slice(name) })
+    const text = `${event('ä')}\n${event('b')}\n`
+    for (const byte of Buffer.from(text)) {
+      api.say(Buffer.of(byte))
+      await setImmediate()
+    }
+    await seen.knows('ä', 'b')
+    expect(seen.trouble()).toBeUndefined()
+  })
+
+  it('leaves an object that makes no sense out, and tells of it', async () => {
+    const api = await startApiDouble()
+    api.set({ ...slice('odd'), endpoints: 'none' } as never)
+    api.set(slice('a'))
+    const seen = watch(api)
+    await seen.knows('a')
+    expect(seen.odd[0]).toMatch(/^scout\/odd: endpoints Invalid input/)
+  })
+
+  it('notices a connection that is open and silent for longer than the server may be, and goes on where it was', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api, { watchMs: 700, graceMs: 50 })
+    await seen.watched()
+    api.next(stall)
+    api.endWatches()
+    await eventually(() => api.requests.length === 3, 'the watch that stalls')
+    api.set(slice('a'))
+    await seen.knows('a')
+    expect(api.requests.map(({ verb }) => verb)).toEqual(['list', 'watch', 'watch', 'watch'])
+    expect(seen.troubles()).toEqual([])
+  })
+
+  it('asks a server that ends every watch at once ever more rarely', async () => {
+    const api = await startApiDouble()
+    const seen = watch(api, { retryFirstMs: 1, retryMostMs: 40 })
+    await seen.watched()
+    api.always(answerWith(''))
+    api.endWatches()
+    const startMs = performance.now()
+    await eventually(() => api.requests.length >= 14, 'a dozen watches')
+    expect(performance.now() - startMs).toBeGreaterThan(100)
+  })
+
+  it('ends when it is stopped, whatever it waits for', async () => {
+    for (const misbehaviour of [undefined, hang, stall, breakOff]) {
+      const api = await startApiDouble()
+      api.always(misbehaviour)
+      const seen = watch(api, { answerMs: 60_000 })
+      await eventually(() => api.requests.length > 0, 'a request')
+      seen.stop()
+      await expect(seen.ended).resolves.toBeUndefined()
+    }
+  })
+})
+
+describe('trouble with an API server', () => {
+  it.each([
+    {
+      what: 'refuses the credentials',
+      misbehaviour: answerStatus(401, 'Unauthorized'),
+      sentence: /does not accept these credentials \(401\): log in again/,
+    },
+    {
+      what: 'denies the right to a service account',
+      misbehaviour: answerStatus(
+        403,
+        'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:scout:agent" cannot list resource',
+      ),
+      sentence:
+        /^no right to list endpointslices in API group "discovery.k8s.io" in namespace scout: grant it with kubectl create role scout-endpointslices -n scout --verb=get,list,watch --resource=endpointslices.discovery.k8s.io && kubectl create rolebinding scout-endpointslices -n scout --role=scout-endpointslices --serviceaccount=scout:agent$/,
+    },
+    {
+      what: 'denies the right to a person',
+      misbehaviour: answerStatus(403, 'forbidden: User "eve@example.org" cannot list resource'),
+      sentence: /--user='eve@example.org'$/,
+    },
+    {
+      what: 'is too old',
+      misbehaviour: answerStatus(404, 'the server could not find the requested resource'),
+      sentence: /does not serve endpointslices.discovery.k8s.io\/v1: Kubernetes 1.21 or newer is needed/,
+    },
+    {
+      what: 'is overloaded',
+      misbehaviour: answerStatus(500, 'etcdserver: request timed out'),
+      sentence: /refused to list endpointslices.discovery.k8s.io \(500\): etcdserver: request timed out/,
+    },
+    {
+      what: 'is a web page',
+      misbehaviour: answerWith('<html>Welcome</html>', 'text/html; charset=utf-8'),
+      sentence:
+        /answered with text\/html; charset=utf-8 instead of JSON: it is not the address of a Kubernetes API server/,
+    },
+    {
+      what: 'is a web page that refuses',
+      misbehaviour: answerBare(403, { 'content-type': 'text/html' }),
+      sentence: /answered 403 with something that is no Kubernetes answer/,
+    },
+    {
+      what: 'redirects to a login',
+      misbehaviour: answerBare(302, { location: 'https://login' }),
+      sentence: /answered 302 with something that is no Kubernetes answer/,
+    },
+    {
+      what: 'cuts its answer off',
+      misbehaviour: answerWith('{"metadata":{"resourceVersion":"1"},"items":[{"metad'),
+      sentence: /answered with 52 characters of broken JSON: look for a proxy/,
+    },
+    {
+      what: 'answers with other JSON',
+      misbehaviour: answerWith('{"hello":"world"}'),
+      sentence: /answered with JSON that is no Kubernetes list or watch: metadata/,
+    },
+    { what: 'never answers', misbehaviour: hang, sentence: /did not answer within 0.3 s/ },
+    {
+      what: 'stalls within its answer',
+      misbehaviour: stall,
+      sentence: /nothing was heard of .* the connection is half open/,
+    },
+    { what: 'breaks off', misbehaviour: breakOff, sentence: /^cannot reach the API server at http:.*: socket hang up/ },
+  ])('is told at once when it $what, and over when it is well again', async ({ misbehaviour, sentence }) => {
+    const api = await startApiDouble()
+    api.set(slice('a'))
+    api.always(misbehaviour)
+    const seen = watch(api)
+    await eventually(() => seen.trouble() !== undefined, 'trouble')
+    expect(seen.trouble()).toMatch(sentence)
+    expect(seen.told.at(-1)).toMatchObject({ items: undefined, heardAtMs: 0 })
+    api.always(undefined)
+    await seen.knows('a')
+    await eventually(() => seen.trouble() === undefined, 'the end of trouble')
+  })
+
+  it('keeps what was known, and says how old it is', async () => {
+    const api = await startApiDouble()
+    api.set(slice('a'))
+    const seen = watch(api)
+    await eventually(() => seen.told.length === 2, 'the list and the watch')
+    const heardAtMs = seen.told.at(-1)?.heardAtMs ?? 0
+    api.always(breakOff)
+    api.drop()
+    await eventually(() => seen.trouble() !== undefined, 'trouble')
+    expect(seen.names()).toEqual(['a'])
+    expect(seen.told.at(-1)?.heardAtMs).toBe(heardAtMs)
+    api.always(undefined)
+    api.set(slice('b'))
+    await seen.knows('a', 'b')
+    expect(seen.trouble()).toBeUndefined()
+    expect(seen.told.at(-1)?.heardAtMs).toBeGreaterThanOrEqual(heardAtMs)
+  })
+
+  it('is a defect of our own, which is reported, and ends with its cause', async () => {
+    const api = await startApiDouble()
+    let isDefective = true
+    const seen = watch(api, {}, (object) => {
+      if (isDefective) throw new TypeError('not a function')
+      return named.parse(object)
+    })
+    await seen.watched()
+    api.set(slice('a'))
+    await eventually(() => seen.trouble() !== undefined, 'trouble')
+    expect(seen.trouble()).toBe(`a defect in scout broke off what is heard of ${api.server}: TypeError: not a function`)
+    expect(seen.defects[0]).toBeInstanceOf(TypeError)
+    isDefective = false
+    await seen.knows('a')
+    await eventually(() => seen.trouble() === undefined, 'the end of trouble')
+  })
+
+  it('is nobody there', async () => {
+    const api = await startApiDouble()
+    const seen = watch({ ...api, server: 'http://127.0.0.1:1' })
+    await eventually(() => seen.trouble() !== undefined, 'trouble')
+    expect(seen.trouble()).toBe(
+      'cannot reach the API server at http://127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1 (check the address, and that the API server or kubectl proxy runs there)',
+    )
+  })
+
+  it('goes on listing where only the watch is denied, and names the verb', async () => {
+    const api = await startApiDouble()
+    api.set(slice('a'))
+    const denied = answerStatus(403, 'forbidden: User "system:serviceaccount:scout:agent" cannot watch resource')
+    const list = () => api.next((_, response) => answerWith(listOf('a'))(_, response), denied)
+    const listOf = (...names: readonly string[]) =>
+      JSON.stringify({ metadata: { resourceVersion: '101' }, items: names.map(slice) })
+    list()
+    list()
+    const seen = watch(api)
+    await eventually(() => api.requests.length >= 4, 'two lists and two watches')
+    await eventually(() => seen.troubles().length > 0, 'trouble')
+    expect(api.requests.slice(0, 4).map(({ verb }) => verb)).toEqual(['list', 'watch', 'list', 'watch'])
+    expect(seen.troubles()[0]).toMatch(/^no right to watch endpointslices/)
+  })
+
+  it('leaves a server alone for as long as it asks', async () => {
+    const api = await startApiDouble()
+    api.next(answerStatus(429, 'too many requests', { 'retry-after': '1' }))
+    const startMs = performance.now()
+    await watch(api).watched()
+    expect(performance.now() - startMs).toBeGreaterThan(950)
+  })
+})

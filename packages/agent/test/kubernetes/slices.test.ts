@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest'
+import { peersOf, slice } from '../../src/kubernetes/slices.ts'
+import { conditions, endpoint, endpointSlice } from '../support/slices.ts'
+
+const options = { portName: 'responder', otherwisePort: 9999 }
+
+function found(...slices: readonly object[]) {
+  return peersOf(
+    slices.map((object) => slice.parse(object)),
+    options,
+  )
+}
+
+describe('peers of endpoint slices', () => {
+  it('takes name, namespace, node, zone, addresses and port of a pod', () => {
+    expect(found(endpointSlice('a', [endpoint('scout-1', ['10.244.1.5'])]))).toEqual({
+      peers: [
+        {
+          id: 'uid-of-scout-1',
+          name: 'scout-1',
+          namespace: 'scout',
+          node: 'node-of-scout-1',
+          zone: 'zone-1',
+          addresses: ['10.244.1.5'],
+          port: 8081,
+          state: 'ready',
+        },
+      ],
+      oddities: [],
+    })
+  })
+
+  it('makes one peer of the slices of both families, IPv4 first whatever the names of the slices are', () => {
+    const v4 = [endpoint('scout-1', ['10.244.1.5'])]
+    const v6 = [endpoint('scout-1', ['fd00:10:244:1::5'])]
+    const one = found(endpointSlice('a', v4), endpointSlice('b', v6)).peers
+    expect(one.map(({ addresses }) => addresses)).toEqual([['10.244.1.5', 'fd00:10:244:1::5']])
+    expect(found(endpointSlice('a', v6), endpointSlice('b', v4)).peers).toEqual(one)
+  })
+
+  it.each([
+    { conditions: { ready: true, serving: true, terminating: false }, state: 'ready' },
+    { conditions: { ready: true, serving: false, terminating: false }, state: 'starting' },
+    { conditions: { ready: false, serving: true, terminating: true }, state: 'leaving' },
+    { conditions: { ready: false, serving: false, terminating: true }, state: 'leaving' },
+    { conditions: { ready: false }, state: 'starting' },
+    { conditions: { ready: false, serving: null, terminating: null }, state: 'starting' },
+    { conditions: {}, state: 'ready' },
+    { conditions: undefined, state: 'ready' },
+    { conditions: null, state: 'ready' },
+  ])('calls a peer $state with $conditions', ({ conditions, state }) => {
+    expect(found(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'], { conditions })])).peers[0]?.state).toBe(state)
+  })
+
+  it.each([
+    { first: 'ready', second: 'starting', state: 'starting' },
+    { first: 'ready', second: 'leaving', state: 'leaving' },
+    { first: 'leaving', second: 'starting', state: 'leaving' },
+  ] as const)('calls a pod $state while one slice says $first and the other $second', ({ first, second, state }) => {
+    const slices = (one: typeof first | typeof second, other: typeof first | typeof second) =>
+      found(
+        endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'], { conditions: conditions(one) })]),
+        endpointSlice('b', [endpoint('scout-1', ['fd00::1'], { conditions: conditions(other) })]),
+      ).peers[0]?.state
+    expect([slices(first, second), slices(second, first)]).toEqual([state, state])
+  })
+
+  it('counts a pod once while it is moved from one slice to another', () => {
+    const twice = [endpoint('scout-1', ['10.0.0.1'])]
+    expect(found(endpointSlice('a', twice), endpointSlice('b', twice)).peers).toHaveLength(1)
+  })
+
+  it('keeps pods of one name apart by their UID', () => {
+    const successor = { targetRef: { kind: 'Pod', name: 'scout-1', namespace: 'scout', uid: 'another' } }
+    const { peers } = found(
+      endpointSlice('a', [endpoint('scout-1', ['10.0.0.1']), endpoint('scout-1', ['10.0.0.2'], successor)]),
+    )
+    expect(peers.map(({ id }) => id)).toEqual(['uid-of-scout-1', 'another'])
+  })
+
+  it('knows several agents on one node', () => {
+    const { peers } = found(
+      endpointSlice('a', [
+        endpoint('scout-1', ['10.0.0.1'], { nodeName: 'node-1' }),
+        endpoint('scout-2', ['10.0.0.2'], { nodeName: 'node-1' }),
+      ]),
+    )
+    expect(peers.map(({ node }) => node)).toEqual(['node-1', 'node-1'])
+  })
+
+  it('leaves out an address that is none, and says so', () => {
+    expect(found(endpointSlice('a', [endpoint('scout-1', ['10.0.0.300', '10.0.0.3'])]))).toMatchObject({
+      peers: [{ addresses: ['10.0.0.3'], state: 'ready' }],
+      oddities: ['endpoint slice a gives scout-1 the address "10.0.0.300", which is none: left out'],
+    })
+  })
+
+  it('never calls a pod without any address ready', () => {
+    const { peers } = found(endpointSlice('a', [endpoint('scout-1', ['scout.example.org'])]))
+    expect(peers).toMatchObject([{ name: 'scout-1', addresses: [], state: 'starting' }])
+  })
+
+  it.each([
+    { what: 'no endpoints', object: endpointSlice('a', []) },
+    { what: 'null for endpoints, as Go writes an empty list', object: endpointSlice('a', null) },
+    { what: 'neither endpoints nor ports', object: { metadata: { name: 'a', namespace: 'scout' } } },
+  ])('finds nobody in a slice with $what', ({ object }) => {
+    expect(found(object)).toEqual({ peers: [], oddities: [] })
+  })
+
+  it('takes an endpoint without node, zone and pod by its address, and the usual port where none has the name', () => {
+    const bare = { metadata: { name: 'a', namespace: 'scout' }, endpoints: [{ addresses: ['10.0.0.1'] }], ports: null }
+    expect(found(bare).peers).toMatchObject([
+      { id: '10.0.0.1', name: '10.0.0.1', node: '10.0.0.1', zone: undefined, port: 9999, state: 'ready' },
+    ])
+  })
+})

@@ -1,0 +1,112 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import type { SeriesKey } from '../../src/memory/ledger.ts'
+import { createSettlement } from '../../src/memory/settlement.ts'
+import type { KnownPeer } from '../../src/peers/roster.ts'
+import { peer } from '../support/peers.ts'
+import { failure, success } from '../support/results.ts'
+
+const key: SeriesKey = { check: { name: 'tcp', protocol: 'tcp', target: '{host}', options: {} }, target: '10.0.0.1' }
+
+const known = (name: string, state: KnownPeer['state'] = 'ready'): KnownPeer => ({
+  ...peer(name, { state }),
+  stateSinceMs: 0,
+})
+
+function startSettlement(settleMs: number) {
+  const settled: string[] = []
+  const settlement = createSettlement({
+    settleMs,
+    onSettled: ({ id }, result, isCounted) =>
+      settled.push(`${id} ${result.startedAtMs} ${result.ok ? 'ok' : 'failed'} ${isCounted ? 'counted' : 'set aside'}`),
+  })
+  onTestFinished(() => settlement.stop())
+  return {
+    settled,
+    settlement,
+    begin: (id: string, of: KnownPeer | 'none' | undefined) => settlement.begin({ id, key }, of),
+  }
+}
+
+const longMs = 60_000
+
+describe('the settlement', () => {
+  it('counts a success of a ready peer at once', () => {
+    const { begin, settled } = startSettlement(longMs)
+    begin('s', known('a'))(success())
+    expect(settled).toEqual(['s 1000 ok counted'])
+  })
+
+  it('counts the failure of a peer that is still ready a while later, and not before', async () => {
+    const { begin, settled, settlement } = startSettlement(30)
+    begin('s', known('a'))(failure())
+    expect([settled, settlement.held]).toEqual([[], 1])
+    await eventually(() => settled.length > 0, 'the failure')
+    expect([settled, settlement.held]).toEqual([['s 1000 failed counted'], 0])
+  })
+
+  it('sets a failure aside when its peer changes meanwhile', () => {
+    const { begin, settled, settlement } = startSettlement(longMs)
+    begin('s', known('a'))(failure())
+    begin('t', known('b'))(failure())
+    settlement.disturb('uid-of-a')
+    expect([settled, settlement.held]).toEqual([['s 1000 failed set aside'], 1])
+  })
+
+  it('sets aside whatever comes of an attempt during which its peer changed', () => {
+    const { begin, settled, settlement } = startSettlement(longMs)
+    const ends = [begin('s', known('a')), begin('t', known('a'))]
+    settlement.disturb('uid-of-a')
+    ends[0]?.(success())
+    ends[1]?.(failure())
+    expect(settled).toEqual(['s 1000 ok set aside', 't 1000 failed set aside'])
+  })
+
+  it.each([
+    { what: 'starting', of: known('a', 'starting') },
+    { what: 'leaving', of: known('a', 'leaving') },
+    { what: 'gone', of: undefined },
+  ])('sets aside what comes of an attempt on a peer that is $what', ({ of }) => {
+    const { begin, settled } = startSettlement(longMs)
+    begin('s', of)(failure())
+    expect(settled).toEqual(['s 1000 failed set aside'])
+  })
+
+  it('does not hold back what is not about a peer', () => {
+    const { begin, settled } = startSettlement(longMs)
+    begin('s', 'none')(failure())
+    expect(settled).toEqual(['s 1000 failed counted'])
+  })
+
+  it('does not hold back what this process is not able to do, whatever the peer', () => {
+    const { begin, settled } = startSettlement(longMs)
+    begin('s', known('a'))(failure(1, 'not-permitted'))
+    expect(settled).toEqual(['s 1 failed counted'])
+  })
+
+  it('keeps the order within a series: what comes after a failure waits behind it', async () => {
+    const { begin, settled } = startSettlement(30)
+    begin('s', known('a'))(failure(1))
+    begin('s', known('a'))(success(2))
+    begin('other', known('a'))(success(3))
+    begin('s', known('a'))(failure(4))
+    begin('s', known('a'))(success(5))
+    expect(settled).toEqual(['other 3 ok counted'])
+    await eventually(() => settled.length === 5, 'everything')
+    expect(settled.slice(1)).toEqual(['s 1 failed counted', 's 2 ok counted', 's 4 failed counted', 's 5 ok counted'])
+  })
+
+  it('counts the successes that waited behind a failure that is set aside: the peer was ready all the while', () => {
+    const { begin, settled, settlement } = startSettlement(longMs)
+    begin('s', known('a'))(failure(1))
+    begin('s', known('a'))(success(2))
+    settlement.disturb('uid-of-a')
+    expect(settled).toEqual(['s 1 failed set aside', 's 2 ok counted'])
+  })
+
+  it('counts failures at once where nothing is to be waited for', () => {
+    const { begin, settled } = startSettlement(0)
+    begin('s', known('a'))(failure())
+    expect(settled).toEqual(['s 1000 failed counted'])
+  })
+})

@@ -1,0 +1,87 @@
+import { connect } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { collect } from '../../../../test/support/collect.ts'
+import type { Snapshot } from '../../src/memory/snapshot.ts'
+import { type ConsoleOptions, startConsole } from '../../src/outputs/server.ts'
+import { seriesOf, snapshotOf } from '../support/snapshots.ts'
+
+const document = { message: 'connected to scout', time: 'now' }
+
+test('answers the reference document at /, and the page to a browser', async () => {
+  const url = await consoleOf()
+  const program = await fetch(url)
+  expect(program.headers.get('content-type')).toBe('application/json')
+  expect(await program.json()).toEqual(document)
+
+  const browser = await fetch(url, { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } })
+  expect(browser.headers.get('content-type')).toBe('text/html; charset=UTF-8')
+  expect(await browser.text()).toMatch(/^<!doctype html>/)
+})
+
+test('answers the snapshot as it is at /api/v1/snapshot', async () => {
+  const snapshot = snapshotOf({ series: [seriesOf({ tookSeconds: [0.001] })] })
+  const response = await fetch(`${await consoleOf(snapshot)}/api/v1/snapshot`)
+  expect(await response.json()).toEqual(snapshot)
+})
+
+test('answers its metrics and those of the process at /metrics', async () => {
+  const response = await fetch(`${await consoleOf()}/metrics`)
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  const text = await response.text()
+  expect(text).toContain('scout_build_info{version="1.2.3",node="node-1"} 1')
+  expect(text).toMatch(/^process_resident_memory_bytes \d+$/m)
+})
+
+test('is alive whatever it knows, and ready when it knows its peers', async () => {
+  const unready = snapshotOf({ isReady: false, knowledge: { source: 'nothing yet', heardAtMs: 0 } })
+  const url = await consoleOf(unready)
+  expect(await statusAndJson(`${url}/healthz`)).toEqual([200, { status: 'ok' }])
+  expect(await statusAndJson(`${url}/readyz`)).toEqual([503, { status: 'not ready', knowledge: unready.knowledge }])
+
+  const ready = snapshotOf()
+  expect(await statusAndJson(`${await consoleOf(ready)}/readyz`)).toEqual([
+    200,
+    { status: 'ok', knowledge: ready.knowledge },
+  ])
+})
+
+test('is not alive when what probes does not answer', async () => {
+  expect(await statusAndJson(`${await consoleOf(snapshotOf(), false)}/healthz`)).toEqual([
+    503,
+    { status: 'the thread that probes does not answer' },
+  ])
+})
+
+test('says what there is when asked for something else', async () => {
+  expect(await statusAndJson(`${await consoleOf()}/metric`)).toEqual([
+    404,
+    { message: 'there is nothing at /metric: try /, /metrics, /api/v1/snapshot, /healthz or /readyz' },
+  ])
+})
+
+test('closes although a client keeps its connection', async () => {
+  const console = await startConsole(optionsOf(snapshotOf()))
+  const client = connect(console.port, '127.0.0.1')
+  client.write('GET /healthz HTTP/1.1\r\nHost: scout\r\n\r\n')
+  const answered = new Promise((resolve) => client.once('data', resolve))
+  await answered
+  const rest = collect(client)
+  await console.close()
+  expect(await rest).toEqual([])
+})
+
+async function consoleOf(snapshot = snapshotOf(), isAlive = true): Promise<string> {
+  const console = await startConsole(optionsOf(snapshot, isAlive))
+  onTestFinished(console.close)
+  return `http://127.0.0.1:${console.port}`
+}
+
+function optionsOf(snapshot: Snapshot, isAlive = true): ConsoleOptions {
+  const health = () => ({ isAlive, isReady: snapshot.isReady, knowledge: snapshot.knowledge })
+  return { host: '127.0.0.1', port: 0, snapshot: () => snapshot, health, document: () => document }
+}
+
+async function statusAndJson(url: string): Promise<readonly [number, unknown]> {
+  const response = await fetch(url)
+  return [response.status, await response.json()]
+}

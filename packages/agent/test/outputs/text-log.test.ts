@@ -1,0 +1,195 @@
+import type { AnyResult } from '@scout/core'
+import { expect, test } from 'vitest'
+import type { SeriesKey } from '../../src/memory/ledger.ts'
+import { createTextLog } from '../../src/outputs/text-log.ts'
+import type { Check } from '../../src/plan/check.ts'
+import { failureOf, peerOf, successOf } from '../support/snapshots.ts'
+
+const peer = peerOf({
+  name: 'scout-66dd96cbb4-rf6z9',
+  namespace: 'default',
+  node: 'kind-worker',
+  addresses: ['10.244.1.30'],
+})
+const startedAtMs = Date.parse('2023-10-30T22:09:49.899Z')
+
+/** What the reference output tells of, except that its phases overlap. */
+const success = {
+  protocol: 'http',
+  target: 'http://scout-66dd96cbb4-rf6z9:8080/',
+  startedAtMs,
+  phasesNs: { resolve: 866_500, connect: 289_542, write: 43_959, server: 264_250, transfer: 21_750 },
+  totalNs: 1_486_001,
+  clock: { tx: 'user', rx: 'user' },
+  ok: true,
+  detail: {
+    statusCode: 200,
+    bodyBytes: 98,
+    body: '{"message":"connected to scout","time":"2023-10-30 17:09:49.900801 -0500 CDT m=+0.047814418"}',
+  },
+} as const satisfies AnyResult
+
+test('prints the reference output', () => {
+  const { log, printed } = logOf()
+  log.listening('http://localhost:8080')
+  log.rosterChanged({ joined: [peer], left: [], changed: [], disturbed: [] }, [peer])
+  log.attempted(keyOf('http'), success, 'steady')
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss server is listening at http://localhost:8080
+    YYYY/MM/DD hh:mm:ss scout pods:
+    YYYY/MM/DD hh:mm:ss     node: kind-worker
+    YYYY/MM/DD hh:mm:ss             scout-66dd96cbb4-rf6z9.default.10.244.1.30
+    YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker
+    YYYY/MM/DD hh:mm:ss     connection start: (time)
+    YYYY/MM/DD hh:mm:ss     latency dns: 866.5µs
+    YYYY/MM/DD hh:mm:ss     latency connection: 289.542µs
+    YYYY/MM/DD hh:mm:ss     latency write request: 43.959µs
+    YYYY/MM/DD hh:mm:ss     latency server processing: 264.25µs
+    YYYY/MM/DD hh:mm:ss     latency content transfer: 21.75µs
+    YYYY/MM/DD hh:mm:ss     latency total: 1.486001ms
+    YYYY/MM/DD hh:mm:ss     response: {"status":"OK","statusCode":200,"body":{"message":"connected to scout","time":"2023-10-30 17:09:49.900801 -0500 CDT m=+0.047814418"}}
+    "
+  `)
+})
+
+test('says which providers run and what they cost, and nothing of the best', () => {
+  const { log, printed } = logOf()
+  const best = { name: 'native' } as const
+  log.providers({ udp: best, icmp: best, tcp: best })
+  expect(printed()).toBe('')
+  const reason = 'the native part is turned off by SCOUT_NATIVE=0'
+  log.providers({
+    udp: { name: 'dgram', remark: `${reason}; times are late` },
+    icmp: best,
+    tcp: { name: 'none', remark: reason },
+  })
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss udp packets by dgram: the native part is turned off by SCOUT_NATIVE=0; times are late
+    YYYY/MM/DD hh:mm:ss tcp packets by none: the native part is turned off by SCOUT_NATIVE=0
+    "
+  `)
+})
+
+test('names the check that is not http, and a target that is nobody in particular', () => {
+  const { log, printed } = logOf()
+  log.attempted(keyOf('tcp'), successOf(1_500_000), 'steady')
+  const check = checkOf('dns')
+  log.attempted({ check, target: 'kubernetes.default' }, successOf(2_000_000), 'steady')
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
+    YYYY/MM/DD hh:mm:ss     connection start: (time)
+    YYYY/MM/DD hh:mm:ss     latency connection: 1.5ms
+    YYYY/MM/DD hh:mm:ss     latency total: 1.5ms
+    YYYY/MM/DD hh:mm:ss     response: {"sourcePort":40000,"isResetAtOnce":false}
+    YYYY/MM/DD hh:mm:ss probing: localhost -> kubernetes.default by dns
+    YYYY/MM/DD hh:mm:ss     connection start: (time)
+    YYYY/MM/DD hh:mm:ss     latency connection: 2ms
+    YYYY/MM/DD hh:mm:ss     latency total: 2ms
+    YYYY/MM/DD hh:mm:ss     response: {"sourcePort":40000,"isResetAtOnce":false}
+    "
+  `)
+})
+
+test('groups the peers by node, every address of both families, and says who is not ready', () => {
+  const { log, printed } = logOf()
+  const peers = [
+    peerOf({ name: 'a', node: 'node-1', addresses: ['10.0.0.1', 'fd00::1'] }),
+    peerOf({ name: 'b', node: 'node-2', addresses: ['10.0.0.2'], state: 'leaving' }),
+    peerOf({ name: 'c', node: 'node-1', addresses: ['10.0.0.3'], state: 'starting' }),
+  ]
+  log.rosterChanged({ joined: peers, left: [], changed: [], disturbed: [] }, peers)
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss scout pods:
+    YYYY/MM/DD hh:mm:ss     node: node-1
+    YYYY/MM/DD hh:mm:ss             a.10.0.0.1
+    YYYY/MM/DD hh:mm:ss             a.fd00::1
+    YYYY/MM/DD hh:mm:ss             c.10.0.0.3 (starting)
+    YYYY/MM/DD hh:mm:ss     node: node-2
+    YYYY/MM/DD hh:mm:ss             b.10.0.0.2 (leaving)
+    "
+  `)
+})
+
+test('prints how far a failed attempt came, its reason and its sentence', () => {
+  const { log, printed } = logOf()
+  log.attempted(keyOf('tcp'), failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there'), 'began-failing')
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
+    YYYY/MM/DD hh:mm:ss     connection start: (time)
+    YYYY/MM/DD hh:mm:ss     latency connection: 1ms
+    YYYY/MM/DD hh:mm:ss     failure: refused in connect: tcp probe of 10.0.0.2:8081: nobody listens there
+    "
+  `)
+})
+
+test('says that a result is set aside', () => {
+  const { log, printed } = logOf()
+  log.attempted(keyOf('tcp'), successOf(1_000_000), 'set-aside')
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
+    YYYY/MM/DD hh:mm:ss     connection start: (time)
+    YYYY/MM/DD hh:mm:ss     latency connection: 1ms
+    YYYY/MM/DD hh:mm:ss     latency total: 1ms
+    YYYY/MM/DD hh:mm:ss     response: {"sourcePort":40000,"isResetAtOnce":false}
+    YYYY/MM/DD hh:mm:ss     set aside: the peer was not ready
+    "
+  `)
+})
+
+test.each(['not-permitted', 'not-supported'] as const)('says once a check that it is %s', (reason) => {
+  const { log, printed } = logOf()
+  const remedy = failureOf(reason, 'cannot open a raw socket: add CAP_NET_RAW')
+  for (const check of ['icmp', 'icmp', 'icmp-large', 'icmp']) log.attempted(keyOf(check), remedy, 'steady')
+  expect(printed().match(/probing: .*/g)).toEqual([
+    'probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by icmp',
+    'probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by icmp-large',
+  ])
+  expect(printed()).toContain(`failure: ${reason} in connect: cannot open a raw socket: add CAP_NET_RAW`)
+})
+
+test('tells a body that is cut or no JSON by its size', () => {
+  const { log, printed } = logOf()
+  log.attempted(keyOf('http'), { ...success, detail: { statusCode: 200, bodyBytes: 65_536, body: '{"mess' } }, 'steady')
+  expect(printed()).toContain('response: {"status":"OK","statusCode":200,"body":"65536 bytes"}')
+})
+
+test('tells the end, broken configuration and our own defects', () => {
+  const { log, printed } = logOf()
+  log.configurationBroken(new Error('cannot read the peers in peers.yaml: it is empty'))
+  log.defect('something impossible')
+  log.stopping('SIGTERM')
+  log.stopped()
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss configuration broken, the old one stays in force: cannot read the peers in peers.yaml: it is empty
+    YYYY/MM/DD hh:mm:ss defect in scout, please report it: something impossible
+    YYYY/MM/DD hh:mm:ss stopping on SIGTERM
+    YYYY/MM/DD hh:mm:ss stopped
+    "
+  `)
+})
+
+/** A log, and what it printed with the times masked. */
+function logOf() {
+  let text = ''
+  const log = createTextLog(
+    (more) => {
+      text += more
+    },
+    { name: 'localhost' },
+  )
+  return {
+    log,
+    printed: () =>
+      text
+        .replaceAll(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d/gm, 'YYYY/MM/DD hh:mm:ss')
+        .replaceAll(/start: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4} \S+ m=[+-]\d+\.\d{9}$/gm, 'start: (time)'),
+  }
+}
+
+function keyOf(check: string): SeriesKey {
+  return { check: checkOf(check), peer, target: '10.244.1.30:8081', family: 'ipv4' }
+}
+
+function checkOf(name: string): Check {
+  return { name, protocol: 'tcp', target: '{host}:{port}', options: {} }
+}

@@ -1,0 +1,79 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { createGreeter } from '../../src/peers/greeter.ts'
+import type { GreetingAnswer } from '../../src/peers/greeting.ts'
+import type { KnownPeer } from '../../src/peers/roster.ts'
+import { greeting } from '../support/greetings.ts'
+import { peer } from '../support/peers.ts'
+
+const known = (name: string, more: Partial<KnownPeer> = {}): KnownPeer => ({ ...peer(name), stateSinceMs: 0, ...more })
+
+function startGreeter(answers: (asked: number) => Promise<GreetingAnswer> = async () => greeting('a')) {
+  const asked: string[] = []
+  const greeted: string[] = []
+  const greeter = createGreeter({
+    ask(peer) {
+      asked.push(peer.name)
+      return answers(asked.length)
+    },
+    onGreeting: ({ name }, { version }) => greeted.push(`${name} ${version}`),
+    onDefect: (error) => {
+      throw error
+    },
+    retry: { firstMs: 1, mostMs: 20 },
+  })
+  onTestFinished(() => greeter.stop())
+  return { asked, greeted, greeter }
+}
+
+describe('the greeter', () => {
+  it('asks a ready peer once, however often the roster changes', async () => {
+    const { greeter, asked, greeted } = startGreeter()
+    greeter.setPeers([known('a')])
+    await eventually(() => greeted.length === 1, 'a greeting')
+    greeter.setPeers([known('a'), known('b')])
+    await eventually(() => greeted.length === 2, 'another greeting')
+    expect(asked).toEqual(['a', 'b'])
+    expect(greeter.counters).toEqual({ answered: 2, malformed: 0, silent: 0 })
+  })
+
+  it.each(['starting', 'leaving'] as const)('does not ask a peer that is %s', async (state) => {
+    const { greeter, asked, greeted } = startGreeter()
+    greeter.setPeers([known('a', { state }), known('b')])
+    await eventually(() => greeted.length === 1, 'a greeting')
+    expect(asked).toEqual(['b'])
+  })
+
+  it('asks again a peer that was away, or has another address', async () => {
+    const { greeter, greeted } = startGreeter()
+    greeter.setPeers([known('a')])
+    await eventually(() => greeted.length === 1, 'a greeting')
+    greeter.setPeers([known('a', { state: 'starting' })])
+    greeter.setPeers([known('a')])
+    await eventually(() => greeted.length === 2, 'a greeting after it was away')
+    greeter.setPeers([known('a', { addresses: ['10.0.0.2'] })])
+    await eventually(() => greeted.length === 3, 'a greeting from its new address')
+    expect(greeter.counters.answered).toBe(3)
+  })
+
+  it('asks until it is answered, and counts what is no answer', async () => {
+    const answers: readonly GreetingAnswer[] = ['silent', 'malformed', 'malformed', greeting('a')]
+    const { greeter, greeted } = startGreeter(async (asked) => answers[asked - 1] ?? 'silent')
+    greeter.setPeers([known('a')])
+    await eventually(() => greeted.length === 1, 'a greeting')
+    expect(greeter.counters).toEqual({ answered: 1, malformed: 2, silent: 1 })
+  })
+
+  it('forgets a peer that leaves while it is asked', async () => {
+    let answer: ((answer: GreetingAnswer) => void) | undefined
+    const { greeter, asked, greeted } = startGreeter((asked) =>
+      asked === 1 ? new Promise((resolve) => (answer = resolve)) : Promise.resolve(greeting('b')),
+    )
+    greeter.setPeers([known('a')])
+    await eventually(() => asked.length === 1, 'a question')
+    greeter.setPeers([known('b')])
+    answer?.(greeting('a'))
+    await eventually(() => greeted.length > 0, 'a greeting')
+    expect(greeted).toEqual(['b 1.0.0'])
+  })
+})

@@ -1,0 +1,101 @@
+import { createProber, startHttpResponder } from '@scout/core'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { listenTcp } from '../../../../test/support/servers.ts'
+import { askGreeting, baseOf, callerOf, urlOf } from '../../src/peers/greeting.ts'
+import { greeting } from '../support/greetings.ts'
+import { peer } from '../support/peers.ts'
+
+const caller = { name: 'me', namespace: 'scout', startedAtMs: 7 }
+
+function ask(base: string) {
+  const prober = createProber()
+  onTestFinished(() => prober.close())
+  return askGreeting(prober, base, caller)
+}
+
+async function answering(answer: object | undefined): Promise<string> {
+  const responder = await startHttpResponder({
+    host: '127.0.0.1',
+    port: 0,
+    document: () => ({}),
+    routes: { '/greeting': async () => answer },
+  })
+  onTestFinished(() => responder.close())
+  return `http://127.0.0.1:${responder.port}`
+}
+
+describe('a greeting', () => {
+  it('is read from the responder of the peer', async () => {
+    const theirs = greeting('them', { zone: 'zone-1', nodeAddresses: ['192.0.2.1', '2001:db8::1'], probes: ['udp'] })
+    await expect(ask(await answering(theirs))).resolves.toEqual(theirs)
+  })
+
+  it.each([
+    { what: 'something else', answer: { hello: 'world' } },
+    { what: 'an address that is none', answer: greeting('them', { nodeAddresses: ['nowhere'] }) },
+    { what: 'a name without end', answer: greeting('x'.repeat(10_000)) },
+    { what: 'more than is read', answer: { ...greeting('them'), more: 'x'.repeat(100_000) } },
+  ])('is malformed when it is $what', async ({ answer }) => {
+    await expect(ask(await answering(answer))).resolves.toBe('malformed')
+  })
+
+  it('is missing where the peer is too old to know of it', async () => {
+    await expect(ask(await answering(undefined))).resolves.toBe('silent')
+  })
+
+  it('is missing where something that is no agent answers', async () => {
+    const port = await listenTcp((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'))
+    await expect(ask(`http://127.0.0.1:${port}`)).resolves.toBe('silent')
+  })
+})
+
+describe('the way to a responder', () => {
+  const both = peer('a', { addresses: ['10.0.0.1', 'fd00::1'] })
+  it.each([
+    { own: ['192.0.2.1', '2001:db8::1'], base: 'http://10.0.0.1:8081' },
+    { own: ['2001:db8::1'], base: 'http://[fd00::1]:8081' },
+    { own: [], base: 'http://10.0.0.1:8081' },
+  ])('is an address of a family both sides have: $own', ({ own, base }) => {
+    expect(baseOf(both, { addresses: own })).toBe(base)
+  })
+
+  it('is the proxy where there is one, and nothing where there is no address', () => {
+    expect(baseOf({ ...both, proxy: 'http://127.0.0.1:8001/p' }, { addresses: [] })).toBe('http://127.0.0.1:8001/p')
+    expect(baseOf(peer('a', { addresses: [] }), { addresses: [] })).toBeUndefined()
+  })
+})
+
+describe('who calls', () => {
+  const peers = [peer('them', { namespace: 'scout', addresses: ['10.0.0.1', 'fd00::1'] })]
+  const them = { name: 'them', namespace: 'scout', startedAtMs: 7 }
+  const call = (from: string, caller = them) => callerOf({ url: urlOf('', '/goodbye', caller), from }, peers)
+
+  it.each(['10.0.0.1', 'fd00::1'])('is the peer that has the address %s', (address) => {
+    expect(call(address)).toEqual({ peer: peers[0], startedAtMs: 7 })
+  })
+
+  it.each([
+    { what: 'another address', address: '10.0.0.2', caller: them },
+    { what: 'an address of this host', address: '127.0.0.1', caller: them },
+    { what: 'a beginning without end', address: '10.0.0.1', caller: { ...them, startedAtMs: Infinity } },
+    { what: 'a beginning that is no number', address: '10.0.0.1', caller: { ...them, startedAtMs: NaN } },
+    { what: 'an unknown name', address: '10.0.0.1', caller: { ...them, name: 'nobody' } },
+    { what: 'another namespace', address: '10.0.0.1', caller: { ...them, namespace: 'other' } },
+  ])('is nobody with $what', ({ address, caller }) => {
+    expect(call(address, caller)).toBeUndefined()
+  })
+
+  it.each(['127.0.0.1', '::1'])('is a peer on this host when it calls from %s', (from) => {
+    const here = peer('them', { addresses: ['127.0.0.3'] })
+    expect(callerOf({ url: urlOf('', '/goodbye', them), from }, [here])).toEqual({ peer: here, startedAtMs: 7 })
+  })
+
+  it('is nobody who does not say when it began', () => {
+    expect(callerOf({ url: '/goodbye?name=them', from: '10.0.0.1' }, [peer('them')])).toBeUndefined()
+  })
+
+  it('may leave the namespace out of a list', () => {
+    const url = urlOf('', '/goodbye', them)
+    expect(callerOf({ url, from: '10.0.0.1' }, [peer('them')])?.startedAtMs).toBe(7)
+  })
+})

@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { formatGoDateTime, formatLogTime } from '../../src/vantage/go-time.ts'
+
+const moment = new Date('2023-10-30T22:09:49.890Z')
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
+
+describe.each([
+  { zone: 'America/Chicago', log: '2023/10/30 17:09:49', go: '2023-10-30 17:09:49.89 -0500 CDT' },
+  { zone: 'America/St_Johns', log: '2023/10/30 19:39:49', go: '2023-10-30 19:39:49.89 -0230 GMT-2:30' },
+  { zone: 'UTC', log: '2023/10/30 22:09:49', go: '2023-10-30 22:09:49.89 +0000 UTC' },
+  { zone: 'Asia/Kathmandu', log: '2023/10/31 03:54:49', go: '2023-10-31 03:54:49.89 +0545 GMT+5:45' },
+])('in $zone', ({ zone, log, go }) => {
+  test('a line of the log begins with the time on the wall', () => {
+    vi.stubEnv('TZ', zone)
+    expect(formatLogTime(moment)).toBe(log)
+  })
+
+  test('a moment has the time on the wall, its offset and its zone', async () => {
+    vi.stubEnv('TZ', zone)
+    // A process has one zone for as long as it lasts.
+    vi.resetModules()
+    const anew = await import('../../src/vantage/go-time.ts')
+    expect(anew.formatGoDateTime(moment).replace(/ m=.*/, '')).toBe(go)
+  })
+})
+
+test.each([
+  ['2023-10-30T22:09:49.000Z', '49'],
+  ['2023-10-30T22:09:49.005Z', '49.005'],
+  ['2023-10-30T22:09:49.120Z', '49.12'],
+])('the seconds of %s are written as %s, without zeros at the end', (text, seconds) => {
+  expect(formatGoDateTime(new Date(text))).toContain(`:${seconds} `)
+})
+
+test.each([
+  ['after the process began', 2_000, '+'],
+  ['before the process began', -3_600_000, '-'],
+])('a moment %s has the seconds between them', (_, offsetMs, sign) => {
+  const seconds = (performance.now() + offsetMs) / 1000
+  const [, writtenSign, written] =
+    / m=([+-])(\d+\.\d{9})$/.exec(formatGoDateTime(new Date(Date.now() + offsetMs))) ?? []
+  expect(writtenSign).toBe(sign)
+  expect(Number(written) / Math.abs(seconds)).toBeCloseTo(1, 1)
+})
+
+test('costs less than making what knows the names of zones', () => {
+  const tookMs = (act: () => unknown) => {
+    const times = Array.from({ length: 101 }, () => {
+      const startMs = performance.now()
+      act()
+      return performance.now() - startMs
+    })
+    return times.toSorted((a, b) => a - b)[50] ?? 0
+  }
+  const makingMs = tookMs(() => new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }))
+  expect(tookMs(() => formatGoDateTime(moment)) / makingMs).toBeLessThan(1)
+})

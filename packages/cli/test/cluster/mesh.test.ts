@@ -1,0 +1,481 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type ApiDouble, answerStatus, answerWith, breakOff, hang } from '../../../agent/test/support/api-double.ts'
+import { endpointSlice } from '../../../agent/test/support/slices.ts'
+import { failing, podOn, startFakeCluster, timeout } from '../support/fake-cluster.ts'
+import { runCli } from '../support/run-cli.ts'
+
+/** Runs `mesh`. */
+async function mesh(api: ApiDouble, argv: readonly string[] = [], terminalColumns?: number) {
+  const surroundings = terminalColumns === undefined ? {} : { terminalColumns }
+  const { code, out, err } = await runCli(['mesh', '--kube-api', api.server, ...argv], surroundings)
+  const named = (text: string) => text.replaceAll(api.server, 'http://api')
+  return { code, out: named(out), err: named(err.split('\x1b[K').at(-1) ?? '') }
+}
+
+/** The same time of day wherever this runs. */
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'], now: new Date(2026, 0, 2, 12, 0, 0) })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const three = ['node1', 'node2', 'node3']
+const thirty = Array.from({ length: 30 }, (_, index) => `worker-${String(index + 1).padStart(2, '0')}`)
+
+describe('a mesh on a terminal of 80 columns', () => {
+  test('is shown by pods and links when all is well', async () => {
+    const { code, out, err } = await mesh(await startFakeCluster({ nodes: three }), [], 80)
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatchInlineSnapshot(`
+      "scout pods:
+          node: node1
+                  scout-on-node1.scout.10.244.1.5
+                  scout-on-node1.scout.fd00:10:244:1::5
+          node: node2
+                  scout-on-node2.scout.10.244.2.5
+                  scout-on-node2.scout.fd00:10:244:2::5
+          node: node3
+                  scout-on-node3.scout.10.244.3.5
+                  scout-on-node3.scout.fd00:10:244:3::5
+
+      from \\ to  node1  node2  node3  dns
+      node1      -      ok     ok     ok
+      node2      ok     -      ok     ok
+      node3      ok     ok     -      ok
+
+      6 links between 3 nodes: 6 ok; dns on 3 nodes: 3 ok
+      "
+    `)
+  })
+
+  test('shows the one link whose UDP fails, and nothing else', async () => {
+    const api = await startFakeCluster({
+      nodes: three,
+      change: (series, from) =>
+        from === 'node2' && series.peer?.node === 'node1' && series.protocol === 'udp'
+          ? failing(series, timeout)
+          : series,
+    })
+    const { code, out } = await mesh(api, [], 80)
+    expect(code).toBe(1)
+    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+      "from \\ to  node1                   node2  node3  dns
+      node1      -                       ok     ok     ok
+      node2      udp udp-large: timeout  -      ok     ok
+      node3      ok                      ok     -      ok
+
+      6 links between 3 nodes: 5 ok, 1 failing; dns on 3 nodes: 3 ok
+
+      node2 -> node1: udp and udp-large fail since 11:57:50 (2m10s): timeout in echo:
+          no answer within 3500 ms
+      "
+    `)
+  })
+
+  test('tells families, reasons and everything apart', async () => {
+    const refused = { reason: 'refused', phase: 'connect', message: 'ECONNREFUSED (nobody listens there)' } as const
+    const api = await startFakeCluster({
+      nodes: three,
+      change: (series, from) => {
+        const { peer, family, protocol } = series
+        if (from === 'node1' && peer?.node === 'node2' && family === 'ipv6') return failing(series, timeout)
+        if (from === 'node1' && peer?.node === 'node3') return failing(series, timeout)
+        if (from === 'node2' && peer?.node === 'node3' && protocol === 'http') return failing(series, refused)
+        if (from === 'node2' && peer?.node === 'node3' && protocol === 'udp') return failing(series, timeout)
+        return from === 'node3' && protocol === 'dns' ? failing(series, { ...timeout, phase: 'query' }) : series
+      },
+    })
+    const { code, out } = await mesh(api, [], 80)
+    expect(code).toBe(1)
+    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+      "from \\ to  node1  node2                node3                             dns
+      node1      -      all (IPv6): timeout  all: timeout                      ok
+      node2      ok     -                    http http-large: refused; udp     ok
+                                             udp-large: timeout
+      node3      ok     ok                   -                                 timeout
+
+      6 links between 3 nodes: 3 ok, 3 failing; dns on 3 nodes: 2 ok, 1 failing
+
+      node1 -> node2: every check fails over IPv6 since 11:57:50 (2m10s): timeout in
+          echo: no answer within 3500 ms
+      node1 -> node3: every check fails since 11:57:50 (2m10s): timeout in echo: no
+          answer within 3500 ms
+      node2 -> node3: http and http-large fail since 11:57:50 (2m10s): refused in
+          connect: ECONNREFUSED (nobody listens there)
+      node2 -> node3: udp and udp-large fail since 11:57:50 (2m10s): timeout in echo:
+          no answer within 3500 ms
+      node3: dns fails since 11:57:50 (2m10s): timeout in query: no answer within 3500
+          ms
+      "
+    `)
+  })
+
+  test('says which agent did not answer and why, and calls nothing of it healthy', async () => {
+    const api = await startFakeCluster({ nodes: three })
+    const why = 'error trying to reach service: dial tcp 10.244.3.5:8080: connect: no route to host'
+    api.always(answerStatus(503, why), /pods\/scout-on-node3:8080/)
+    const { code, out } = await mesh(api, [], 80)
+    expect(code).toBe(1)
+    expect(out).toMatchInlineSnapshot(`
+      "scout pods:
+          node: node1
+                  scout-on-node1.scout.10.244.1.5
+                  scout-on-node1.scout.fd00:10:244:1::5
+          node: node2
+                  scout-on-node2.scout.10.244.2.5
+                  scout-on-node2.scout.fd00:10:244:2::5
+          node: node3
+                  scout-on-node3.scout.10.244.3.5 (no answer)
+                  scout-on-node3.scout.fd00:10:244:3::5 (no answer)
+
+      from \\ to  node1  node2  node3  dns
+      node1      -      ok     ok     ok
+      node2      ok     -      ok     ok
+      node3      ?      ?      -      ?
+
+      6 links between 3 nodes: 4 ok, 2 unknown; dns on 3 nodes: 2 ok, 1 unknown
+
+      node3: no answer of scout-on-node3, so nothing is known of its links: error
+          trying to reach service: dial tcp 10.244.3.5:8080: connect: no route to host
+      "
+    `)
+  })
+
+  test('says what waits, what is not probed, what cannot be tried and what may be out of date', async () => {
+    const api = await startFakeCluster({
+      nodes: three,
+      states: { node3: 'starting' },
+      trouble: 'cannot reach the API server at https://10.96.0.1: connect ETIMEDOUT (look at the way there)',
+      change: (series, from) => {
+        if (series.peer?.node === 'node3') return { ...series, state: 'waiting', attempts: 0 }
+        if (from === 'node3') return { ...series, peer: { name: 'scout-xx', node: 'gone' } }
+        const message = 'cannot open a raw ICMP socket: this process lacks CAP_NET_RAW'
+        const unable = { reason: 'not-permitted', phase: 'setup', message } as const
+        return series.protocol === 'icmp' ? failing(series, unable, 'unable') : series
+      },
+    })
+    const { code, out } = await mesh(api, [], 80)
+    expect(code).toBe(0)
+    expect(out).toMatchInlineSnapshot(`
+      "scout pods:
+          node: node1
+                  scout-on-node1.scout.10.244.1.5
+                  scout-on-node1.scout.fd00:10:244:1::5
+          node: node2
+                  scout-on-node2.scout.10.244.2.5
+                  scout-on-node2.scout.fd00:10:244:2::5
+          node: node3
+                  scout-on-node3.scout.10.244.3.5 (starting)
+                  scout-on-node3.scout.fd00:10:244:3::5 (starting)
+
+      from \\ to  node1       node2       node3    dns
+      node1      -           ok          waiting  ok
+      node2      ok          -           waiting  ok
+      node3      not probed  not probed  -        not probed
+
+      6 links between 3 nodes: 2 ok, 2 waiting, 2 not probed; dns on 3 nodes: 2 ok, 1
+          not probed
+
+      node1, node2, node3: peers may be out of date: cannot reach the API server at
+          https://10.96.0.1: connect ETIMEDOUT (look at the way there)
+      icmp cannot be tried on node1, node2: cannot open a raw ICMP socket: this
+          process lacks CAP_NET_RAW
+      "
+    `)
+  })
+
+  test('has numbers for columns where the names of nodes are long', async () => {
+    const nodes = [11, 12, 13].map((host) => `ip-10-0-1-${host}.eu-west-1.compute.internal`)
+    const { out } = await mesh(await startFakeCluster({ nodes }), [], 80)
+    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+      "from \\ to                                  1   2   3   dns
+      1 ip-10-0-1-11.eu-west-1.compute.internal  -   ok  ok  ok
+      2 ip-10-0-1-12.eu-west-1.compute.internal  ok  -   ok  ok
+      3 ip-10-0-1-13.eu-west-1.compute.internal  ok  ok  -   ok
+
+      6 links between 3 nodes: 6 ok; dns on 3 nodes: 3 ok
+      "
+    `)
+  })
+})
+
+describe('a mesh of 30 nodes', () => {
+  test('is counted when all is well', async () => {
+    const { code, out } = await mesh(await startFakeCluster({ nodes: thirty }), [], 80)
+    expect(code).toBe(0)
+    expect(out.slice(out.lastIndexOf('\n\n'))).toMatchInlineSnapshot(`
+      "
+
+      870 links between 30 nodes: 870 ok; dns on 30 nodes: 30 ok
+      "
+    `)
+    expect(out.split('\n').filter((line) => line.startsWith('    node: '))).toEqual(
+      thirty.map((node) => `    node: ${node}`),
+    )
+  })
+
+  test('shows the links that fail, and tells those together that fail alike', async () => {
+    const api = await startFakeCluster({
+      nodes: thirty,
+      change: (series, from) => {
+        const to = series.peer?.node
+        if (to === 'worker-07' && series.protocol === 'icmp') return failing(series, timeout)
+        if (from === 'worker-20' && to === 'worker-21' && series.protocol === 'udp') return failing(series, timeout)
+        return series
+      },
+    })
+    api.always(hang, /pods\/scout-on-worker-30:8080/)
+    const { code, out } = await mesh(api, [], 80)
+    expect(code).toBe(1)
+    expect(out.slice(out.indexOf('870 links'))).toMatchInlineSnapshot(`
+      "870 links between 30 nodes: 812 ok, 29 failing, 29 unknown; dns on 30 nodes: 29
+          ok, 1 unknown
+
+      28 nodes -> worker-07: icmp fails since 11:57:50 (2m10s): timeout in echo: no
+          answer within 3500 ms
+      worker-20 -> worker-21: udp and udp-large fail since 11:57:50 (2m10s): timeout
+          in echo: no answer within 3500 ms
+
+      worker-30: no answer of scout-on-worker-30, so nothing is known of its links:
+          http://api did not answer within 5 s: look at its load and the
+          way there
+      "
+    `)
+  }, 20_000)
+
+  test('shows the nodes of the links that fail where these are few', async () => {
+    const api = await startFakeCluster({
+      nodes: thirty,
+      change: (series, from) =>
+        series.peer?.node === 'worker-07' && /-2[01]$/.test(from) ? failing(series, timeout) : series,
+    })
+    const { out } = await mesh(api, [], 80)
+    expect(out.slice(out.indexOf('nodes with failing links'))).toMatchInlineSnapshot(`
+      "nodes with failing links:
+
+      from \\ to  worker-07
+      worker-20  all: timeout
+      worker-21  all: timeout
+
+      870 links between 30 nodes: 868 ok, 2 failing; dns on 30 nodes: 30 ok
+
+      worker-20 -> worker-07: every check fails since 11:57:50 (2m10s): timeout in
+          echo: no answer within 3500 ms
+      worker-21 -> worker-07: every check fails since 11:57:50 (2m10s): timeout in
+          echo: no answer within 3500 ms
+      "
+    `)
+  })
+
+  test('is a matrix where there is room for one', async () => {
+    const { out } = await mesh(await startFakeCluster({ nodes: thirty }), [], 160)
+    const lines = out.slice(out.indexOf('from')).split('\n')
+    expect(lines[0]).toMatch(/^from \\ to {5}1 {3}2 {3}3 .* 30 {2}dns$/)
+    expect(lines[7]).toMatch(/^ 7 worker-07 {2}(ok {2}){6}- {3}(ok {2}){23}ok$/)
+  })
+})
+
+describe('--json', () => {
+  test('prints one object a line: agents, links, checks that are about no peer, and what cannot be tried', async () => {
+    const denied = { reason: 'not-permitted', phase: 'setup', message: 'this process lacks CAP_NET_RAW' } as const
+    const api = await startFakeCluster({
+      nodes: three,
+      change: (series, from) => {
+        if (series.protocol === 'icmp') return failing(series, denied, 'unable')
+        return from === 'node2' && series.peer?.node === 'node1' && series.check === 'udp'
+          ? failing(series, timeout)
+          : series
+      },
+    })
+    api.always(breakOff, /pods\/scout-on-node3:8080/)
+    const { code, out, err } = await runCli(['mesh', '--json', '--kube-api', api.server])
+    expect({ code, err }).toEqual({ code: 1, err: '' })
+    const lines: readonly Record<string, unknown>[] = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.map(({ kind }) => kind)).toEqual([
+      'agent',
+      'agent',
+      'agent',
+      'link',
+      'link',
+      'link',
+      'link',
+      'link',
+      'link',
+      'other',
+      'other',
+      'other',
+      'inability',
+    ])
+    expect(lines[0]).toEqual({
+      kind: 'agent',
+      node: 'node1',
+      zone: 'zone-1',
+      name: 'scout-on-node1',
+      namespace: 'scout',
+      addresses: ['10.244.1.5', 'fd00:10:244:1::5'],
+      state: 'ready',
+      ok: true,
+    })
+    expect(lines[2]).toMatchObject({ node: 'node3', ok: false, message: expect.stringContaining('socket hang up') })
+    const [failed] = lines.filter(({ state }) => state === 'failing')
+    expect(failed).toMatchObject({ kind: 'link', from: 'node2', to: 'node1', failing: [{ check: 'udp', ...timeout }] })
+    expect(lines.filter(({ state }) => state === 'unknown')).toHaveLength(3)
+    expect(lines.at(-1)).toEqual({
+      kind: 'inability',
+      check: 'icmp',
+      message: denied.message,
+      nodes: ['node1', 'node2'],
+    })
+  })
+})
+
+describe('what an agent says', () => {
+  const escape = '\x1b]0;owned\x07'
+
+  test('reaches the terminal without the control characters it may have', async () => {
+    const api = await startFakeCluster({
+      nodes: three,
+      change: (series, from) => {
+        if (series.protocol === 'dns') return { ...series, check: `dns${escape}` }
+        if (from !== 'node2') return series
+        const check = series.protocol === 'udp' ? `udp${escape}` : series.check
+        const reason = `timeout${escape}` as 'timeout'
+        return failing({ ...series, check }, { ...timeout, reason, message: `no answer${escape}` })
+      },
+    })
+    const { out } = await mesh(api, [], 80)
+    expect(out).toContain('dns\ufffd]0;owned\ufffd')
+    expect(out).toContain('timeout\ufffd]0;owned\ufffd')
+    expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
+  })
+
+  test('reaches it no other way when it ends the command', async () => {
+    const api = await startFakeCluster({ nodes: three })
+    api.always(answerStatus(403, `forbidden: User "jo${escape}" cannot get`), /pods\/scout-on-node2:8080/)
+    const { code, err } = await mesh(api)
+    expect(code).toBe(3)
+    expect(err).toContain('jo\ufffd]0;owned\ufffd')
+  })
+})
+
+describe('no mesh', () => {
+  const install = 'install it with kubectl apply -f deploy/scout.yaml'
+
+  test.each([
+    { argv: [], sentence: `there is no Scout in any namespace of the cluster at http://api: ${install}` },
+    {
+      argv: ['-n', 'default'],
+      sentence: `there is no Scout in namespace default of the cluster at http://api: ${install}, or leave out -n and --service to look everywhere`,
+    },
+  ])('is said with the command that installs it (mesh $argv)', async ({ argv, sentence }) => {
+    const api = await startFakeCluster({ nodes: [] })
+    for (const name of ['scout-4', 'scout-6']) api.remove(name)
+    expect(await mesh(api, argv)).toEqual({ code: 2, out: '', err: `scout-probe: ${sentence}\n` })
+  })
+
+  test('is a question where there are several Scouts', async () => {
+    const api = await startFakeCluster({ nodes: three })
+    api.set(endpointSlice('other', [], { namespace: 'monitoring' }))
+    expect(await mesh(api)).toEqual({
+      code: 2,
+      out: '',
+      err: 'scout-probe: there are several Scouts, in the namespaces monitoring, scout: choose one with -n\n',
+    })
+    expect(await mesh(api, ['-n', 'scout'])).toMatchObject({ code: 0 })
+    api.set(endpointSlice('second', [], { service: 'scout-two' }))
+    expect(await mesh(api, ['-n', 'scout'])).toMatchObject({
+      code: 2,
+      err: 'scout-probe: there are several Scouts in namespace scout, with the services scout, scout-two: choose one with --service\n',
+    })
+    expect(await mesh(api, ['-n', 'scout', '--service', 'scout'])).toMatchObject({ code: 0 })
+  })
+
+  test('is no healthy one: without pods, or before any result', async () => {
+    expect(await mesh(await startFakeCluster({ nodes: [] }))).toEqual({
+      code: 1,
+      out: '',
+      err: 'scout-probe: there are no pods of Scout behind service scout in namespace scout: look at kubectl get daemonsets,pods -n scout\n',
+    })
+    const early = await startFakeCluster({ nodes: three, change: (series) => ({ ...series, state: 'waiting' }) })
+    expect(await mesh(early)).toMatchObject({ code: 1 })
+  })
+
+  test('is one node', async () => {
+    const { code, out } = await mesh(await startFakeCluster({ nodes: ['node1'] }))
+    expect(code).toBe(0)
+    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+      "from \\ to  node1  dns
+      node1      -      ok
+
+      one node, so no links; dns on it: 1 ok
+      "
+    `)
+  })
+
+  test.each([
+    {
+      what: 'the right to look everywhere is missing',
+      misbehaviour: answerStatus(403, 'forbidden: User "jo" cannot list'),
+      code: 3,
+      sentence:
+        /^cannot look for Scout in all namespaces, name its own with -n: no right to list endpointslices .*--user='jo'$/,
+    },
+    {
+      what: 'the token has expired',
+      misbehaviour: answerStatus(401, 'Unauthorized'),
+      code: 3,
+      sentence: /does not accept these credentials \(401\): log in again/,
+    },
+    {
+      what: 'a web page answers',
+      misbehaviour: answerWith('<html>', 'text/html'),
+      code: 1,
+      sentence: /answered with text\/html instead of JSON: it is not the address of a Kubernetes API server$/,
+    },
+    {
+      what: 'the API server hangs',
+      misbehaviour: hang,
+      code: 1,
+      sentence: /^http:\/\/api did not answer within 5 s: look at its load and the way there$/,
+    },
+    {
+      what: 'the connection breaks',
+      misbehaviour: breakOff,
+      code: 1,
+      sentence: /^cannot reach the API server at http:\/\/api: socket hang up/,
+    },
+  ])('is told in one sentence when $what', async ({ misbehaviour, code, sentence }) => {
+    const api = await startFakeCluster({ nodes: three })
+    api.always(misbehaviour)
+    const startMs = performance.now()
+    const finished = await mesh(api)
+    expect(finished).toMatchObject({ code, out: '' })
+    expect(finished.err).toMatch(/^scout-probe: [^\n]+\n$/)
+    expect(finished.err.slice('scout-probe: '.length, -1)).toMatch(sentence)
+    expect(performance.now() - startMs).toBeLessThan(8_000)
+  })
+
+  test('is told once where the agents may not be asked', async () => {
+    const api = await startFakeCluster({ nodes: three })
+    api.always(answerStatus(403, 'pods is forbidden: User "jo" cannot get resource'), /proxy/)
+    const { code, out, err } = await mesh(api)
+    expect({ code, out }).toEqual({ code: 3, out: '' })
+    expect(err).toMatch(
+      /^scout-probe: no right to get pods\/proxy in API group "" in namespace scout: grant it with [^\n]*\n$/,
+    )
+  })
+
+  test('is shown of what answers something else', async () => {
+    const api = await startFakeCluster({ nodes: three })
+    api.serve(`/${podOn('node3')}:8080/api/v1/snapshot`, { hello: 'world' })
+    const { code, out } = await mesh(api)
+    expect(code).toBe(1)
+    expect(out).toContain(
+      'node3: no answer of scout-on-node3, so nothing is known of its links: what it answers is no snapshot: takenAtMs',
+    )
+  })
+})

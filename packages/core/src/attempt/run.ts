@@ -1,0 +1,95 @@
+import type { Endpoint } from '../model/endpoint.ts'
+import { failureErrorOf } from '../model/failure.ts'
+import { parseTarget, type TargetForm, type TargetOf } from '../model/target.ts'
+import { literalEndpoint, type ResolveName } from '../net/host/resolve.ts'
+import type { Sockets } from '../net/sockets.ts'
+import { type CommonOptions, parseOptions } from '../probes/options.ts'
+import type { Failure, Probe, Result } from '../probes/probe.ts'
+import { Stopwatch } from '../time/clock.ts'
+import type { Deadline } from '../time/deadline.ts'
+
+/** A probe's request after every check: nothing in it can be misuse any more. */
+export interface Request {
+  readonly target: TargetOf<TargetForm>
+  readonly options: Readonly<Record<string, unknown>> & CommonOptions
+}
+
+/** What the runner needs from its surroundings. */
+export interface RunContext {
+  readonly sockets: Sockets
+  readonly resolve: ResolveName
+  readonly deadline: Deadline
+  readonly onEnded: (deadline: Deadline) => void
+}
+
+/**
+ * Checks target and options before the first packet.
+ * @throws {ScoutError} `invalid-target`, `invalid-option`, `unknown-option`
+ */
+export function prepare(
+  probe: Probe,
+  { target, options = {} }: { readonly target: string; readonly options?: object },
+  context: { readonly nameServer: () => string },
+): Request {
+  return {
+    target: parseTarget(probe.targetForm, target, { nameServer: context.nameServer }),
+    options: parseOptions(probe, options),
+  }
+}
+
+/** Makes one attempt. Everything expected comes back as data; a rejection is a defect. */
+export async function run(
+  probe: Probe,
+  { target, options }: Request,
+  { sockets, resolve, deadline, onEnded }: RunContext,
+): Promise<Result> {
+  const stopwatch = new Stopwatch<string>()
+  const startedAtMs = Date.now()
+  const { protocol } = probe
+  let endpoint: Endpoint | undefined
+  try {
+    throwIfOver(deadline)
+    endpoint = literalEndpoint(target.host, options.family, 'port' in target ? target.port : undefined)
+    if (endpoint === undefined) {
+      stopwatch.enter('resolve')
+      endpoint = resolvedEndpoint(target, await untilOver(resolve(target.host, options.family), deadline))
+      stopwatch.stop()
+      throwIfOver(deadline)
+    }
+    const detail = await probe.measure({ target, endpoint, deadline, sockets, stopwatch }, options)
+    stopwatch.stop()
+    const { phasesNs, totalNs, clocks: clock } = stopwatch.reading()
+    // A connection that a busy process heard of late may have been made late, too: the kernel knows.
+    if (clock.rx !== 'user' && totalNs > deadline.timeoutNs) throw deadline.timedOut()
+    return { protocol, target: target.text, endpoint, startedAtMs, phasesNs, totalNs, clock, ok: true, detail }
+  } catch (error) {
+    const phase = stopwatch.current ?? 'setup'
+    const { phasesNs, clocks: clock } = stopwatch.reading()
+    const totalNs = deadline.elapsedNs()
+    const failure = failureOf(error, phase, `${protocol} probe of ${target.text}`)
+    const known = endpoint === undefined ? {} : { endpoint }
+    return { protocol, target: target.text, ...known, startedAtMs, phasesNs, totalNs, clock, ok: false, failure }
+  } finally {
+    onEnded(deadline)
+  }
+}
+
+function resolvedEndpoint(target: TargetOf<TargetForm>, found: Awaited<ReturnType<ResolveName>>): Endpoint {
+  return { host: target.host, ...found, ...('port' in target ? { port: target.port } : {}) }
+}
+
+function throwIfOver({ reason }: Deadline): void {
+  if (reason !== undefined) throw reason
+}
+
+function untilOver<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
+  return new Promise((resolve, reject) => {
+    deadline.onOver(reject)
+    promise.then(resolve, reject)
+  })
+}
+
+function failureOf(error: unknown, phase: string, tried: string): Failure {
+  const { reason, message, code } = failureErrorOf(error, tried)
+  return { reason, phase, message, ...(code === undefined ? {} : { code }) }
+}

@@ -1,0 +1,10 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { z } from 'zod'
+import { nameServerOrSystem } from '../../net/host/resolv-conf.ts'
+import { resolveBySystem } from '../../net/host/resolve.ts'
+import { serveProber } from './serve.ts'
+
+const { nameServer } = z.object({ nameServer: z.string().optional() }).parse(workerData)
+
+if (parentPort !== null)
+  serveProber(parentPort, { resolve: resolveBySystem, nameServer: nameServerOrSystem(nameServer) })

@@ -1,0 +1,69 @@
+import { Worker } from 'node:worker_threads'
+import { closedError, ScoutError } from '../../model/errors.ts'
+import type { Result } from '../../probes/probe.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+interface Waiting {
+  readonly resolve: (result: Result) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Core's own program for a thread that does nothing but probe. Sources that run unbuilt use the built one. */
+export function startProbeThread(nameServer: string | undefined): Worker {
+  const program = import.meta.url.endsWith('.ts') ? '../../../dist/attempt/worker/main.js' : './main.js'
+  // Without what Node was told for the caller's program: with --input-type a thread that runs a file would not start.
+  return new Worker(new URL(program, import.meta.url), { workerData: { nameServer }, execArgv: [] })
+}
+
+/** Attempts in a thread that runs `serveProber`. A thread that ends on its own fails all that wait for it, with its error. */
+export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptions, 'onStray'>): Engine {
+  const waiting = new Map<number, Waiting>()
+  let ids = 0
+  let ended: Error | undefined
+
+  const post = (message: ToWorker) => thread.postMessage(message)
+  const end = (error: Error) => {
+    ended ??= error
+    for (const { reject } of waiting.values()) reject(ended)
+    waiting.clear()
+  }
+  const take = (id: number) => {
+    const entry = waiting.get(id)
+    waiting.delete(id)
+    return entry
+  }
+  thread.on('error', end)
+  thread.on('exit', () => end(closedError()))
+  thread.on('message', (message: FromWorker) => {
+    switch (message.kind) {
+      case 'stray':
+        return onStray(message.protocol, message.stray)
+      case 'result':
+        return take(message.id)?.resolve(message.result)
+      case 'misuse':
+        return take(message.id)?.reject(new ScoutError(message.code, message.message))
+    }
+  })
+
+  return {
+    start(request) {
+      if (ended !== undefined) throw ended
+      const id = ids++
+      try {
+        post({ kind: 'attempt', id, ...request })
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause)
+        throw new ScoutError('invalid-option', `options must be plain data for another thread to take them: ${why}`, {
+          cause,
+        })
+      }
+      const result = new Promise<Result>((resolve, reject) => waiting.set(id, { resolve, reject }))
+      return { result, cancel: () => post({ kind: 'cancel', id }) }
+    },
+    close() {
+      ended ??= closedError()
+      post({ kind: 'close' })
+    },
+  }
+}

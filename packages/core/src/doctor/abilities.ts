@@ -1,0 +1,99 @@
+import { FailureError, isSystemError } from '../model/failure.ts'
+import { type NativeSocketKind, nativePart } from '../net/native/native.ts'
+import { pingSocketRemedy, rawSocketRemedy } from '../net/native/remedies.ts'
+import { openTimedSocket, type TimedSocket } from '../net/native/timed-socket.ts'
+import { openIcmpSocket } from '../net/packets/fallback-icmp.ts'
+import { bufferBytes } from '../net/packets/native-packet-socket.ts'
+import { observeConnections } from '../net/tcp/connection-observer.ts'
+
+/** Something a process may or may not do, which decides what it can probe with and how well it is timed. */
+export interface Ability {
+  readonly name: 'raw sockets' | 'ping sockets' | 'packet observer' | 'network namespaces' | 'receive buffer'
+  /** All of it, as Scout wishes it. */
+  readonly isGranted: boolean
+  /** What was found; where it is not granted, why and what to change. */
+  readonly found: string
+}
+
+/** What this process may do. Each is tried and undone, since capabilities alone do not tell: a filter or a sysctl may decide too. */
+export function describeAbilities(): readonly Ability[] {
+  return [
+    tried('raw sockets', tryRawSocket),
+    tried('ping sockets', () => {
+      open('ping4', `cannot open a ping socket: ${pingSocketRemedy}`).close()
+      return 'granted to its group by net.ipv4.ping_group_range'
+    }),
+    tried('packet observer', () => {
+      observeConnections([discardPort]).close()
+      return 'http can take its phases from packets'
+    }),
+    tried('network namespaces', tryNamespace),
+    tried('receive buffer', tryBuffer),
+  ]
+}
+
+/** RFC 863; nothing is sent there. */
+const discardPort = 9
+
+function tried(name: Ability['name'], attempt: () => string): Ability {
+  try {
+    return { name, isGranted: true, found: attempt() }
+  } catch (error) {
+    if (error instanceof FailureError || isSystemError(error)) return { name, isGranted: false, found: error.message }
+    throw error
+  }
+}
+
+function tryRawSocket(): string {
+  if (nativePart().isPresent) open('icmp4', `cannot open a raw socket: ${rawSocketRemedy}`).close()
+  else openIcmpSocket('ipv4', { arrived() {}, failed() {}, overflowed() {} }).close()
+  return 'granted'
+}
+
+/** Entering the namespace one is in takes the same privilege as any other, and changes nothing. */
+function tryNamespace(): string {
+  const native = presentNative()
+  try {
+    native.enterNetworkNamespace('/proc/thread-self/ns/net')
+  } catch (error) {
+    throw denied(
+      error,
+      'cannot enter a network namespace: this process lacks CAP_SYS_ADMIN (in a pod: securityContext.capabilities.add: ["SYS_ADMIN"]; on a host: run as root)',
+    )
+  }
+  return 'can be entered'
+}
+
+function tryBuffer(): string {
+  const socket = open('udp4', 'cannot open a UDP socket: a filter of system calls forbids it')
+  socket.close()
+  // The kernel doubles what is wished, for its own needs (socket(7), SO_RCVBUF).
+  const wishedBytes = 2 * bufferBytes
+  const found = `${socket.bufferBytes} of ${wishedBytes} bytes granted`
+  if (socket.bufferBytes >= wishedBytes) return found
+  throw new FailureError(
+    'not-permitted',
+    `${found}, so a burst of answers may find no room: add CAP_NET_ADMIN, or on the host sysctl -w net.core.rmem_max=${bufferBytes}`,
+  )
+}
+
+function open(kind: NativeSocketKind, whyDenied: string): TimedSocket {
+  const native = presentNative()
+  try {
+    const listener = { arrived() {}, failed() {}, overflowed() {} }
+    return openTimedSocket(native, { kind, packetBytes: 64, bufferBytes }, listener)
+  } catch (error) {
+    throw denied(error, whyDenied)
+  }
+}
+
+function presentNative() {
+  const part = nativePart()
+  if (!part.isPresent) throw new FailureError('not-supported', part.reason)
+  return part.native
+}
+
+function denied(error: unknown, why: string): unknown {
+  if (!isSystemError(error) || (error.code !== 'EPERM' && error.code !== 'EACCES')) return error
+  return new FailureError('not-permitted', why, { cause: error, code: error.code })
+}

@@ -1,0 +1,159 @@
+import { endianness } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
+import type { Clock } from '../../time/clock.ts'
+import type { Departure } from '../packets/packet-socket.ts'
+import type { Native, NativeSocketOptions, SendingOptions } from './native.ts'
+
+/** A packet that arrived. `bytes` is valid only during the call that delivers it. */
+export interface NativeArrival {
+  readonly bytes: Uint8Array
+  readonly isTruncated: boolean
+  readonly address: string
+  /** 0 for protocols that have none. */
+  readonly port: number
+  /** Nanoseconds on the time line of this thread. */
+  readonly atNs: number
+  readonly clock: Clock
+  readonly ttl: number | undefined
+  readonly trafficClass: number | undefined
+  /** An observer saw it on its way out. */
+  readonly isOutgoing: boolean
+}
+
+/** An ICMP error about a packet sent to `address`. `bytes` begins at its ICMP or TCP header, for UDP at its payload. */
+export interface NativeError {
+  readonly bytes: Uint8Array
+  /** errno name. */
+  readonly code: string
+  readonly icmp: { readonly type: number; readonly code: number }
+  /** What else the error says: the MTU, where type and code say so. */
+  readonly info: number
+  readonly offender: string
+  readonly address: string
+  readonly port: number
+  readonly atNs: number
+  readonly clock: Clock
+}
+
+export interface NativeListener {
+  arrived(arrival: NativeArrival): void
+  failed(error: NativeError): void
+  /** So many packets found no room in the receive buffer since the last call. */
+  overflowed(packets: number): void
+}
+
+/** An open packet socket of the native part, its rows read into values. */
+export interface TimedSocket {
+  /** UDP: local port; ping: identifier the kernel puts into every request. */
+  readonly port: number
+  readonly bufferBytes: number
+  /** Throws the system's error; one for EMSGSIZE may have the `mtu`. */
+  send(bytes: Uint8Array, address: string, port: number): number
+  /** Hands many packets over in few calls of the kernel; each comes out as a ticket or the error it was refused with. */
+  sendMany(bytes: readonly Uint8Array[], addresses: readonly string[], ports: readonly number[]): (number | Error)[]
+  /** Undefined once more than 8192 packets were sent after it. */
+  departure(ticket: number): Departure | undefined
+  /** Delivers what has arrived by now, before it returns: timers run before the loop reads sockets. */
+  drain(): void
+  configure(options: SendingOptions): void
+  ref(): void
+  unref(): void
+  close(): void
+}
+
+export function openTimedSocket(native: Native, options: NativeSocketOptions, listener: NativeListener): TimedSocket {
+  const { layout } = native
+  let isOpen = true
+  let tickets = 0
+
+  const socket = native.openPacketSocket(options, (arrivals, errors, dropped) => {
+    // The listener may close the socket at any of these.
+    for (let index = 0; index < arrivals; index++) if (isOpen) listener.arrived(arrivalAt(index))
+    for (let index = 0; index < errors; index++) if (isOpen) listener.failed(errorAt(index))
+    if (dropped > 0 && isOpen) listener.overflowed(dropped)
+  })
+  const { memory } = socket
+  // Node itself keeps memory of an add-on from being transferred. Marking it once more (markAsUntransferable) makes Node 24 abort when
+  // a thread ends: it then cannot detach what it has to (node_buffer.cc, CallbackInfo::CleanupHook).
+  const view = new DataView(memory)
+  const bytes = Buffer.from(memory)
+
+  const word = (offset: number) => view.getUint32(offset, isLittleEndian)
+  const timeNs = (offset: number) => view.getFloat64(offset, isLittleEndian)
+  const text = (start: number, length: number) => bytes.toString('latin1', start, start + length)
+  // Not a Buffer, whose slice() does not copy.
+  const packet = (start: number, length: number) => new Uint8Array(memory, start, length)
+  const known = (value: number) => (value < 0 ? undefined : value)
+
+  const arrivalAt = (index: number): NativeArrival => {
+    const row = layout.arrivals + index * layout.arrivalBytes
+    return {
+      bytes: packet(word(row + layout.arrivalStart), word(row + layout.arrivalLength)),
+      isTruncated: word(row + layout.arrivalIsTruncated) !== 0,
+      address: text(row + layout.arrivalAddress, word(row + layout.arrivalAddressLength)),
+      port: word(row + layout.arrivalPort),
+      atNs: timeNs(row + layout.arrivalAtNs),
+      clock: clockOf(word(row + layout.arrivalClock)),
+      ttl: known(view.getInt32(row + layout.arrivalTtl, isLittleEndian)),
+      trafficClass: known(view.getInt32(row + layout.arrivalTrafficClass, isLittleEndian)),
+      isOutgoing: word(row + layout.arrivalIsOutgoing) !== 0,
+    }
+  }
+
+  const errorAt = (index: number): NativeError => {
+    const row = layout.errors + index * layout.errorBytes
+    return {
+      bytes: packet(word(row + layout.errorStart), word(row + layout.errorLength)),
+      code: errnoName(word(row + layout.errorNumber)),
+      icmp: { type: word(row + layout.errorType), code: word(row + layout.errorCode) },
+      info: word(row + layout.errorInfo),
+      offender: text(row + layout.errorOffender, word(row + layout.errorOffenderLength)),
+      address: text(row + layout.errorAddress, word(row + layout.errorAddressLength)),
+      port: word(row + layout.errorPort),
+      atNs: timeNs(row + layout.errorAtNs),
+      clock: clockOf(word(row + layout.errorClock)),
+    }
+  }
+
+  return {
+    port: socket.port,
+    bufferBytes: socket.bufferBytes,
+    send(packet, address, port) {
+      const ticket = socket.send(packet, address, port)
+      tickets = ticket + 1
+      return ticket
+    },
+    sendMany(packets, addresses, ports) {
+      const outcomes = socket.sendMany(packets, addresses, ports)
+      tickets = (outcomes.findLast((outcome) => typeof outcome === 'number') ?? tickets - 1) + 1
+      return outcomes
+    },
+    departure(ticket) {
+      if (ticket >= tickets || ticket < tickets - layout.departureCount) return undefined
+      const row = layout.departures + (ticket % layout.departureCount) * layout.departureBytes
+      const leftNs = timeNs(row + layout.departureLeftNs)
+      if (!Number.isNaN(leftNs)) return { atNs: leftNs, clock: 'kernel' }
+      return { atNs: timeNs(row + layout.departureHandedNs), clock: 'user' }
+    },
+    drain: () => socket.drain(),
+    configure: (changes) => socket.configure(changes),
+    ref: () => socket.setRef(true),
+    unref: () => socket.setRef(false),
+    close() {
+      isOpen = false
+      socket.close()
+    },
+  }
+}
+
+const isLittleEndian = endianness() === 'LE'
+
+/** enum clock of native/records.h. */
+function clockOf(clock: number): Clock {
+  return clock === 1 ? 'kernel' : 'user'
+}
+
+/** ENONET, of ICMP "source host isolated", is one libuv does not know (net/ipv4/icmp.c `icmp_err_convert`). */
+function errnoName(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[0] ?? (errno === 64 ? 'ENONET' : `E${errno}`)
+}

@@ -1,0 +1,99 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { isSystemError } from '../../model/failure.ts'
+import { nowNs, userClocks } from '../../time/clock.ts'
+import type { OpenPacketSocket, PacketAddress } from './packet-socket.ts'
+
+/** A connected socket that was not used for longer than any attempt may wait is closed; the next packet opens another. */
+const idleMs = 660_000
+
+interface Connection {
+  readonly to: PacketAddress
+  readonly socket: Socket
+  /** Packets handed over before the socket was connected; undefined from then on. */
+  waiting: { readonly bytes: Uint8Array; readonly ticket: number }[] | undefined
+  usedAtMs: number
+}
+
+/**
+ * UDP by node:dgram, with stamps of this process. One connected socket an endpoint: only a connected socket hears of refusals
+ * (ip(7), IP_RECVERR), and an unconnected one looks the address up after its departure was stamped.
+ */
+export const openUdpSocket: OpenPacketSocket = (family, listener) => {
+  const connections = new Map<string, Connection>()
+  const departuresNs = new Map<number, number>()
+  let tickets = 0
+
+  const transmit = ({ socket, to }: Connection, bytes: Uint8Array, ticket: number) => {
+    departuresNs.set(ticket, nowNs())
+    socket.send(bytes, (error) => {
+      if (error !== null) fail(to, error, bytes)
+    })
+  }
+
+  const fail = (to: PacketAddress, error: unknown, bytes?: Uint8Array) => {
+    if (!isSystemError(error)) throw error
+    listener.failed({ to, code: error.code, atNs: nowNs(), clock: 'user', ...(bytes === undefined ? {} : { bytes }) })
+  }
+
+  const close = (connection: Connection) => {
+    const key = keyOf(connection.to)
+    if (connections.get(key) === connection) connections.delete(key)
+    connection.socket.close()
+  }
+
+  const connect = (to: PacketAddress): Connection => {
+    const socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', recvBufferSize: 1 << 20 })
+    const connection: Connection = { to, socket, waiting: [], usedAtMs: Date.now() }
+    socket.on('message', (bytes) =>
+      listener.arrived({ bytes, address: to.address, port: to.port, atNs: nowNs(), clock: 'user' }),
+    )
+    socket.on('error', (error) => fail(to, error))
+    // A connect that fails is reported to this callback and not as 'error'.
+    socket.connect(to.port, to.address, (error?: unknown) => {
+      if (error instanceof Error) {
+        close(connection)
+        return fail(to, error)
+      }
+      const waiting = connection.waiting ?? []
+      connection.waiting = undefined
+      for (const { bytes, ticket } of waiting) transmit(connection, bytes, ticket)
+    })
+    connections.set(keyOf(to), connection)
+    return connection
+  }
+
+  const closeIdle = setInterval(() => {
+    const horizonMs = Date.now() - idleMs
+    for (const connection of connections.values()) if (connection.usedAtMs < horizonMs) close(connection)
+  }, idleMs)
+  closeIdle.unref()
+
+  return {
+    kind: 'datagram',
+    clocks: userClocks,
+    ports: [],
+    send(bytes, to) {
+      const connection = connections.get(keyOf(to)) ?? connect(to)
+      const ticket = tickets++
+      connection.usedAtMs = Date.now()
+      if (connection.waiting === undefined) transmit(connection, bytes, ticket)
+      else connection.waiting.push({ bytes, ticket })
+      return ticket
+    },
+    departure(ticket) {
+      const atNs = departuresNs.get(ticket)
+      return atNs === undefined ? undefined : { atNs, clock: 'user' }
+    },
+    forget: (ticket) => void departuresNs.delete(ticket),
+    // Its packets are timed when the event loop gets to them: earlier is not to be had.
+    drain: () => {},
+    close() {
+      clearInterval(closeIdle)
+      for (const connection of connections.values()) close(connection)
+    },
+  }
+}
+
+function keyOf(to: PacketAddress): string {
+  return `${to.port} ${to.address}`
+}

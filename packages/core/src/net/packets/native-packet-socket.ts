@@ -1,0 +1,189 @@
+import type { Family } from '../../model/endpoint.ts'
+import { FailureError, failureErrorOf, isSystemError } from '../../model/failure.ts'
+import { kernelClocks } from '../../time/clock.ts'
+import { type Native, type NativeSocketKind, nativePart } from '../native/native.ts'
+import { pingSocketRemedy, rawSocketRemedy } from '../native/remedies.ts'
+import { tcpReplyFilter } from '../native/socket-filter.ts'
+import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from '../native/timed-socket.ts'
+import type { OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
+
+/** The largest IP packet, so that nothing is cut; memory is taken only as packets come. */
+const packetBytes = 65_536
+
+/** Holds the answers and stamps of some thousand packets while the event loop is busy elsewhere. */
+export const bufferBytes = 4 << 20
+
+/** UDP over one unconnected socket, which hears of ICMP errors all the same (ip(7), IP_RECVERR). */
+export const openNativeUdpSocket: OpenPacketSocket = (family, listener) =>
+  openPacketSocket({ family, listener, kinds: family === 'ipv4' ? ['udp4'] : ['udp6'] })
+
+/** ICMP echo over a raw socket where this process may have one, else over a ping socket. */
+export const openNativeIcmpSocket: OpenPacketSocket = (family, listener) =>
+  openPacketSocket({ family, listener, kinds: family === 'ipv4' ? ['icmp4', 'ping4'] : ['icmp6', 'ping6'] })
+
+/** Enough that a port comes round again after all that was sent from it before has been answered. */
+const reservedPorts = 64
+
+/**
+ * TCP segments of one's own making from reserved ports, and what answers them: SYN-ACK and RST, and ICMP errors. The kernel ends
+ * each handshake with RST. A segment over IPv4 carries its checksum, over IPv6 the kernel fills it in.
+ */
+export const openNativeTcpSocket: OpenPacketSocket = (family, listener) => {
+  const part = nativePart()
+  if (!part.isPresent) throw new FailureError('not-supported', part.reason)
+  const { ports, release } = part.native.reservePorts(family, family === 'ipv4' ? '0.0.0.0' : '::', reservedPorts)
+  try {
+    const kinds: readonly NativeSocketKind[] = family === 'ipv4' ? ['tcp4'] : ['tcp6']
+    const socket = openPacketSocket({ family, listener, kinds, filter: tcpReplyFilter(family, ports) })
+    return {
+      ...socket,
+      ports,
+      close() {
+        socket.close()
+        release()
+      },
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+interface PacketSocketRequest {
+  readonly family: Family
+  readonly listener: PacketListener
+  /** The first that this process is permitted is taken. */
+  readonly kinds: readonly NativeSocketKind[]
+  readonly filter?: Uint8Array
+}
+
+function openPacketSocket(request: PacketSocketRequest): PacketSocket {
+  const part = nativePart()
+  if (!part.isPresent) throw new FailureError('not-supported', part.reason)
+  const { family, listener } = request
+  const { kind, socket } = openPermitted(part.native, request, {
+    arrived(arrival) {
+      if (isPing(kind)) setIdentifier(arrival.bytes, { identifier, family })
+      listener.arrived(arrival)
+    },
+    failed(error) {
+      if (isPing(kind)) setIdentifier(error.bytes, { identifier, family })
+      if (kind === 'ping6' || kind === 'icmp6') clearChecksum(error.bytes)
+      // Ports and sequence number tell a segment; the checksum behind them is the kernel's, or changed on the way.
+      const quoted = isTcp(kind) ? error.bytes.subarray(0, 8) : error.bytes
+      listener.failed(sendErrorOf({ ...error, bytes: quoted }, family))
+    },
+    overflowed: (packets) => listener.overflowed(packets),
+  })
+  let identifier = 0
+  return {
+    kind: isPing(kind) ? 'ping' : isUdp(kind) ? 'datagram' : 'raw',
+    clocks: kernelClocks,
+    ports: [],
+    send(bytes, to) {
+      if (isPing(kind)) identifier = readIdentifier(bytes)
+      return socket.send(bytes, to.address, to.port)
+    },
+    departure: (ticket) => socket.departure(ticket),
+    // Departures lie in a ring, and are forgotten as it turns.
+    forget: () => {},
+    drain: () => socket.drain(),
+    close: () => socket.close(),
+  }
+}
+
+function openPermitted(
+  native: Native,
+  { kinds, filter }: PacketSocketRequest,
+  listener: NativeListener,
+): { readonly kind: NativeSocketKind; readonly socket: TimedSocket } {
+  let denied: unknown
+  for (const kind of kinds) {
+    try {
+      const options = { kind, packetBytes, bufferBytes, ...(filter === undefined ? {} : { filter }) }
+      return { kind, socket: openTimedSocket(native, options, listener) }
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+      if (exhausted.has(error.code)) throw failureErrorOf(error, `opening a socket of kind ${kind}`)
+      if (error.code !== 'EPERM' && error.code !== 'EACCES') throw unsupported(kind, error)
+      denied = error
+    }
+  }
+  throw new FailureError('not-permitted', whyDenied(kinds), { cause: denied, code: 'EPERM' })
+}
+
+/** What this host has run out of, for now. */
+const exhausted: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+
+function whyDenied(kinds: readonly NativeSocketKind[]): string {
+  if (kinds.every(isUdp)) return 'cannot open a UDP socket: a filter of system calls forbids it'
+  if (!kinds.some(isPing)) return `cannot open a raw socket (${kinds.join(', ')}): ${rawSocketRemedy}`
+  return `cannot open an ICMP socket: ${rawSocketRemedy}, and ${pingSocketRemedy}`
+}
+
+function unsupported(kind: NativeSocketKind, cause: Error & { readonly code: string }): FailureError {
+  return new FailureError('not-supported', `this kernel has no timed socket of kind ${kind}: ${cause.message}`, {
+    cause,
+    code: cause.code,
+  })
+}
+
+function sendErrorOf(error: NativeError, family: Family): SendError {
+  const { code, icmp, info, offender, address, port, atNs, clock, bytes } = error
+  // "Fragmentation needed" (RFC 1191 §4) and "packet too big" (RFC 4443 §3.2) tell the MTU of the next hop.
+  const isTooBig = family === 'ipv4' ? icmp.type === 3 && icmp.code === 4 : icmp.type === 2
+  return {
+    to: { address, family, port },
+    code,
+    atNs,
+    clock,
+    icmp: { ...icmp, from: offender, ...(isTooBig && info > 0 ? { mtu: info } : {}) },
+    // A router may quote no more than the first 8 bytes behind the IP header (RFC 792): all of UDP's header, none of its payload.
+    ...(bytes.length === 0 ? {} : { bytes }),
+  }
+}
+
+/*
+ * A ping socket (SOCK_DGRAM, IPPROTO_ICMP) does not send what it is given: the kernel puts the socket's own identifier into each
+ * request and computes the checksum anew (net/ipv4/ping.c, ping_v4_push_pending_frames); a raw ICMPv6 socket has its checksum
+ * computed as well (RFC 3542 §3.1), and its user leaves it zero. Replies, and requests quoted in errors, are turned back here, so
+ * that whoever uses the socket meets the bytes it sent.
+ */
+
+const echoHeaderBytes = 8
+
+function isPing(kind: NativeSocketKind): boolean {
+  return kind === 'ping4' || kind === 'ping6'
+}
+
+function isUdp(kind: NativeSocketKind): boolean {
+  return kind === 'udp4' || kind === 'udp6'
+}
+
+function isTcp(kind: NativeSocketKind): boolean {
+  return kind === 'tcp4' || kind === 'tcp6'
+}
+
+function readIdentifier(message: Uint8Array): number {
+  return message.length < echoHeaderBytes ? 0 : viewOf(message).getUint16(4)
+}
+
+/** The checksum of ICMP over IPv4 follows as in RFC 1624 §3, so that it is right for what it was right for. */
+function setIdentifier(message: Uint8Array, { identifier, family }: { identifier: number; family: Family }): void {
+  if (message.length < echoHeaderBytes) return
+  const view = viewOf(message)
+  const before = view.getUint16(4)
+  view.setUint16(4, identifier)
+  if (family === 'ipv6') return
+  let sum = (~view.getUint16(2) & 0xffff) + (~before & 0xffff) + identifier
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
+  view.setUint16(2, ~sum & 0xffff)
+}
+
+function clearChecksum(message: Uint8Array): void {
+  if (message.length >= echoHeaderBytes) viewOf(message).setUint16(2, 0)
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength)
+}

@@ -1,0 +1,78 @@
+import type { Family } from '../../model/endpoint.ts'
+import type { Clock, Clocks } from '../../time/clock.ts'
+
+/** Where a packet goes to, or came from. `port` is 0 for protocols that have none (ICMP). */
+export interface PacketAddress {
+  readonly address: string
+  readonly family: Family
+  readonly port: number
+}
+
+/** A packet that arrived, without its IP header. `bytes` is valid only during the call that delivers it. */
+export interface Arrival {
+  readonly bytes: Uint8Array
+  /** Where it came from. */
+  readonly address: string
+  /** 0 for protocols that have none. */
+  readonly port: number
+  /** Nanoseconds on the socket's own time line; comparable only with departures of the same socket. */
+  readonly atNs: number
+  /** What took the time: `user` where the socket's clock could not be trusted for this packet. */
+  readonly clock: Clock
+  readonly ttl?: number | undefined
+}
+
+/** When a packet left, on the socket's time line. */
+export interface Departure {
+  readonly atNs: number
+  readonly clock: Clock
+}
+
+/** An error the network or this host returned for packets sent to `to`: an errno name, and the ICMP type and code if there was one. */
+export interface SendError {
+  readonly to: PacketAddress
+  readonly code: string
+  /** When this host learned of it, on the socket's time line. */
+  readonly atNs: number
+  readonly clock: Clock
+  readonly icmp?: { readonly type: number; readonly code: number; readonly from: string; readonly mtu?: number }
+  /** The packet the error is about, where the kernel tells (its first bytes). */
+  readonly bytes?: Uint8Array
+}
+
+export interface PacketListener {
+  arrived(arrival: Arrival): void
+  failed(error: SendError): void
+  /** So many packets found no room in this socket's receive buffer: what is missing now may be missing for that. */
+  overflowed(packets: number): void
+}
+
+/**
+ * A datagram or raw socket that knows when its packets left and arrived. What differs between providers is only how well it
+ * knows: `clocks` says what to expect, and each departure and arrival what it was.
+ */
+export interface PacketSocket {
+  /** What the kernel was asked for: a ping socket may be had where a raw one may not. */
+  readonly kind: 'raw' | 'ping' | 'datagram'
+  readonly clocks: Clocks
+  /** Local ports it may send from, where the packets themselves carry them. */
+  readonly ports: readonly number[]
+  /**
+   * Hands one packet to the kernel and returns a ticket for its departure. Throws the system's error (with `code`) when the kernel
+   * refuses it.
+   */
+  send(bytes: Uint8Array, to: PacketAddress): number
+  /** When the packet of this ticket left; to be asked when its answer is there. Undefined when too long ago to be known. */
+  departure(ticket: number): Departure | undefined
+  /** The packet of this ticket needs no departure any more. */
+  forget(ticket: number): void
+  /**
+   * Delivers what has arrived by now, before it returns. For deadlines: a busy event loop runs timers before it reads sockets, so
+   * an answer that is in time may wait behind the timer that would call it late.
+   */
+  drain(): void
+  close(): void
+}
+
+/** Opens a socket of one kind; throws `FailureError` (not-permitted, not-supported) when this process cannot have one. */
+export type OpenPacketSocket = (family: Family, listener: PacketListener) => PacketSocket

@@ -1,0 +1,192 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { watchHandles } from '../../../../test/support/handles.ts'
+import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
+import { createProber, probe } from '../../src/attempt/prober.ts'
+import { ScoutError } from '../../src/model/errors.ts'
+import { probeNamed } from '../../src/probes/index.ts'
+
+describe('misuse', () => {
+  const misuses: readonly [protocol: string, target: string, options?: object][] = [
+    ['tpc', '127.0.0.1:80'],
+    ['bittorrent', '127.0.0.1:80'],
+    ['toString', '127.0.0.1:80'],
+    ['tcp', '127.0.0.1'],
+    ['tcp', '127.0.0.1:70000'],
+    ['icmp', '[::g]'],
+    ['tcp', '127.0.0.1:80', { timeout: 1 }],
+    ['udp', '127.0.0.1:80', { payloadbytes: 100 }],
+    ['udp', '127.0.0.1:80', { zzz: 100 }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: -1 }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: 0 }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: Number.NaN }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: '1s' }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: 700_000 }],
+    ['tcp', '127.0.0.1:80', { timeoutMs: 5n }],
+    ['tcp', '127.0.0.1:80', { family: 'ipv5' }],
+    ['udp', '127.0.0.1:80', { payloadBytes: 23 }],
+    ['udp', '127.0.0.1:80', { payloadBytes: 64.5 }],
+    ['http', '127.0.0.1:80', { method: 'get' }],
+    ['http', '127.0.0.1:80', { status: 'ok' }],
+    ['http', '127.0.0.1:80', { headers: { 'bad name': 'x' } }],
+    ['http', '127.0.0.1:80', { headers: { name: 'two\r\nlines' } }],
+    ['http', '127.0.0.1:80', { headers: { Connection: 'close' } }],
+    ['dns', 'example@127.0.0.1', { type: 'MX' }],
+    ['dns', 'example@127.0.0.1', { rcode: 'NXDOMIAN' }],
+  ]
+
+  test('is refused before the first packet, with one sentence that names the value and the remedy', async () => {
+    const prober = proberOfTest()
+    const sentences: string[] = []
+    for (const [protocol, target, options] of misuses) {
+      const error = await prober.probe(protocol as 'tcp', target, options).then(
+        () => new Error(`${protocol} ${target} was not refused`),
+        (error: unknown) => error as ScoutError,
+      )
+      expect(error).toBeInstanceOf(ScoutError)
+      expect(error.message).not.toMatch(/\n|\.$|^[A-Z]/)
+      sentences.push(error.message)
+    }
+    expect(`\n${sentences.join('\n')}\n`).toMatchInlineSnapshot(`
+      "
+      there is no probe "tpc": did you mean tcp?
+      there is no probe "bittorrent": choose one of http, tcp, syn, udp, icmp, dns
+      there is no probe "toString": choose one of http, tcp, syn, udp, icmp, dns
+      cannot probe "127.0.0.1": a port is missing: write 127.0.0.1:8081
+      cannot probe "127.0.0.1:70000": port 70000 is not between 1 and 65535
+      cannot probe "[::g]": "[::g]" is neither an address nor a host name
+      the tcp probe has no option "timeout": did you mean timeoutMs?
+      the udp probe has no option "payloadbytes": did you mean payloadBytes?
+      the udp probe has no option "zzz": it knows payloadBytes, key, timeoutMs, family
+      the tcp probe cannot take -1 for timeoutMs: expected number to be >0
+      the tcp probe cannot take 0 for timeoutMs: expected number to be >0
+      the tcp probe cannot take NaN for timeoutMs: expected number, received NaN
+      the tcp probe cannot take "1s" for timeoutMs: expected number, received string
+      the tcp probe cannot take 700000 for timeoutMs: expected number to be <=600000
+      the tcp probe cannot take 5n for timeoutMs: expected number, received bigint
+      the tcp probe cannot take "ipv5" for family: expected one of "any"|"ipv4"|"ipv6"
+      the udp probe cannot take 23 for payloadBytes: expected number to be >=24
+      the udp probe cannot take 64.5 for payloadBytes: expected int, received number
+      the http probe cannot take "get" for method: expected one of "GET"|"HEAD"|"POST"|"PUT"|"DELETE"|"OPTIONS"
+      the http probe cannot take "ok" for status: write status codes as 200, 200-399 or 200,404
+      the http probe cannot take { 'bad name': 'x' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      the http probe cannot take { name: 'two\\r\\nlines' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      the http probe cannot take { Connection: 'close' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      the dns probe cannot take "MX" for type: expected one of "A"|"AAAA"|"SRV"|"PTR"|"TXT"
+      the dns probe cannot take "NXDOMIAN" for rcode: expected one of "NOERROR"|"FORMERR"|"SERVFAIL"|"NXDOMAIN"|"NOTIMP"|"REFUSED"|"YXDOMAIN"|"YXRRSET"|"NXRRSET"|"NOTAUTH"|"NOTZONE"
+      "
+    `)
+  })
+
+  test('is to hand a thread what cannot get there', () => {
+    expect(() => createProber({ worker: true, resolve: () => Promise.reject(new Error('never asked')) })).toThrow(
+      'resolve cannot reach another thread: give it to serveProber there',
+    )
+  })
+
+  test('is told by its code', () => {
+    expect(() => probeNamed('tpc')).toThrow(expect.objectContaining({ name: 'ScoutError', code: 'unknown-probe' }))
+  })
+})
+
+describe('a closed prober', () => {
+  test('refuses further attempts', async () => {
+    const prober = createProber()
+    prober.close()
+    await expect(prober.probe('tcp', '127.0.0.1:80')).rejects.toThrow(
+      expect.objectContaining({ code: 'closed', message: 'this prober was closed: create another' }),
+    )
+  })
+
+  test.for<[protocol: 'http' | 'udp' | 'dns', targetOf: (port: number) => string]>([
+    ['http', (port) => `127.0.0.1:${port}`],
+    ['udp', (port) => `127.0.0.1:${port}`],
+    ['dns', (port) => `scout@127.0.0.1:${port}`],
+  ])('cancels attempts under way: %s', async ([protocol, targetOf]) => {
+    let asked = 0
+    const onAsked = () => void asked++
+    const port =
+      protocol === 'http'
+        ? await listenTcp((socket) => socket.on('data', onAsked))
+        : (await listenUdp(onAsked)).address().port
+    const allClosed = await watchHandles()
+    const prober = createProber()
+    const result = prober.probe(protocol, targetOf(port))
+    await eventually(() => asked > 0, 'the server was asked')
+    prober.close()
+    expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled' } })
+    await allClosed()
+  })
+
+  test('opens no socket for an attempt that was still resolving its name', async () => {
+    let resolved = () => {}
+    const prober = createProber({
+      resolve: () =>
+        new Promise((resolve) => {
+          resolved = () => resolve({ address: '127.0.0.1', family: 'ipv4' })
+        }),
+    })
+    const allClosed = await watchHandles()
+    const result = prober.probe('udp', 'scout.example:7')
+    prober.close()
+    resolved()
+    expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled', phase: 'resolve' } })
+    await allClosed()
+  })
+})
+
+test('many attempts may share one signal', async () => {
+  const warnings: string[] = []
+  const onWarning = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', onWarning)
+  onTestFinished(() => void process.off('warning', onWarning))
+  const silent = await listenUdp(() => {})
+  const prober = proberOfTest()
+  const caller = new AbortController()
+  const attempts = Array.from({ length: 50 }, () =>
+    prober.probe('udp', `127.0.0.1:${silent.address().port}`, { signal: caller.signal }),
+  )
+  caller.abort()
+  for (const result of await Promise.all(attempts)) expect(result).toMatchObject({ failure: { reason: 'cancelled' } })
+  await nextTurn()
+  expect(warnings).toEqual([])
+})
+
+test('resolves names by the function it was given', async () => {
+  const port = await listenTcp(() => {})
+  const prober = createProber({ resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }) })
+  onTestFinished(() => prober.close())
+  expect(await prober.probe('tcp', `scout.example:${port}`)).toMatchObject({
+    ok: true,
+    endpoint: { host: 'scout.example', address: '127.0.0.1', port },
+  })
+})
+
+test('asks the name server it was given where the target names none', async () => {
+  const silent = await listenUdp(() => {})
+  const prober = createProber({ nameServer: `127.0.0.1:${silent.address().port}` })
+  onTestFinished(() => prober.close())
+  expect(await prober.probe('dns', 'scout.example', { timeoutMs: 10 })).toMatchObject({
+    target: `scout.example@127.0.0.1:${silent.address().port}`,
+    endpoint: { address: '127.0.0.1' },
+    failure: { reason: 'timeout' },
+  })
+})
+
+test('one attempt on its own leaves nothing open', async () => {
+  const port = await listenTcp((socket) => socket.end())
+  const allClosed = await watchHandles()
+  expect(
+    await probe('tcp', `127.0.0.1:${port}`, { timeoutMs: 1000, signal: new AbortController().signal }),
+  ).toMatchObject({
+    ok: true,
+  })
+  await allClosed()
+})
+
+function proberOfTest() {
+  const prober = createProber()
+  onTestFinished(() => prober.close())
+  return prober
+}

@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { firstNameServer } from '../../../src/net/host/resolv-conf.ts'
+
+let folder = ''
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'scout-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test.for<[what: string, text: string, server: string]>([
+  ['the first', 'nameserver 10.96.0.10\nnameserver fd00::a\n', '10.96.0.10'],
+  ['among other lines', 'search default.svc\n\tnameserver\t10.0.0.1 \noptions ndots:5\n', '10.0.0.1'],
+  ['with its zone', 'nameserver fe80::1%eth0', 'fe80::1%eth0'],
+  ['not in a comment', '# nameserver 10.0.0.1\n;nameserver 10.0.0.2\n', '127.0.0.1'],
+  ['this host where none is named', 'nameserver\nsearch default.svc\n', '127.0.0.1'],
+])('the name server is %s', ([, text, server]) => {
+  const path = join(folder, 'resolv.conf')
+  writeFileSync(path, text)
+  expect(firstNameServer(path)).toBe(server)
+})
+
+test('the name server is this host where there is no file', () => {
+  expect(firstNameServer(join(folder, 'absent'))).toBe('127.0.0.1')
+})

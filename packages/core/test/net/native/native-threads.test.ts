@@ -1,0 +1,210 @@
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, onTestFinished, vi } from 'vitest'
+import { eventually } from '../../../../../test/support/eventually.ts'
+import { describeWith, testWith } from '../../../../../test/support/requirements.ts'
+import { openTimedSocket } from '../../../src/net/native/timed-socket.ts'
+import { createNetwork, networkNeeds } from './network.ts'
+import { native, nativeFolder, nativePresent, record } from './timed-sockets.ts'
+
+const test = testWith(nativePresent)
+
+/** Begins every program that runs in a thread or process of its own: a socket that sends itself packets, again and again. */
+const prelude = `
+  const native = require(${JSON.stringify(createRequire(import.meta.url).resolve('node-gyp-build'))})(
+    ${JSON.stringify(nativeFolder)})
+  const { parentPort } = require('node:worker_threads')
+  const open = (onNews) => native.openPacketSocket(
+    { kind: 'udp4', address: '127.0.0.1', packetBytes: 2048, bufferBytes: 1 << 20 }, onNews)
+  const packet = new Uint8Array(8)
+`
+
+function start(program: string): Worker {
+  const worker = new Worker(prelude + program, { eval: true })
+  onTestFinished(async () => void (await worker.terminate()))
+  return worker
+}
+
+const echoing = `
+  let received = 0
+  const socket = open((arrivals) => {
+    received += arrivals
+    if (received % 100 === 0) parentPort.postMessage(received)
+    for (let i = 0; i < arrivals; i++) socket.send(packet, '127.0.0.1', socket.port)
+  })
+  socket.send(packet, '127.0.0.1', socket.port)
+`
+
+describe('worker threads', () => {
+  test('have sockets of their own, several threads at once and the main thread beside them', async () => {
+    const workers = [start(echoing), start(echoing)]
+    const { socket, arrivals } = record({ kind: 'udp4', address: '127.0.0.1' })
+    socket.send(Buffer.from('main'), '127.0.0.1', socket.port)
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    await eventually(() => arrivals.length > 0, 'an arrival')
+  })
+
+  test('may be terminated with open, busy sockets, and leave nothing open', async () => {
+    const before = socketsOfProcess()
+    for (let round = 0; round < 10; round++) {
+      const worker = start(echoing)
+      await once(worker, 'message')
+      await worker.terminate()
+    }
+    await eventually(() => socketsOfProcess() <= before, 'the sockets of the workers closed')
+  })
+
+  test('may end in the middle of a delivery', async () => {
+    for (const end of ['process.exit(7)', 'process.reallyExit(7)', 'queueMicrotask(() => process.exit(7))']) {
+      const worker = start(`
+        const socket = open(() => { ${end} })
+        socket.send(packet, '127.0.0.1', socket.port)
+      `)
+      expect(await once(worker, 'exit')).toEqual([7])
+    }
+  })
+
+  test('are told of what their listener throws', async () => {
+    const worker = start(`
+      const socket = open(() => { throw new Error('from the listener') })
+      socket.send(packet, '127.0.0.1', socket.port)
+    `)
+    const [error]: unknown[] = await once(worker, 'error')
+    expect(error).toMatchObject({ message: 'from the listener' })
+  })
+
+  test('end when their sockets are closed, or are not to keep them alive', async () => {
+    for (const ending of ['socket.close()', 'socket.setRef(false)']) {
+      expect(await once(start(`const socket = open(() => {}); ${ending}`), 'exit')).toEqual([0])
+    }
+  })
+})
+
+describe('what the listener leaves for later', () => {
+  test('is done before the next packet is delivered', async () => {
+    const worker = start(`
+      const order = []
+      const socket = open(() => {
+        order.push('listener')
+        process.nextTick(() => order.push('tick'))
+        Promise.resolve().then(() => order.push('promise'))
+        setImmediate(() => { parentPort.postMessage(order); socket.close() })
+      })
+      socket.send(packet, '127.0.0.1', socket.port)
+    `)
+    expect(await once(worker, 'message')).toEqual([['listener', 'tick', 'promise']])
+  })
+})
+
+describe('an exception of the listener', () => {
+  test('is uncaught, and the socket goes on', () => {
+    const program = `
+      process.on('uncaughtException', (error) => console.log('uncaught', error.message))
+      let calls = 0
+      const socket = open(() => {
+        if (++calls === 2) return socket.close()
+        socket.send(packet, '127.0.0.1', socket.port)
+        throw new Error('first')
+      })
+      socket.send(packet, '127.0.0.1', socket.port)
+    `
+    expect(runNode(program)).toBe('uncaught first\n')
+  })
+})
+
+describe('garbage', () => {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  const collectGarbage = async () => {
+    if (typeof collect === 'function') collect()
+    await new Promise(setImmediate)
+  }
+
+  test('is all that is left of a closed socket', async () => {
+    const listener = { arrived: () => {}, failed: () => {}, overflowed: () => {} }
+    const options = { kind: 'udp4', address: '127.0.0.1', packetBytes: 65_536, bufferBytes: 65_536 } as const
+    const beforeBytes = addressSpaceBytes()
+    for (let round = 0; round < 100; round++) openTimedSocket(native(), options, listener).close()
+    const allBytes = addressSpaceBytes() - beforeBytes
+    // Some of it may be collected while the rest is still made.
+    expect(allBytes).toBeGreaterThan(50 * 64 * 65_536)
+    await vi.waitUntil(async () => {
+      await collectGarbage()
+      return addressSpaceBytes() - beforeBytes < allBytes / 4
+    })
+  })
+
+  test('is never an open socket, though nobody holds it', async () => {
+    let received = 0
+    const open = () => {
+      const socket = native().openPacketSocket(
+        { kind: 'udp4', address: '127.0.0.1', packetBytes: 2048, bufferBytes: 65_536 },
+        (arrivals) => {
+          received += arrivals
+        },
+      )
+      return socket.port
+    }
+    const before = socketsOfProcess()
+    const port = open()
+    for (let round = 0; round < 5; round++) await collectGarbage()
+    const { socket } = record({ kind: 'udp4', address: '127.0.0.1' })
+    socket.send(Buffer.from('still there'), '127.0.0.1', port)
+    await eventually(() => received === 1, 'an arrival')
+    expect(socketsOfProcess()).toBe(before + 2)
+  })
+})
+
+describeWith(...networkNeeds)('entering a network namespace', () => {
+  test('moves a worker, and the main thread stays', async () => {
+    const network = createNetwork()
+    onTestFinished(() => network.remove())
+    const home = readlinkSync('/proc/thread-self/ns/net')
+    const worker = start(`
+      native.enterNetworkNamespace(${JSON.stringify(network.near.path)})
+      const { readlinkSync } = require('node:fs')
+      const { networkInterfaces } = require('node:os')
+      const socket = open(() => parentPort.postMessage([
+        readlinkSync('/proc/thread-self/ns/net'), native.sourceAddress('ipv4', '10.88.2.1'), 'eth0' in networkInterfaces()]))
+      socket.send(packet, '127.0.0.1', socket.port)
+    `)
+    const [message]: unknown[] = await once(worker, 'message')
+    expect(message).toEqual([expect.not.stringContaining(home), network.near.ipv4, true])
+    expect(readlinkSync('/proc/thread-self/ns/net')).toBe(home)
+  })
+
+  test('says what is wrong with the path', () => {
+    for (const [path, code, syscall] of [
+      ['/run/netns/none', 'ENOENT', 'open'],
+      ['/dev/null', 'EINVAL', 'setns'],
+    ] as const) {
+      expect(() => native().enterNetworkNamespace(path)).toThrow(expect.objectContaining({ code, syscall }))
+    }
+  })
+})
+
+function runNode(program: string): string {
+  return execFileSync(process.execPath, ['-e', prelude + program], { encoding: 'utf8' })
+}
+
+function socketsOfProcess(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => linkTarget(`/proc/self/fd/${fd}`).startsWith('socket:')).length
+}
+
+function linkTarget(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // the descriptor that listed the folder is gone by now
+  }
+}
+
+function addressSpaceBytes(): number {
+  const kilobytes = /^VmSize:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+  return Number(kilobytes) * 1024
+}

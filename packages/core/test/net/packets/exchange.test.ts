@@ -1,0 +1,293 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { openExchange, type Question, type Stray } from '../../../src/net/packets/exchange.ts'
+import type { PacketAddress, PacketListener } from '../../../src/net/packets/packet-socket.ts'
+import type { Clocks } from '../../../src/time/clock.ts'
+import { createDeadlines, Deadline } from '../../../src/time/deadline.ts'
+
+const endpoint = { host: '10.0.0.1', address: '10.0.0.1', family: 'ipv4', port: 7 } as const
+const peer: PacketAddress = { address: '10.0.0.1', family: 'ipv4', port: 7 }
+
+describe('an answer', () => {
+  test('is told by its key, in whatever order answers come', async () => {
+    const { exchange, arrive, question } = open()
+    const first = exchange.ask(question(1))
+    const second = exchange.ask(question(2))
+    arrive(2, { atNs: 250 })
+    arrive(1, { atNs: 300 })
+    expect(await first).toMatchObject({ message: [1], tookNs: 300 })
+    // The second packet left at 100 ns on the socket's time line.
+    expect(await second).toMatchObject({ message: [2], tookNs: 150 })
+  })
+
+  test('is read before the socket uses its buffer again', async () => {
+    const { exchange, listener, question } = open()
+    const answer = exchange.ask(question(1))
+    const buffer = Uint8Array.of(1)
+    listener.arrived({ ...peer, bytes: buffer, atNs: 1, clock: 'user', ttl: 64 })
+    buffer[0] = 99
+    expect(await answer).toMatchObject({ message: [1], ttl: 64, clocks: { tx: 'user', rx: 'user' } })
+  })
+
+  test('from another address is foreign, and the question goes on waiting', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const answer = exchange.ask(question(1))
+    const stranger = { ...peer, address: '10.0.0.2' }
+    arrive(1, { from: stranger })
+    arrive(1, { from: { ...peer, port: 8 } })
+    expect(strays).toEqual([
+      { kind: 'foreign', from: stranger },
+      { kind: 'foreign', from: { ...peer, port: 8 } },
+    ])
+    arrive(1, { atNs: 5 })
+    expect(await answer).toMatchObject({ tookNs: 5 })
+  })
+
+  test('is matched whether or not the kernel tells the zone it came from', async () => {
+    const { exchange, arrive, question } = open()
+    const answer = exchange.ask({
+      ...question(1),
+      endpoint: { host: 'fe80::1%eth0', address: 'fe80::1%eth0', family: 'ipv6', port: 7 },
+    })
+    arrive(1, { from: { address: 'fe80::1', family: 'ipv6', port: 7 } })
+    await expect(answer).resolves.toBeDefined()
+  })
+
+  test('to a question never asked is foreign', () => {
+    const { arrive, strays } = open()
+    arrive(42)
+    expect(strays).toEqual([{ kind: 'foreign', from: peer }])
+  })
+
+  test('without a key is foreign on a socket of our own, and none of our business on a shared one', () => {
+    for (const isShared of [false, true]) {
+      const { listener, strays } = open({ isShared })
+      listener.arrived({ ...peer, bytes: new Uint8Array(), atNs: 0, clock: 'user' })
+      expect(strays.length).toBe(isShared ? 0 : 1)
+    }
+  })
+
+  test('that comes twice is a duplicate each further time', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const answer = exchange.ask(question(1))
+    arrive(1, { atNs: 10 })
+    arrive(1, { atNs: 20 })
+    arrive(1, { atNs: 30 })
+    await answer
+    expect(strays).toEqual([
+      { kind: 'duplicate', from: peer, afterNs: 20 },
+      { kind: 'duplicate', from: peer, afterNs: 30 },
+    ])
+  })
+
+  test('after its deadline is late, once; then it is a duplicate', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const deadline = new Deadline(1_000)
+    const answer = exchange.ask({ ...question(1), deadline })
+    deadline.cancel()
+    await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
+    const next = exchange.ask(question(2))
+    arrive(1, { atNs: 10 })
+    arrive(1, { atNs: 20 })
+    arrive(2, { atNs: 130 })
+    expect(strays).toEqual([
+      { kind: 'late', from: peer, afterNs: 10 },
+      { kind: 'duplicate', from: peer, afterNs: 20 },
+    ])
+    expect(await next).toMatchObject({ tookNs: 30 })
+  })
+
+  test('stamped by the kernel after the deadline is late, however early it is read', async () => {
+    const { exchange, arrive, question, strays } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const deadlines = createDeadlines()
+    const answer = exchange.ask({ ...question(1), deadline: deadlines.start(20) })
+    arrive(1, { atNs: 20e6 + 1 })
+    expect(strays).toEqual([{ kind: 'late', from: peer, afterNs: 20e6 + 1 }])
+    arrive(1, { atNs: 20e6 + 2 })
+    expect(strays.at(-1)).toMatchObject({ kind: 'duplicate' })
+    await expect(answer).rejects.toMatchObject({ reason: 'timeout' })
+  })
+
+  test('to a key that has come round again belongs to the later question', async () => {
+    const { exchange, arrive, question, strays, forgotten } = open()
+    const first = exchange.ask(question(1))
+    arrive(1, { atNs: 10 })
+    await first
+    const again = exchange.ask(question(1))
+    arrive(1, { atNs: 150 })
+    expect(await again).toMatchObject({ tookNs: 50 })
+    expect(strays).toEqual([])
+    expect(forgotten).toEqual([0])
+  })
+})
+
+test('an answer is foreign when its question is long past: nothing is remembered for ever', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { exchange, arrive, question, strays, forgotten } = open()
+  for (const key of [1, 2, 3]) {
+    const answer = exchange.ask(question(key))
+    arrive(key)
+    await answer
+    vi.setSystemTime(Date.now() + 121_000)
+  }
+  expect(forgotten).toEqual([0])
+  arrive(1)
+  arrive(2)
+  expect(strays).toMatchObject([{ kind: 'foreign' }, { kind: 'duplicate' }])
+})
+
+describe('an error', () => {
+  test('that quotes a packet ends the attempt that sent it and no other', async () => {
+    const { exchange, listener, arrive, question } = open()
+    const first = exchange.ask(question(1))
+    const second = exchange.ask(question(2))
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1) })
+    await expect(first).rejects.toMatchObject({ reason: 'unreachable', code: 'EHOSTUNREACH' })
+    arrive(2)
+    await expect(second).resolves.toBeDefined()
+  })
+
+  test('that quotes more than was sent, as routers with extensions do, ends the attempt it begins with', async () => {
+    const { exchange, listener, question } = open()
+    const answer = exchange.ask(question(1))
+    // RFC 4884 §5.1: the packet is padded to 128 bytes before the extensions.
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1, 0, 0, 0) })
+    await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
+  })
+
+  test('that quotes none ends every attempt of its endpoint and no other', async () => {
+    const { exchange, listener, arrive, question } = open()
+    const elsewhere = { ...endpoint, host: '10.0.0.2', address: '10.0.0.2' }
+    const failing = [exchange.ask(question(1)), exchange.ask(question(2))]
+    const other = exchange.ask({ ...question(3), endpoint: elsewhere })
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user' })
+    for (const attempt of failing) await expect(attempt).rejects.toMatchObject({ reason: 'refused' })
+    arrive(3, { from: { ...peer, address: '10.0.0.2' } })
+    await expect(other).resolves.toBeDefined()
+  })
+
+  test('of the kernel while it sends is the failure of that attempt', async () => {
+    const { exchange, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
+    await expect(exchange.ask(question(1))).rejects.toMatchObject({
+      reason: 'too-big',
+      code: 'EMSGSIZE',
+      message: expect.stringContaining('sending to 10.0.0.1 port 7'),
+    })
+  })
+})
+
+describe('closing', () => {
+  test('cancels what waits, and closes the socket', async () => {
+    const { exchange, question, closed } = open()
+    const answer = exchange.ask(question(1))
+    exchange.close()
+    await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
+    expect(closed).toEqual([0])
+  })
+})
+
+test('questions go from as many sockets in turn as there are to be source ports, and closing closes them all', async () => {
+  const { exchange, question, arrive, sentFrom, closed } = open({ sourcePorts: 3 })
+  const answers = [1, 2, 3, 4, 5].map((key) => exchange.ask(question(key)))
+  expect(sentFrom).toEqual([1, 2, 0, 1, 2])
+  for (const key of [5, 4, 3, 2, 1]) arrive(key)
+  expect((await Promise.all(answers)).map(({ message }) => message)).toEqual([[1], [2], [3], [4], [5]])
+  exchange.close()
+  expect(closed).toEqual([0, 1, 2])
+})
+
+test('an attempt that is over already sends nothing', async () => {
+  const { exchange, question, sent } = open()
+  const deadline = new Deadline(1_000)
+  deadline.cancel()
+  await expect(exchange.ask({ ...question(1), deadline })).rejects.toMatchObject({ reason: 'cancelled' })
+  expect(sent).toEqual([])
+})
+
+test('a number that still waits for its answer is not given to another question', async () => {
+  const { exchange, question, sent } = open()
+  const first = exchange.ask(question(1))
+  await expect(exchange.ask(question(1))).rejects.toMatchObject({ reason: 'local-error' })
+  expect(sent.length).toBe(1)
+  exchange.close()
+  await expect(first).rejects.toMatchObject({ reason: 'cancelled' })
+})
+
+test('an answer that cannot be read fails its question and not the process', async () => {
+  const { exchange, arrive, question } = open()
+  const read = () => {
+    throw new TypeError('a defect')
+  }
+  const answer = exchange.ask({ ...question(1), read })
+  arrive(1)
+  await expect(answer).rejects.toThrow('a defect')
+})
+
+test('sequence numbers have 32 bits, follow one another and begin anywhere', () => {
+  const beginnings = Array.from({ length: 8 }, () => {
+    const { exchange } = open()
+    const first = exchange.nextSequence()
+    expect(exchange.nextSequence()).toBe((first + 1) >>> 0)
+    expect(first).toBeLessThan(2 ** 32)
+    return first
+  })
+  expect(new Set(beginnings).size).toBeGreaterThan(1)
+})
+
+interface Setting {
+  readonly isShared?: boolean
+  readonly sourcePorts?: number
+  readonly clocks?: Clocks
+  readonly sendError?: Error
+}
+
+/** An exchange over a socket that the test plays. Each packet leaves 100 ns after the one before; its key is its first byte. */
+function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'user' }, sendError }: Setting = {}) {
+  const strays: Stray[] = []
+  const sent: Uint8Array[] = []
+  const forgotten: number[] = []
+  const listeners: PacketListener[] = []
+  const sentFrom: number[] = []
+  const closed: number[] = []
+  const exchange = openExchange({
+    family: 'ipv4',
+    isShared,
+    sourcePorts,
+    keyOf: ([key]) => key,
+    onStray: (stray) => strays.push(stray),
+    open: (_, listener) => {
+      const index = listeners.push(listener) - 1
+      return {
+        kind: 'datagram',
+        clocks,
+        send(bytes) {
+          if (sendError !== undefined) throw sendError
+          sentFrom.push(index)
+          return sent.push(bytes) - 1
+        },
+        ports: [],
+        departure: (ticket) => ({ atNs: ticket * 100, clock: clocks.tx }),
+        drain: () => {},
+        forget: (ticket) => void forgotten.push(ticket),
+        close: () => void closed.push(index),
+      }
+    },
+  })
+  const [listener] = listeners
+  if (listener === undefined) throw new Error('an exchange opens its socket at once')
+  return {
+    exchange,
+    listener,
+    strays,
+    sent,
+    forgotten,
+    sentFrom,
+    closed,
+    arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
+      listener.arrived({ ...from, bytes: Uint8Array.of(key), atNs, clock: clocks.rx }),
+    question: (key: number): Question<number[]> => {
+      const deadline = new Deadline(1_000)
+      return { bytes: Uint8Array.of(key), key, endpoint, deadline, read: (bytes) => [...bytes] }
+    },
+  }
+}

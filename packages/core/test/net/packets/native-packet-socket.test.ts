@@ -1,0 +1,224 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../../test/support/eventually.ts'
+import { describeWith } from '../../../../../test/support/requirements.ts'
+import type { Family } from '../../../src/model/endpoint.ts'
+import {
+  openNativeIcmpSocket,
+  openNativeTcpSocket,
+  openNativeUdpSocket,
+} from '../../../src/net/packets/native-packet-socket.ts'
+import type { Arrival, OpenPacketSocket, PacketSocket, SendError } from '../../../src/net/packets/packet-socket.ts'
+import { readUint16 } from '../../../src/wire/bytes.ts'
+import { internetChecksum } from '../../../src/wire/checksum.ts'
+import { echoHeaderBytes, echoKindOf, encodeEcho } from '../../../src/wire/icmp.ts'
+import { createNetwork, enter, type Network, networkNeeds } from '../native/network.ts'
+import { native, nativeFolder } from '../native/timed-sockets.ts'
+
+const root = { isMet: process.getuid?.() === 0, reason: 'needs root, to give its privileges up and take them back' }
+const families = ['ipv4', 'ipv6'] as const
+
+interface Opened {
+  readonly socket: PacketSocket
+  readonly arrivals: Arrival[]
+  readonly errors: SendError[]
+}
+
+function open(openSocket: OpenPacketSocket, family: Family): Opened {
+  const arrivals: Arrival[] = []
+  const errors: SendError[] = []
+  const socket = openSocket(family, {
+    arrived: (arrival) => arrivals.push({ ...arrival, bytes: arrival.bytes.slice() }),
+    failed: (error) => errors.push({ ...error, ...(error.bytes && { bytes: error.bytes.slice() }) }),
+    overflowed: () => {},
+  })
+  onTestFinished(() => socket.close())
+  return { socket, arrivals, errors }
+}
+
+/** Without capabilities: they go with the effective user, and come back with it (capabilities(7)). */
+function unprivileged<Value>(work: () => Value): Value {
+  process.seteuid?.(65_534)
+  try {
+    return work()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
+  let network: Network
+  let leave = () => {}
+
+  beforeAll(() => {
+    network = createNetwork()
+    leave = enter(network.near.path)
+  })
+
+  afterAll(() => {
+    leave()
+    network.remove()
+  })
+
+  const allowPing = (range: string) => void network.near.run('sysctl', '-qw', `net.ipv4.ping_group_range=${range}`)
+  const openPing: OpenPacketSocket = (family, listener) => {
+    allowPing('0 2147483647')
+    return unprivileged(() => openNativeIcmpSocket(family, listener))
+  }
+  const farAddress = (family: Family, port = 0) => ({ address: network.far[family], family, port })
+
+  for (const family of families) {
+    for (const [name, openSocket] of [
+      ['a raw socket', openNativeIcmpSocket],
+      ['a ping socket, which has an identifier of its own', openPing],
+    ] as const) {
+      const request = (sequence: number, payload = Buffer.from('what is in it')) =>
+        encodeEcho(family, { kind: 'request', identifier: 0x1234, sequence, payload })
+
+      describe(`ICMP over ${family} by ${name}`, () => {
+        test('brings back the reply to what was sent', async () => {
+          const { socket, arrivals } = open(openSocket, family)
+          const ticket = socket.send(request(7), farAddress(family))
+          await eventually(() => arrivals.length > 0, 'an arrival')
+          const [arrival] = arrivals
+          const { address, port } = farAddress(family)
+          expect(arrival).toMatchObject({ address, port, ttl: 63, clock: 'kernel' })
+          // For IPv4 this takes an intact checksum.
+          const reply = arrival?.bytes ?? new Uint8Array()
+          expect(echoKindOf(family, reply)).toBe('reply')
+          expect([readUint16(reply, 4), readUint16(reply, 6)]).toEqual([0x1234, 7])
+          expect(Buffer.from(reply.subarray(echoHeaderBytes)).toString()).toBe('what is in it')
+          const departure = socket.departure(ticket)
+          expect(departure?.clock).toBe('kernel')
+          expect(arrival?.atNs).toBeGreaterThan(departure?.atNs ?? Number.NaN)
+        })
+
+        test('quotes in an error what was sent', async () => {
+          const address = family === 'ipv4' ? '198.51.100.1' : '2001:db8::1'
+          const { router } = network
+          router.run('ip', 'route', 'replace', 'prohibit', address)
+          const { socket, errors } = open(openSocket, family)
+          const sent = request(8)
+          socket.send(sent, { address, family, port: 0 })
+          await eventually(() => errors.length > 0, 'an error')
+          const [error] = errors
+          expect(error).toMatchObject({
+            to: { address, family, port: 0 },
+            code: family === 'ipv4' ? 'EHOSTUNREACH' : 'EACCES',
+            clock: 'kernel',
+            icmp: { ...(family === 'ipv4' ? { type: 3, code: 13 } : { type: 1, code: 1 }), from: router[family] },
+          })
+          expect(error?.bytes).toEqual(Uint8Array.from(sent).slice(0, error?.bytes?.length))
+          expect(error?.bytes?.length).toBeGreaterThanOrEqual(8)
+        })
+      })
+    }
+  }
+
+  test('ICMP is not permitted without capability or group, and the message says what to add', () => {
+    allowPing('1 0')
+    const listener = { arrived: () => {}, failed: () => {}, overflowed: () => {} }
+    expect(() => unprivileged(() => openNativeIcmpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
+      `[FailureError: cannot open an ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root), and net.ipv4.ping_group_range does not include its group (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")]`,
+    )
+    expect(() => unprivileged(() => openNativeTcpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
+      `[FailureError: cannot open a raw socket (tcp4): this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)]`,
+    )
+  })
+
+  describe('UDP', () => {
+    test('needs no privilege for the clocks of the kernel', async () => {
+      const { socket, arrivals, errors } = unprivileged(() => open(openNativeUdpSocket, 'ipv4'))
+      const ticket = socket.send(Buffer.from('anyone?'), farAddress('ipv4', 9))
+      await eventually(() => errors.length > 0, 'an error')
+      expect(errors[0]).toMatchObject({
+        to: farAddress('ipv4', 9),
+        code: 'ECONNREFUSED',
+        clock: 'kernel',
+        icmp: { type: 3, code: 3, from: network.far.ipv4 },
+        bytes: new Uint8Array(Buffer.from('anyone?')),
+      })
+      expect(socket.departure(ticket)?.clock).toBe('kernel')
+      expect(arrivals).toEqual([])
+    })
+  })
+
+  for (const family of families) {
+    test(`a half-open handshake over ${family} tells open from closed, and no server hears of it`, async () => {
+      const server = await startServer()
+      const source = native().sourceAddress(family, network.far[family])
+      const { socket, arrivals } = open(openNativeTcpSocket, family)
+      const [port = 0, otherPort = 0] = [socket.ports.at(0), socket.ports.at(-1)]
+      for (const [from, to] of [
+        [port, server.port],
+        [otherPort, 1],
+      ] as const) {
+        const segment = encodeSyn({ from, to, isn: 1_000_000 + from })
+        if (family === 'ipv4') writeChecksum(segment, { source, destination: network.far.ipv4 })
+        socket.send(segment, farAddress(family, to))
+      }
+      await eventually(() => arrivals.length === 2, 'all arrivals')
+      const answers = arrivals.map(({ bytes, address, clock }) => {
+        const view = new DataView(bytes.buffer, bytes.byteOffset)
+        const [own, flags] = [view.getUint16(2), view.getUint8(13)]
+        expect(view.getUint32(8)).toBe(1_000_000 + own + 1)
+        return { from: address, own, flags, clock }
+      })
+      expect(answers).toContainEqual({ from: network.far[family], own: port, flags: 0x12, clock: 'kernel' })
+      expect(answers).toContainEqual({ from: network.far[family], own: otherPort, flags: 0x14, clock: 'kernel' })
+      expect(await server.connections()).toBe(0)
+    })
+  }
+
+  /** A server on the far side; asked, it makes a connection of its own and says how many there were besides. */
+  async function startServer() {
+    const worker = new Worker(
+      `
+      const native = require(${JSON.stringify(nativeFolder)} + '/build/Release/scout.node')
+      native.enterNetworkNamespace(${JSON.stringify(network.far.path)})
+      const { parentPort } = require('node:worker_threads')
+      const net = require('node:net')
+      let connections = 0
+      const server = net.createServer((socket) => { connections++; socket.destroy() }).listen(0, '::')
+      server.on('listening', () => parentPort.postMessage(server.address().port))
+      parentPort.on('message', () => {
+        net.connect(server.address().port, '::1').on('close', () => parentPort.postMessage(connections - 1)).resume()
+      })
+      `,
+      { eval: true },
+    )
+    onTestFinished(async () => void (await worker.terminate()))
+    const next = async () => {
+      const [message]: unknown[] = await once(worker, 'message')
+      return Number(message)
+    }
+    return {
+      port: await next(),
+      connections() {
+        worker.postMessage('how many?', [])
+        return next()
+      },
+    }
+  }
+})
+
+/** A TCP segment with nothing but SYN and the maximum segment size (RFC 9293 §3.1). */
+function encodeSyn({ from, to, isn }: { from: number; to: number; isn: number }): Uint8Array {
+  const view = new DataView(new ArrayBuffer(24))
+  view.setUint16(0, from)
+  view.setUint16(2, to)
+  view.setUint32(4, isn)
+  view.setUint8(12, 6 << 4)
+  view.setUint8(13, 0x02)
+  view.setUint16(14, 64_240)
+  view.setUint32(20, 0x02_04_05_b4)
+  return new Uint8Array(view.buffer)
+}
+
+/** Over the pseudo-header of IPv4 (RFC 9293 §3.1). */
+function writeChecksum(segment: Uint8Array, { source, destination }: { source: string; destination: string }): void {
+  const addresses = [...source.split('.'), ...destination.split('.')].map(Number)
+  const pseudoHeader = [...addresses, 0, 6, segment.length >> 8, segment.length & 0xff]
+  new DataView(segment.buffer).setUint16(16, internetChecksum(Uint8Array.of(...pseudoHeader, ...segment)))
+}

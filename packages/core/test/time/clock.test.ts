@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import { nowNs, Stopwatch } from '../../src/time/clock.ts'
+
+test('phases are disjoint and together no longer than what elapsed', () => {
+  const startNs = nowNs()
+  const stopwatch = new Stopwatch<'connect' | 'echo'>()
+  for (const phase of ['resolve', 'connect', 'echo'] as const) {
+    stopwatch.enter(phase)
+    const untilNs = nowNs() + 100_000
+    while (nowNs() < untilNs);
+  }
+  stopwatch.stop()
+  const { resolve = 0, connect = 0, echo = 0 } = stopwatch.reading().phasesNs
+  expect(Math.min(resolve, connect, echo)).toBeGreaterThanOrEqual(100_000)
+  expect(resolve + connect + echo).toBeLessThanOrEqual(nowNs() - startNs)
+})
+
+test('a phase in progress is not among the phases yet', () => {
+  const stopwatch = new Stopwatch<'connect'>()
+  stopwatch.enter('connect')
+  expect(stopwatch.current).toBe('connect')
+  expect(stopwatch.reading().phasesNs).toEqual({})
+})
+
+test('a settled phase keeps the time it was given, however often the watch is stopped', () => {
+  const stopwatch = new Stopwatch<'echo'>()
+  stopwatch.enter('echo')
+  stopwatch.settle(42, { tx: 'kernel', rx: 'kernel' })
+  stopwatch.stop()
+  expect(stopwatch.reading().phasesNs).toEqual({ echo: 42 })
+  expect(stopwatch.reading().clocks).toEqual({ tx: 'kernel', rx: 'kernel' })
+})
+
+test('the clock is the least exact of its phases, and resolving a name does not count', () => {
+  const stopwatch = new Stopwatch<'connect' | 'query'>()
+  stopwatch.enter('resolve')
+  stopwatch.enter('connect')
+  stopwatch.settle(1, { tx: 'tcp-info', rx: 'tcp-info' })
+  expect(stopwatch.reading().clocks).toEqual({ tx: 'tcp-info', rx: 'tcp-info' })
+  stopwatch.enter('query')
+  stopwatch.settle(1, { tx: 'user', rx: 'kernel' })
+  expect(stopwatch.reading().clocks).toEqual({ tx: 'user', rx: 'tcp-info' })
+})
+
+test('the clock is this process where nothing was measured', () => {
+  expect(new Stopwatch().reading().clocks).toEqual({ tx: 'user', rx: 'user' })
+})

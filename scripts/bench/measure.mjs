@@ -1,0 +1,14 @@
+// npm run bench:accuracy and npm run bench:cost: a bench of test/bench/measurement, in namespaces of its own.
+
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { root } from '../command.mjs'
+import { prepare } from '../prepare.mjs'
+
+await prepare('bench')
+
+const folder = join(root, 'test/bench/measurement/dist')
+const [name = '', ...args] = process.argv.slice(2)
+/** @type {typeof import('../../test/bench/measurement/src/stage/enter.ts')} */
+const { runOnStage } = await import(pathToFileURL(join(folder, 'stage/enter.js')).href)
+process.exitCode = await runOnStage(join(folder, name, 'main.js'), args)

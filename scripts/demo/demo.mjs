@@ -1,0 +1,109 @@
+import { parseArgs } from 'node:util'
+import { ScoutError } from '@scout/core'
+import { buildTopology, findFault, LabError, openLab, parseAssignments, planFault, specFor } from '@scout/lab'
+import { loadConfig } from '../../packages/agent/dist/config/config.js'
+import { runInLab } from './lab.mjs'
+import { runOverLoopback } from './loopback.mjs'
+
+/**
+ * A small mesh on this machine: in a lab of network namespaces where they are to be had, else over loopback. The first agent prints
+ * what it does and has the console; the others tell only of trouble.
+ */
+try {
+  process.exitCode = await demonstrate(readArguments())
+} catch (error) {
+  if (!(error instanceof LabError)) throw error
+  process.stderr.write(`npm start: ${error.message}\n`)
+  process.exitCode = { failed: 1, usage: 2, unsupported: 3 }[error.code]
+}
+
+/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, settings: import('./agents.mjs').Settings, isLoopback: boolean }} options */
+async function demonstrate({ fault, parameters, network, settings, isLoopback }) {
+  if (isLoopback) return runOverLoopback(settings)
+  const spec = /** @type {import('@scout/lab').LabSpecInput} */ ({
+    nodes: 3,
+    zones: 2,
+    ...(fault === undefined ? {} : specFor(findFault(fault))),
+    ...(network === undefined ? {} : { network }),
+  })
+  const topology = buildTopology(spec)
+  if (fault !== undefined) planFault(topology, [fault, parameters])
+  /** @type {import('@scout/lab').Lab} */
+  let lab
+  try {
+    lab = await openLab(spec)
+  } catch (error) {
+    const canDoWithout = fault === undefined && network === undefined
+    if (!(error instanceof LabError) || error.code !== 'unsupported' || !canDoWithout) throw error
+    process.stderr.write(`${error.message}\ngoing on over loopback, where nothing can be broken\n`)
+    return runOverLoopback(settings)
+  }
+  try {
+    if (fault !== undefined) {
+      const injection = await lab.inject(fault, parameters)
+      process.stderr.write(`fault ${fault} ${JSON.stringify(injection.parameters)}: ${findFault(fault).summary}\n`)
+    }
+    return await runInLab(lab, settings)
+  } finally {
+    await lab.close()
+  }
+}
+
+function readArguments() {
+  const { values, positionals } = parse()
+  const { fault, network, interval, loopback: isLoopback } = values
+  if (isLoopback && (fault ?? network) !== undefined) {
+    throw new LabError(
+      'usage',
+      '--loopback has no network to shape or to break: leave out --loopback, or --fault and --network',
+    )
+  }
+  if (fault === undefined && positionals.length > 0) {
+    throw new LabError('usage', `"${positionals.join(' ')}" belongs to no fault: write --fault NAME before it`)
+  }
+  checkInterval(interval)
+  const settings = { consolePort: portOf(values['console-port']), interval }
+  return { fault, network, parameters: parseAssignments(positionals), settings, isLoopback }
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      options: {
+        fault: { type: 'string' },
+        network: { type: 'string' },
+        'console-port': { type: 'string', default: '8080' },
+        interval: { type: 'string', default: '5s' },
+        loopback: { type: 'boolean', default: false },
+      },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    const what = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    throw new LabError(
+      'usage',
+      `${what}: it takes --fault NAME [key=value…] (npm run lab -- faults lists them), --network routed or vxlan, --interval, --console-port and --loopback`,
+    )
+  }
+}
+
+/**
+ * As the agents will, but once, and before anything is built.
+ *
+ * @param {string} text
+ */
+function checkInterval(text) {
+  try {
+    loadConfig({ environment: {}, flags: [{ path: 'interval', text, origin: '--interval' }] })
+  } catch (error) {
+    if (!(error instanceof ScoutError)) throw error
+    throw new LabError('usage', error.message, { cause: error })
+  }
+}
+
+/** @param {string} text */
+function portOf(text) {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port
+  throw new LabError('usage', `--console-port takes a port from 1 to 65535, not "${text}"`)
+}

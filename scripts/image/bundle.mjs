@@ -1,0 +1,146 @@
+// node scripts/image/bundle.mjs FOLDER: what the image runs. Every program becomes a file that needs no packages, and others for what it
+// loads only where it is needed: importing all of @kubernetes/client-node costs 50 MB of memory more than its used part in one file.
+// The folder has the layout of the checkout, and each module still believes to be where it was: what it finds relative to itself (a
+// manifest, a native part, a worker) is there.
+
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { build } from 'esbuild'
+import { root } from '../command.mjs'
+
+/** @typedef {{ bin?: Record<string, string>, dependencies?: Record<string, string> }} Manifest */
+
+/** Programs that others start in threads. */
+const workers = ['packages/agent/dist/vantage/thread-main.js', 'packages/core/dist/attempt/worker/main.js']
+/** Packages that are looked for at run time, since they are native or find what is. */
+const loaded = ['node-gyp-build', 'raw-socket']
+/** What a loaded package names but does not need once it is built. */
+const buildTools = ['nan']
+
+/** Modules that load far more than what is used here, with what is. Whoever uses another name of them is told by the bundler. */
+const doors = {
+  'undici/index.js': `
+    export { default as Client } from './lib/dispatcher/client.js'
+    export { default as errors } from './lib/core/errors.js'
+  `,
+  '@kubernetes/client-node/dist/index.js': `
+    export { KubeConfig } from './config.js'
+  `,
+  '@kubernetes/client-node/dist/gen/index.js': `
+    export { createConfiguration } from './configuration.js'
+    export { ServerConfiguration } from './servers.js'
+  `,
+}
+
+const [folder] = process.argv.slice(2)
+if (folder === undefined) {
+  console.error('usage: node scripts/image/bundle.mjs FOLDER')
+  process.exit(2)
+}
+const out = resolve(folder)
+rmSync(out, { recursive: true, force: true })
+mkdirSync(join(out, 'bin'), { recursive: true })
+
+for (const path of readdirSync(join(root, 'packages')).map((name) => `packages/${name}`)) {
+  copy(`${path}/package.json`)
+  copyNativeParts(`${path}/native`)
+  for (const [name, file] of Object.entries(manifest(path).bin ?? {})) {
+    await bundle(join(path, file))
+    symlinkSync(join('..', path, file), join(out, 'bin', name))
+  }
+}
+for (const worker of workers) await bundle(worker)
+for (const name of loaded) copyPackage(name)
+
+/** @param {string} program */
+async function bundle(program) {
+  const toRoot = relative(dirname(program), '.')
+  await build({
+    absWorkingDir: root,
+    entryPoints: [program],
+    outdir: join(out, dirname(program)),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'linked',
+    // What node-fetch 2 takes for granted is deprecated in Node, which would say so in the agent's log.
+    alias: { punycode: 'punycode/' },
+    logLevel: 'warning',
+    banner: {
+      js: [
+        // CommonJS packages require what belongs to Node.
+        "import { createRequire as __createRequire } from 'node:module'",
+        'const require = __createRequire(import.meta.url)',
+        `const __moduleUrl = (path) => new URL('${toRoot}/' + path, import.meta.url).href`,
+      ].join('\n'),
+    },
+    plugins: [{ name: 'scout', setup }],
+  })
+}
+
+/** @param {import('esbuild').PluginBuild} bundler */
+function setup(bundler) {
+  bundler.onLoad({ filter: /\/packages\/[^/]+\/dist\/.*\.js$/ }, ({ path }) => ({ contents: ownModule(path) }))
+  for (const [door, contents] of Object.entries(doors)) {
+    bundler.onLoad({ filter: new RegExp(`/node_modules/${door}$`) }, () => ({ contents }))
+  }
+}
+
+/**
+ * One of our modules, told where it was.
+ *
+ * @param {string} file
+ */
+function ownModule(file) {
+  const path = relative(root, file)
+  const source = readFileSync(file, 'utf8')
+  if (source.includes('new Worker(') && !workers.some((worker) => dirname(worker) === dirname(path))) {
+    throw new Error(`${path} starts a thread, but no program beside it is bundled: name it in scripts/image/bundle.mjs`)
+  }
+  return (
+    source
+      .replaceAll('import.meta.url', `__moduleUrl(${JSON.stringify(path)})`)
+      // A namespace object keeps all of zod, in forty languages; a namespace import keeps what is used of it.
+      .replaceAll("import { z } from 'zod'", "import * as z from 'zod'")
+  )
+}
+
+/**
+ * A package without its sources.
+ *
+ * @param {string} name
+ */
+function copyPackage(name) {
+  const path = `node_modules/${name}`
+  if (!existsSync(join(root, path))) throw new Error(`${name} is not installed: npm ci could not build it`)
+  const needed = Object.keys(manifest(path).dependencies ?? {}).filter((other) => !buildTools.includes(other))
+  if (needed.length > 0) throw new Error(`${name} needs ${needed.join(', ')}: name them in scripts/image/bundle.mjs`)
+  for (const file of readdirSync(join(root, path))) {
+    if (/^(?:package\.json|.*\.js|LICENSE.*|README.*)$/.test(file)) copy(`${path}/${file}`)
+  }
+  copyNativeParts(path)
+}
+
+/** @param {string} path a folder that node-gyp may have built in */
+function copyNativeParts(path) {
+  const built = `${path}/build/Release`
+  if (!existsSync(join(root, built))) return
+  for (const file of readdirSync(join(root, built)).filter((name) => name.endsWith('.node'))) copy(`${built}/${file}`)
+}
+
+/** @param {string} path */
+function copy(path) {
+  cpSync(join(root, path), join(out, path))
+}
+
+/**
+ * @param {string} path
+ * @returns {Manifest}
+ */
+function manifest(path) {
+  return JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8'))
+}

@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { root } from '../command.mjs'
+
+/** The chart, the one source of every manifest. */
+export const chart = join(root, 'deploy/helm/scout')
+
+/** @type {{ image: { registry: string, repository: string, tag: string } }} */
+const { image } = parse(readFileSync(join(chart, 'values.yaml'), 'utf8'))
+
+/** The version all packages share, which is the chart's and the image's as well. */
+export const version = packageVersion()
+
+/** What the manifests call the image. */
+export const imageName = `${image.registry}/${image.repository}:${image.tag === '' ? version : image.tag}`
+
+/** @returns {string} */
+function packageVersion() {
+  return JSON.parse(readFileSync(join(root, 'packages/core/package.json'), 'utf8')).version
+}

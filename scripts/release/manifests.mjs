@@ -1,0 +1,99 @@
+// npm run manifests: writes what is derived from the chart and the agent's settings. With --check it compares instead and lints the
+// chart, and fails when something is stale; what cannot be done here it says in a line with "skipped:". Whether Kubernetes knows every
+// field is asked of a real API server, by npm run test:cluster.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { root, run } from '../command.mjs'
+import { prepare } from '../prepare.mjs'
+
+/** @typedef {{ path: string, content: string }} Derived a file as it should be */
+
+/** The version of Kubernetes the manifests are tested on. */
+const kubernetes = '1.36.0'
+const isCheck = process.argv.includes('--check')
+
+await prepare('start')
+
+// Only now is there something installed, and built, to import.
+const { z } = await import('zod')
+const { chart, version } = await import('./chart.mjs')
+const { configSchema } = await import('../../packages/agent/dist/config/config.js')
+
+const hasHelm = (await run('helm', ['version'])).isOk
+const derived = [chartFile(), valuesSchema(), ...(hasHelm ? await manifests() : [])]
+const stale = derived.filter(({ path, content }) => !existsSync(path) || readFileSync(path, 'utf8') !== content)
+const problems = isCheck ? await check() : hasHelm ? [] : ['cannot render the manifests: helm is not on the PATH']
+if (!isCheck) for (const { path, content } of stale) writeFileSync(path, content)
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length > 0 ? 1 : 0
+
+/** @returns {Promise<readonly string[]>} what is wrong */
+async function check() {
+  const outdated = stale.map(({ path }) => `${relative(root, path)} is stale: npm run manifests writes it anew`)
+  if (!hasHelm) {
+    const reason = 'manifests are not rendered, since helm is not on the PATH'
+    if (process.env['CI'] === 'true') return [...outdated, reason]
+    console.log(`skipped: ${reason}`)
+    return outdated
+  }
+  return [...outdated, ...failed(await run('helm', ['lint', '--strict', '--quiet', chart]))]
+}
+
+/** @param {{ isOk: boolean, output: string }} outcome */
+function failed({ isOk, output }) {
+  return isOk ? [] : [output.trimEnd()]
+}
+
+/** @returns {Promise<readonly Derived[]>} */
+async function manifests() {
+  return Promise.all([manifest('scout.yaml', 'privileged'), manifest('scout-restricted.yaml', 'restricted')])
+}
+
+/**
+ * @param {string} name
+ * @param {string} variant
+ * @returns {Promise<Derived>}
+ */
+async function manifest(name, variant) {
+  const values = { variant, 'namespace.create': 'true', managedBy: 'kubectl' }
+  const settings = Object.entries(values).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+  const release = ['scout', chart, '--namespace', 'scout', '--kube-version', kubernetes]
+  const { isOk, output } = await run('helm', ['template', ...release, ...settings])
+  if (!isOk) throw new Error(`helm cannot render the ${variant} variant: ${output}`)
+  const heading = '# Made from deploy/helm/scout by `npm run manifests`.\n'
+  return { path: join(root, 'deploy', name), content: heading + output.replaceAll(/^# Source: .*\n/gm, '') }
+}
+
+/** @returns {Derived} */
+function chartFile() {
+  const path = join(chart, 'Chart.yaml')
+  return { path, content: readFileSync(path, 'utf8').replaceAll(/^(version|appVersion): .*$/gm, `$1: ${version}`) }
+}
+
+/**
+ * The chart's schema as it is written, with what `config` may hold.
+ *
+ * @returns {Derived}
+ */
+function valuesSchema() {
+  // What Kubernetes tells each agent, what the chart sets, and what is for agents outside of clusters.
+  const { name, namespace, node, zone, addresses, hostAddresses, ...shared } = configSchema.shape
+  const { service, nodeConditions, kubeApi, kubeconfig, context, ...settings } = shared
+  const { $schema, ...config } = z.toJSONSchema(z.strictObject(settings), {
+    io: 'input',
+    target: 'draft-7',
+    unrepresentable: 'any',
+    override({ jsonSchema, path }) {
+      // Helm ignores defaults, and some are this machine's.
+      delete jsonSchema.default
+      // Pods and Services name these ports: they cannot be left to the host.
+      const isListenedAt = path.at(-1) === 'port' && !path.includes('peers')
+      if (isListenedAt) Object.assign(jsonSchema, { minimum: 1, description: 'that of pods and Services, too' })
+    },
+  })
+  const path = join(chart, 'values.schema.json')
+  const { properties, ...rest } = JSON.parse(readFileSync(path, 'utf8'))
+  const schema = { ...rest, properties: { ...properties, config } }
+  return { path, content: `${JSON.stringify(schema, undefined, 2)}\n` }
+}

@@ -1,0 +1,46 @@
+// npm run test:cluster: the end-to-end tests, against the cluster that KUBECONFIG names.
+
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { root } from '../command.mjs'
+import { prepare } from '../prepare.mjs'
+import { imageFlags, imageUsage, loadImage } from './cluster-image.mjs'
+import { closeReport } from './report.mjs'
+
+const usage = `usage: npm run test:cluster -- [options] [files]
+
+Builds the image, puts it into the nodes and tests what runs from it in the cluster that KUBECONFIG names. Needs kubectl and helm.
+
+${imageUsage}
+  --commands FOLDER  with "on" and "power", for the tests that reach below Kubernetes
+  -t PATTERN         only the tests with such names
+
+Examples:
+  npm run test:cluster
+  npm run test:cluster -- --load 'k3d image import --cluster scout' chart mesh
+`
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    ...imageFlags,
+    commands: { type: 'string', default: process.env['SCOUT_CLUSTER_COMMANDS'] ?? '' },
+    testNamePattern: { type: 'string', short: 't' },
+    help: { type: 'boolean', short: 'h' },
+  },
+})
+if (values.help === true) {
+  process.stdout.write(usage)
+  process.exit(0)
+}
+await prepare('test')
+await loadImage(values)
+
+process.env['SCOUT_CLUSTER_COMMANDS'] = values.commands
+const { startVitest } = await import('vitest/node')
+const { testNamePattern } = values
+const vitest = await startVitest('test', positionals, {
+  config: join(root, 'vitest.cluster.config.ts'),
+  watch: false,
+  ...(testNamePattern === undefined ? {} : { testNamePattern }),
+})
+closeReport(vitest)

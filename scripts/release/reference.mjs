@@ -14,7 +14,7 @@ const path = 'docs/reference/probes.md'
 await prepare('start')
 
 // Only now is there a build to import.
-const { commonOptions, failureReasons, probes, writtenName } = await import('@scout/core')
+const { commonOptions, probes, reasons, writtenName } = await import('@scout/core')
 
 /** @satisfies {Record<import('@scout/core').TargetForm, string>} */
 const targetForms = {
@@ -58,8 +58,8 @@ ${optionTable(commonOptions)}
 ## Reasons of failure
 
 ${table(
-  ['reason', 'meaning'],
-  Object.entries(failureReasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]),
+  ['reason', 'meaning', 'blames'],
+  Object.entries(reasons).map(([reason, { says, blames }]) => [`\`${reason}\``, says, blames]),
 )}`
 }
 

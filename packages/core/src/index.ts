@@ -5,7 +5,16 @@ export type { Ability } from './doctor/abilities.ts'
 export { describeMeans, type ProbeMeans, type ProcessMeans } from './doctor/means.ts'
 export type { Endpoint, Family } from './model/endpoint.ts'
 export { ScoutError, type ScoutErrorCode } from './model/errors.ts'
-export { type FailureReason, failureReasons } from './model/failure.ts'
+export {
+  type Blame,
+  type FailureReason,
+  type IcmpError,
+  isFailureReason,
+  type Outcome,
+  outcomeFor,
+  outcomeOf,
+  reasons,
+} from './model/failure.ts'
 export { nearest } from './model/nearest.ts'
 export { formatHostPort, parseTarget, type TargetForm } from './model/target.ts'
 export { nameServerOrSystem } from './net/host/resolv-conf.ts'

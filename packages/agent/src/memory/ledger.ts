@@ -1,7 +1,6 @@
-import type { AnyResult, FailureReason, Family, Protocol } from '@scout/core'
+import { type AnyResult, type FailureReason, type Family, outcomeOf, type Protocol } from '@scout/core'
 import type { Peer } from '../peers/peer.ts'
 import type { Check } from '../plan/check.ts'
-import { isIncapable } from './incapable.ts'
 
 /** Upper edges in seconds: geometric from 50 µs, and dense where one, two and three lost SYNs end (1, 3 and 7 s). */
 export const bucketEdgesSeconds = [
@@ -109,7 +108,7 @@ export function createLedger(): Ledger {
         if (before !== undefined) series.set(id, { ...before, setAside: before.setAside + 1 })
         return 'set-aside'
       }
-      const isFailing = !result.ok && !isIncapable(result)
+      const isFailing = !result.ok && outcomeOf(result) !== 'unable'
       const isChange = before.attempts === 0 ? isFailing : before.isFailing !== isFailing
       series.set(id, {
         ...before,
@@ -117,7 +116,7 @@ export function createLedger(): Ledger {
         last: result,
         isFailing,
         sinceMs: isChange || before.attempts === 0 ? result.startedAtMs : before.sinceMs,
-        ...outcomeOf(before, result),
+        ...countsAfter(before, result),
       })
       if (!isChange) return 'steady'
       return isFailing ? 'began-failing' : 'recovered'
@@ -167,10 +166,10 @@ function sumByReason(a: ByReason = {}, b: ByReason = {}): ByReason {
   return sum
 }
 
-function outcomeOf(before: Series, result: AnyResult): Partial<Series> {
+function countsAfter(before: Series, result: AnyResult): Partial<Series> {
   if (result.ok) return withSuccess(before, result.totalNs)
   const { reason } = result.failure
-  if (isIncapable(result)) return { unable: oneMore(before.unable, reason) }
+  if (outcomeOf(result) === 'unable') return { unable: oneMore(before.unable, reason) }
   return {
     failures: oneMore(before.failures, reason),
     recentFailures: [...before.recentFailures, result].slice(-keptFailures),

@@ -1,6 +1,5 @@
-import type { AnyResult } from '@scout/core'
+import { type AnyResult, outcomeOf } from '@scout/core'
 import type { KnownPeer } from '../peers/roster.ts'
-import { isIncapable } from './incapable.ts'
 import type { SeriesKey } from './ledger.ts'
 
 /** A series an attempt belongs to. */
@@ -53,7 +52,7 @@ export function createSettlement({ settleMs, onSettled }: SettlementOptions): Se
     const { id } = trial.subject
     const queue = queues.get(id)
     if (trial.isDisturbed) return onSettled(trial.subject, result, false)
-    const isAboutPeer = !result.ok && !isIncapable(result) && trial.peerId !== undefined
+    const isAboutPeer = outcomeOf(result) === 'failure' && trial.peerId !== undefined
     const isHeld = queue !== undefined || (isAboutPeer && settleMs > 0)
     if (!isHeld) return onSettled(trial.subject, result, true)
     if (queue === undefined) queues.set(id, [trial])

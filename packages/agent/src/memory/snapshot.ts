@@ -1,11 +1,10 @@
-import type { AnyResult, Protocol, ResponderCounters, Stray } from '@scout/core'
+import { type AnyResult, outcomeOf, type Protocol, type ResponderCounters, type Stray } from '@scout/core'
 import type { GreetingCounters } from '../peers/greeter.ts'
 import type { Knowledge } from '../peers/knowledge.ts'
 import type { Peer } from '../peers/peer.ts'
 import type { KnownPeer } from '../peers/roster.ts'
 import type { Self } from '../peers/self.ts'
 import type { ScheduleCounters } from '../plan/schedule.ts'
-import { isIncapable } from './incapable.ts'
 import type { Counts, Departed, Series } from './ledger.ts'
 
 /** What has come of one check on one peer, or of a check of its own target. */
@@ -85,5 +84,5 @@ function stateOf({
 }): SeriesView['state'] {
   if (last === undefined || isAway) return 'waiting'
   if (isFailing) return 'failing'
-  return isIncapable(last) ? 'unable' : 'ok'
+  return outcomeOf(last) === 'unable' ? 'unable' : 'ok'
 }

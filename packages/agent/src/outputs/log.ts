@@ -1,8 +1,7 @@
-import type { AnyResult, describeProviders } from '@scout/core'
+import { type AnyResult, type describeProviders, outcomeOf } from '@scout/core'
 import { pino } from 'pino'
 import type { AgentEvents } from '../agent.ts'
 import type { DiscoveryEvents } from '../discovery/choose.ts'
-import { isIncapable } from '../memory/incapable.ts'
 import type { SeriesKey } from '../memory/ledger.ts'
 
 /** What packets are sent and timed by here, with what it costs where that is not the best there is. */
@@ -25,7 +24,7 @@ export function createJsonLog(level: string, self: { readonly name: string; read
 
   const attempted: Log['attempted'] = (key, result, recorded) => {
     const fields = fieldsOf(key, result)
-    if (!result.ok && isIncapable(result)) {
+    if (!result.ok && outcomeOf(result) === 'unable') {
       if (incapable.has(key.check.name)) return
       incapable.add(key.check.name)
       return logger.warn(fields, 'check not possible')

@@ -1,5 +1,4 @@
-import { type AnyResult, type Family, formatDurationNs } from '@scout/core'
-import { isIncapable } from '../memory/incapable.ts'
+import { type AnyResult, type Family, formatDurationNs, outcomeOf } from '@scout/core'
 import type { Peer } from '../peers/peer.ts'
 import { pathName, podLines } from '../peers/pod-lines.ts'
 import type { Self } from '../peers/self.ts'
@@ -37,7 +36,7 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
     attempted({ check, peer, target, family }, result, recorded) {
       const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`
       const by = check.name === 'http' ? '' : ` by ${check.name}`
-      if (isIncapable(result)) {
+      if (outcomeOf(result) === 'unable') {
         if (incapable.has(check.name)) return
         incapable.add(check.name)
       }

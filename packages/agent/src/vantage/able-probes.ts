@@ -1,5 +1,4 @@
-import { type Prober, type Protocol, probes } from '@scout/core'
-import { isIncapable } from '../memory/incapable.ts'
+import { outcomeOf, type Prober, type Protocol, probes } from '@scout/core'
 
 /** A target on this host for each form; what it answers does not matter. */
 const targets = {
@@ -14,7 +13,7 @@ export async function ableProbes(prober: Prober): Promise<readonly Protocol[]> {
   const tried = await Promise.all(
     Object.values(probes).map(async ({ protocol, targetForm }) => {
       const result = await prober.probe(protocol, targets[targetForm], { timeoutMs: 100 })
-      return isIncapable(result) ? [] : [protocol]
+      return outcomeOf(result) === 'unable' ? [] : [protocol]
     }),
   )
   return tried.flat()

@@ -1,4 +1,4 @@
-import type { FailureReason, Statistics } from '@scout/core'
+import { type FailureReason, isFailureReason, outcomeFor, type Statistics } from '@scout/core'
 
 /** What the process tells its caller. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, unable: 3 } as const
@@ -16,17 +16,15 @@ export class CommandError extends Error {
   }
 }
 
-const unableReasons: ReadonlySet<string> = new Set<FailureReason>(['not-permitted', 'not-supported'])
-
 /** A failed probe outweighs one that could not be tried; and a run that was ended before any result has shown nothing to be ok. */
 export function exitCodeOf(runs: readonly Pick<Statistics, 'received' | 'failures'>[]): ExitCode {
-  const reasons = runs.flatMap(({ failures }) => Object.keys(failures))
-  if (reasons.some((reason) => !unableReasons.has(reason))) return exitCodes.failed
+  const reasons = runs.flatMap(({ failures }) => Object.keys(failures)).filter(isFailureReason)
+  if (reasons.some((reason) => !isHopeless(reason))) return exitCodes.failed
   if (reasons.length > 0) return exitCodes.unable
   return runs.every(({ received }) => received > 0) ? exitCodes.ok : exitCodes.failed
 }
 
 /** Trying again would change nothing before this process ends. */
 export function isHopeless(reason: FailureReason): boolean {
-  return unableReasons.has(reason)
+  return outcomeFor(reason) === 'unable'
 }

@@ -1,5 +1,5 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import type { FailureReason } from '../model/failure.ts'
+import { type FailureReason, outcomeFor } from '../model/failure.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import type { Result } from '../probes/probe.ts'
 
@@ -39,14 +39,6 @@ export function pathNs({ totalNs, phasesNs }: Pick<Result, 'totalNs' | 'phasesNs
   return totalNs - (phasesNs['resolve'] ?? 0)
 }
 
-const inconclusiveReasons: ReadonlySet<FailureReason> = new Set([
-  'not-permitted',
-  'not-supported',
-  'unresolved',
-  'local-error',
-  'cancelled',
-])
-
 export function createTally(): Tally {
   const histogram: RecordableHistogram = createHistogram({ figures: 3 })
   const failures: Partial<Record<FailureReason, number>> = {}
@@ -68,8 +60,8 @@ export function createTally(): Tally {
       if (!result.ok) {
         const { reason } = result.failure
         failures[reason] = (failures[reason] ?? 0) + 1
-        if (inconclusiveReasons.has(reason)) inconclusive++
-        else sent++
+        if (outcomeFor(reason) === 'failure') sent++
+        else inconclusive++
         return
       }
       const tookNs = pathNs(result)

@@ -3,8 +3,10 @@ import {
   FailureError,
   type FailureReason,
   failureErrorOf,
-  failureReasons,
+  icmpFailure,
   isSystemError,
+  outcomeFor,
+  reasons,
 } from '../../src/model/failure.ts'
 
 test.for<[code: string, reason: FailureReason]>([
@@ -30,7 +32,7 @@ test.for<[code: string, reason: FailureReason]>([
 ])('%s means %s, and both are kept', ([code, reason]) => {
   const cause = systemError(code)
   expect(failureErrorOf(cause, 'trying')).toMatchObject({ reason, code, cause })
-  expect(failureReasons).toHaveProperty(reason)
+  expect(reasons).toHaveProperty(reason)
 })
 
 describe('the sentence', () => {
@@ -43,6 +45,43 @@ describe('the sentence', () => {
   test('explains nothing where the code is unknown', () => {
     expect(failureErrorOf(systemError('EXFULL'), 'sending').message).toBe('sending: EXFULL')
   })
+})
+
+test.for([
+  [{ type: 3, code: 3 }, 'ipv4', 'refused'],
+  [{ type: 3, code: 1 }, 'ipv4', 'unreachable'],
+  [{ type: 3, code: 13 }, 'ipv4', 'prohibited'],
+  [{ type: 11, code: 0 }, 'ipv4', 'expired'],
+  [{ type: 3, code: 0 }, 'ipv6', 'expired'],
+  [{ type: 2, code: 0 }, 'ipv6', 'too-big'],
+] as const)('ICMP %o over %s means %s, and the error is kept as data', ([{ type, code }, family, reason]) => {
+  const icmp = { type, code, from: '192.0.2.1' }
+  expect(icmpFailure(icmp, { family, address: '192.0.2.9' })).toMatchObject({
+    reason,
+    icmp,
+    code: `ICMP ${type}/${code}`,
+  })
+})
+
+test('a packet that ran out of hops is not explained as one without a route', () => {
+  const { message } = icmpFailure({ type: 11, code: 0, from: '192.0.2.1' }, { family: 'ipv4', address: '192.0.2.9' })
+  expect(message).toMatchInlineSnapshot(
+    `"192.0.2.1 answered ICMP type 11 code 0 to a packet for 192.0.2.9 (the packet passed more routers than its TTL allows: look for a routing loop)"`,
+  )
+})
+
+test('only what blames the path or the target counts against a link', () => {
+  const counted = Object.keys(reasons).filter((reason) => outcomeFor(reason as FailureReason) === 'failure')
+  expect(counted.map((reason) => reasons[reason as FailureReason].blames)).toSatisfy((blames: string[]) =>
+    blames.every((blame) => blame === 'path' || blame === 'target'),
+  )
+  expect(['local-error', 'unresolved', 'cancelled'].map((reason) => outcomeFor(reason as FailureReason))).toEqual(
+    Array.from({ length: 3 }, () => 'inconclusive'),
+  )
+  expect(['not-permitted', 'not-supported'].map((reason) => outcomeFor(reason as FailureReason))).toEqual([
+    'unable',
+    'unable',
+  ])
 })
 
 test('a failure passes as it is', () => {

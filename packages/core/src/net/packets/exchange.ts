@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { Endpoint, Family } from '../../model/endpoint.ts'
-import { explanations, FailureError, failureErrorOf, icmpReasonOf, isSystemError } from '../../model/failure.ts'
+import { FailureError, failureErrorOf, icmpFailure, isSystemError } from '../../model/failure.ts'
 import { type Clock, type Clocks, kernelClocks } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
 import type { Arrival, OpenPacketSocket, PacketAddress, PacketSocket, SendError } from './packet-socket.ts'
@@ -246,14 +246,7 @@ function droppedHere(to: PacketAddress): FailureError {
 
 function failureOf({ to, code, icmp }: SendError): FailureError {
   if (icmp === undefined) return systemFailure(code, to)
-  const reason = icmpReasonOf(to.family, icmp.type, icmp.code)
-  const mtu = icmp.mtu === undefined ? '' : `, which can pass on ${icmp.mtu} bytes`
-  const why = explanations[reason]
-  return new FailureError(
-    reason,
-    `${icmp.from} answered ICMP type ${icmp.type} code ${icmp.code} to a packet for ${to.address}${mtu}${why === undefined ? '' : ` (${why})`}`,
-    { code: `ICMP ${icmp.type}/${icmp.code}` },
-  )
+  return icmpFailure(icmp, to)
 }
 
 function systemFailure(code: string, to: PacketAddress, cause?: Error): FailureError {

@@ -1,9 +1,44 @@
 export { type AttemptOptions, createProber, type Prober, type ProberOptions, probe } from './attempt/prober.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './attempt/repeat.ts'
 export { serveProber } from './attempt/worker/serve.ts'
+export { catalogue } from './checks/catalogue.ts'
+export {
+  type Check,
+  type CheckDefaults,
+  type CheckDefinition,
+  isAboutAddresses,
+  isAboutPeers,
+  makeCheck,
+  type Path,
+  type Place,
+  placeAt,
+  targetAt,
+  type Vantage,
+} from './checks/check.ts'
 export type { Ability } from './doctor/abilities.ts'
 export { describeMeans, type ProbeMeans, type ProcessMeans } from './doctor/means.ts'
-export type { Endpoint, Family } from './model/endpoint.ts'
+export { type FailureGroup, failureGroups, failureSentence, nodesText } from './mesh/failures.ts'
+export {
+  compareNames,
+  type Inability,
+  type Link,
+  type LinkState,
+  type Mesh,
+  meshOf,
+  type RowAnswer,
+} from './mesh/links.ts'
+export {
+  type DurationsReport,
+  durationEdgesSeconds,
+  type Knowledge,
+  type NodeConditions,
+  type Row,
+  row,
+  type Self,
+  type SeriesReport,
+} from './mesh/row.ts'
+export { idOf, type LinkKey, linkIdOf, type SeriesKey } from './mesh/series.ts'
+export { type Endpoint, type Family, familyNames, familyOf } from './model/endpoint.ts'
 export { ScoutError, type ScoutErrorCode } from './model/errors.ts'
 export {
   type Blame,
@@ -16,7 +51,8 @@ export {
   reasons,
 } from './model/failure.ts'
 export { nearest } from './model/nearest.ts'
-export { formatHostPort, parseTarget, type TargetForm } from './model/target.ts'
+export type { Packets } from './model/packets.ts'
+export { bracketed, formatHostPort, parseTarget, type TargetForm, targetForms } from './model/target.ts'
 export { nameServerOrSystem } from './net/host/resolv-conf.ts'
 export { type ResolveName, resolveBySystem } from './net/host/resolve.ts'
 export type { Stray } from './net/packets/exchange.ts'
@@ -31,12 +67,25 @@ export {
   type ResultOf,
 } from './probes/index.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './probes/options.ts'
-export type { Attempt, Failed, Failure, Probe, Result, Success } from './probes/probe.ts'
+export type { Attempt, Probe } from './probes/probe.ts'
+export type { Failed, Failure, Result, Success } from './probes/result.ts'
 export { startDnsResponder } from './responders/dns.ts'
 export { type HttpResponderOptions, type RouteRequest, startHttpResponder } from './responders/http.ts'
 export { responders } from './responders/index.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { startUdpResponder } from './responders/udp.ts'
-export { createTally, pathNs, type Statistics, type Tally } from './statistics/statistics.ts'
+export { Histogram } from './statistics/histogram.ts'
+export { Ring, type Slot } from './statistics/ring.ts'
+export { createTally, type Statistics, type Tally } from './statistics/statistics.ts'
+export {
+  attemptsOf,
+  type ByReason,
+  Counter,
+  type Counts,
+  countOf,
+  pathNs,
+  Window,
+  type Yields,
+} from './statistics/window.ts'
 export type { Clock, Clocks } from './time/clock.ts'
 export { formatDurationNs, parseDurationMs } from './time/duration.ts'

@@ -29,7 +29,9 @@ describe('a result', () => {
     expectTypeOf<Extract<AnyResult, { protocol: 'dns' }>>().toEqualTypeOf<ResultOf<'dns'>>()
     expectTypeOf<Extract<ResultOf<'http'>, { ok: true }>['detail']['statusCode']>().toEqualTypeOf<number>()
     expectTypeOf<Extract<ResultOf<'http'>, { ok: true }>>().not.toHaveProperty('failure')
-    expectTypeOf<Extract<ResultOf<'http'>, { ok: false }>>().not.toHaveProperty('detail')
+    expectTypeOf<Extract<ResultOf<'http'>, { ok: false }>['detail']>().toEqualTypeOf<
+      Partial<Extract<ResultOf<'http'>, { ok: true }>['detail']> | undefined
+    >()
   })
 
   test('has the phases of its probe, and resolve', () => {

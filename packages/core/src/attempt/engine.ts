@@ -3,7 +3,7 @@ import type { ResolveName } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import { createSockets } from '../net/sockets.ts'
 import { isProtocol, type Protocol, probeNamed } from '../probes/index.ts'
-import type { Result } from '../probes/probe.ts'
+import type { Result } from '../probes/result.ts'
 import { createDeadlines } from '../time/deadline.ts'
 import { prepare, run } from './run.ts'
 

@@ -5,7 +5,7 @@ import { nameServerOrSystem } from '../net/host/resolv-conf.ts'
 import { type ResolveName, resolveBySystem } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
-import type { Result } from '../probes/probe.ts'
+import type { Result } from '../probes/result.ts'
 import { createEngine, type Engine, type StartedAttempt } from './engine.ts'
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net'
+
 /** IP version of an endpoint. */
 export type Family = 'ipv4' | 'ipv6'
 
@@ -8,3 +10,10 @@ export interface Endpoint {
   readonly family: Family
   readonly port?: number
 }
+
+export function familyOf(address: string): Family {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
+}
+
+/** How people write the families. */
+export const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const

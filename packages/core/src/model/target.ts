@@ -27,6 +27,73 @@ export interface TargetDefaults {
   nameServer(): string
 }
 
+interface FormEntry<Form extends TargetForm> {
+  /** Names the form in help texts and docs. */
+  readonly about: string
+  /** Two targets as people write them, for help texts and docs. */
+  readonly examples: readonly [string, string]
+  /** How a check is aimed at a place where it does not say otherwise; `checks/check.ts` knows the placeholders. */
+  readonly template: string
+  readonly parse: (text: string, defaults: TargetDefaults) => TargetOf<Form>
+}
+
+/** Everything about each form of a target; help, docs, checks and configuration derive from this table. */
+export const targetForms: { readonly [Form in TargetForm]: FormEntry<Form> } = {
+  host: {
+    about: 'address or name',
+    examples: ['10.244.1.31', 'fd00:10:244:1::31'],
+    template: '{host}',
+    parse: (text) => ({ text, host: parseHost(text, text) }),
+  },
+
+  'host:port': {
+    about: 'host:port',
+    examples: ['10.244.1.31:8081', '[fd00:10:244:1::31]:8081'],
+    template: '{host}:{port}',
+    parse(text) {
+      const { host, port } = splitHostPort(text)
+      if (port === undefined) throw invalid(text, `a port is missing: write ${bracketed(host)}:8081`)
+      return { text, host, port }
+    },
+  },
+
+  url: {
+    about: 'URL, http:// where it has no scheme',
+    examples: ['http://10.244.1.31:8081/', 'https://kubernetes.default.svc/readyz'],
+    template: '{base}/',
+    parse(text) {
+      const written = text.includes('://') ? text : `http://${text}`
+      if (!URL.canParse(written))
+        throw invalid(text, 'it is not a URL: write http://10.244.1.31:8081/ (an IPv6 address in brackets)')
+      const url = new URL(written)
+      if (url.username !== '' || url.password !== '')
+        throw invalid(text, 'a user name in the URL is not sent: give the header authorization instead')
+      if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+        throw invalid(text, `the scheme ${url.protocol.slice(0, -1)} is not known: use http or https`)
+      }
+      const host = parseHost(stripBrackets(url.hostname), text)
+      const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : parsePort(url.port, text)
+      return { text, host, port, url }
+    },
+  },
+
+  'name@server': {
+    about: 'name, or name@server to ask another server than the first of /etc/resolv.conf',
+    examples: ['kubernetes.default.svc.cluster.local', 'kubernetes.default.svc.cluster.local@10.96.0.10'],
+    template: '{question}',
+    parse(text, defaults) {
+      const at = text.lastIndexOf('@')
+      const name = at < 0 ? text : text.slice(0, at)
+      const server = at < 0 ? defaults.nameServer() : text.slice(at + 1)
+      // An address is asked for backwards (type PTR).
+      if (!isDnsName(name) && isIP(name) === 0)
+        throw invalid(text, `"${name}" is not a DNS name: labels of 1 to 63 characters, 253 in all`)
+      const { host, port = 53 } = splitHostPort(server)
+      return { text: at < 0 ? `${text}@${server}` : text, name, host, port }
+    },
+  },
+}
+
 /**
  * Reads a target as a person writes it.
  * @throws {ScoutError} `invalid-target` with one sentence that names the value and the remedy.
@@ -36,43 +103,7 @@ export function parseTarget<Form extends TargetForm>(
   text: string,
   defaults: TargetDefaults,
 ): TargetOf<Form> {
-  return parsers[form](text.trim(), defaults)
-}
-
-const parsers: { readonly [Form in TargetForm]: (text: string, defaults: TargetDefaults) => TargetOf<Form> } = {
-  host: (text) => ({ text, host: parseHost(text, text) }),
-
-  'host:port': (text) => {
-    const { host, port } = splitHostPort(text)
-    if (port === undefined) throw invalid(text, `a port is missing: write ${bracketed(host)}:8081`)
-    return { text, host, port }
-  },
-
-  url: (text) => {
-    const written = text.includes('://') ? text : `http://${text}`
-    if (!URL.canParse(written))
-      throw invalid(text, 'it is not a URL: write http://10.244.1.31:8081/ (an IPv6 address in brackets)')
-    const url = new URL(written)
-    if (url.username !== '' || url.password !== '')
-      throw invalid(text, 'a user name in the URL is not sent: give the header authorization instead')
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw invalid(text, `the scheme ${url.protocol.slice(0, -1)} is not known: use http or https`)
-    }
-    const host = parseHost(stripBrackets(url.hostname), text)
-    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : parsePort(url.port, text)
-    return { text, host, port, url }
-  },
-
-  'name@server': (text, defaults) => {
-    const at = text.lastIndexOf('@')
-    const name = at < 0 ? text : text.slice(0, at)
-    const server = at < 0 ? defaults.nameServer() : text.slice(at + 1)
-    // An address is asked for backwards (type PTR).
-    if (!isDnsName(name) && isIP(name) === 0)
-      throw invalid(text, `"${name}" is not a DNS name: labels of 1 to 63 characters, 253 in all`)
-    const { host, port = 53 } = splitHostPort(server)
-    return { text: at < 0 ? `${text}@${server}` : text, name, host, port }
-  },
+  return targetForms[form].parse(text.trim(), defaults)
 }
 
 function splitHostPort(text: string): { readonly host: string; readonly port?: number } {
@@ -126,7 +157,8 @@ function isDnsName(name: string): boolean {
   )
 }
 
-function bracketed(host: string): string {
+/** `[fd00::1]`, as ports and URLs need it; anything but an IPv6 address as it is. */
+export function bracketed(host: string): string {
   return isIPv6(host) ? `[${host}]` : host
 }
 

@@ -1,52 +1,10 @@
 import type { z } from 'zod'
 import type { Endpoint } from '../model/endpoint.ts'
-import type { FailureReason } from '../model/failure.ts'
 import type { TargetForm, TargetOf } from '../model/target.ts'
 import type { Transport } from '../net/packets/providers.ts'
 import type { Sockets } from '../net/sockets.ts'
-import type { Clocks, Stopwatch } from '../time/clock.ts'
+import type { Stopwatch } from '../time/clock.ts'
 import type { Deadline } from '../time/deadline.ts'
-
-export interface Failure<Phase extends string = string> {
-  readonly reason: FailureReason
-  /** The phase the attempt was in; `setup` before its first. */
-  readonly phase: Phase | 'setup' | 'resolve'
-  /** One sentence for a person: what was tried, what happened, what to do if known. */
-  readonly message: string
-  /** The machine's word for it: errno name, DNS rcode, HTTP status, TLS alert. */
-  readonly code?: string
-}
-
-interface Measured<Name extends string, Phase extends string> {
-  readonly protocol: Name
-  /** As it was asked for. */
-  readonly target: string
-  /** Absent when the name did not resolve. */
-  readonly endpoint?: Endpoint
-  /** Wall clock in milliseconds since 1970, for showing; never subtract it. */
-  readonly startedAtMs: number
-  /** Disjoint phases in nanoseconds; a phase that did not happen is absent. `resolve` is the runner's. */
-  readonly phasesNs: Readonly<Partial<Record<Phase | 'resolve', number>>>
-  /** Nanoseconds: the sum of the phases of a success; of a failure, the time until it was known. */
-  readonly totalNs: number
-  readonly clock: Clocks
-}
-
-export interface Success<Name extends string = string, Phase extends string = string, Detail = unknown>
-  extends Measured<Name, Phase> {
-  readonly ok: true
-  readonly detail: Detail
-}
-
-export interface Failed<Name extends string = string, Phase extends string = string> extends Measured<Name, Phase> {
-  readonly ok: false
-  readonly failure: Failure<Phase>
-}
-
-/** What came of one attempt: data whether it succeeded or not, and safe to turn into JSON and back. */
-export type Result<Name extends string = string, Phase extends string = string, Detail = unknown> =
-  | Success<Name, Phase, Detail>
-  | Failed<Name, Phase>
 
 /** What the runner lends a probe for one attempt. */
 export interface Attempt<Phase extends string, Form extends TargetForm = TargetForm> {
@@ -76,6 +34,11 @@ export interface Probe<
   readonly medium: Transport | 'handshake' | 'connection'
   /** In the order they happen. */
   readonly phases: Readonly<Record<Phase, string>>
+  /**
+   * `facts` where a result's duration says nothing about the path (a search of many packets): such a result never enters a duration
+   * histogram; `time` where it is left out.
+   */
+  readonly yields?: 'time' | 'facts'
   /** The one source of types, defaults, flags, config keys and docs. */
   readonly options: Options
   /** Makes one attempt and returns what it learned; throws whatever happened, which the runner turns into a `Failure`. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { FailureReason } from '../../src/model/failure.ts'
-import type { Result } from '../../src/probes/probe.ts'
+import type { Result } from '../../src/probes/result.ts'
 import { createTally } from '../../src/statistics/statistics.ts'
 
 describe('jitter', () => {

@@ -1,7 +1,7 @@
 import type { ScoutErrorCode } from '../../model/errors.ts'
 import type { Stray } from '../../net/packets/exchange.ts'
 import type { Protocol } from '../../probes/index.ts'
-import type { Result } from '../../probes/probe.ts'
+import type { Result } from '../../probes/result.ts'
 import type { AttemptRequest } from '../engine.ts'
 
 /** What the thread that asks tells the thread that probes. */

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { closedError, ScoutError } from '../../model/errors.ts'
-import type { Result } from '../../probes/probe.ts'
+import type { Result } from '../../probes/result.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 

@@ -1,0 +1,123 @@
+import { familyNames } from '../model/endpoint.ts'
+import { formatDurationNs } from '../time/duration.ts'
+import type { FailingCheck, Link } from './links.ts'
+
+/** Checks that fail alike, on one link or on many. */
+export interface FailureGroup {
+  /** Empty `to` for checks that are not about peers. */
+  readonly links: readonly Pick<Link, 'from' | 'to'>[]
+  readonly checks: readonly string[]
+  /** The link has no other checks, and more than one. */
+  readonly isEvery: boolean
+  readonly family: FailingCheck['family']
+  readonly reason: string
+  readonly phase: string
+  /** Of one of them. */
+  readonly message: string
+  /** Of the first. */
+  readonly sinceMs: number
+}
+
+/** So many links that fail alike and share an end are told as one. */
+const manyLinks = 3
+
+/** What fails, with checks of one link that fail alike told together, and links that share an end, too. */
+export function failureGroups(links: readonly Link[]): readonly FailureGroup[] {
+  const single = links.flatMap(groupsOfLink)
+  const byEnd = [
+    groupBy(single, (group) => `${likeness(group)} from ${group.links[0]?.from}`),
+    groupBy(single, (group) => `${likeness(group)} to ${group.links[0]?.to}`),
+  ].flat()
+  const told = new Set<FailureGroup>()
+  const together = byEnd
+    .filter((groups) => groups.length >= manyLinks)
+    .toSorted((a, b) => b.length - a.length)
+    .flatMap((groups) => {
+      const rest = groups.filter((group) => !told.has(group))
+      if (rest.length < manyLinks) return []
+      for (const group of rest) told.add(group)
+      return [joined(rest)]
+    })
+  return [...together, ...single.filter((group) => !told.has(group))]
+}
+
+/** `node1 -> node2: udp and udp-large fail since 13:05:11 (2m10s): timeout in echo: no answer within 3500 ms` */
+export function failureSentence({ links, checks, isEvery, ...group }: FailureGroup, nowMs: number): string {
+  const { family, reason, phase, message, sinceMs } = group
+  const what = isEvery ? 'every check fails' : `${listed(checks)} ${checks.length === 1 ? 'fails' : 'fail'}`
+  const over = family === undefined ? '' : ` over ${familyNames[family]}`
+  const where = phase === 'setup' ? '' : ` in ${phase}`
+  return `${placeOf(links)}: ${what}${over} since ${sinceText(sinceMs, nowMs)}: ${reason}${where}: ${message}`
+}
+
+function groupsOfLink({ from, to, checkCount, failing }: Link): readonly FailureGroup[] {
+  return groupBy(failing, ({ reason, phase, family = '' }) => `${reason} ${phase} ${family}`).flatMap((alike) => {
+    const [first] = alike
+    if (first === undefined) return []
+    const { family, reason, phase, message } = first
+    const checks = [...new Set(alike.map(({ check }) => check))]
+    const sinceMs = Math.min(...alike.map((one) => one.sinceMs))
+    const isEvery = checks.length > 1 && checks.length === checkCount
+    return [{ links: [{ from, to }], checks, isEvery, family, reason, phase, message, sinceMs }]
+  })
+}
+
+function likeness({ checks, family, reason, phase, links }: FailureGroup): string {
+  return [links[0]?.to === undefined, ...checks, family, reason, phase].join(' ')
+}
+
+function joined(groups: readonly FailureGroup[]): FailureGroup {
+  const [first] = groups
+  if (first === undefined) throw new TypeError('a group has at least one member')
+  return {
+    ...first,
+    links: groups.flatMap(({ links }) => links),
+    sinceMs: Math.min(...groups.map(({ sinceMs }) => sinceMs)),
+  }
+}
+
+function placeOf(links: readonly Pick<Link, 'from' | 'to'>[]): string {
+  const from = nodesText(links.map((link) => link.from))
+  const to = links.flatMap((link) => (link.to === undefined ? [] : [link.to]))
+  return to.length === 0 ? from : `${from} -> ${nodesText(to)}`
+}
+
+/** Their names, or how many there are. */
+export function nodesText(nodes: readonly string[]): string {
+  const different = [...new Set(nodes)]
+  return different.length > manyLinks ? `${different.length} nodes` : different.join(', ')
+}
+
+function listed(words: readonly string[]): string {
+  const last = words.at(-1) ?? ''
+  return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`
+}
+
+/** `13:05:11 (2m10s)`, with the date where it is not today's. */
+function sinceText(sinceMs: number, nowMs: number): string {
+  const since = new Date(sinceMs)
+  const time = `${pad(since.getHours())}:${pad(since.getMinutes())}:${pad(since.getSeconds())}`
+  const date = `${since.getFullYear()}-${pad(since.getMonth() + 1)}-${pad(since.getDate())} `
+  const isToday = since.toDateString() === new Date(nowMs).toDateString()
+  return `${isToday ? '' : date}${time} (${ageText(nowMs - sinceMs)})`
+}
+
+function ageText(ms: number): string {
+  const wholeSeconds = Math.max(0, Math.round(ms / 1000))
+  return formatDurationNs(wholeSeconds * 1e9)
+}
+
+function pad(number: number): string {
+  return String(number).padStart(2, '0')
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly T[])[] {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return [...groups.values()]
+}

@@ -1,0 +1,187 @@
+import { z } from 'zod'
+import { type FailureReason, reasons } from '../model/failure.ts'
+
+/*
+ * One row of the mesh: everything one agent knows at one moment. The API serves it, the page and the metrics are made from it, and the
+ * command line reads it from many agents; so its schema is the one description of what these exchange.
+ */
+
+const family = z.enum(['ipv4', 'ipv6'])
+const reasonNames = Object.keys(reasons).filter((name): name is FailureReason => name in reasons)
+const reason = z.enum(reasonNames)
+const clock = z.enum(['kernel', 'tcp-info', 'user'])
+const byReason = z.partialRecord(reason, z.int())
+
+const packets = z.object({
+  sent: z.int(),
+  arrived: z.int().optional(),
+  returned: z.int(),
+  duplicated: z.int(),
+  reordered: z.int(),
+  late: z.int(),
+})
+
+const measured = {
+  protocol: z.string(),
+  target: z.string(),
+  endpoint: z.object({ host: z.string(), address: z.string(), family, port: z.int().optional() }).optional(),
+  startedAtMs: z.number(),
+  phasesNs: z.record(z.string(), z.number()),
+  totalNs: z.number(),
+  clock: z.object({ tx: clock, rx: clock }),
+  packets: packets.optional(),
+}
+
+/** A result of any probe, as it goes through JSON. */
+const result = z.discriminatedUnion('ok', [
+  z.object({ ...measured, ok: z.literal(true), detail: z.unknown() }),
+  z.object({
+    ...measured,
+    ok: z.literal(false),
+    failure: z.object({
+      reason,
+      phase: z.string(),
+      message: z.string(),
+      code: z.string().optional(),
+      icmp: z.object({ type: z.int(), code: z.int(), from: z.string(), mtu: z.int().optional() }).optional(),
+    }),
+    detail: z.unknown().optional(),
+  }),
+])
+
+const counts = { passed: z.int(), reasons: byReason, packets: packets.optional() }
+
+const key = {
+  check: z.string(),
+  path: z.enum(['pod', 'node', 'api-proxy', 'dns-server', 'name']),
+  vantage: z.enum(['pod', 'host']),
+  family: family.optional(),
+}
+
+/** What an agent knows of one series. */
+const series = z.object({
+  ...key,
+  protocol: z.string(),
+  from: z.string(),
+  to: z.string().optional(),
+  /** Zone of `to`. */
+  toZone: z.string().optional(),
+  /** Of the last attempt, or of the next where there was none. */
+  target: z.string(),
+  /**
+   * `waiting`: there is no result yet, or none for too long, or no peer there is ready, so that what is known says nothing about now.
+   * `unable`: this process lacks what the probe needs.
+   */
+  state: z.enum(['ok', 'failing', 'waiting', 'unable']),
+  /** Wall clock since which it has been ok or failing. */
+  sinceMs: z.number().optional(),
+  total: z.object(counts),
+  /** Results that say nothing about the network, because a peer's state changed while they were under way. */
+  setAside: z.int(),
+  last: result.optional(),
+  /** The newest failures, newest last. */
+  failures: z.array(result).readonly(),
+})
+
+/** Durations of one check between two zones, which outlive the nodes they were measured on: counters must not decrease. */
+const durations = z.object({
+  ...key,
+  protocol: z.string(),
+  fromZone: z.string(),
+  toZone: z.string(),
+  /** One count for each edge of `durationEdgesSeconds`, of values up to it and above the one before; and one above the last. */
+  counts: z.array(z.int()).readonly(),
+  sumNs: z.number(),
+})
+
+const addresses = z.array(z.string()).readonly()
+
+const self = z.object({
+  name: z.string(),
+  namespace: z.string().optional(),
+  node: z.string(),
+  zone: z.string().optional(),
+  addresses,
+  nodeAddresses: addresses,
+  version: z.string(),
+})
+
+const nodeConditions = z.object({
+  name: z.string(),
+  /** It takes no new pods (`kubectl cordon`). */
+  isCordoned: z.boolean(),
+  /** Conditions that are not as they should be; empty for a healthy node. */
+  problems: z
+    .array(z.object({ type: z.string(), status: z.string(), reason: z.string(), sinceMs: z.number().optional() }))
+    .readonly(),
+})
+
+const knowledge = z.object({
+  /** Where peers come from, for people. */
+  source: z.string(),
+  /** Wall clock of the last sign of life of the source; absent for a list, which cannot grow old, and 0 before the first. */
+  heardAtMs: z.number().optional(),
+  /** Why it may be out of date; absent while the source answers. */
+  trouble: z.string().optional(),
+  nodes: z.array(nodeConditions).readonly().optional(),
+})
+
+const peer = z.object({
+  id: z.string(),
+  name: z.string(),
+  namespace: z.string().optional(),
+  node: z.string(),
+  zone: z.string().optional(),
+  addresses,
+  state: z.enum(['starting', 'ready', 'leaving']),
+  stateSinceMs: z.number(),
+  version: z.string().optional(),
+  /** Why no check reaches it; absent where one does. */
+  obstacle: z.string().optional(),
+})
+
+const vantage = z.object({
+  name: z.enum(['pod', 'host']),
+  /** Port of its responder. */
+  port: z.int(),
+  responders: z.record(z.string(), z.object({ answered: z.int(), rejected: z.int(), unsent: z.int() })),
+  /** Answers that no attempt waited for, by protocol. */
+  strays: z.record(z.string(), z.object({ late: z.int(), duplicate: z.int(), foreign: z.int() })),
+})
+
+export const row = z.object({
+  takenAtMs: z.number(),
+  /** Wall clock at which the agent's process began. */
+  startedAtMs: z.number(),
+  self,
+  isReady: z.boolean(),
+  knowledge,
+  peers: z.array(peer).readonly(),
+  vantages: z.array(vantage).readonly(),
+  series: z.array(series).readonly(),
+  durations: z.array(durations).readonly(),
+  schedule: z.object({
+    started: z.int(),
+    late: z.int(),
+    skipped: z.int(),
+    inFlight: z.int(),
+    waiting: z.int(),
+  }),
+  /** Results of peers that were gone, and set-aside results of all series. */
+  setAside: z.int(),
+  /** Failures held back until it is known whether their peer was leaving, and results behind them. */
+  held: z.int(),
+  greetings: z.object({ answered: z.int(), malformed: z.int(), silent: z.int() }),
+})
+
+export type Row = z.output<typeof row>
+export type SeriesReport = z.output<typeof series>
+export type DurationsReport = z.output<typeof durations>
+export type NodeConditions = z.output<typeof nodeConditions>
+export type Knowledge = z.output<typeof knowledge>
+export type Self = z.output<typeof self>
+
+/** Upper edges of duration counts: geometric from 50 µs, and dense where one, two and three lost SYNs end (1, 3 and 7 s). */
+export const durationEdgesSeconds = [
+  0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.95, 1.1, 2.9, 3.2, 6.9, 7.2,
+] as const

@@ -1,0 +1,29 @@
+/** Counts of the packets of one attempt, or of all attempts of a window. */
+export interface Packets {
+  readonly sent: number
+  /** Requests that reached the other side; absent where the other side does not count them. */
+  readonly arrived?: number
+  /** Requests that were answered in time. */
+  readonly returned: number
+  /** Further copies of answers. */
+  readonly duplicated: number
+  /** Answers that came after the answer to a later request. */
+  readonly reordered: number
+  /** Answers that came after the deadline. */
+  readonly late: number
+}
+
+export const noPackets: Packets = { sent: 0, returned: 0, duplicated: 0, reordered: 0, late: 0 }
+
+export function sumOfPackets(a: Packets, b: Packets): Packets {
+  const arrived =
+    a.arrived === undefined && b.arrived === undefined ? {} : { arrived: (a.arrived ?? 0) + (b.arrived ?? 0) }
+  return {
+    sent: a.sent + b.sent,
+    ...arrived,
+    returned: a.returned + b.returned,
+    duplicated: a.duplicated + b.duplicated,
+    reordered: a.reordered + b.reordered,
+    late: a.late + b.late,
+  }
+}

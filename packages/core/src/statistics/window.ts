@@ -1,0 +1,94 @@
+import { type FailureReason, isFailureReason, type Outcome, outcomeFor } from '../model/failure.ts'
+import { type Packets, sumOfPackets } from '../model/packets.ts'
+import type { Result } from '../probes/result.ts'
+import { Histogram } from './histogram.ts'
+
+/** What the results of a probe are good for: see `Probe.yields`. */
+export type Yields = 'time' | 'facts'
+
+export type ByReason = Readonly<Partial<Record<FailureReason, number>>>
+
+/** Attempts by outcome. What a reason says about the link is in the table of reasons, so that outcomes need no counters of their own. */
+export interface Counts {
+  readonly passed: number
+  readonly reasons: ByReason
+  readonly packets?: Packets | undefined
+}
+
+/** Returns how long the path took in nanoseconds: the one definition of an attempt's duration. Resolving a name says nothing of the path. */
+export function pathNs({ totalNs, phasesNs }: Pick<Result, 'totalNs' | 'phasesNs'>): number {
+  return totalNs - (phasesNs['resolve'] ?? 0)
+}
+
+/** Counts results by outcome, for as long as its owner likes. */
+export class Counter implements Counts {
+  #passed = 0
+  #reasons: Partial<Record<FailureReason, number>> = {}
+  #packets: Packets | undefined
+
+  get passed(): number {
+    return this.#passed
+  }
+
+  get reasons(): ByReason {
+    return this.#reasons
+  }
+
+  get packets(): Packets | undefined {
+    return this.#packets
+  }
+
+  add(result: Result): void {
+    if (result.packets !== undefined) this.#addPackets(result.packets)
+    if (result.ok) this.#passed++
+    else this.#addReason(result.failure.reason, 1)
+  }
+
+  merge({ passed, reasons, packets }: Counts): void {
+    this.#passed += passed
+    for (const [reason, count] of entriesOf(reasons)) this.#addReason(reason, count)
+    if (packets !== undefined) this.#addPackets(packets)
+  }
+
+  #addReason(reason: FailureReason, count: number): void {
+    this.#reasons[reason] = (this.#reasons[reason] ?? 0) + count
+  }
+
+  #addPackets(packets: Packets): void {
+    this.#packets = this.#packets === undefined ? packets : sumOfPackets(this.#packets, packets)
+  }
+}
+
+/** Accumulates the results of one series between two moments: counts, and the path times of successes. */
+export class Window {
+  readonly counts = new Counter()
+  readonly times = new Histogram()
+
+  /** `yields` is the probe's: a fact has no duration that compares with another's. */
+  add(result: Result, yields: Yields): void {
+    this.counts.add(result)
+    if (result.ok && yields === 'time') this.times.record(pathNs(result))
+  }
+
+  merge(other: Window): void {
+    this.counts.merge(other.counts)
+    this.times.merge(other.times)
+  }
+}
+
+/** Returns the number of attempts with this outcome. */
+export function countOf({ passed, reasons }: Counts, outcome: Outcome): number {
+  if (outcome === 'success') return passed
+  return entriesOf(reasons).reduce((sum, [reason, count]) => (outcomeFor(reason) === outcome ? sum + count : sum), 0)
+}
+
+export function attemptsOf({ passed, reasons }: Counts): number {
+  return entriesOf(reasons).reduce((sum, [, count]) => sum + count, passed)
+}
+
+/** Returns the reasons with their counts, typed, which Object.entries forgets. */
+export function entriesOf(reasons: ByReason): readonly (readonly [FailureReason, number])[] {
+  return Object.entries(reasons).flatMap(([reason, count]) =>
+    isFailureReason(reason) ? [[reason, count] as const] : [],
+  )
+}

@@ -15,10 +15,9 @@ import {
   readClusterFlags,
   withoutClusterFlags,
 } from './flags/cluster-flags.ts'
-import { printable } from './render/printable.ts'
+import { printable } from './render/words.ts'
 import { CommandError, type ExitCode, exitCodes } from './shell/exit-code.ts'
-import { helpExamples, helpSection } from './shell/help.ts'
-import type { Invocation } from './shell/invocation.ts'
+import { helpExamples, helpSection, type Invocation } from './shell/invocation.ts'
 import type { Io } from './shell/io.ts'
 
 /** Does what the arguments say and returns the exit code. Whatever a user can get wrong ends as one sentence on `io.err`. */

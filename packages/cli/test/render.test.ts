@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { detailText } from '../src/render/detail.ts'
-import { fold } from '../src/render/fold.ts'
 import { renderTable } from '../src/render/table.ts'
+import { fold } from '../src/render/words.ts'
 
 describe('fold', () => {
   test('breaks between words and indents what follows', () => {

@@ -1,9 +1,8 @@
+import { familyNames, type Link, linkIdOf, type Mesh } from '@scout/core'
 import { type Matrix, renderMatrix } from '../render/matrix.ts'
-import { printable } from '../render/printable.ts'
 import type { Cell } from '../render/table.ts'
+import { printable } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
-import { familyNames } from './failures.ts'
-import type { Link, Mesh } from './links.ts'
 
 /** A matrix this wide is for no eye, whatever the output. */
 const widestMatrix = 200
@@ -69,8 +68,8 @@ function byNumbers({ corner, titles, rows }: Matrix, nodes: readonly string[]): 
 }
 
 function matrix({ links, own, ownChecks }: Mesh, { from, to, hasOwn }: Part, out: Output): Matrix {
-  const byEnds = new Map([...links, ...own].map((link) => [`${link.from} ${link.to ?? ''}`, link]))
-  const find = (row: string, column = '') => byEnds.get(`${row} ${column}`)
+  const byEnds = new Map([...links, ...own].map((link) => [linkIdOf(link), link]))
+  const find = (from: string, to: string | undefined) => byEnds.get(linkIdOf({ from, to }))
   const columns = [...to, ...(hasOwn ? [undefined] : [])]
   return {
     corner: 'from \\ to',

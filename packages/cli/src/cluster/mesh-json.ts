@@ -1,6 +1,7 @@
-import type { AgentReport, Mesh } from './links.ts'
+import type { Mesh } from '@scout/core'
+import type { AgentReport } from './mesh.ts'
 
-/** One object a line: each agent, then each link and the checks that are about none, then what agents are not able to try. */
+/** One object a line: each agent, then each link, then the checks that are about no link, then the checks that agents cannot make. */
 export function meshJson(reports: readonly AgentReport[], { links, own, inabilities }: Mesh): string {
   const agents = reports.map(({ agent: { node, zone, name, namespace, addresses, state }, answer }) => ({
     kind: 'agent',
@@ -11,7 +12,7 @@ export function meshJson(reports: readonly AgentReport[], { links, own, inabilit
     addresses,
     state,
     ok: answer.ok,
-    ...(answer.ok ? { trouble: answer.snapshot.knowledge.trouble } : { message: answer.message }),
+    ...(answer.ok ? { trouble: answer.row.knowledge.trouble } : { message: answer.message }),
   }))
   const pairs = [...links, ...own].map(({ from, to, state, failing }) => ({
     ...(to === undefined ? { kind: 'other', from } : { kind: 'link', from, to }),

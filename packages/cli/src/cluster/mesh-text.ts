@@ -1,10 +1,17 @@
 import { podLines } from '@scout/agent/kubernetes'
-import { fold } from '../render/fold.ts'
-import { printable } from '../render/printable.ts'
+import {
+  compareNames,
+  failureGroups,
+  failureSentence,
+  type Link,
+  type LinkState,
+  type Mesh,
+  nodesText,
+} from '@scout/core'
+import { fold, printable } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
-import { failureGroups, failureSentence, nodesText } from './failures.ts'
 import { linkMatrix } from './link-matrix.ts'
-import { type AgentReport, compareNames, type Link, type LinkState, type Mesh } from './links.ts'
+import type { AgentReport } from './mesh.ts'
 
 export interface MeshView {
   readonly reports: readonly AgentReport[]
@@ -65,7 +72,7 @@ function failures({ mesh, nowMs }: MeshView): readonly string[] {
 function remarks({ reports, mesh: { nodes, inabilities } }: MeshView): readonly string[] {
   const troubles = new Map<string, readonly string[]>()
   for (const { agent, answer } of reports) {
-    const trouble = answer.ok ? answer.snapshot.knowledge.trouble : undefined
+    const trouble = answer.ok ? answer.row.knowledge.trouble : undefined
     if (trouble !== undefined) troubles.set(trouble, [...(troubles.get(trouble) ?? []), agent.node])
   }
   return [

@@ -1,21 +1,27 @@
 import { setMaxListeners } from 'node:events'
 import { ApiError, askAgent, type Peer } from '@scout/agent/kubernetes'
+import { compareNames, type Mesh, meshOf, type Row, row } from '@scout/core'
 import type { ClusterFlags } from '../flags/cluster-flags.ts'
 import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
-import type { Io } from '../shell/io.ts'
-import { startProgress } from '../shell/progress.ts'
-import { type AgentReport, compareNames, type Mesh, meshOf } from './links.ts'
+import { type Io, startProgress } from '../shell/io.ts'
 import { meshJson } from './mesh-json.ts'
 import { renderMesh } from './mesh-text.ts'
 import { answerMs, asking, type FoundScout, findScout } from './scout.ts'
-import { snapshot } from './snapshot.ts'
+
+/** An agent, and its row or why there is none. */
+export interface AgentReport {
+  readonly agent: Peer
+  readonly answer:
+    | { readonly ok: true; readonly row: Row; readonly receivedAtMs: number }
+    | { readonly ok: false; readonly message: string }
+}
 
 /** Agents asked at once. */
 const inParallel = 16
 
 /**
- * Asks every agent what it knows of its links, and shows it.
- * @throws {ScoutError} @throws {CommandError} where nobody could be asked
+ * Asks every agent for its row, and shows the links they make together.
+ * @throws {ScoutError} @throws {CommandError} where no agent could be asked
  */
 export async function showMesh(flags: ClusterFlags, isJson: boolean, io: Io): Promise<ExitCode> {
   const { out, err } = io
@@ -25,7 +31,9 @@ export async function showMesh(flags: ClusterFlags, isJson: boolean, io: Io): Pr
     const scout = await findScout(flags, io)
     const reports = await askAll(scout, io, (done) => progress.show(`${scout.agents.length} agents, ${done} asked`))
     progress.clear()
-    const mesh = meshOf(reports)
+    const mesh = meshOf(
+      reports.map(({ agent: { node }, answer }) => ({ node, received: answer.ok ? answer : undefined })),
+    )
     out.write(isJson ? meshJson(reports, mesh) : renderMesh({ reports, mesh, nowMs: Date.now() }, out))
     return exitCodeOf(reports, mesh)
   } finally {
@@ -57,10 +65,14 @@ async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal)
   return asking(ended, async () => {
     try {
       const json = await askAgent({ access, agent, path: '/api/v1/snapshot', signal: ended, answerMs })
-      const { data, error } = snapshot.safeParse(json)
-      if (data !== undefined) return { ok: true, snapshot: data, heardAtMs: Date.now() }
+      const { data, error } = row.safeParse(json)
+      if (data !== undefined) return { ok: true, row: data, receivedAtMs: Date.now() }
       const [issue] = error.issues
-      return { ok: false, message: `what it answers is no snapshot: ${issue?.path.join('.')} ${issue?.message}` }
+      const what = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim()
+      return {
+        ok: false,
+        message: `its answer does not fit this version of scout-probe (${what}): use that of the agents`,
+      }
     } catch (error) {
       if (!(error instanceof ApiError) || isAboutAsker(error)) throw error
       return { ok: false, message: error.said ?? error.message }
@@ -68,7 +80,7 @@ async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal)
   })
 }
 
-/** Whoever may not ask one agent may not ask the others either. */
+/** Without the right to ask one agent there is none to ask the others either. */
 function isAboutAsker({ status }: ApiError): boolean {
   return status === 401 || status === 403
 }

@@ -2,8 +2,7 @@ import { execInPod, type Peer, type RemoteProcess } from '@scout/agent/kubernete
 import { nearest, ScoutError } from '@scout/core'
 import type { ClusterFlags } from '../flags/cluster-flags.ts'
 import { CommandError, type ExitCode, exitCodes } from '../shell/exit-code.ts'
-import { endsWithInput, type Io } from '../shell/io.ts'
-import { startProgress } from '../shell/progress.ts'
+import { endsWithInput, type Io, startProgress } from '../shell/io.ts'
 import { answerMs, asking, findScout } from './scout.ts'
 
 /** The chart's name for it. */

@@ -1,18 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  type Check,
+  catalogue,
   commonOptions,
   type Failure,
+  formatHostPort,
   isProtocol,
+  makeCheck,
   nameServerOrSystem,
   type Protocol,
   parseTarget,
+  placeAt,
   probeNamed,
-  probes,
   ScoutError,
+  targetAt,
 } from '@scout/core'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { type AttemptPlan, makeAttempts } from '../attempts.ts'
-import { type Check, checksAt, type Place } from '../checks.ts'
 import { attemptFlags } from '../flags/attempt-flags.ts'
 import { addFlags, flagsOf, prefixed, valuesOf } from '../flags/flags.ts'
 import { type CheckOutcome, renderChecks } from '../render/checks.ts'
@@ -20,11 +25,8 @@ import { detailText } from '../render/detail.ts'
 import { jsonOf } from '../render/json.ts'
 import { responderPort } from '../responder-port.ts'
 import { exitCodeOf } from '../shell/exit-code.ts'
-import { helpExamples } from '../shell/help.ts'
-import type { Invocation } from '../shell/invocation.ts'
-import type { Io } from '../shell/io.ts'
-import { pause } from '../shell/pause.ts'
-import { startProgress } from '../shell/progress.ts'
+import { helpExamples, type Invocation } from '../shell/invocation.ts'
+import { type Io, startProgress } from '../shell/io.ts'
 
 /** `scout-probe all HOST`: what passes and what does not, protocol by protocol. */
 export function addAllCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
@@ -55,16 +57,16 @@ export function addAllCommand(program: Command, { io, elsewhere, finish }: Invoc
       helpExamples(io.name, 'all 10.244.1.31 --skip dns', 'all 10.96.0.10 --port 9153 --name example.com'),
     )
     .action(async (written: string) => {
-      const { timeoutMs, ...place } = options.parse(valuesOf(flags, command))
+      const { timeoutMs, ...site } = options.parse(valuesOf(flags, command))
       const { isJson, family, ...repetition } = attempts.read(command)
       const { host } = parseTarget('host', written, { nameServer: nameServerOrSystem() })
       const skipped = z.array(z.string()).default([]).parse(command.getOptionValue('skip'))
-      const checks = checksWithout(skipped, { ...place, host })
+      const aimed = checksAt({ ...site, host }, skipped)
       const there = elsewhere()
       if (there !== undefined) return finish(await there())
-      const plans = checks.map((check) => ({
+      const plans = aimed.map(({ check, target }) => ({
         check,
-        plan: { ...check, ...repetition, options: { ...check.options, timeoutMs, family } },
+        plan: { ...repetition, protocol: check.protocol, target, options: { ...check.options, timeoutMs, family } },
       }))
       const outcomes = await probeSideBySide(plans, io, isJson)
       if (!isJson) io.out.write(renderChecks(outcomes, io.out))
@@ -77,17 +79,28 @@ function readSkipped(text: string, before: readonly Protocol[] = []): readonly P
   return isProtocol(protocol) ? [...before, protocol] : before
 }
 
-function checksWithout(skipped: readonly string[], place: Place): readonly Check[] {
-  const protocols = Object.keys(probes)
-    .filter(isProtocol)
-    .filter((protocol) => !skipped.includes(protocol))
-  if (protocols.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left to probe with')
-  const checks = protocols.flatMap((protocol) => checksAt(place, protocol))
-  // All of them before the first packet of any.
-  for (const { protocol, target } of checks) {
-    parseTarget(probeNamed(protocol).targetForm, target, { nameServer: nameServerOrSystem() })
-  }
-  return checks
+/** A host, and where on it each kind of target is. */
+interface Site {
+  readonly host: string
+  readonly port: number
+  readonly dnsPort: number
+  /** The name its name server is asked for. */
+  readonly name: string
+  readonly key: string
+}
+
+/** The checks of the catalogue, aimed at the host. @throws {ScoutError} for all of them before the first packet of any. */
+function checksAt({ host, port, dnsPort, name, key }: Site, skipped: readonly string[]) {
+  const place = { ...placeAt(host, port), question: `${name}@${formatHostPort(host, dnsPort)}` }
+  const definitions = catalogue.filter(({ protocol }) => !skipped.includes(protocol))
+  if (definitions.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left to probe with')
+  return definitions.map((definition) => {
+    // By hand the interval is that of the command, whatever the check's.
+    const check = makeCheck(definition, { intervalMs: 1_000, options: { key } })
+    const target = targetAt(check, place) ?? ''
+    parseTarget(probeNamed(check.protocol).targetForm, target, { nameServer: nameServerOrSystem() })
+    return { check, target }
+  })
 }
 
 interface PlannedCheck {
@@ -111,7 +124,7 @@ async function probeSideBySide(
     plans.map(async ({ check, plan }, index) => {
       let lastFailure: Failure | undefined
       let shortBytes: number | undefined
-      await pause((index * plan.intervalMs) / plans.length, ended)
+      await sleep((index * plan.intervalMs) / plans.length, undefined, { signal: ended }).catch(() => {}) // aborted: no attempt begins
       const { statistics } = await makeAttempts(plan, {
         ended,
         onResult(result) {
@@ -130,7 +143,7 @@ async function probeSideBySide(
 }
 
 /** How many bytes came back, where that is less than the check asked for. */
-function shortAnswer({ sizeBytes = 0 }: Check, detail: unknown): number | undefined {
-  const { bytes = sizeBytes } = detailText(detail)
-  return bytes < sizeBytes ? bytes : undefined
+function shortAnswer({ bytes: askedBytes = 0 }: Check, detail: unknown): number | undefined {
+  const { bytes = askedBytes } = detailText(detail)
+  return bytes < askedBytes ? bytes : undefined
 }

@@ -2,8 +2,7 @@ import { describeMeans, type ProcessMeans } from '@scout/core'
 import type { Command } from 'commander'
 import { type Column, renderTable } from '../render/table.ts'
 import { exitCodes } from '../shell/exit-code.ts'
-import { helpExamples } from '../shell/help.ts'
-import type { Invocation } from '../shell/invocation.ts'
+import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Output } from '../shell/io.ts'
 
 /** `scout-probe doctor`: what this process may do, and what each probe will be timed by. */

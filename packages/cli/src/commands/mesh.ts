@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { readClusterFlags } from '../flags/cluster-flags.ts'
-import { helpExamples } from '../shell/help.ts'
-import type { Invocation } from '../shell/invocation.ts'
+import { helpExamples, type Invocation } from '../shell/invocation.ts'
 
 /** `scout-probe mesh`: what the agents of a cluster know of the links between its nodes. */
 export function addMeshCommand(program: Command, { io, finish }: Invocation): void {

@@ -5,7 +5,7 @@ import {
   type Protocol,
   parseTarget,
   probeNamed,
-  type TargetForm,
+  targetForms,
 } from '@scout/core'
 import type { Command } from 'commander'
 import { makeAttempts } from '../attempts.ts'
@@ -14,20 +14,7 @@ import { addFlags, flagsOf, valuesOf } from '../flags/flags.ts'
 import { createJsonReport } from '../render/json.ts'
 import { createTextReport } from '../render/text.ts'
 import { exitCodeOf } from '../shell/exit-code.ts'
-import { helpExamples, helpSection } from '../shell/help.ts'
-import type { Invocation } from '../shell/invocation.ts'
-
-/** Of each form: what it is, and two targets as people write them. */
-const targetHelp: Readonly<Record<TargetForm, readonly [about: string, plain: string, other: string]>> = {
-  host: ['address or name', '10.244.1.31', 'fd00:10:244:1::31'],
-  'host:port': ['host:port', '10.244.1.31:8081', "'[fd00:10:244:1::31]:8081'"],
-  url: ['URL', 'http://10.244.1.31:8081/', 'https://kubernetes.default.svc/readyz'],
-  'name@server': [
-    'name, or name@server to ask another server than the first of /etc/resolv.conf',
-    'kubernetes.default.svc.cluster.local',
-    'kubernetes.default.svc.cluster.local@10.96.0.10',
-  ],
-}
+import { helpExamples, helpSection, type Invocation } from '../shell/invocation.ts'
 
 const clockHelp: Readonly<Record<Clock, string>> = {
   kernel: 'stamps the kernel put on the packets',
@@ -42,7 +29,8 @@ export function addProbeCommand(program: Command, protocol: Protocol, { io, else
   const attempts = attemptFlags({ count: 4, intervalMs: 1000 })
   // One of two flags, as people know it from other tools, and not a choice.
   const flags = flagsOf(optionsOf(probe).omit({ family: true }))
-  const [about, plain, other] = targetHelp[targetForm]
+  const { about, examples } = targetForms[targetForm]
+  const [plain, other] = examples.map(shellWord)
   const command = program.command(protocol).summary(summary).description(summary).argument('<target>', about)
   attempts
     .addTo(addFlags(command, flags))
@@ -65,4 +53,9 @@ export function addProbeCommand(program: Command, protocol: Protocol, { io, else
       report.end(statistics, waitingCount)
       finish(exitCodeOf([statistics]))
     })
+}
+
+/** Quotes what a shell would take apart: an IPv6 address in brackets is a pattern to it. */
+function shellWord(text: string): string {
+  return /[[\]*?]/.test(text) ? `'${text}'` : text
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { isIP } from 'node:net'
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import {
   formatHostPort,
   type Listen,
@@ -15,10 +15,8 @@ import { z } from 'zod'
 import { addFlags, flagsOf, valuesOf } from '../flags/flags.ts'
 import { responderPort } from '../responder-port.ts'
 import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
-import { helpExamples } from '../shell/help.ts'
-import type { Invocation } from '../shell/invocation.ts'
+import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Io } from '../shell/io.ts'
-import { addressesReachedAt } from './host-addresses.ts'
 
 /** `scout-probe serve`: the other side, for as long as it runs. */
 export function addServeCommand(program: Command, { io, finish }: Invocation): void {
@@ -148,4 +146,12 @@ function listenFailure(error: unknown, { name, flag }: Service, place: string): 
     code: error.code === 'EACCES' ? exitCodes.unable : exitCodes.failed,
     sentence: `cannot listen for ${name} at ${place}: ${error.code}${advice === undefined ? '' : ` (${advice})`}`,
   }
+}
+
+/** Addresses under which others reach what listens at `host`: itself, or every address of this host when it stands for all. */
+function addressesReachedAt(host: string): readonly string[] {
+  if (host !== '::' && host !== '0.0.0.0') return [host]
+  const all = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses)
+  const usable = all.filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0)
+  return usable.filter(({ family }) => host === '::' || family === 'IPv4').map(({ address }) => address)
 }

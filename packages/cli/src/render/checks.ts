@@ -1,10 +1,9 @@
-import type { Failure, Statistics } from '@scout/core'
-import type { Check } from '../checks.ts'
+import type { Check, Failure, Statistics } from '@scout/core'
 import { isHopeless } from '../shell/exit-code.ts'
 import type { Output } from '../shell/io.ts'
 import { failureText } from './failure.ts'
-import { formatMilliseconds } from './milliseconds.ts'
 import { type Cell, type Column, renderTable } from './table.ts'
+import { formatMilliseconds } from './words.ts'
 
 /** What came of one check. */
 export interface CheckOutcome {
@@ -37,7 +36,7 @@ function rowOf(outcome: CheckOutcome, { colours }: Output): readonly Cell[] {
   const paint = received === 0 ? colours.red : received < attempts ? colours.yellow : colours.green
   return [
     { text: check.name },
-    { text: check.sizeBytes === undefined ? '' : String(check.sizeBytes) },
+    { text: check.bytes === undefined ? '' : String(check.bytes) },
     isWithout ? { text: '-' } : { text: `${received}/${attempts}`, paint },
     { text: timesNs === undefined || isWithout ? '' : formatMilliseconds(timesNs.p50) },
     { text: remarkOf(outcome) },

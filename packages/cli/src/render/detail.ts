@@ -1,4 +1,4 @@
-import { printable } from './printable.ts'
+import { printable } from './words.ts'
 
 /** What a probe learned, as words for a line of text. */
 export interface DetailText {

@@ -1,6 +1,5 @@
 import type { Failure } from '@scout/core'
-import { formatMilliseconds } from './milliseconds.ts'
-import { printable } from './printable.ts'
+import { formatMilliseconds, printable } from './words.ts'
 
 interface FailureStyle {
   readonly tookNs?: number

@@ -1,5 +1,5 @@
-import { fold } from './fold.ts'
 import type { Cell } from './table.ts'
+import { fold } from './words.ts'
 
 export interface Matrix {
   readonly corner: string

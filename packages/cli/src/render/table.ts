@@ -1,4 +1,4 @@
-import { fold } from './fold.ts'
+import { fold } from './words.ts'
 
 export interface Cell {
   readonly text: string

@@ -10,9 +10,8 @@ import {
 import type { Output } from '../shell/io.ts'
 import { detailText } from './detail.ts'
 import { failureText } from './failure.ts'
-import { fold } from './fold.ts'
-import { bareMilliseconds, formatMilliseconds } from './milliseconds.ts'
 import type { Report } from './report.ts'
+import { bareMilliseconds, fold, formatMilliseconds } from './words.ts'
 
 interface TextRequest {
   readonly protocol: string

@@ -8,3 +8,15 @@ export interface Invocation {
   elsewhere(): (() => Promise<ExitCode>) | undefined
   finish(code: ExitCode): void
 }
+
+/** A titled list for the end of a help screen. */
+export function helpSection(title: string, entries: Readonly<Record<string, string>>): string {
+  const width = Math.max(...Object.keys(entries).map((term) => term.length))
+  const lines = Object.entries(entries).map(([term, about]) => `  ${term.padEnd(width)}  ${about}`)
+  return ['', `${title}:`, ...lines].join('\n')
+}
+
+/** Two commands to try, each without the name of the program. */
+export function helpExamples(program: string, first: string, second: string): string {
+  return `\nExamples:\n  $ ${program} ${first}\n  $ ${program} ${second}`
+}

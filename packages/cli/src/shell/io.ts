@@ -87,3 +87,16 @@ function wantsColour({ NO_COLOR = '', FORCE_COLOR = '', TERM }: NodeJS.ProcessEn
 function columnsIn({ COLUMNS = '' }: NodeJS.ProcessEnv): number | undefined {
   return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined
 }
+
+/** One line on a terminal that is written over until it is cleared; nothing anywhere else. */
+export interface Progress {
+  show(text: string): void
+  clear(): void
+}
+
+export function startProgress(err: Output): Progress {
+  const write = (text: string) => {
+    if (err.isTerminal) err.write(`\r${text.slice(0, (err.columns ?? 80) - 1)}\x1b[K`)
+  }
+  return { show: write, clear: () => write('') }
+}

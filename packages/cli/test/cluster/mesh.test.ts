@@ -52,8 +52,8 @@ describe('a mesh on a terminal of 80 columns', () => {
   test('shows the one link whose UDP fails, and nothing else', async () => {
     const api = await startFakeCluster({
       nodes: three,
-      change: (series, from) =>
-        from === 'node2' && series.peer?.node === 'node1' && series.protocol === 'udp'
+      change: (series) =>
+        series.from === 'node2' && series.to === 'node1' && series.protocol === 'udp'
           ? failing(series, timeout)
           : series,
     })
@@ -77,12 +77,12 @@ describe('a mesh on a terminal of 80 columns', () => {
     const refused = { reason: 'refused', phase: 'connect', message: 'ECONNREFUSED (nobody listens there)' } as const
     const api = await startFakeCluster({
       nodes: three,
-      change: (series, from) => {
-        const { peer, family, protocol } = series
-        if (from === 'node1' && peer?.node === 'node2' && family === 'ipv6') return failing(series, timeout)
-        if (from === 'node1' && peer?.node === 'node3') return failing(series, timeout)
-        if (from === 'node2' && peer?.node === 'node3' && protocol === 'http') return failing(series, refused)
-        if (from === 'node2' && peer?.node === 'node3' && protocol === 'udp') return failing(series, timeout)
+      change: (series) => {
+        const { from, to, family, protocol } = series
+        if (from === 'node1' && to === 'node2' && family === 'ipv6') return failing(series, timeout)
+        if (from === 'node1' && to === 'node3') return failing(series, timeout)
+        if (from === 'node2' && to === 'node3' && protocol === 'http') return failing(series, refused)
+        if (from === 'node2' && to === 'node3' && protocol === 'udp') return failing(series, timeout)
         return from === 'node3' && protocol === 'dns' ? failing(series, { ...timeout, phase: 'query' }) : series
       },
     })
@@ -147,9 +147,9 @@ describe('a mesh on a terminal of 80 columns', () => {
       nodes: three,
       states: { node3: 'starting' },
       trouble: 'cannot reach the API server at https://10.96.0.1: connect ETIMEDOUT (look at the way there)',
-      change: (series, from) => {
-        if (series.peer?.node === 'node3') return { ...series, state: 'waiting', attempts: 0 }
-        if (from === 'node3') return { ...series, peer: { name: 'scout-xx', node: 'gone' } }
+      change: (series) => {
+        if (series.to === 'node3') return { ...series, state: 'waiting' }
+        if (series.from === 'node3') return { ...series, to: 'gone' }
         const message = 'cannot open a raw ICMP socket: this process lacks CAP_NET_RAW'
         const unable = { reason: 'not-permitted', phase: 'setup', message } as const
         return series.protocol === 'icmp' ? failing(series, unable, 'unable') : series
@@ -218,8 +218,8 @@ describe('a mesh of 30 nodes', () => {
   test('shows the links that fail, and tells those together that fail alike', async () => {
     const api = await startFakeCluster({
       nodes: thirty,
-      change: (series, from) => {
-        const to = series.peer?.node
+      change: (series) => {
+        const { from, to } = series
         if (to === 'worker-07' && series.protocol === 'icmp') return failing(series, timeout)
         if (from === 'worker-20' && to === 'worker-21' && series.protocol === 'udp') return failing(series, timeout)
         return series
@@ -247,8 +247,8 @@ describe('a mesh of 30 nodes', () => {
   test('shows the nodes of the links that fail where these are few', async () => {
     const api = await startFakeCluster({
       nodes: thirty,
-      change: (series, from) =>
-        series.peer?.node === 'worker-07' && /-2[01]$/.test(from) ? failing(series, timeout) : series,
+      change: (series) =>
+        series.to === 'worker-07' && /-2[01]$/.test(series.from) ? failing(series, timeout) : series,
     })
     const { out } = await mesh(api, [], 80)
     expect(out.slice(out.indexOf('nodes with failing links'))).toMatchInlineSnapshot(`
@@ -281,9 +281,9 @@ describe('--json', () => {
     const denied = { reason: 'not-permitted', phase: 'setup', message: 'this process lacks CAP_NET_RAW' } as const
     const api = await startFakeCluster({
       nodes: three,
-      change: (series, from) => {
+      change: (series) => {
         if (series.protocol === 'icmp') return failing(series, denied, 'unable')
-        return from === 'node2' && series.peer?.node === 'node1' && series.check === 'udp'
+        return series.from === 'node2' && series.to === 'node1' && series.check === 'udp'
           ? failing(series, timeout)
           : series
       },
@@ -339,9 +339,9 @@ describe('what an agent says', () => {
   test('reaches the terminal without the control characters it may have', async () => {
     const api = await startFakeCluster({
       nodes: three,
-      change: (series, from) => {
+      change: (series) => {
         if (series.protocol === 'dns') return { ...series, check: `dns${escape}` }
-        if (from !== 'node2') return series
+        if (series.from !== 'node2') return series
         const check = series.protocol === 'udp' ? `udp${escape}` : series.check
         const reason = `timeout${escape}` as 'timeout'
         return failing({ ...series, check }, { ...timeout, reason, message: `no answer${escape}` })
@@ -475,7 +475,7 @@ describe('no mesh', () => {
     const { code, out } = await mesh(api)
     expect(code).toBe(1)
     expect(out).toContain(
-      'node3: no answer of scout-on-node3, so nothing is known of its links: what it answers is no snapshot: takenAtMs',
+      'node3: no answer of scout-on-node3, so nothing is known of its links: its answer does not fit this version of scout-probe (takenAtMs',
     )
   })
 })

@@ -1,12 +1,11 @@
-import type { SeriesView, Snapshot } from '@scout/agent'
-import type { AnyResult, Failure } from '@scout/core'
+import type { Failure, Row, SeriesReport } from '@scout/core'
 import { type ApiDouble, startApiDouble } from '../../../agent/test/support/api-double.ts'
 import { conditions, endpoint, endpointSlice } from '../../../agent/test/support/slices.ts'
 
 type Family = 'ipv4' | 'ipv6'
 
 /** One measurement of a cluster, for a test to change. */
-export type Change = (series: SeriesView, from: string) => SeriesView
+export type Change = (series: SeriesReport) => SeriesReport
 
 interface FakeCluster {
   readonly nodes: readonly string[]
@@ -28,7 +27,7 @@ export async function startFakeCluster(cluster: FakeCluster): Promise<ApiDouble>
     )
   api.set(endpointSlice('scout-4', endpoints('ipv4')))
   api.set(endpointSlice('scout-6', endpoints('ipv6')))
-  for (const node of nodes) api.serve(`/${podOn(node)}:8080/api/v1/snapshot`, snapshotOf(node, cluster))
+  for (const node of nodes) api.serve(`/${podOn(node)}:8080/api/v1/snapshot`, rowOf(node, cluster))
   return api
 }
 
@@ -39,15 +38,15 @@ export function podOn(node: string): string {
 /** The agent's clock goes wrong by this, which is not to be seen. */
 const aheadMs = 3_600_000
 
-function snapshotOf(node: string, { nodes, change = (series) => series, trouble }: FakeCluster): Snapshot {
+function rowOf(node: string, { nodes, change = (series) => series, trouble }: FakeCluster): Row {
   const takenAtMs = Date.now() + aheadMs
-  const { peer: _, ...own } = seriesOf({ check: 'dns', protocol: 'dns', target: 'kubernetes.default', node })
-  const series = nodes.flatMap((peer, index) =>
-    peer === node
+  const own = seriesOf({ check: 'dns', protocol: 'dns', path: 'dns-server', target: 'kubernetes.default', from: node })
+  const series = nodes.flatMap((to, index) =>
+    to === node
       ? []
       : (['ipv4', 'ipv6'] as const).flatMap((family) =>
           checks.map(([check, protocol]) =>
-            seriesOf({ check, protocol, target: addressOf(index, family), node: peer, family }),
+            seriesOf({ check, protocol, path: 'pod', target: addressOf(index, family), from: node, to, family }),
           ),
         ),
   )
@@ -58,14 +57,13 @@ function snapshotOf(node: string, { nodes, change = (series) => series, trouble 
     isReady: true,
     knowledge: { source: 'a test', heardAtMs: takenAtMs, ...(trouble === undefined ? {} : { trouble }) },
     peers: [],
-    series: [...series, own].map((one) => change({ ...one, sinceMs: takenAtMs - 130_000 }, node)),
+    vantages: [],
+    series: [...series, own].map((one) => change({ ...one, sinceMs: takenAtMs - 130_000 })),
+    durations: [],
     schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
     greetings: { answered: 0, malformed: 0, silent: 0 },
-    strays: {},
-    departed: [],
-    responders: {},
   }
 }
 
@@ -78,35 +76,24 @@ const checks = [
   ['icmp', 'icmp'],
 ] as const
 
-interface Of {
-  readonly check: string
-  readonly protocol: SeriesView['protocol']
-  readonly target: string
-  readonly node: string
-  readonly family?: Family
-}
+type Of = Pick<SeriesReport, 'check' | 'protocol' | 'path' | 'target' | 'from' | 'to' | 'family'>
 
-function seriesOf({ check, protocol, target, node, family }: Of): SeriesView {
-  return {
-    check,
-    protocol,
-    target,
-    family,
-    peer: { name: podOn(node), node },
-    state: 'ok',
-    attempts: 13,
-    successes: 13,
-    failures: {},
-    setAside: 0,
-    buckets: [],
-    sumNs: 1,
-    recentFailures: [],
-  }
+function seriesOf(of: Of): SeriesReport {
+  return { ...of, vantage: 'pod', state: 'ok', total: { passed: 13, reasons: {} }, setAside: 0, failures: [] }
 }
 
 /** The series as it is when its last attempt failed, or could not be made. */
-export function failing(series: SeriesView, failure: Failure, state: 'failing' | 'unable' = 'failing'): SeriesView {
-  return { ...series, state, last: { ok: false, failure } as AnyResult }
+export function failing(series: SeriesReport, failure: Failure, state: 'failing' | 'unable' = 'failing'): SeriesReport {
+  const { protocol, target } = series
+  const measured = {
+    protocol,
+    target,
+    startedAtMs: 0,
+    phasesNs: {},
+    totalNs: 0,
+    clock: { tx: 'user', rx: 'user' },
+  } as const
+  return { ...series, state, last: { ...measured, ok: false, failure } }
 }
 
 export const timeout: Failure = { reason: 'timeout', phase: 'echo', message: 'no answer within 3500 ms' }

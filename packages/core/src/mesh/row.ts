@@ -1,16 +1,14 @@
 import { z } from 'zod'
-import { type FailureReason, reasons } from '../model/failure.ts'
 
 /*
  * One row of the mesh: everything one agent knows at one moment. The API serves it, the page and the metrics are made from it, and the
- * command line reads it from many agents; so its schema is the one description of what these exchange.
+ * command line reads it from many agents; so its schema is the one description of what these exchange. Agents of several versions meet
+ * in every rollout: sets that may grow (reasons, paths, vantages, protocols) are plain text to a reader.
  */
 
 const family = z.enum(['ipv4', 'ipv6'])
-const reasonNames = Object.keys(reasons).filter((name): name is FailureReason => name in reasons)
-const reason = z.enum(reasonNames)
 const clock = z.enum(['kernel', 'tcp-info', 'user'])
-const byReason = z.partialRecord(reason, z.int())
+const byReason = z.record(z.string(), z.int())
 
 const packets = z.object({
   sent: z.int(),
@@ -39,7 +37,7 @@ const result = z.discriminatedUnion('ok', [
     ...measured,
     ok: z.literal(false),
     failure: z.object({
-      reason,
+      reason: z.string(),
       phase: z.string(),
       message: z.string(),
       code: z.string().optional(),
@@ -53,8 +51,8 @@ const counts = { passed: z.int(), reasons: byReason, packets: packets.optional()
 
 const key = {
   check: z.string(),
-  path: z.enum(['pod', 'node', 'api-proxy', 'dns-server', 'name']),
-  vantage: z.enum(['pod', 'host']),
+  path: z.string(),
+  vantage: z.string(),
   family: family.optional(),
 }
 
@@ -141,7 +139,7 @@ const peer = z.object({
 })
 
 const vantage = z.object({
-  name: z.enum(['pod', 'host']),
+  name: z.string(),
   /** Port of its responder. */
   port: z.int(),
   responders: z.record(z.string(), z.object({ answered: z.int(), rejected: z.int(), unsent: z.int() })),

@@ -1,6 +1,6 @@
 import { probes } from '@scout/core'
 import { expect, test } from 'vitest'
-import { runCli } from '../support/run-cli.ts'
+import { runCli } from './support/run-cli.ts'
 
 async function helpOf(...argv: readonly string[]): Promise<string> {
   const { code, out, err } = await runCli([...argv, '--help'])
@@ -69,7 +69,7 @@ test('http says what it does and takes', async () => {
     make one HTTP request on a fresh connection and time each of its phases
 
     Arguments:
-      target                     URL
+      target                     URL, http:// where it has no scheme
 
     Options:
       --method <choice>          request method: GET, HEAD, POST, PUT, DELETE,

@@ -18,3 +18,17 @@ export function fold(text: string, width: number, indent = ''): readonly string[
 function shownLength(text: string): number {
   return stripVTControlCharacters(text).length
 }
+
+/** Text that others may have had a hand in, without the control characters a terminal would obey. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '\u{fffd}')
+}
+
+/** `0.213 ms`: one unit throughout, so that a column of times can be compared at a glance. */
+export function formatMilliseconds(ns: number): string {
+  return `${bareMilliseconds(ns)} ms`
+}
+
+export function bareMilliseconds(ns: number): string {
+  return (ns / 1e6).toFixed(3)
+}

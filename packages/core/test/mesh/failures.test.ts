@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest'
+import { failureGroups, failureSentence } from '../../src/mesh/failures.ts'
+import { meshOf } from '../../src/mesh/links.ts'
+import type { SeriesReport } from '../../src/mesh/row.ts'
+import { failed, nowMs, rowOf, seriesOf } from './rows.ts'
+
+const nodes = ['a', 'b', 'c', 'd', 'e']
+
+/** The sentences about a mesh of five nodes, in which these links fail. */
+function sentences(isFailing: (from: string, to: string) => boolean, more: Partial<SeriesReport> = {}) {
+  const rows = nodes.map((from) => {
+    const others = nodes.filter((to) => to !== from)
+    const series = others.map((to) =>
+      isFailing(from, to) ? failed({ from, to, ...more }, 'timeout') : seriesOf({ from, to }),
+    )
+    return { node: from, received: { row: rowOf(from, series), receivedAtMs: nowMs } }
+  })
+  const groups = failureGroups(meshOf(rows).links)
+  return groups.map((group) => failureSentence(group, nowMs))
+}
+
+describe('what fails is told in words', () => {
+  test('link by link where few fail', () => {
+    expect(sentences((from, to) => from === 'a' && to === 'b')).toEqual([
+      'a -> b: tcp fails since 11:57:50 (2m10s): timeout in connect: it ended as timeout',
+    ])
+  })
+
+  test('together where many links fail alike and share an end', () => {
+    expect(sentences((from) => from === 'c')).toEqual([
+      'c -> 4 nodes: tcp fails since 11:57:50 (2m10s): timeout in connect: it ended as timeout',
+    ])
+  })
+
+  test('once for a link in a failing row and a failing column', () => {
+    const told = sentences((from, to) => from === 'a' || to === 'b')
+    expect(told).toHaveLength(2)
+    expect(told[0]).toMatch(/^(a -> 4 nodes|4 nodes -> b): /)
+    expect(told[1]).toMatch(/^(c, d, e -> b|a -> c, d, e): /)
+  })
+
+  test('with the date where it began on another day, the same day of another month included', () => {
+    const monthAgoMs = new Date(2025, 11, 2, 11, 0, 0).getTime()
+    const [sentence] = sentences((from, to) => from === 'a' && to === 'b', { sinceMs: monthAgoMs })
+    expect(sentence).toContain('since 2025-12-02 11:00:00')
+  })
+})

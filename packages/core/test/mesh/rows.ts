@@ -1,0 +1,48 @@
+import type { Row, SeriesReport } from '../../src/mesh/row.ts'
+import type { FailureReason } from '../../src/model/failure.ts'
+
+/** The same moment in every test, in the time zone of whoever runs them. */
+export const nowMs = new Date(2026, 0, 2, 12, 0, 0).getTime()
+
+export function rowOf(node: string, series: readonly SeriesReport[]): Row {
+  return {
+    takenAtMs: nowMs,
+    startedAtMs: nowMs - 86_400_000,
+    self: { name: `scout-${node}`, node, addresses: [], nodeAddresses: [], version: '0.1.0' },
+    isReady: true,
+    knowledge: { source: 'a test' },
+    peers: [],
+    vantages: [],
+    series,
+    durations: [],
+    schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
+    setAside: 0,
+    held: 0,
+    greetings: { answered: 0, malformed: 0, silent: 0 },
+  }
+}
+
+type Of = Pick<SeriesReport, 'from' | 'to'> & Partial<SeriesReport>
+
+export function seriesOf(of: Of): SeriesReport {
+  return {
+    check: 'tcp',
+    path: 'pod',
+    vantage: 'pod',
+    protocol: 'tcp',
+    target: '10.244.1.5:8081',
+    state: 'ok',
+    sinceMs: nowMs - 130_000,
+    total: { passed: 13, reasons: {} },
+    setAside: 0,
+    failures: [],
+    ...of,
+  }
+}
+
+export function failed(of: Of, reason: FailureReason): SeriesReport {
+  const failure = { reason, phase: 'connect', message: `it ended as ${reason}` }
+  const measured = { startedAtMs: 0, phasesNs: {}, totalNs: 0, clock: { tx: 'user', rx: 'user' } } as const
+  const series = seriesOf({ state: 'failing', ...of })
+  return { ...series, last: { ...measured, protocol: series.protocol, target: series.target, ok: false, failure } }
+}

@@ -15,7 +15,7 @@ export interface AttemptPlan {
   readonly protocol: Protocol
   readonly target: string
   readonly options: OptionsOf<Protocol>
-  /** Infinity when only `ended` ends them. */
+  /** Infinity: until `ended` aborts. */
   readonly count: number
   readonly intervalMs: number
 }
@@ -33,7 +33,7 @@ export interface AttemptOutcome {
   readonly waitingCount: number
 }
 
-/** Makes the attempts of a plan, fewer where the first says that no other can succeed in this process. */
+/** Makes the attempts of a plan; stops after one that shows that this process cannot make the probe at all. */
 export async function makeAttempts(
   { protocol, target, options, count, intervalMs }: AttemptPlan,
   { ended, onResult, onStray }: AttemptListener,

@@ -20,7 +20,7 @@ import { CommandError, type ExitCode, exitCodes } from './shell/exit-code.ts'
 import { helpExamples, helpSection, type Invocation } from './shell/invocation.ts'
 import type { Io } from './shell/io.ts'
 
-/** Does what the arguments say and returns the exit code. Whatever a user can get wrong ends as one sentence on `io.err`. */
+/** Runs the command and returns its exit code. A mistake of the user ends as one sentence on `io.err`. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok
   const program: Command = createProgram({
@@ -45,12 +45,12 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 }
 
 async function probeThere(run: RemoteRun, io: Io): Promise<ExitCode> {
-  // What speaks to API servers is loaded only where it is needed, for its size.
+  // Loaded on demand: the Kubernetes client is large.
   const { probeFrom } = await import('./cluster/remote.ts')
   return probeFrom(run, io)
 }
 
-/** Of a screen that does not tell. */
+/** Width of a screen of unknown size. */
 const usualColumns = 80
 
 function createProgram(invocation: Invocation): Command {
@@ -69,7 +69,7 @@ function createProgram(invocation: Invocation): Command {
     .configureOutput({
       writeOut: (text) => out.write(text),
       writeErr: (text) => err.write(text),
-      outputError: () => {}, // said by `run`, in one sentence
+      outputError: () => {}, // `run` prints it, in one sentence
       getOutHelpWidth: () => out.columns ?? usualColumns,
       getErrHelpWidth: () => err.columns ?? usualColumns,
       getOutHasColors: () => out.colours.isColorSupported,
@@ -92,7 +92,7 @@ function createProgram(invocation: Invocation): Command {
   return program
 }
 
-/** Whoever wants help on a command there is not is told so. @throws {ScoutError} */
+/** Rejects `help` for an unknown command. @throws {ScoutError} */
 function refuseUnknown(program: Command): string {
   const [first, second] = program.args
   const wanted = (first === 'help' ? second : first) ?? '-'
@@ -116,12 +116,12 @@ function reachOf(command: Command): Reach {
 
 const exitCodeHelp: Readonly<Record<ExitCode, string>> = {
   0: 'all ok',
-  1: 'a probe or a link failed, or nothing could be learned',
+  1: 'a probe or a link failed, or there was no result',
   2: 'wrong usage; nothing was sent',
   3: 'not permitted or not supported here',
 }
 
-/** Help or version are on the screen, and nothing is left to do. */
+/** Ends the program after it printed help or its version. */
 class HelpShown extends Error {
   override readonly name = 'HelpShown'
   readonly wasAskedFor: boolean
@@ -134,7 +134,7 @@ class HelpShown extends Error {
 
 const helpCodes: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version'])
 
-/** The parser's complaint as one sentence that says where to look. */
+/** The parser's error as one sentence that says where to look. */
 class UsageError extends Error {
   override readonly name = 'UsageError'
 

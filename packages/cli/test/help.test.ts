@@ -40,10 +40,10 @@ test('the program says what it can do', async () => {
                               return
       icmp <target>           send an ICMP echo request and time the reply
       dns <target>            ask one name server one question and time the answer
-      all <host>              probe a host with every protocol at once and tell what
+      all <host>              probe a host with every protocol at once and show what
                               passes
       serve                   answer the probes of others until Ctrl-C
-      doctor                  tell what this process may do and how well it can
+      doctor                  show what this process may do and how well it can
                               measure
       mesh                    show the links between the nodes of a cluster, as its
                               agents see them
@@ -51,7 +51,7 @@ test('the program says what it can do', async () => {
 
     Exit codes:
       0  all ok
-      1  a probe or a link failed, or nothing could be learned
+      1  a probe or a link failed, or there was no result
       2  wrong usage; nothing was sent
       3  not permitted or not supported here
 
@@ -117,7 +117,7 @@ test('http says what it does and takes', async () => {
     Clocks:
       kernel    stamps the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the processor
+      user      stamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe http http://10.244.1.31:8081/
@@ -165,7 +165,7 @@ test('tcp says what it does and takes', async () => {
     Clocks:
       kernel    stamps the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the processor
+      user      stamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe tcp 10.244.1.31:8081
@@ -216,7 +216,7 @@ test('udp says what it does and takes', async () => {
     Clocks:
       kernel    stamps the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the processor
+      user      stamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe udp 10.244.1.31:8081
@@ -266,7 +266,7 @@ test('icmp says what it does and takes', async () => {
     Clocks:
       kernel    stamps the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the processor
+      user      stamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe icmp 10.244.1.31
@@ -326,7 +326,7 @@ test('dns says what it does and takes', async () => {
     Clocks:
       kernel    stamps the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the processor
+      user      stamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe dns kubernetes.default.svc.cluster.local
@@ -339,10 +339,10 @@ test('all says what it does and takes', async () => {
   expect(await helpOf('all')).toMatchInlineSnapshot(`
     "Usage: scout-probe all [options] <host>
 
-    probe a host with every protocol at once and tell what passes
+    probe a host with every protocol at once and show what passes
 
-    The host is to run a Scout agent or scout-probe serve: udp and http-large get
-    their answers from nothing else.
+    The host must run a Scout agent or scout-probe serve: only these answer udp and
+    http-large.
 
     Arguments:
       host                       address or name
@@ -411,10 +411,10 @@ test('doctor says what it does and takes', async () => {
   expect(await helpOf('doctor')).toMatchInlineSnapshot(`
     "Usage: scout-probe doctor [options]
 
-    tell what this process may do, how each probe is sent and timed here, and what
-    to change for better
+    show what this process may do, how each probe is sent and timed here, and what
+    to change to improve it
 
-    Everything is tried and undone at once; nothing is sent.
+    Everything is tried and undone at once. Nothing is sent.
 
     Options:
       --json                  print one JSON object, and nothing else
@@ -459,8 +459,8 @@ test('mesh says what it does and takes', async () => {
 
     show the links between the nodes of a cluster, as its agents see them
 
-    The agents are asked through the API server: nothing of the cluster but that has
-    to be reached from here.
+    The agents are asked through the API server: only the API server must be
+    reachable from here.
 
     Options:
       --json                  print one JSON object a line, and nothing else

@@ -127,8 +127,8 @@ describe('text', () => {
     expect(text.replace(second, '')).toMatchInlineSnapshot(`
       "udp probe of 127.0.0.1:#, 3 times, every 500ms
       127.0.0.1:#: seq=1 timeout in echo: no answer within 400 ms
-      127.0.0.1:#: duplicate answer # ms after its question
-      127.0.0.1:#: late answer # ms after its question
+      127.0.0.1:#: duplicate answer # ms after its request
+      127.0.0.1:#: late answer # ms after its request
       64 bytes from 127.0.0.1:#: seq=3 time=# ms clock=#
 
       --- 127.0.0.1:# udp statistics ---
@@ -239,7 +239,7 @@ describe('all', () => {
     expect(masked(out).replaceAll(/ +(# ms|MEDIAN)/g, '  $1')).toMatchInlineSnapshot(`
       "CHECK        BYTES  PASSED  MEDIAN
       http                   1/1  # ms
-      http-large  100000       -            answered with 2 bytes: no Scout responder answers there
+      http-large  100000       -            answered with 2 bytes: there is no Scout responder
       tcp                    1/1  # ms
 
       2 of 3 passed; no result: http-large

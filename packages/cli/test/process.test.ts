@@ -53,7 +53,7 @@ describe('Ctrl-C', () => {
     client.write('GET / HTTP/1.1\r\nhost: scout\r\n\r\nGET /')
     await once(client, 'data')
     cli.process.kill('SIGINT')
-    await cli.waitFor('answering no more')
+    await cli.waitFor('stopping')
     cli.process.kill('SIGINT')
     expect(await cli.exit()).toEqual({ code: null, signal: 'SIGINT' })
   })
@@ -106,7 +106,7 @@ describe('output', () => {
     )
   })
 
-  test('to a pipe is as wide and as coloured as whoever reads it wants', async () => {
+  test('to a pipe is as wide and as coloured as its reader wants', async () => {
     const port = await listenTcp((socket) => socket.end())
     const env = { COLUMNS: '40', FORCE_COLOR: '1' }
     const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { env })
@@ -225,7 +225,7 @@ describe('two of them', () => {
     `)
     expect(masked(served.err, port, dnsPort)).toMatchInlineSnapshot(`
       "try: scout-probe all 127.0.0.1 --port # --dns-port # --key …
-      answering no more
+      stopping
       "
     `)
   })

@@ -4,13 +4,13 @@ import type { Cell } from '../render/table.ts'
 import { printable } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
 
-/** A matrix this wide is for no eye, whatever the output. */
+/** Widest matrix that is still readable, on any output. */
 const widestMatrix = 200
 
-/** Where more nodes than these fail, sentences that tell them together say more. */
+/** With more failing nodes than these the sentences, which group them, say more than a matrix. */
 const mostFailingNodes = 12
 
-/** Of all nodes, by names where there is room for them, else by numbers; else of the nodes with failing links alone. */
+/** Renders the matrix of all nodes, by name where there is room, otherwise by number; where it does not fit, of the nodes with failing links only. */
 export function linkMatrix(mesh: Mesh, out: Output): string {
   const all = [...mesh.links, ...mesh.own]
   if (all.length === 0) return ''
@@ -97,7 +97,7 @@ function cellOf(link: Link | undefined, { colours }: Output): Cell {
   }
 }
 
-/** The title of the column says what fails where there is but one. */
+/** With a single check the title of the column names it. */
 function ownText(link: Link): string {
   const reasons = [...new Set(link.failing.map(({ reason }) => reason))]
   return link.checkCount === 1 ? reasons.join(' ') : failingText(link)

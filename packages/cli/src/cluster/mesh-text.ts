@@ -21,10 +21,10 @@ export interface MeshView {
 
 const indent = '    '
 
-/** Sentences beyond these are for machines. */
+/** Sentences printed; --json has the rest. */
 const shownSentences = 20
 
-/** Pods by node, the matrix of links, what it amounts to, and in words what fails and what is not known. */
+/** Renders the pods by node, the matrix of links, its summary, and in words what fails and what is unknown. */
 export function renderMesh(view: MeshView, out: Output): string {
   const { reports, mesh } = view
   const agents = reports.map(({ agent }) => agent).toSorted((a, b) => compareNames(a.node, b.node))
@@ -78,13 +78,13 @@ function remarks({ reports, mesh: { nodes, inabilities } }: MeshView): readonly 
   return [
     ...some(
       reports.flatMap(({ agent: { node, name }, answer }) =>
-        answer.ok ? [] : [`${node}: no answer of ${name}, so nothing is known of its links: ${answer.message}`],
+        answer.ok ? [] : [`${node}: no answer from ${name}, so its links are unknown: ${answer.message}`],
       ),
     ),
     ...[...troubles].map(([trouble, where]) => `${nodesText(where)}: peers may be out of date: ${trouble}`),
     ...inabilities.map(({ check, message, nodes: unable }) => {
       const where = unable.length === nodes.length ? 'on any node' : `on ${nodesText(unable)}`
-      return `${check} cannot be tried ${where}: ${message}`
+      return `${check} cannot be made ${where}: ${message}`
     }),
   ]
 }

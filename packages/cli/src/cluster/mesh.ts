@@ -49,7 +49,7 @@ async function askAll(
   const agents = scout.agents.toSorted((a, b) => compareNames(a.node, b.node))
   const reports = new Map<Peer, AgentReport>()
   const waiting = agents.values()
-  // Each request under way listens.
+  // Each request in flight listens.
   setMaxListeners(0, ended)
   const askNext = async () => {
     for (const agent of waiting) {
@@ -74,21 +74,21 @@ async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal)
         message: `its answer does not fit this version of scout-probe (${what}): use that of the agents`,
       }
     } catch (error) {
-      if (!(error instanceof ApiError) || isAboutAsker(error)) throw error
+      if (!(error instanceof ApiError) || isAboutCaller(error)) throw error
       return { ok: false, message: error.said ?? error.message }
     }
   })
 }
 
-/** Without the right to ask one agent there is none to ask the others either. */
-function isAboutAsker({ status }: ApiError): boolean {
+/** The API server refused the request itself, so it would refuse the same request to any other agent. */
+function isAboutCaller({ status }: ApiError): boolean {
   return status === 401 || status === 403
 }
 
 function exitCodeOf(reports: readonly AgentReport[], { links, own }: Mesh): ExitCode {
   const all = [...links, ...own]
   const isBad = reports.some(({ answer }) => !answer.ok) || all.some(({ state }) => state === 'failing')
-  // Nothing is shown to be in order where nothing has a result yet.
+  // Without a single result nothing is known to be ok.
   const isShown = all.length === 0 || all.some(({ state }) => state === 'ok')
   return !isBad && isShown ? exitCodes.ok : exitCodes.failed
 }

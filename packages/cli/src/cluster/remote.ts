@@ -5,13 +5,13 @@ import { CommandError, type ExitCode, exitCodes } from '../shell/exit-code.ts'
 import { endsWithInput, type Io, startProgress } from '../shell/io.ts'
 import { answerMs, asking, findScout } from './scout.ts'
 
-/** The chart's name for it. */
+/** Name of the container in the chart. */
 const container = 'agent'
 
-/** How long the remote probe may take to print its statistics once it was asked to end. */
+/** How long the remote probe may take to print its statistics after Ctrl-C. */
 const endingMs = 5_000
 
-/** How many nodes a sentence names. */
+/** Nodes that an error message lists. */
 const namedNodes = 12
 
 export interface RemoteRun {
@@ -22,10 +22,9 @@ export interface RemoteRun {
 }
 
 /**
- * Runs scout-probe in the agent's pod on that node, and passes on what it prints and its exit code. Who may is for the cluster's RBAC
- * to say.
+ * Runs scout-probe in the agent's pod on that node, and passes on its output and exit code. The cluster's RBAC decides who may.
  * @throws {ScoutError} where that node has no agent
- * @throws {CommandError} where it cannot be run, or nothing is known of its end
+ * @throws {CommandError} where it cannot be run, or the connection broke before it ended
  */
 export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promise<ExitCode> {
   const { out, err, ended } = io
@@ -58,7 +57,7 @@ export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promi
   return exitCodeOf(code, name)
 }
 
-/** A node may have several agents; the one that is best off is taken. */
+/** Returns the agent on a node; of several, one that is ready. @throws {ScoutError} */
 function agentOn(node: string, agents: readonly Peer[]): Peer {
   const here = agents.filter((agent) => agent.node === node)
   const [agent] = (['ready', 'starting', 'leaving'] as const).flatMap((state) =>
@@ -71,11 +70,11 @@ function agentOn(node: string, agents: readonly Peer[]): Peer {
   const hint = near === undefined || others === '' ? '' : `did you mean ${near}? `
   throw new ScoutError(
     'invalid-option',
-    `there is no agent on a node ${node}: ${hint}there are some on ${nodes.slice(0, namedNodes).join(', ')}${others}`,
+    `there is no agent on node ${node}: ${hint}there are agents on ${nodes.slice(0, namedNodes).join(', ')}${others}`,
   )
 }
 
-/** The remote probe writes to a pipe, and is told what it would have seen of this terminal. */
+/** The remote probe writes to a pipe; these variables describe the terminal here. */
 function variables({ out }: Io): readonly string[] {
   return [
     `${endsWithInput}=1`,
@@ -88,10 +87,10 @@ async function exitOf({ write, exited }: RemoteProcess, ended: AbortSignal): Pro
   let timer: NodeJS.Timeout | undefined
   const overdue = new Promise<never>((_, reject) => {
     const interrupt = () => {
-      // What Ctrl-C is on a terminal.
+      // The byte that Ctrl-C sends on a terminal.
       write('\x03')
       const seconds = endingMs / 1000
-      const sentence = `the probe did not end within ${seconds} s of being asked to: it ends by itself when the connection does`
+      const sentence = `the probe did not stop within ${seconds} s of Ctrl-C: it stops when the connection closes`
       timer = setTimeout(() => reject(new CommandError(exitCodes.failed, sentence)), endingMs)
     }
     if (ended.aborted) interrupt()
@@ -107,6 +106,7 @@ async function exitOf({ write, exited }: RemoteProcess, ended: AbortSignal): Pro
 function exitCodeOf(code: number, pod: string): ExitCode {
   const known = Object.values(exitCodes).find((candidate) => candidate === code)
   if (known !== undefined) return known
-  const why = code === 127 ? 'its image has no scout-probe' : code === 137 ? 'it was killed' : 'it is none of its own'
+  const why =
+    code === 127 ? 'its image has no scout-probe' : code === 137 ? 'it was killed' : 'that is not one of its exit codes'
   throw new CommandError(exitCodes.failed, `scout-probe in pod ${pod} ended with exit code ${code}: ${why}`)
 }

@@ -7,15 +7,15 @@ import type { Io } from '../shell/io.ts'
 /** Longest wait for an answer of the API server. */
 export const answerMs = 5_000
 
-/** The Scout that is meant, and the way to it. */
+/** The selected Scout, and the access to its API server. */
 export interface FoundScout extends Scout {
   readonly access: ApiAccess
 }
 
 /**
- * Looks for the Scout the flags mean, and tells what is odd about it.
- * @throws {ScoutError} where they mean none, or several
- * @throws {CommandError} where it cannot be found out
+ * Finds the Scout that the flags select, and prints what is odd about it.
+ * @throws {ScoutError} where they select none, or several
+ * @throws {CommandError} where the API server does not answer or refuses
  */
 export async function findScout(flags: ClusterFlags, { environment, err, ended }: Io): Promise<FoundScout> {
   const { namespace, service } = flags
@@ -43,13 +43,13 @@ export async function findScout(flags: ClusterFlags, { environment, err, ended }
   return { ...scout, access }
 }
 
-/** Asks an API server something; whatever it answers that is of no use ends the command. @throws {CommandError} */
+/** Runs a request to an API server; its error ends the command. @throws {CommandError} */
 export async function asking<T>(ended: AbortSignal, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {
     if (error instanceof ApiError) throw new CommandError(exitCodeOf(error), error.message, { cause: error })
-    if (ended.aborted) throw new CommandError(exitCodes.failed, 'ended before there was an answer', { cause: error })
+    if (ended.aborted) throw new CommandError(exitCodes.failed, 'stopped before there was an answer', { cause: error })
     throw error
   }
 }
@@ -61,7 +61,7 @@ function exitCodeOf({ status }: ApiError) {
 function withoutNamespace(error: ApiError): CommandError {
   return new CommandError(
     exitCodes.unable,
-    `cannot look for Scout in all namespaces, name its own with -n: ${error.message}`,
+    `cannot search all namespaces for Scout (name its namespace with -n): ${error.message}`,
     { cause: error },
   )
 }

@@ -28,7 +28,7 @@ import { exitCodeOf } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import { type Io, startProgress } from '../shell/io.ts'
 
-/** `scout-probe all HOST`: what passes and what does not, protocol by protocol. */
+/** `scout-probe all HOST`: shows which checks pass, protocol by protocol. */
 export function addAllCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
   const options = z.object({
     port: z.int().min(1).max(65_535).default(responderPort).describe('TCP and UDP port of the responder'),
@@ -41,10 +41,10 @@ export function addAllCommand(program: Command, { io, elsewhere, finish }: Invoc
   const flags = flagsOf(options)
   const command = program
     .command('all')
-    .summary('probe a host with every protocol at once and tell what passes')
+    .summary('probe a host with every protocol at once and show what passes')
     .description(
-      'probe a host with every protocol at once and tell what passes\n\n' +
-        'The host is to run a Scout agent or scout-probe serve: udp and http-large get their answers from nothing else.',
+      'probe a host with every protocol at once and show what passes\n\n' +
+        'The host must run a Scout agent or scout-probe serve: only these answer udp and http-large.',
     )
     .argument('<host>', 'address or name')
   addFlags(command, flags).addOption(
@@ -108,7 +108,7 @@ interface PlannedCheck {
   readonly plan: AttemptPlan
 }
 
-/** Spreads the checks over one interval: this process stamps the times, and attempts at the same instant would wait for each other. */
+/** Spreads the checks over one interval, because attempts that start together delay each other. */
 async function probeSideBySide(
   plans: readonly PlannedCheck[],
   { out, err, ended }: Io,
@@ -142,7 +142,7 @@ async function probeSideBySide(
   return outcomes
 }
 
-/** How many bytes came back, where that is less than the check asked for. */
+/** Returns the size of an answer that is smaller than the check asked for. */
 function shortAnswer({ bytes: askedBytes = 0 }: Check, detail: unknown): number | undefined {
   const { bytes = askedBytes } = detailText(detail)
   return bytes < askedBytes ? bytes : undefined

@@ -5,14 +5,14 @@ import { exitCodes } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Output } from '../shell/io.ts'
 
-/** `scout-probe doctor`: what this process may do, and what each probe will be timed by. */
+/** `scout-probe doctor`: shows what this process may do, and which clocks each probe will use. */
 export function addDoctorCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
   const command = program
     .command('doctor')
-    .summary('tell what this process may do and how well it can measure')
+    .summary('show what this process may do and how well it can measure')
     .description(
-      'tell what this process may do, how each probe is sent and timed here, and what to change for better\n\n' +
-        'Everything is tried and undone at once; nothing is sent.',
+      'show what this process may do, how each probe is sent and timed here, and what to change to improve it\n\n' +
+        'Everything is tried and undone at once. Nothing is sent.',
     )
     .option('--json', 'print one JSON object, and nothing else')
     .addHelpText('after', helpExamples(io.name, 'doctor', 'doctor --json'))

@@ -2,19 +2,19 @@ import type { Command } from 'commander'
 import { readClusterFlags } from '../flags/cluster-flags.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 
-/** `scout-probe mesh`: what the agents of a cluster know of the links between its nodes. */
+/** `scout-probe mesh`: the links between the nodes of a cluster, as its agents see them. */
 export function addMeshCommand(program: Command, { io, finish }: Invocation): void {
   const command = program.command('mesh')
   command
     .summary('show the links between the nodes of a cluster, as its agents see them')
     .description(
       'show the links between the nodes of a cluster, as its agents see them\n\n' +
-        'The agents are asked through the API server: nothing of the cluster but that has to be reached from here.',
+        'The agents are asked through the API server: only the API server must be reachable from here.',
     )
     .option('--json', 'print one JSON object a line, and nothing else')
     .addHelpText('after', helpExamples(io.name, 'mesh', 'mesh --context production -n scout'))
     .action(async () => {
-      // What speaks to API servers is loaded only where it is needed, for its size.
+      // Loaded on demand: the Kubernetes client is large.
       const { showMesh } = await import('../cluster/mesh.ts')
       const isJson = command.getOptionValue('json') === true
       finish(await showMesh(readClusterFlags(program), isJson, io))

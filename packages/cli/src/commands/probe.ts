@@ -19,15 +19,15 @@ import { helpExamples, helpSection, type Invocation } from '../shell/invocation.
 const clockHelp: Readonly<Record<Clock, string>> = {
   kernel: 'stamps the kernel put on the packets',
   'tcp-info': "the kernel's own round-trip estimate of the connection",
-  user: 'stamps of this process, which include its wait for the processor',
+  user: 'stamps of this process, which include its wait for the CPU',
 }
 
-/** The command of one probe, all of it derived from the registry: `scout-probe tcp 10.244.1.31:8081`. */
+/** Adds the command of one probe, derived from the registry: `scout-probe tcp 10.244.1.31:8081`. */
 export function addProbeCommand(program: Command, protocol: Protocol, { io, elsewhere, finish }: Invocation): void {
   const probe = probeNamed(protocol)
   const { summary, targetForm, phases } = probe
   const attempts = attemptFlags({ count: 4, intervalMs: 1000 })
-  // One of two flags, as people know it from other tools, and not a choice.
+  // -4 and -6, as in other tools, instead of a flag with a choice.
   const flags = flagsOf(optionsOf(probe).omit({ family: true }))
   const { about, examples } = targetForms[targetForm]
   const [plain, other] = examples.map(shellWord)

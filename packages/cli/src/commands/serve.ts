@@ -18,7 +18,7 @@ import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Io } from '../shell/io.ts'
 
-/** `scout-probe serve`: the other side, for as long as it runs. */
+/** `scout-probe serve`: answers probes until Ctrl-C. */
 export function addServeCommand(program: Command, { io, finish }: Invocation): void {
   const flags = flagsOf(serveOptions())
   const command = program
@@ -91,7 +91,7 @@ async function serve(options: ServeOptions, { name, out, err, ended }: Io): Prom
   for (const address of addressesReachedAt(options.host)) err.write(`try: ${tryCommand(address, options, running)}\n`)
   if (!ended.aborted) await once(ended, 'abort')
   out.write('\n')
-  err.write('answering no more\n')
+  err.write('stopping\n')
   await closeAll()
   for (const { name, responder } of running) {
     const { answered, rejected, unsent } = responder.counters
@@ -114,7 +114,7 @@ function servicesOf({ port, dnsPort, key }: ServeOptions): readonly Service[] {
   return [...services, { name: 'dns', flag: '--dns-port', port: dnsPort, start }]
 }
 
-/** The root exists and has no addresses; so the question `scout-probe all` asks is answered without knowing a name. */
+/** The root exists and has no addresses, so the default question of `scout-probe all` gets an answer. */
 function addressesOfName(name: string, { host }: Listen): readonly string[] | undefined {
   if (name === '') return []
   return name === hostname().toLowerCase() ? addressesReachedAt(host) : undefined
@@ -148,7 +148,7 @@ function listenFailure(error: unknown, { name, flag }: Service, place: string): 
   }
 }
 
-/** Addresses under which others reach what listens at `host`: itself, or every address of this host when it stands for all. */
+/** Returns the addresses at which others reach a listener on `host`: every address of this host for :: and 0.0.0.0. */
 function addressesReachedAt(host: string): readonly string[] {
   if (host !== '::' && host !== '0.0.0.0') return [host]
   const all = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses)

@@ -5,12 +5,12 @@ import { failureText } from './failure.ts'
 import { type Cell, type Column, renderTable } from './table.ts'
 import { formatMilliseconds } from './words.ts'
 
-/** What came of one check. */
+/** Outcome of one check. */
 export interface CheckOutcome {
   readonly check: Check
   readonly statistics: Statistics
   readonly lastFailure: Failure | undefined
-  /** Size of an answer that is smaller than what was asked for: whoever gave it knows nothing of sizes, and nothing large has passed. */
+  /** Size of an answer that is smaller than what was asked for: it is not from a Scout responder, and nothing large has passed. */
   readonly shortBytes: number | undefined
 }
 
@@ -22,7 +22,7 @@ const columns: readonly Column[] = [
   { title: '', align: 'left' },
 ]
 
-/** Every check side by side: how many attempts passed, their median time, and the sentence of the last one that failed. */
+/** Renders every check side by side: how many attempts passed, their median time, and the message of the last failure. */
 export function renderChecks(outcomes: readonly CheckOutcome[], out: Output): string {
   const rows = outcomes.map((outcome) => rowOf(outcome, out))
   return `${renderTable(columns, rows, out.columns)}\n${verdict(outcomes)}\n`
@@ -45,7 +45,7 @@ function rowOf(outcome: CheckOutcome, { colours }: Output): readonly Cell[] {
 
 function remarkOf({ lastFailure, shortBytes }: CheckOutcome): string {
   if (lastFailure !== undefined) return failureText(lastFailure)
-  return shortBytes === undefined ? '' : `answered with ${shortBytes} bytes: no Scout responder answers there`
+  return shortBytes === undefined ? '' : `answered with ${shortBytes} bytes: there is no Scout responder`
 }
 
 function attemptsOf({ received, failures }: Statistics): number {

@@ -1,8 +1,8 @@
 import { printable } from './words.ts'
 
-/** What a probe learned, as words for a line of text. */
+/** Detail of a result as text. */
 export interface DetailText {
-  /** Bytes that came back, where the probe counts them. */
+  /** Bytes received, where the probe counts them. */
   readonly bytes: number | undefined
   /** `status-code=200`, `truncated`. */
   readonly facts: readonly string[]
@@ -11,9 +11,9 @@ export interface DetailText {
 }
 
 /**
- * Any probe's detail by the shape of its values, so that a new probe needs no words here: the first `…Bytes` leads the line, unless
- * it is the segment size of a connection, in which nothing of that size came back; booleans show when true, lists show their length
- * and their items, text that is more than a word has lines of its own. `sequence` is left to --json, as the line has a number of its own.
+ * Renders any probe's detail by the shape of its values, so that a new probe needs no code here. The first `…Bytes` leads the line,
+ * except the segment size of a connection. Booleans show when true, lists show their length and items, and text longer than a word gets
+ * lines of its own. `sequence` is in --json only, because the line has its own number.
  */
 export function detailText(detail: unknown): DetailText {
   const facts: string[] = []

@@ -12,7 +12,7 @@ export function createJsonReport(out: Output): Report {
   }
 }
 
-/** The keys of a result, in an order people and tools may rely on; `extra` comes before them. */
+/** Renders a result with its keys in a stable order; `extra` comes first. */
 export function jsonOf(result: Result, extra: Readonly<Record<string, string>> = {}): string {
   const { protocol, target, endpoint, startedAtMs, phasesNs, totalNs, clock } = result
   return JSON.stringify({

@@ -15,7 +15,7 @@ interface Room {
   readonly mayFold?: boolean
 }
 
-/** Rows and columns, both with titles; undefined where there is not room enough. */
+/** Renders rows and columns with titles; returns undefined where the room is too small. */
 export function renderMatrix({ corner, titles, rows }: Matrix, room: Room): string | undefined {
   const lines: readonly (readonly Cell[])[] = [
     [{ text: corner }, ...titles.map((text) => ({ text }))],
@@ -25,7 +25,7 @@ export function renderMatrix({ corner, titles, rows }: Matrix, room: Room): stri
   return widths && lines.flatMap((cells) => renderRow(cells, widths)).join('')
 }
 
-/** As wide as each column needs to be for its words, and as wide as it would like to be while there is room. */
+/** Gives each column the width of its longest word, then shares the spare room. */
 function widthsOf(lines: readonly (readonly Cell[])[], { maxWidth, mayFold = true }: Room) {
   const columns = lines[0]?.map((_, column) => lines.map((cells) => cells[column]?.text ?? '')) ?? []
   const wanted = columns.map((texts) => Math.max(...texts.map((text) => text.length)))
@@ -38,7 +38,7 @@ function widthsOf(lines: readonly (readonly Cell[])[], { maxWidth, mayFold = tru
   let spare = maxWidth - widths.reduce((sum, width) => sum + width + gap.length, -gap.length)
   if (spare < 0) return undefined
   const wishes = widths.map((width, column) => ({ column, more: (wanted[column] ?? 0) - width }))
-  // Those that lack least first, so that as few as possible are folded.
+  // Those that need least first, so that as few as possible are folded.
   for (const [index, { column, more }] of wishes.toSorted((a, b) => a.more - b.more).entries()) {
     const given = Math.min(more, Math.floor(spare / (wishes.length - index)))
     widths[column] = (widths[column] ?? 0) + given

@@ -1,6 +1,6 @@
 import type { Result, Statistics, Stray } from '@scout/core'
 
-/** Tells a run of one probe as it goes. */
+/** Prints a run of one probe as it goes. */
 export interface Report {
   begin(): void
   /** `number` counts attempts from 1 in the order they started. */

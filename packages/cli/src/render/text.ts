@@ -16,7 +16,7 @@ import { bareMilliseconds, fold, formatMilliseconds } from './words.ts'
 interface TextRequest {
   readonly protocol: string
   readonly target: string
-  /** Infinity when only the user ends the run. */
+  /** Infinity: until Ctrl-C. */
   readonly count: number
   readonly intervalMs: number
 }
@@ -45,7 +45,7 @@ export function createTextReport(out: Output, request: TextRequest): Report {
       line(
         [
           `${bytes === undefined ? '' : `${bytes} bytes from `}${from}: seq=${number}`,
-          // Before all that a narrow terminal breaks the line in.
+          // First, so that a narrow terminal does not fold it away.
           colours.green(`time=${formatMilliseconds(pathNs(result))}`),
           colours.dim(`clock=${clockText(result.clock)}`),
           ...facts,
@@ -59,7 +59,7 @@ export function createTextReport(out: Output, request: TextRequest): Report {
     },
 
     stray: ({ kind, from, afterNs }) => {
-      const when = afterNs === undefined ? '' : ` ${formatMilliseconds(afterNs)} after its question`
+      const when = afterNs === undefined ? '' : ` ${formatMilliseconds(afterNs)} after its request`
       const address = from.port === 0 ? from.address : formatHostPort(from.address, from.port)
       line(colours.yellow(`${address}: ${kind} answer${when}`))
     },
@@ -87,7 +87,7 @@ function endpointText({ host, address, port }: Endpoint): string {
   return host === address ? place : `${host} (${place})`
 }
 
-/** Only where the total has parts. */
+/** Phases, where there is more than one. */
 function phasesText({ phasesNs }: Result): readonly string[] {
   const phases = Object.entries(phasesNs).flatMap(([phase, ns]) => (ns === undefined ? [] : [{ phase, ns }]))
   return phases.length < 2 ? [] : [`(${phases.map(({ phase, ns }) => `${phase} ${bareMilliseconds(ns)}`).join(', ')})`]

@@ -19,7 +19,7 @@ function shownLength(text: string): number {
   return stripVTControlCharacters(text).length
 }
 
-/** Text that others may have had a hand in, without the control characters a terminal would obey. */
+/** Replaces control characters in text from others, which a terminal would obey. */
 export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\u{fffd}')
 }

@@ -1,11 +1,11 @@
 import { type FailureReason, isFailureReason, outcomeFor, type Statistics } from '@scout/core'
 
-/** What the process tells its caller. */
+/** Exit codes of the program. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, unable: 3 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
-/** Ends a command: a sentence for the user, and what the process tells its caller. */
+/** Ends a command with a sentence for the user and an exit code. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
   readonly exitCode: ExitCode
@@ -16,7 +16,7 @@ export class CommandError extends Error {
   }
 }
 
-/** A failed probe outweighs one that could not be tried; and a run that was ended before any result has shown nothing to be ok. */
+/** Returns the exit code of several runs: a failed probe outweighs one that could not be made, and a run without any result is not ok. */
 export function exitCodeOf(runs: readonly Pick<Statistics, 'received' | 'failures'>[]): ExitCode {
   const reasons = runs.flatMap(({ failures }) => Object.keys(failures)).filter(isFailureReason)
   if (reasons.some((reason) => !isHopeless(reason))) return exitCodes.failed
@@ -24,7 +24,7 @@ export function exitCodeOf(runs: readonly Pick<Statistics, 'received' | 'failure
   return runs.every(({ received }) => received > 0) ? exitCodes.ok : exitCodes.failed
 }
 
-/** Trying again would change nothing before this process ends. */
+/** Whether further attempts of this process would fail in the same way. */
 export function isHopeless(reason: FailureReason): boolean {
   return outcomeFor(reason) === 'unable'
 }

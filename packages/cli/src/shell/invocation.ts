@@ -1,10 +1,10 @@
 import type { ExitCode } from './exit-code.ts'
 import type { Io } from './io.ts'
 
-/** One call of the program: where its commands write, and where they leave their exit code. */
+/** One run of the program: where its commands write, and where they leave their exit code. */
 export interface Invocation {
   readonly io: Io
-  /** Runs this call on the node that was named with it, and not here; absent unless one was. */
+  /** Returns a function that runs this command on the node of --from; undefined without that flag. */
   elsewhere(): (() => Promise<ExitCode>) | undefined
   finish(code: ExitCode): void
 }

@@ -8,29 +8,29 @@ export type Colours = ReturnType<typeof picocolors.createColors>
 export interface Output {
   write(text: string): void
   readonly isTerminal: boolean
-  /** Characters a line can take; undefined where lines are as long as they are. */
+  /** Width of a line in characters; undefined where lines are not folded. */
   readonly columns: number | undefined
-  /** Paints on a terminal and under FORCE_COLOR, never under NO_COLOR; else returns its argument. */
+  /** Adds colours on a terminal and under FORCE_COLOR, never under NO_COLOR; otherwise returns its argument. */
   readonly colours: Colours
 }
 
-/** All that a command may touch of the process it runs in. */
+/** The parts of its process that a command may use. */
 export interface Io {
-  /** What the program was called as. */
+  /** Name the program was called by. */
   readonly name: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Results. */
   readonly out: Output
   /** Remarks and progress. */
   readonly err: Output
-  /** Aborts when nobody wants more: Ctrl-C, SIGTERM, or a reader that closed the pipe. */
+  /** Aborts at Ctrl-C, at SIGTERM, and when the reader of a pipe closes it. */
   readonly ended: AbortSignal
 }
 
 export function processIo(name: string): Io {
   const controller = new AbortController()
   const end = () => {
-    // Whoever asks again gets the default: the process ends at once.
+    // A second signal has its default effect: the process ends at once.
     process.off('SIGINT', end).off('SIGTERM', end)
     controller.abort()
   }
@@ -46,14 +46,14 @@ export function processIo(name: string): Io {
 }
 
 /**
- * Variable of the environment that makes any input, or its end, count as Ctrl-C. Who runs the program in a pod has no signal to send,
- * and when the connection breaks all the program sees of it is the end of its input.
+ * Environment variable that makes any input, or its end, count as Ctrl-C. `kubectl exec` cannot send a signal, and the only sign of a
+ * broken connection is the end of the input.
  */
 export const endsWithInput = 'SCOUT_PROBE_ENDS_WITH_INPUT'
 
 function endWithInput(end: () => void): void {
   for (const event of ['data', 'end', 'error']) process.stdin.once(event, end)
-  // What has nothing else to wait for does not wait for this.
+  // Does not keep the process alive.
   process.stdin.unref()
 }
 
@@ -62,7 +62,7 @@ function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, name: st
   let isOpen = true
   stream.on('error', (error: NodeJS.ErrnoException) => {
     isOpen = false
-    // The reader left (scout-probe … | head), which is its good right.
+    // The reader has read enough (scout-probe … | head).
     if (error.code === 'EPIPE') return end()
     process.stderr.write(`${name}: cannot write its output: ${error.message}\n`)
     process.exit(exitCodes.failed)
@@ -73,7 +73,7 @@ function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, name: st
     },
     isTerminal,
     get columns() {
-      // A terminal that a container runtime lends has no size until somebody tells it.
+      // The terminal of a container has no size until the runtime sets it.
       return stream.columns > 0 ? stream.columns : columnsIn(process.env)
     },
     colours: picocolors.createColors(wantsColour(process.env, isTerminal)),
@@ -88,7 +88,7 @@ function columnsIn({ COLUMNS = '' }: NodeJS.ProcessEnv): number | undefined {
   return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined
 }
 
-/** One line on a terminal that is written over until it is cleared; nothing anywhere else. */
+/** One line on a terminal that is overwritten until it is cleared. Prints nothing elsewhere. */
 export interface Progress {
   show(text: string): void
   clear(): void

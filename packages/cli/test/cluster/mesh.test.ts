@@ -136,8 +136,8 @@ describe('a mesh on a terminal of 80 columns', () => {
 
       6 links between 3 nodes: 4 ok, 2 unknown; dns on 3 nodes: 2 ok, 1 unknown
 
-      node3: no answer of scout-on-node3, so nothing is known of its links: error
-          trying to reach service: dial tcp 10.244.3.5:8080: connect: no route to host
+      node3: no answer from scout-on-node3, so its links are unknown: error trying to
+          reach service: dial tcp 10.244.3.5:8080: connect: no route to host
       "
     `)
   })
@@ -179,8 +179,8 @@ describe('a mesh on a terminal of 80 columns', () => {
 
       node1, node2, node3: peers may be out of date: cannot reach the API server at
           https://10.96.0.1: connect ETIMEDOUT (look at the way there)
-      icmp cannot be tried on node1, node2: cannot open a raw ICMP socket: this
-          process lacks CAP_NET_RAW
+      icmp cannot be made on node1, node2: cannot open a raw ICMP socket: this process
+          lacks CAP_NET_RAW
       "
     `)
   })
@@ -237,7 +237,7 @@ describe('a mesh of 30 nodes', () => {
       worker-20 -> worker-21: udp and udp-large fail since 11:57:50 (2m10s): timeout
           in echo: no answer within 3500 ms
 
-      worker-30: no answer of scout-on-worker-30, so nothing is known of its links:
+      worker-30: no answer from scout-on-worker-30, so its links are unknown:
           http://api did not answer within 5 s: look at its load and the
           way there
       "
@@ -422,7 +422,7 @@ describe('no mesh', () => {
       misbehaviour: answerStatus(403, 'forbidden: User "jo" cannot list'),
       code: 3,
       sentence:
-        /^cannot look for Scout in all namespaces, name its own with -n: no right to list endpointslices .*--user='jo'$/,
+        /^cannot search all namespaces for Scout \(name its namespace with -n\): no right to list endpointslices .*--user='jo'$/,
     },
     {
       what: 'the token has expired',
@@ -475,7 +475,7 @@ describe('no mesh', () => {
     const { code, out } = await mesh(api)
     expect(code).toBe(1)
     expect(out).toContain(
-      'node3: no answer of scout-on-node3, so nothing is known of its links: its answer does not fit this version of scout-probe (takenAtMs',
+      'node3: no answer from scout-on-node3, so its links are unknown: its answer does not fit this version of scout-probe (takenAtMs',
     )
   })
 })

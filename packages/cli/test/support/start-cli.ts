@@ -61,7 +61,7 @@ export function startCli(
   }
 }
 
-/** What whoever runs the tests wants to see of them is not for the program. */
+/** Variables about the output of the tests themselves, which the program must not see. */
 const withoutWishes = { COLUMNS: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined }
 
 function quoted(word: string): string {

@@ -1,6 +1,6 @@
 import type { Family } from './endpoint.ts'
 
-/** Whom a failure speaks against: what lies between, the other side, this host, this process, or the caller. */
+/** What a failure counts against: the path, the other side, this host, this process, or the caller. */
 export type Blame = 'path' | 'target' | 'host' | 'process' | 'caller'
 
 interface Reason {

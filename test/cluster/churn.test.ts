@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testWith } from '../support/requirements.ts'
-import { addressesOf, agentsIn, attemptsOf, type Sighting, summaryOf, wrongPeers } from './support/agents.ts'
+import {
+  type AgentView,
+  addressesOf,
+  agentsIn,
+  countsOf,
+  type Sighting,
+  summaryOf,
+  wrongPeers,
+} from './support/agents.ts'
 import { isReady, nodes, type Pod, podsIn } from './support/api.ts'
 import { machinery, onControl, power, restartKubelet, signalApiServer } from './support/machinery.ts'
 import { observe } from './support/observer.ts'
@@ -127,12 +135,8 @@ withMachinery(
         const marked = await agentsIn(namespace)
         console.log(`marked\n${summaryOf(marked)}`)
         await untilRight(30_000, () => slowLinks(marked))
-        const later = attemptsOf(await agentsIn(namespace))
-        for (const { pod, snapshot } of marked) {
-          for (const { check, family, peer, attempts } of snapshot.series.filter(({ peer }) => peer?.node === node)) {
-            expect(later.get(`${check} of ${pod.metadata.name} to ${peer?.name} over ${family}`)).toBe(attempts)
-          }
-        }
+        const toNode = (agents: readonly AgentView[]) => countsOf(agents).filter(({ to }) => to === node)
+        expect(toNode(await agentsIn(namespace))).toEqual(toNode(marked))
       } finally {
         await power('on', node)
       }
@@ -166,17 +170,13 @@ async function rightPeers(): Promise<readonly string[]> {
 }
 
 /** Sentences about links to ready peers that were not probed a few times since. */
-async function slowLinks(since: Awaited<ReturnType<typeof agentsIn>>): Promise<readonly string[]> {
-  const before = attemptsOf(since)
+async function slowLinks(since: readonly AgentView[]): Promise<readonly string[]> {
+  const before = new Map(countsOf(since).map(({ link, attempts }) => [link, attempts]))
   const agents = await agentsIn(namespace)
-  const ready = new Set(agents.map(({ pod }) => pod.metadata.name))
-  return [...attemptsOf(agents)]
-    .filter(([link, attempts]) => attempts - (before.get(link) ?? 0) < rounds && ready.has(peerOf(link)))
-    .map(([link, attempts]) => `${link} was counted ${attempts} times`)
-}
-
-function peerOf(link: string): string {
-  return / to (\S+) over /.exec(link)?.[1] ?? ''
+  const ready = new Set(agents.map(({ row }) => row.self.node))
+  return countsOf(agents)
+    .filter(({ link, to, attempts }) => ready.has(to) && attempts - (before.get(link) ?? 0) < rounds)
+    .map(({ link, attempts }) => `${link} was counted ${attempts} times`)
 }
 
 /** The last node, which has no part in the control plane where one node has. */

@@ -21,7 +21,7 @@ testWith(machinery)(
     await untilRight(20_000, allGood)
     const [from = expect.fail('no agent'), to = expect.fail('one agent alone')] = await agentsIn(namespace)
     const [ipv4 = '', ipv6 = ''] = addressesOf(to.pod)
-    const node = from.snapshot.self.node
+    const node = from.row.self.node
     await nft(
       node,
       `table ${table} {
@@ -33,7 +33,7 @@ testWith(machinery)(
     }`,
     )
     try {
-      const expected = ['ipv4', 'ipv6'].map((family) => `udp ${family} ${node} -> ${to.snapshot.self.node}`)
+      const expected = ['ipv4', 'ipv6'].map((family) => `udp ${family} ${node} -> ${to.row.self.node}`)
       await untilRight(20_000, async () => {
         const failing = failingNow(await agentsIn(namespace))
         return expected.filter((link) => !failing.includes(link)).map((link) => `${link} does not fail`)
@@ -53,10 +53,10 @@ async function allGood(): Promise<readonly string[]> {
 }
 
 function failingNow(agents: readonly AgentView[]): readonly string[] {
-  return agents.flatMap(({ snapshot }) =>
-    snapshot.series
+  return agents.flatMap(({ row }) =>
+    row.series
       .filter(({ state }) => state === 'failing')
-      .map(({ protocol, family, peer }) => `${protocol} ${family} ${snapshot.self.node} -> ${peer?.node}`),
+      .map(({ protocol, family, from, to }) => `${protocol} ${family} ${from} -> ${to}`),
   )
 }
 

@@ -1,3 +1,4 @@
+import type { Row } from '@scout/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addressesOf, agentsIn, failedLinks, missingResults, summaryOf, wrongPeers } from './support/agents.ts'
 import { nodes, type Pod } from './support/api.ts'
@@ -18,7 +19,7 @@ describe('on every node, with default settings', () => {
     const tookMs = await untilRight(15_000, async () => {
       const agents = await agentsIn(namespace)
       const nameless = agents
-        .filter(({ snapshot }) => !hasName(snapshot))
+        .filter(({ row }) => !hasName(row))
         .map(({ pod }) => `${pod.metadata.name} resolved no name`)
       return [...wrongPeers(agents), ...missingResults(agents, ['http', 'tcp', 'udp', 'icmp']), ...nameless]
     })
@@ -35,9 +36,9 @@ describe('on every node, with default settings', () => {
         agents.map(async ({ pod: { spec } }) => [spec.nodeName, await zoneOf(spec.nodeName ?? '')] as const),
       ),
     )
-    for (const { snapshot } of agents) {
-      expect(snapshot.self.zone).toBe(zones.get(snapshot.self.node))
-      for (const { node, zone } of snapshot.peers) expect(zone).toBe(zones.get(node))
+    for (const { row } of agents) {
+      expect(row.self.zone).toBe(zones.get(row.self.node))
+      for (const { node, zone } of row.peers) expect(zone).toBe(zones.get(node))
     }
   })
 
@@ -110,8 +111,8 @@ function blocksAbout(pod: Pod, prober: string): readonly string[] {
   ]
 }
 
-function hasName({ series }: Awaited<ReturnType<typeof agentsIn>>[number]['snapshot']): boolean {
-  return series.some(({ protocol, successes }) => protocol === 'dns' && successes > 0)
+function hasName({ series }: Row): boolean {
+  return series.some(({ protocol, total }) => protocol === 'dns' && total.passed > 0)
 }
 
 async function zoneOf(node: string): Promise<string | undefined> {

@@ -1,13 +1,13 @@
 import { isIPv6 } from 'node:net'
-import type { SeriesView, Snapshot } from '@scout/agent'
+import { attemptsOf as countAttempts, countOf, idOf, type Row, type SeriesReport } from '@scout/core'
 import { get, isReady, type Pod, podsIn } from './api.ts'
 
 const labels = 'app.kubernetes.io/name=scout'
 
-/** One agent: its pod as Kubernetes sees it, and what the agent knows. */
+/** One agent: its pod as Kubernetes sees it, and its row. */
 export interface AgentView {
   readonly pod: Pod
-  readonly snapshot: Snapshot
+  readonly row: Row
 }
 
 /** Agents whose pods are ready, with what they know, read through the API server. @throws when one cannot be read */
@@ -28,15 +28,15 @@ async function readyPods(namespace: string): Promise<readonly Pod[]> {
 async function viewOf(namespace: string, pod: Pod): Promise<AgentView> {
   const path = `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}:8080/proxy/api/v1/snapshot`
   const response = await get(path, AbortSignal.timeout(3_000))
-  return { pod, snapshot: (await response.json()) as Snapshot }
+  return { pod, row: (await response.json()) as Row }
 }
 
 /** Sentences about agents that do not take exactly the other ready pods for ready, with their node and all their addresses. */
 export function wrongPeers(agents: readonly AgentView[]): readonly string[] {
-  return agents.flatMap(({ pod, snapshot }) => {
+  return agents.flatMap(({ pod, row }) => {
     const others = agents.filter((other) => other.pod !== pod)
     const expected = others.map(({ pod }) => line(pod.metadata.name, pod.spec.nodeName, addressesOf(pod)))
-    const found = snapshot.peers
+    const found = row.peers
       .filter(({ state }) => state === 'ready')
       .map(({ name, node, addresses }) => line(name, node, addresses))
     return [
@@ -48,11 +48,11 @@ export function wrongPeers(agents: readonly AgentView[]): readonly string[] {
 
 /** Sentences about what no agent has a good result of yet: each protocol to each peer over each family its pod has. */
 export function missingResults(agents: readonly AgentView[], protocols: readonly string[]): readonly string[] {
-  return agents.flatMap(({ pod, snapshot }) =>
-    snapshot.peers.flatMap((peer) =>
+  return agents.flatMap(({ pod, row }) =>
+    row.peers.flatMap((peer) =>
       protocols.flatMap((protocol) =>
         familiesOf(pod)
-          .filter((family) => !snapshot.series.some((series) => isGood(series, { protocol, family, peer: peer.name })))
+          .filter((family) => !row.series.some((series) => isGood(series, { protocol, family, node: peer.node })))
           .map((family) => `${pod.metadata.name} has no good ${protocol} result over ${family} of ${peer.name}`),
       ),
     ),
@@ -69,25 +69,30 @@ export interface Sighting {
 }
 
 /** Links that an agent calls failing now, or has counted a failure of. */
-export function failedLinks({ pod, snapshot }: AgentView): readonly Sighting[] {
-  return snapshot.series.flatMap(({ check, family, peer, state, failures, last }) => {
-    if (peer === undefined || (state !== 'failing' && Object.keys(failures).length === 0)) return []
-    const key = `${pod.metadata.name} ${check} ${family ?? ''} ${peer.name}`
-    const text = `${key} on ${peer.node} is ${state}, failed ${JSON.stringify(failures)}, last ${JSON.stringify(last)}`
-    return [{ key, agentNode: snapshot.self.node, peerNode: peer.node, text }]
+export function failedLinks({ pod, row }: AgentView): readonly Sighting[] {
+  return row.series.flatMap((series) => {
+    const { to, state, total, last } = series
+    if (to === undefined || (state !== 'failing' && countOf(total, 'failure') === 0)) return []
+    const key = `${pod.metadata.name} ${idOf(series)}`
+    const text = `${key} is ${state}, failed ${JSON.stringify(total.reasons)}, last ${JSON.stringify(last)}`
+    return [{ key, agentNode: row.self.node, peerNode: to, text }]
   })
 }
 
-/** How often each link was probed and counted, by check, agent, peer and family. */
-export function attemptsOf(agents: readonly AgentView[]): ReadonlyMap<string, number> {
-  return new Map(
-    agents.flatMap(({ pod, snapshot }) =>
-      snapshot.series
-        .filter(({ peer }) => peer !== undefined)
-        .map(({ check, family, peer, attempts }) => [
-          `${check} of ${pod.metadata.name} to ${peer?.name} over ${family}`,
-          attempts,
-        ]),
+/** One link of one agent, with the number of attempts counted on it. */
+export interface LinkCount {
+  readonly link: string
+  readonly to: string
+  readonly attempts: number
+}
+
+/** How often each link was probed and counted, by agent and series. */
+export function countsOf(agents: readonly AgentView[]): readonly LinkCount[] {
+  return agents.flatMap(({ pod, row }) =>
+    row.series.flatMap((series) =>
+      series.to === undefined
+        ? []
+        : [{ link: `${pod.metadata.name} ${idOf(series)}`, to: series.to, attempts: countAttempts(series.total) }],
     ),
   )
 }
@@ -95,12 +100,12 @@ export function attemptsOf(agents: readonly AgentView[]): ReadonlyMap<string, nu
 /** A line an agent, for people: states and counters. */
 export function summaryOf(agents: readonly AgentView[]): string {
   return agents
-    .map(({ pod, snapshot: { peers, series, setAside } }) => {
+    .map(({ pod, row: { peers, series, setAside } }) => {
       const states = ['starting', 'ready', 'leaving'].map(
         (state) => `${peers.filter((peer) => peer.state === state).length} ${state}`,
       )
-      const attempts = series.reduce((sum, { attempts }) => sum + attempts, 0)
-      const failed = series.reduce((sum, { attempts, successes }) => sum + attempts - successes, 0)
+      const attempts = series.reduce((sum, { total }) => sum + countAttempts(total), 0)
+      const failed = series.reduce((sum, { total }) => sum + countOf(total, 'failure'), 0)
       return `${pod.metadata.name} on ${pod.spec.nodeName}: peers ${states.join(', ')}; ${attempts} attempts, ${failed} failed, ${setAside} set aside`
     })
     .join('\n')
@@ -115,15 +120,11 @@ function familiesOf(pod: Pod): readonly string[] {
 }
 
 function isGood(
-  { protocol, family, peer, state, successes }: SeriesView,
-  wanted: { readonly protocol: string; readonly family: string; readonly peer: string },
+  { protocol, family, to, state, total }: SeriesReport,
+  wanted: { readonly protocol: string; readonly family: string; readonly node: string },
 ): boolean {
   return (
-    protocol === wanted.protocol &&
-    family === wanted.family &&
-    peer?.name === wanted.peer &&
-    state === 'ok' &&
-    successes > 0
+    protocol === wanted.protocol && family === wanted.family && to === wanted.node && state === 'ok' && total.passed > 0
   )
 }
 

@@ -14,8 +14,11 @@ export interface SeriesKey {
   readonly to?: string | undefined
 }
 
+/** A key as a reader of rows has it, whose agents may know more paths and vantages. */
+type Loose<Key extends SeriesKey> = Omit<Key, 'path' | 'vantage'> & Readonly<Record<'path' | 'vantage', string>>
+
 /** Returns the one text that stands for a series, as a key of maps. */
-export function idOf({ check, path, vantage, family, from, to }: SeriesKey): string {
+export function idOf({ check, path, vantage, family, from, to }: Loose<SeriesKey>): string {
   return JSON.stringify([check, path, vantage, family, from, to])
 }
 

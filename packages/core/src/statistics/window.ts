@@ -77,12 +77,12 @@ export class Window {
 }
 
 /** Returns the number of attempts with this outcome. */
-export function countOf({ passed, reasons }: Counts, outcome: Outcome): number {
+export function countOf({ passed, reasons }: Pick<Counts, 'passed' | 'reasons'>, outcome: Outcome): number {
   if (outcome === 'success') return passed
   return entriesOf(reasons).reduce((sum, [reason, count]) => (outcomeFor(reason) === outcome ? sum + count : sum), 0)
 }
 
-export function attemptsOf({ passed, reasons }: Counts): number {
+export function attemptsOf({ passed, reasons }: Pick<Counts, 'passed' | 'reasons'>): number {
   return entriesOf(reasons).reduce((sum, [, count]) => sum + count, passed)
 }
 

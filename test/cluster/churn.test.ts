@@ -1,3 +1,4 @@
+import { idOf, type Row } from '@scout/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testWith } from '../support/requirements.ts'
 import {
@@ -33,6 +34,43 @@ test('a restart of all agents fails no link', async () => {
     await kubectl('--namespace', namespace, 'rollout', 'restart', 'daemonset/scout')
     await rolledOut(namespace)
   })
+})
+
+test('a rollout takes nothing from what an agent that stays remembers of its links', async () => {
+  await untilRight(30_000, rightPeers)
+  const memories = new Map<string, number>()
+  const lost: string[] = []
+  const look = async () => {
+    for (const { link, attempts } of countsOf(await agentsInReach(namespace))) {
+      const before = memories.get(link) ?? 0
+      if (attempts < before) lost.push(`${link} had ${before} attempts and then ${attempts}`)
+      memories.set(link, attempts)
+    }
+  }
+  const before = await agentsIn(namespace)
+  const replaced = await someNode()
+  await look()
+  await kubectl('--namespace', namespace, 'delete', 'pod', await podOn(replaced))
+  await untilRight(60_000, async () => {
+    await look()
+    return rightPeers()
+  })
+  await untilRight(30_000, async () => {
+    await look()
+    return slowLinks(before)
+  })
+  expect(lost).toEqual([])
+  const stayed = (await agentsIn(namespace)).filter(({ row }) => row.self.node !== replaced)
+  for (const { pod, row } of stayed) {
+    const earlier = before.find((agent) => agent.pod.metadata.name === pod.metadata.name)
+    const about = (series: Row['series']) => series.filter(({ to }) => to === replaced)
+    expect(about(row.series).map(idOf).toSorted()).toEqual(about(earlier?.row.series ?? []).map(idOf).toSorted())
+    // Ten minutes of history hold what was before the rollout and what came after it.
+    for (const series of about(row.series)) {
+      const then = about(earlier?.row.series ?? []).find((one) => idOf(one) === idOf(series))
+      expect(series.recent.passed).toBeGreaterThan(then?.recent.passed ?? 0)
+    }
+  }
 })
 
 test('an upgrade that changes the configuration fails no link', async () => {

@@ -53,7 +53,7 @@ export {
 export { nearest } from './model/nearest.ts'
 export type { Packets } from './model/packets.ts'
 export { bracketed, formatHostPort, parseTarget, type TargetForm, targetForms } from './model/target.ts'
-export { nameServerOrSystem } from './net/host/resolv-conf.ts'
+export { nameServerOrSystem, readResolvConf } from './net/host/resolv-conf.ts'
 export { type ResolveName, resolveBySystem } from './net/host/resolve.ts'
 export type { Stray } from './net/packets/exchange.ts'
 export { describeProviders, type ProviderDescription } from './net/packets/providers.ts'
@@ -66,7 +66,7 @@ export {
   probes,
   type ResultOf,
 } from './probes/index.ts'
-export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, writtenName } from './probes/options.ts'
+export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions } from './probes/options.ts'
 export type { Attempt, Probe } from './probes/probe.ts'
 export type { Failed, Failure, Result, Success } from './probes/result.ts'
 export { startDnsResponder } from './responders/dns.ts'
@@ -74,6 +74,7 @@ export { type HttpResponderOptions, type RouteRequest, startHttpResponder } from
 export { responders } from './responders/index.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { startUdpResponder } from './responders/udp.ts'
+export * from './settings/index.ts'
 export { Histogram } from './statistics/histogram.ts'
 export { Ring, type Slot } from './statistics/ring.ts'
 export { createTally, type Statistics, type Tally } from './statistics/statistics.ts'

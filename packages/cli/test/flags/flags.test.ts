@@ -1,4 +1,4 @@
-import { probes } from '@scout/core'
+import { optionsOf, probes } from '@scout/core'
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -13,6 +13,12 @@ const schema = z.object({
   key: z.string().default('').describe('secret'),
   headers: z.record(z.string(), z.string().max(5)).default({}).describe('extra fields'),
   dnsPort: z.int().min(0).optional().describe('port'),
+  sizes: z.array(z.int().min(28).max(9000)).default([64]).describe('sizes to try'),
+  families: z
+    .array(z.enum(['ipv4', 'ipv6']))
+    .default([])
+    .describe('IP versions'),
+  pausesMs: z.array(z.number().max(1000)).optional().describe('pauses'),
 })
 
 function parse(...argv: readonly string[]) {
@@ -33,6 +39,9 @@ describe('a schema', () => {
       ['--key <text>', 'secret'],
       ['--header <name: value>', 'extra fields; may be repeated'],
       ['--dns-port <number>', 'port'],
+      ['--sizes <number,…>', 'sizes to try; may be repeated (default: 64)'],
+      ['--families <choice,…>', 'IP versions: ipv4, ipv6; may be repeated'],
+      ['--pauses <duration,…>', 'pauses; may be repeated'],
     ])
   })
 
@@ -55,17 +64,39 @@ describe('a schema', () => {
   })
 
   test('judges each pair of a record', () => {
-    expect(() => parse('--header', 'accept: everything')).toThrow('--header: "accept: everything"')
+    expect(() => parse('--header', 'accept: everything')).toThrow(
+      '--header accept: "everything" is too long: it takes at most 5 characters',
+    )
   })
 
-  test('of a kind that has no flag is a mistake of ours, found when the program starts', () => {
-    expect(() => flagsOf(z.object({ when: z.array(z.number()) }))).toThrow('option when: there is no kind of flag')
+  test.each([
+    [['--sizes', '64,1400'], { sizes: [64, 1400] }],
+    [['--sizes', '64', '--sizes', '1400,9000'], { sizes: [64, 1400, 9000] }],
+    [['--families', 'IPv6', '--families=ipv4'], { families: ['ipv6', 'ipv4'] }],
+    [['--pauses', '1ms,0.5s', '--pauses', '1s'], { pausesMs: [1, 500, 1000] }],
+  ])('takes a list from %j', (argv, values) => {
+    expect(parse(...argv)).toMatchObject(values)
+  })
+
+  test.each([
+    [['--sizes', '64,20'], '--sizes: 20 is out of range: it takes at least 28 and at most 9000'],
+    [['--sizes', 'big'], '--sizes: "big" is not a whole number: it takes at least 28 and at most 9000'],
+    [['--families', 'ipv5'], '--families: "ipv5" is not one of ipv4, ipv6: did you mean ipv4?'],
+    [['--pauses', '2s'], '--pauses: "2s" is out of range: it takes at most 1s'],
+  ])('refuses %j', (argv, sentence) => {
+    expect(() => parse(...argv)).toThrow(sentence)
+  })
+
+  test('has no flag for what only a file can hold', () => {
+    expect(flagsOf(z.object({ peers: z.array(z.object({ name: z.string() })) }))).toEqual([])
   })
 })
 
 test.each(Object.values(probes))(
   'the $protocol probe has a flag with a description for each of its options',
   (probe) => {
-    for (const { option } of flagsOf(probe.options)) expect(option.description).not.toBe('')
+    const flags = flagsOf(optionsOf(probe))
+    expect(flags.map(({ key }) => key)).toEqual(Object.keys(optionsOf(probe).shape))
+    for (const { option } of flags) expect(option.description).not.toBe('')
   },
 )

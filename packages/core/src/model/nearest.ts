@@ -1,6 +1,9 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The candidate a misspelt word most likely meant; undefined when none is near (more than two letters, or a third of them, differ). */
+/**
+ * Returns the candidate a misspelt word most likely meant; undefined when none is near: more than two letters and a third of them differ, or
+ * all do.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const [best] = candidates
     .map((candidate) => ({
@@ -10,5 +13,6 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     }))
     // Two letters swapped count as two edits: of equals, the one of the same length is meant.
     .toSorted((a, b) => a.edits - b.edits || a.lengthGap - b.lengthGap)
-  return best !== undefined && best.edits <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
+  if (best === undefined || best.edits >= Math.max(word.length, best.candidate.length)) return undefined
+  return best.edits <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
 }

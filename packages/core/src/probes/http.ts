@@ -11,7 +11,7 @@ type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
 const ownHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']
 
 const headers = z
-  .record(z.string(), z.string())
+  .record(z.string(), z.string().meta({ writeOnly: true }))
   .refine(
     (fields) => Object.entries(fields).every(([name, value]) => isFieldName(name) && /^[\t -~\x80-\xff]*$/.test(value)),
     `names take letters, digits and -, values one line, and ${ownHeaders.join(', ')} are the probe's own`,

@@ -1,8 +1,7 @@
-import { inspect } from 'node:util'
 import { z } from 'zod'
 import { ScoutError } from '../model/errors.ts'
-import { nearest } from '../model/nearest.ts'
-import { parseDurationMs } from '../time/duration.ts'
+import { type Misfit, misfitOf } from '../settings/misfit.ts'
+import { loadWritten } from '../settings/written.ts'
 import type { Probe } from './probe.ts'
 
 /** Options every probe has. */
@@ -33,11 +32,6 @@ export function optionsOf(probe: Probe): z.ZodObject {
   return schema
 }
 
-/** People write durations with their unit, so the unit leaves the name: `timeoutMs` is written `timeout`. */
-export function writtenName(option: string): string {
-  return option.endsWith('Ms') ? option.slice(0, -2) : option
-}
-
 /**
  * Options from code: names and numbers as the schema has them.
  * @throws {ScoutError} `unknown-option`, `invalid-option`
@@ -51,38 +45,28 @@ export function parseOptions(probe: Probe, options: object): ParsedOptions {
 
 function parseGiven(probe: Probe, options: object): ParsedOptions {
   const schema = optionsOf(probe)
-  const parsed = schema.safeParse(options, { reportInput: true })
-  if (parsed.success) return { ...parsed.data, ...commonOptions.parse(parsed.data) }
-  const [issue] = parsed.error.issues
-  if (issue?.code === 'unrecognized_keys') throw unknownOption(probe, issue.keys[0] ?? '', Object.keys(schema.shape))
-  // The schema's sentences begin with a word of their own: "Too small: expected number to be >0".
-  const expectation = (issue?.message ?? parsed.error.message).replace(/^[A-Z][a-z ]+: /, '')
-  const value =
-    typeof issue?.input === 'string'
-      ? JSON.stringify(issue.input)
-      : inspect(issue?.input, { breakLength: Number.POSITIVE_INFINITY })
-  throw new ScoutError(
-    'invalid-option',
-    `the ${probe.protocol} probe cannot take ${value} for ${issue?.path.join('.')}: ${expectation}`,
-  )
+  const parsed = schema.safeParse(options)
+  if (parsed.success) return complete(parsed.data)
+  throw misuse(probe, misfitOf({ schema, error: parsed.error, input: options, isWritten: false }))
 }
 
 /**
  * Options from a person (configuration, command line): written names, durations as text with units.
- * @throws {ScoutError} `unknown-option`, `invalid-option`, `invalid-duration`
+ * @throws {ScoutError} `unknown-option`, `invalid-option`
  */
 export function parseWrittenOptions(probe: Probe, written: Readonly<Record<string, unknown>>): ParsedOptions {
-  const names = new Map(Object.keys(optionsOf(probe).shape).map((name) => [writtenName(name), name]))
-  const options = Object.entries(written).map(([key, value]): readonly [string, unknown] => {
-    const name = names.get(key)
-    if (name === undefined) throw unknownOption(probe, key, [...names.keys()])
-    return [name, name !== key && typeof value === 'string' ? parseDurationMs(value) : value]
-  })
-  return parseOptions(probe, Object.fromEntries<unknown>(options))
+  const loaded = loadWritten(optionsOf(probe), written)
+  if (loaded.ok) return complete(loaded.value)
+  throw misuse(probe, loaded.misfit)
 }
 
-function unknownOption(probe: Probe, key: string, known: readonly string[]): ScoutError {
-  const near = nearest(key, known)
-  const hint = near === undefined ? `it knows ${known.join(', ')}` : `did you mean ${near}?`
-  return new ScoutError('unknown-option', `the ${probe.protocol} probe has no option "${key}": ${hint}`)
+function complete(options: Readonly<Record<string, unknown>>): ParsedOptions {
+  return { ...options, ...commonOptions.parse(options) }
+}
+
+function misuse({ protocol }: Probe, misfit: Misfit): ScoutError {
+  const name = misfit.path.join('.')
+  return misfit.kind === 'unknown'
+    ? new ScoutError('unknown-option', `the ${protocol} probe has no option "${name}": ${misfit.hint}`)
+    : new ScoutError('invalid-option', misfit.about(`option ${name} of the ${protocol} probe`))
 }

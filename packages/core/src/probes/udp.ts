@@ -32,7 +32,7 @@ export const udp = defineProbe({
       .max(maxPayloadBytes)
       .default(64)
       .describe('UDP payload; above the path MTU less headers it leaves in fragments'),
-    key: z.string().default('').describe('shared secret of prober and responder'),
+    key: z.string().default('').meta({ writeOnly: true }).describe('shared secret of prober and responder'),
   }),
   async measure(attempt, { payloadBytes, key }) {
     const exchange = attempt.sockets.exchange(echoes, attempt.endpoint.family)

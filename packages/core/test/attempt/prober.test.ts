@@ -58,23 +58,23 @@ describe('misuse', () => {
       cannot probe "[::g]": "[::g]" is neither an address nor a host name
       the tcp probe has no option "timeout": did you mean timeoutMs?
       the udp probe has no option "payloadbytes": did you mean payloadBytes?
-      the udp probe has no option "zzz": it knows payloadBytes, key, timeoutMs, family
-      the tcp probe cannot take -1 for timeoutMs: expected number to be >0
-      the tcp probe cannot take 0 for timeoutMs: expected number to be >0
-      the tcp probe cannot take NaN for timeoutMs: expected number, received NaN
-      the tcp probe cannot take "1s" for timeoutMs: expected number, received string
-      the tcp probe cannot take 700000 for timeoutMs: expected number to be <=600000
-      the tcp probe cannot take 5n for timeoutMs: expected number, received bigint
-      the tcp probe cannot take "ipv5" for family: expected one of "any"|"ipv4"|"ipv6"
-      the udp probe cannot take 23 for payloadBytes: expected number to be >=24
-      the udp probe cannot take 64.5 for payloadBytes: expected int, received number
-      the http probe cannot take "get" for method: expected one of "GET"|"HEAD"|"POST"|"PUT"|"DELETE"|"OPTIONS"
-      the http probe cannot take "ok" for status: write status codes as 200, 200-399 or 200,404
-      the http probe cannot take { 'bad name': 'x' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      the http probe cannot take { name: 'two\\r\\nlines' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      the http probe cannot take { Connection: 'close' } for headers: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      the dns probe cannot take "MX" for type: expected one of "A"|"AAAA"|"SRV"|"PTR"|"TXT"
-      the dns probe cannot take "NXDOMIAN" for rcode: expected one of "NOERROR"|"FORMERR"|"SERVFAIL"|"NXDOMAIN"|"NOTIMP"|"REFUSED"|"YXDOMAIN"|"YXRRSET"|"NXRRSET"|"NOTAUTH"|"NOTZONE"
+      the udp probe has no option "zzz": choose one of payloadBytes, key, timeoutMs, family
+      option timeoutMs of the tcp probe: -1 is out of range: it takes more than 0 and at most 600000
+      option timeoutMs of the tcp probe: 0 is out of range: it takes more than 0 and at most 600000
+      option timeoutMs of the tcp probe: NaN is not a number: it takes more than 0 and at most 600000
+      option timeoutMs of the tcp probe: "1s" is not a number: it takes more than 0 and at most 600000
+      option timeoutMs of the tcp probe: 700000 is out of range: it takes more than 0 and at most 600000
+      option timeoutMs of the tcp probe: 5n is not a number: it takes more than 0 and at most 600000
+      option family of the tcp probe: "ipv5" is not one of any, ipv4, ipv6: did you mean ipv4?
+      option payloadBytes of the udp probe: 23 is out of range: it takes at least 24 and at most 65507
+      option payloadBytes of the udp probe: 64.5 is not a whole number: it takes at least 24 and at most 65507
+      option method of the http probe: "get" is not one of GET, HEAD, POST, PUT, DELETE, OPTIONS: did you mean GET?
+      option status of the http probe: "ok" does not fit: write status codes as 200, 200-399 or 200,404
+      option headers of the http probe: { 'bad name': '(secret)' } does not fit: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      option headers of the http probe: { name: '(secret)' } does not fit: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      option headers of the http probe: { Connection: '(secret)' } does not fit: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      option type of the dns probe: "MX" is not one of A, AAAA, SRV, PTR, TXT
+      option rcode of the dns probe: "NXDOMIAN" is not one of NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE: did you mean NXDOMAIN?
       "
     `)
   })

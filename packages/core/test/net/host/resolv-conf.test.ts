@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { firstNameServer } from '../../../src/net/host/resolv-conf.ts'
+import { firstNameServer, readResolvConf } from '../../../src/net/host/resolv-conf.ts'
 
 let folder = ''
 beforeAll(() => {
@@ -24,4 +24,17 @@ test.for<[what: string, text: string, server: string]>([
 
 test('the name server is this host where there is no file', () => {
   expect(firstNameServer(join(folder, 'absent'))).toBe('127.0.0.1')
+})
+
+test('reads all name servers, and the search domains of the last line that has any', () => {
+  const path = join(folder, 'resolv.conf')
+  writeFileSync(
+    path,
+    'domain old.example\nnameserver 10.96.0.10\nsearch  a.svc.example \tsvc.example\nnameserver fd00::a\n',
+  )
+  expect(readResolvConf(path)).toEqual({
+    nameServers: ['10.96.0.10', 'fd00::a'],
+    searchDomains: ['a.svc.example', 'svc.example'],
+  })
+  expect(readResolvConf(join(folder, 'absent'))).toEqual({ nameServers: [], searchDomains: [] })
 })

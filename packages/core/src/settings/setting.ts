@@ -1,0 +1,146 @@
+import type { z } from 'zod'
+import { type Field, fieldBelow, fieldOf, isRecord, objectOf, writtenDuration, writtenName } from './shape.ts'
+
+export type SettingKind = 'text' | 'number' | 'duration' | 'boolean' | 'choice'
+
+/** One option of a schema, and every way to write it outside a file. */
+export interface Setting {
+  /** As code spells it: `console.port`, `timeoutMs`. */
+  readonly key: string
+  /** As a file spells it: `console.port`, `timeout`. */
+  readonly name: string
+  /** `console-port` */
+  readonly flag: string
+  /** `CONSOLE_PORT` */
+  readonly variable: string
+  /** Kind of its value, or of each of them; `structure` can only be written in a file. */
+  readonly kind: SettingKind | 'structure'
+  /** `pairs` are named values, such as the headers of a request. */
+  readonly takes: 'one' | 'list' | 'pairs'
+  /** What stands for the value in help: `duration`, `text,…`, `name: text`. */
+  readonly placeholder: string
+  readonly description: string
+  /** The default in words; a schema words one that is computed by `.meta({ defaultText })`. */
+  readonly defaultText: string | undefined
+  readonly default: unknown
+  readonly choices: readonly string[] | undefined
+  /**
+   * Turns text into what a file would hold. Text that cannot be read stays as it is: the schema refuses it with a better sentence.
+   * `before` is what an earlier flag gave, which lists and pairs add to.
+   */
+  read(text: string, before?: unknown): unknown
+}
+
+/** Every setting of a schema, with those of its groups: flags, variables, help and reference pages all derive from this list. */
+export function settingsOf(schema: z.ZodType): readonly Setting[] {
+  return settingsAt(fieldOf(schema), [])
+}
+
+function settingsAt(field: Field, keys: readonly string[]): readonly Setting[] {
+  const { properties } = field.shape
+  if (properties === undefined) return [settingAt(field, keys)]
+  return Object.keys(properties).flatMap((key) => settingsAt(fieldBelow(field, key), [...keys, key]))
+}
+
+function settingAt(field: Field, keys: readonly string[]): Setting {
+  const { shape, isDuration } = field
+  const names = keys.map((key, index) => (index === keys.length - 1 && isDuration ? writtenName(key) : key))
+  const flag = names.join('-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  const takes = shape.type === 'array' ? 'list' : shape.type === 'object' ? 'pairs' : 'one'
+  const each = takes === 'list' ? fieldBelow(field, 0) : takes === 'pairs' ? pairValue(field) : field
+  const kind = kindOf(each)
+  const values = each.shape.enum ?? (each.shape.const === undefined ? undefined : [each.shape.const])
+  const readOne = readerOf(kind, values ?? [])
+  return {
+    key: keys.join('.'),
+    name: names.join('.'),
+    flag,
+    variable: flag.replaceAll('-', '_').toUpperCase(),
+    kind: kind ?? 'structure',
+    takes,
+    placeholder: placeholders[takes](kind ?? 'structure'),
+    description: shape.description ?? '',
+    defaultText: textOfDefault(field),
+    default: shape.default,
+    choices: values?.map(String),
+    read(text, before) {
+      switch (takes) {
+        case 'one':
+          return readOne(text)
+        case 'list':
+          return [...listOf(before), ...readList(text, readOne)]
+        case 'pairs':
+          return readPair(text, before, readOne)
+      }
+    },
+  }
+}
+
+const placeholders: Readonly<Record<Setting['takes'], (kind: string) => string>> = {
+  one: (kind) => kind,
+  list: (kind) => `${kind},…`,
+  pairs: (kind) => `name: ${kind}`,
+}
+
+function pairValue({ shape }: Field): Field {
+  return { shape: objectOf(shape.additionalProperties), isDuration: false }
+}
+
+function kindOf({ shape, isDuration }: Field): SettingKind | undefined {
+  if (shape.enum !== undefined || shape.const !== undefined) return 'choice'
+  switch (shape.type) {
+    case 'string':
+      return 'text'
+    case 'boolean':
+      return 'boolean'
+    case 'number':
+    case 'integer':
+      return isDuration ? 'duration' : 'number'
+    default:
+      return undefined
+  }
+}
+
+type ReadOne = (text: string) => unknown
+
+function readerOf(kind: SettingKind | undefined, choices: readonly unknown[]): ReadOne {
+  switch (kind) {
+    case 'number':
+      return (text) => (/^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : text)
+    case 'boolean':
+      return (text) => (text === 'true' ? true : text === 'false' ? false : text)
+    case 'choice':
+      return (text) => choices.find((choice) => String(choice).toLowerCase() === text.toLowerCase()) ?? text
+    case 'text':
+    case 'duration':
+    case undefined:
+      return (text) => text
+  }
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function readList(text: string, readOne: ReadOne): readonly unknown[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map(readOne)
+}
+
+function readPair(text: string, before: unknown, readOne: ReadOne): unknown {
+  const colon = text.indexOf(':')
+  if (colon < 1) return text
+  return { ...(isRecord(before) ? before : {}), [text.slice(0, colon).trim()]: readOne(text.slice(colon + 1).trim()) }
+}
+
+function textOfDefault({ shape, isDuration }: Field): string | undefined {
+  if (typeof shape['defaultText'] === 'string') return shape['defaultText']
+  const show = (value: unknown) => (isDuration && typeof value === 'number' ? writtenDuration(value) : String(value))
+  if (Array.isArray(shape.default)) return shape.default.map(show).join(', ') || undefined
+  return shape.default === undefined || isRecord(shape.default) || shape.default === ''
+    ? undefined
+    : show(shape.default)
+}

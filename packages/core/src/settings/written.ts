@@ -1,0 +1,86 @@
+import type { z } from 'zod'
+import { ScoutError } from '../model/errors.ts'
+import { parseDurationMs } from '../time/duration.ts'
+import { type Misfit, misfitOf, namesAt, unknownName } from './misfit.ts'
+import { type Field, fieldBelow, fieldOf, isRecord, nameBelow, objectOf, type Shape } from './shape.ts'
+
+export type Loaded<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly misfit: Misfit }
+
+/** Reads what a person wrote, names without `Ms` and durations as text, into what the schema makes of it. */
+export function loadWritten<Schema extends z.ZodType>(schema: Schema, written: unknown): Loaded<z.output<Schema>> {
+  const unknown: Misfit[] = []
+  const parsed = schema.safeParse(unwritten(fieldOf(schema), written, { path: [], unknown }))
+  const [misfit] = unknown
+  if (misfit !== undefined) return { ok: false, misfit }
+  if (parsed.success) return { ok: true, value: parsed.data }
+  return { ok: false, misfit: misfitOf({ schema, error: parsed.error, input: written, isWritten: true }) }
+}
+
+interface Walk {
+  readonly path: readonly string[]
+  /** Gathers the names that the schema does not have. */
+  readonly unknown: Misfit[]
+}
+
+function unwritten(field: Field, written: unknown, { path, unknown }: Walk): unknown {
+  const below = (key: PropertyKey, name: string, value: unknown) =>
+    unwritten(fieldBelow(field, key), value, { path: [...path, name], unknown })
+  if (Array.isArray(written)) return written.map((value, index) => below(index, String(index), value))
+  if (isRecord(written)) {
+    const { properties = {}, additionalProperties } = field.shape
+    const keys = new Map(Object.keys(properties).map((key) => [nameBelow(field, key), key]))
+    const entries = Object.entries(written).flatMap(([name, value]): (readonly [string, unknown])[] => {
+      const key = keys.get(name) ?? name
+      if (keys.has(name) || (additionalProperties !== false && !Object.hasOwn(properties, name)))
+        return [[key, below(key, name, value)]]
+      unknown.push(unknownName(name, path, namesAt(field, true)))
+      return []
+    })
+    return Object.fromEntries(entries)
+  }
+  return field.isDuration ? millisecondsOf(written) : written
+}
+
+/** Leaves what is not a duration as text, which the schema then refuses. */
+function millisecondsOf(written: unknown): unknown {
+  if (typeof written !== 'string' && typeof written !== 'number') return written
+  try {
+    return parseDurationMs(String(written))
+  } catch (error) {
+    if (error instanceof ScoutError) return String(written)
+    throw error
+  }
+}
+
+const durationPattern = String.raw`^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$`
+
+/** The JSON schema of what a person writes, for programs that check a file without this library. */
+export function writtenShape(schema: z.ZodType): Shape {
+  return shapeAt(fieldOf(schema))
+}
+
+function shapeAt(field: Field): Shape {
+  const { $schema, ...shape } = field.shape
+  if (field.isDuration && shape.type !== 'array') {
+    const { description } = shape
+    return { type: 'string', pattern: durationPattern, ...(description === undefined ? {} : { description }) }
+  }
+  const { properties, required, items, additionalProperties } = shape
+  return {
+    ...shape,
+    ...(properties === undefined
+      ? {}
+      : {
+          properties: Object.fromEntries(
+            Object.keys(properties).map((key) => [nameBelow(field, key), shapeAt(fieldBelow(field, key))]),
+          ),
+        }),
+    ...(required === undefined ? {} : { required: required.map((key) => nameBelow(field, key)) }),
+    ...(items === undefined ? {} : { items: shapeAt(fieldBelow(field, 0)) }),
+    ...(typeof additionalProperties === 'object'
+      ? { additionalProperties: shapeAt({ shape: objectOf(additionalProperties), isDuration: false }) }
+      : {}),
+  }
+}

@@ -98,10 +98,13 @@ test.each([
   [['--loopback', '--fault', 'delay'], '--loopback has no network to shape or to break'],
   [['milliseconds=5'], '"milliseconds=5" belongs to no fault: write --fault NAME before it'],
   [['--fault', 'delay', 'fast'], '"fast" is not a parameter: write it as key=value'],
-  [['--fault', 'delay', 'milliseconds=a=b'], 'the fault delay cannot take milliseconds="a=b": it takes a number of at'],
+  [
+    ['--fault', 'delay', 'milliseconds=a=b'],
+    'parameter milliseconds of the fault delay: "a=b" is not a number: it takes at',
+  ],
   [['--fault', 'delay', 'from=9'], 'no node is called "9": this lab has nodes 1 to 3 in zone-a, zone-b, or say any'],
-  [['--network', 'flat'], 'the lab cannot take network="flat": it takes routed or vxlan'],
-  [['--interval', '5'], 'setting interval (from --interval) cannot be used: "5" is not a duration'],
+  [['--network', 'flat'], 'parameter network of the lab: "flat" is not one of routed, vxlan'],
+  [['--interval', '5'], 'setting interval (from --interval): "5" is not a duration'],
   [['--console-port', 'x'], '--console-port takes a port from 1 to 65535, not "x"'],
   [['--fautl', 'delay'], "Unknown option '--fautl': it takes --fault NAME"],
 ])('npm start -- %j is a mistake that ends with status 2 before anything is built', async (words, sentence) => {

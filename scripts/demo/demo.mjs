@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { loadConfig } from '@scout/agent/config'
 import { ScoutError } from '@scout/core'
 import { buildTopology, findFault, LabError, openLab, parseAssignments, planFault, specFor } from '@scout/lab'
-import { loadConfig } from '../../packages/agent/dist/config/config.js'
 import { runInLab } from './lab.mjs'
 import { runOverLoopback } from './loopback.mjs'
 

@@ -16,12 +16,12 @@ const isCheck = process.argv.includes('--check')
 await prepare('start')
 
 // Only now is there something installed, and built, to import.
-const { z } = await import('zod')
 const { chart, version } = await import('./chart.mjs')
-const { configSchema } = await import('../../packages/agent/dist/config/config.js')
+const { configSchema, configShape } = await import('@scout/agent/config')
+const { settingsOf } = await import('@scout/core')
 
 const hasHelm = (await run('helm', ['version'])).isOk
-const derived = [chartFile(), valuesSchema(), ...(hasHelm ? await manifests() : [])]
+const derived = [chartFile(), values(), valuesSchema(), ...(hasHelm ? await manifests() : [])]
 const stale = derived.filter(({ path, content }) => !existsSync(path) || readFileSync(path, 'utf8') !== content)
 const problems = isCheck ? await check() : hasHelm ? [] : ['cannot render the manifests: helm is not on the PATH']
 if (!isCheck) for (const { path, content } of stale) writeFileSync(path, content)
@@ -72,28 +72,59 @@ function chartFile() {
 }
 
 /**
+ * The chart's values as they are written, with the agent's own ports.
+ *
+ * @returns {Derived}
+ */
+function values() {
+  const path = join(chart, 'values.yaml')
+  const content = settingsOf(configSchema)
+    .filter(({ name }) => name.endsWith('.port'))
+    .reduce(
+      (text, { name, default: port }) =>
+        text.replace(new RegExp(`^(  ${name.replace('.port', '')}:\\n    port: )\\d+$`, 'm'), `$1${port}`),
+      readFileSync(path, 'utf8'),
+    )
+  return { path, content }
+}
+
+/**
  * The chart's schema as it is written, with what `config` may hold.
  *
  * @returns {Derived}
  */
 function valuesSchema() {
+  const shape = configShape()
   // What Kubernetes tells each agent, what the chart sets, and what is for agents outside of clusters.
-  const { name, namespace, node, zone, addresses, hostAddresses, ...shared } = configSchema.shape
+  const { name, namespace, node, zone, addresses, hostAddresses, ...shared } = shape.properties ?? {}
   const { service, nodeConditions, kubeApi, kubeconfig, context, ...settings } = shared
-  const { $schema, ...config } = z.toJSONSchema(z.strictObject(settings), {
-    io: 'input',
-    target: 'draft-7',
-    unrepresentable: 'any',
-    override({ jsonSchema, path }) {
-      // Helm ignores defaults, and some are this machine's.
-      delete jsonSchema.default
-      // Pods and Services name these ports: they cannot be left to the host.
-      const isListenedAt = path.at(-1) === 'port' && !path.includes('peers')
-      if (isListenedAt) Object.assign(jsonSchema, { minimum: 1, description: 'that of pods and Services, too' })
-    },
-  })
+  const config = { ...withoutDefaults(shape), properties: withoutDefaults(settings) }
+  for (const { properties } of [config.properties.console, config.properties.responder]) {
+    // Pods and Services name these ports: they cannot be left to the host.
+    Object.assign(properties.port, { minimum: 1, description: 'port of pods and Services, too' })
+  }
   const path = join(chart, 'values.schema.json')
   const { properties, ...rest } = JSON.parse(readFileSync(path, 'utf8'))
   const schema = { ...rest, properties: { ...properties, config } }
   return { path, content: `${JSON.stringify(schema, undefined, 2)}\n` }
+}
+
+/**
+ * Helm ignores defaults, and some are this machine's.
+ *
+ * @param {unknown} schema
+ */
+function withoutDefaults(schema) {
+  const isDefault = (/** @type {string} */ key, /** @type {unknown} */ value) =>
+    key === 'defaultText' || (key === 'default' && !isSchema(value))
+  return JSON.parse(JSON.stringify(schema, (key, value) => (isDefault(key, value) ? undefined : value)))
+}
+
+/**
+ * Whether this is the schema of a setting that happens to be called "default".
+ *
+ * @param {unknown} value
+ */
+function isSchema(value) {
+  return typeof value === 'object' && value !== null && 'type' in value
 }

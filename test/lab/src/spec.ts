@@ -1,8 +1,9 @@
+import { responderPort } from '@scout/core/settings'
 import { z } from 'zod'
 import { parseOptions } from './options.ts'
 
 /** Where pods answer, be it agents or the lab's own servers: services and faults mean this port unless told otherwise. */
-export const podPort = 8081
+export const podPort = responderPort
 
 /** What a lab is made of; everything else follows from it (see `topology.ts`). */
 export const labSpecSchema = z.strictObject({

@@ -20,16 +20,16 @@ test('every parameter is described and has a default', () => {
 })
 
 test('an unknown fault or parameter names the nearest one', () => {
-  expect(() => findFault('udp-bloked')).toThrow('there is no fault "udp-bloked" (did you mean "udp-blocked")')
+  expect(() => findFault('udp-bloked')).toThrow('there is no fault "udp-bloked": did you mean udp-blocked?')
   const { parameters } = findFault('delay')
   expect(() => parseOptions('the fault delay', parameters, { milisecond: 5 })).toThrow(
-    'the fault delay has no parameter "milisecond" (did you mean "milliseconds")',
+    'the fault delay has no parameter "milisecond": did you mean milliseconds?',
   )
   expect(() => parseOptions('the fault delay', parameters, { percentage: '101' })).toThrow(
-    'the fault delay cannot take percentage="101": it takes a number from 0.01 to 100 (percent of the packets)',
+    'parameter percentage of the fault delay: "101" is out of range: it takes at least 0.01 and at most 100',
   )
   expect(() => parseOptions('the fault delay', parameters, { direction: 'up' })).toThrow(
-    'the fault delay cannot take direction="up": it takes forward or backward or both',
+    'parameter direction of the fault delay: "up" is not one of forward, backward, both',
   )
 })
 

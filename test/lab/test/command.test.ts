@@ -35,10 +35,10 @@ describeWith(...labNeeds)('the command', () => {
   })
 
   test.each([
-    [['run', 'udp-bloked', '--', 'true'], 'there is no fault "udp-bloked" (did you mean "udp-blocked")'],
+    [['run', 'udp-bloked', '--', 'true'], 'there is no fault "udp-bloked": did you mean udp-blocked?'],
     [
       ['run', 'delay', 'ms=1', '--', 'true'],
-      'the fault delay has no parameter "ms" (there are from, to, direction, vantage,',
+      'the fault delay has no parameter "ms": choose one of from, to, direction, vantage,',
     ],
     [['run', 'delay', 'fast', '--', 'true'], '"fast" is not a parameter: write it as key=value'],
     [['run', 'delay'], 'say after -- which command to run in pod1'],
@@ -46,7 +46,10 @@ describeWith(...labNeeds)('the command', () => {
       ['run', 'delay', 'from=9', '--', 'true'],
       'no node is called "9": this lab has nodes 1 to 3 in zone-a, or say any',
     ],
-    [['up', '--nodes', 'many'], 'the lab cannot take nodes="many": it takes a whole number from 1 to 200'],
+    [
+      ['up', '--nodes', 'many'],
+      'parameter nodes of the lab: "many" is not a whole number: it takes at least 1 and at most 200',
+    ],
     [['down'], "error: unknown command 'down'"],
   ])('%j is a mistake that ends with status 2', async (words, sentence) => {
     const { status, stderr } = await run([...lab, ...words])
@@ -85,7 +88,7 @@ describeWith(...labNeeds)('the command', () => {
     `)
     expect(stderr.split('\n').filter((line) => !line.includes('…'))).toMatchInlineSnapshot(`
       [
-        "there is no command "heel" (did you mean "heal")",
+        "there is no command "heel": did you mean heal?",
         "no fault "fault1" is at work: status prints those that are",
         "",
       ]

@@ -43,11 +43,11 @@ app.kubernetes.io/managed-by: {{ .Values.managedBy | default .Release.Service }}
 {{- end -}}
 
 {{- define "scout.consolePort" -}}
-{{- dig "console" "port" 8080 .Values.config | int -}}
+{{- .Values.config.console.port | int -}}
 {{- end -}}
 
 {{- define "scout.responderPort" -}}
-{{- dig "responder" "port" 8081 .Values.config | int -}}
+{{- .Values.config.responder.port | int -}}
 {{- end -}}
 
 {{/* What every agent of this release is told: the chart's own part, which what is given goes before. */}}

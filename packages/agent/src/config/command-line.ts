@@ -1,38 +1,35 @@
 import { isIPv6 } from 'node:net'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { formatDurationNs, nearest, ScoutError, writtenName } from '@scout/core'
+import { nearest, ScoutError, writtenValue } from '@scout/core'
 import type { z } from 'zod'
 import { writtenPeer } from '../peers/peer.ts'
 import { packageVersion } from '../version.ts'
-import { type Config, configSchema, type LoadedConfig, loadConfig } from './config.ts'
-import { type Setting, type SettingKind, settingsOf } from './settings.ts'
+import { type Config, type LoadedConfig, loadConfig } from './config.ts'
+import { configSchema } from './schema.ts'
+import { type Environment, type GivenSetting, simpleSettings, valueAt } from './sources.ts'
+import { shownCheck } from './written-check.ts'
 
 /** What a command line asks for: to print something and end, or to run. */
 export type Command = { readonly print: string } | { readonly config: Config }
 
 const ownFlags = {
-  config: { type: 'string', description: 'YAML file with any of the settings' },
+  config: { type: 'string', placeholder: ' <file>', description: 'YAML file with any of the settings' },
   peer: {
     type: 'string',
     multiple: true,
+    placeholder: ' <peer>',
     description: 'a peer, as NODE=ADDRESS[,ADDRESS][:PORT] with IPv6 in brackets; repeatable',
   },
-  'print-config': { type: 'boolean', description: 'print every setting with its source, and exit' },
-  help: { type: 'boolean', short: 'h', description: 'print this' },
-  version: { type: 'boolean', description: 'print the version' },
+  'print-config': { type: 'boolean', placeholder: '', description: 'print every setting with its source, and exit' },
+  help: { type: 'boolean', short: 'h', placeholder: '', description: 'print this' },
+  version: { type: 'boolean', placeholder: '', description: 'print the version' },
 } as const
 
-const secret = '(secret)'
-
 /** @throws {ScoutError} for any misuse. */
-export function parseCommand(
-  args: readonly string[],
-  environment: Readonly<Record<string, string | undefined>>,
-): Command {
-  const kinds = settingsOf(configSchema)
+export function parseCommand(args: readonly string[], environment: Environment): Command {
   const options: NonNullable<ParseArgsConfig['options']> = {
     ...ownFlags,
-    ...Object.fromEntries(kinds.map(({ flag }) => [flag, { type: 'string' }])),
+    ...Object.fromEntries(simpleSettings.map(({ flag }) => [flag, { type: 'string', multiple: true }])),
   }
   const { values, positionals, tokens } = parseArgs({
     args: [...args],
@@ -52,12 +49,11 @@ export function parseCommand(
   const [positional] = positionals
   if (positional !== undefined)
     throw new ScoutError('invalid-option', `"${positional}" is not a flag: settings begin with -- (see --help)`)
-  if (values['help'] === true) return { print: helpText(kinds) }
+  if (values['help'] === true) return { print: helpText() }
   if (values['version'] === true) return { print: `${packageVersion()}\n` }
-  const flags = kinds.flatMap(({ path, flag }): readonly Setting[] => {
-    const text = values[flag]
-    return typeof text === 'string' ? [{ path, text, origin: `--${flag}` }] : []
-  })
+  const flags = simpleSettings.flatMap(({ name, flag }) =>
+    [values[flag] ?? []].flat().map((text): GivenSetting => ({ path: name, text: String(text), origin: `--${flag}` })),
+  )
   const file = values['config'] ?? environment['SCOUT_CONFIG']
   const peers = [values['peer'] ?? []].flat().map(String).map(parsePeer)
   const loaded = loadConfig({ file: typeof file === 'string' ? file : undefined, environment, flags, peers })
@@ -88,15 +84,22 @@ function unknownFlag(name: string, known: readonly string[]): ScoutError {
   )
 }
 
-function helpText(kinds: readonly SettingKind[]): string {
-  const line = (flag: string, text: string) => `  ${`--${flag}`.padEnd(22)} ${text}\n`
+function helpText(): string {
+  const line = (flag: string, text: string) => `  ${flag.padEnd(28)} ${text}\n`
   return [
     'usage: scout-agent [--config FILE] [settings]\n\nProbes every peer with every check, answers them, and shows what it found.\n\n',
-    ...Object.entries(ownFlags).map(([flag, { description }]) => line(flag, description)),
-    '\nSettings: also in the file under the name in brackets, and in the environment under SCOUT_ and the name of the flag\n',
-    ...kinds.map(({ flag, path, description, choices }) =>
-      line(flag, `${description}${choices === undefined ? '' : ` (${choices.join(', ')})`} [${path}]`),
+    ...Object.entries(ownFlags).map(([flag, { placeholder, description }]) =>
+      line(`--${flag}${placeholder}`, description),
     ),
+    '\nSettings: also in the file under the name in brackets, and in the environment under SCOUT_ and the name of the flag\n',
+    ...simpleSettings.map(({ flag, placeholder, name, description, choices, defaultText }) => {
+      const remarks = [
+        ...(choices === undefined ? [] : [choices.join(', ')]),
+        ...(defaultText === undefined ? [] : [`default: ${defaultText}`]),
+      ]
+      const remark = remarks.length === 0 ? '' : ` (${remarks.join('; ')})`
+      return line(`--${flag} <${placeholder}>`, `${description}${remark} [${name}]`)
+    }),
     '\nExamples:\n  scout-agent --node node-1 --peer node-2=10.0.0.2 --log text\n  scout-agent --config /etc/scout/config.yaml --print-config\n',
   ].join('')
 }
@@ -104,39 +107,12 @@ function helpText(kinds: readonly SettingKind[]): string {
 function configText({ config, origins }: LoadedConfig): string {
   const row = (path: string, value: string, origin = origins.get(path)) =>
     `${`${path}:${value}`.padEnd(48)} # ${origin ?? 'default'}\n`
-  const rows = settingsOf(configSchema).map(({ path }) => row(path, ` ${JSON.stringify(shown(config, path))}`))
+  const written = writtenValue(configSchema, config)
+  const rows = simpleSettings.map(({ name }) => row(name, ` ${JSON.stringify(valueAt(written, name) ?? null)}`))
   const peers = config.peers.map((peer) => `  - ${JSON.stringify(peer)}\n`)
-  const checks = config.checks.map(({ name, protocol, target, options }) => {
-    const entries = Object.entries(options).map(([option, value]): readonly [string, unknown] => [
-      writtenName(option),
-      shownOption(option, value),
-    ])
-    return `  ${name}: ${JSON.stringify({ probe: protocol, target, ...Object.fromEntries<unknown>(entries) })}\n`
-  })
+  const checks = config.checks.map((check) => `  ${check.name}: ${JSON.stringify(shownCheck(check))}\n`)
   const origin = [...origins].find(([path]) => path.startsWith('checks'))?.[1]
   return [...rows, row('peers', peers.length === 0 ? ' []' : ''), ...peers, row('checks', '', origin), ...checks].join(
     '',
   )
-}
-
-function shown(config: Config, path: string): unknown {
-  const steps = path.split('.')
-  const value = valueAt(config, steps)
-  const option = value === undefined ? `${path}Ms` : path
-  return shownOption(option, value ?? valueAt(config, option.split('.'))) ?? null
-}
-
-function valueAt(value: unknown, steps: readonly string[]): unknown {
-  return steps.reduce<unknown>(
-    (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
-    value,
-  )
-}
-
-/** As a person would write it; a secret is not shown, be it a key or the value of a header. */
-function shownOption(option: string, value: unknown): unknown {
-  if (option.endsWith('Ms') && typeof value === 'number') return formatDurationNs(value * 1e6)
-  if (option === 'headers' && typeof value === 'object' && value !== null)
-    return Object.fromEntries(Object.keys(value).map((header) => [header, secret]))
-  return /(^|\.)key$/.test(option) && value !== '' ? secret : value
 }

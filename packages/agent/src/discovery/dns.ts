@@ -1,7 +1,7 @@
 import { Resolver } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ScoutError } from '@scout/core'
-import { clusterDomain } from '../config/cluster-domain.ts'
+import { clusterDomain } from '../config/host.ts'
 import { inOrder } from '../kubernetes/slices.ts'
 import type { Greeting } from '../peers/greeting.ts'
 import type { Discovery } from '../peers/knowledge.ts'

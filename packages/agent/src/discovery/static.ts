@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { ScoutError } from '@scout/core'
+import { loadWritten, ScoutError } from '@scout/core'
 import { parse } from 'yaml'
 import type { z } from 'zod'
 import { explainError, explainMisfit } from '../config/misfit.ts'
@@ -92,12 +92,9 @@ function peersIn(path: string, text: string | Error): readonly Peer[] {
   } catch (cause) {
     throw new ScoutError('invalid-option', `cannot read the peers in ${path}: ${explainError(cause)}`, { cause })
   }
-  const parsed = writtenPeers.safeParse(content ?? [], { reportInput: true })
-  if (parsed.success) return parsed.data.map(readyPeer)
-  throw new ScoutError(
-    'invalid-option',
-    `cannot use the peers in ${path}: ${explainMisfit(parsed.error, writtenPeers)}`,
-  )
+  const loaded = loadWritten(writtenPeers, content ?? [])
+  if (loaded.ok) return loaded.value.map(readyPeer)
+  throw new ScoutError('invalid-option', `cannot use the peers in ${path}: ${explainMisfit(loaded.misfit)}`)
 }
 
 /** A list knows no life cycle: who is on it is ready, and replaced when its addresses change. */

@@ -1,22 +1,18 @@
 import { isIP } from 'node:net'
+import { responderPort } from '@scout/core'
 import { z } from 'zod'
-
-/** Port of a responder, unless something says otherwise. */
-export const responderPort = 8081
 
 /** Where a peer is in its life; one that is gone is in no list. Only a ready peer can be failed. */
 export type PeerState = 'starting' | 'ready' | 'leaving'
 
-export const ipAddress = z
-  .string()
-  .refine((text) => isIP(text) !== 0, { error: ({ input }) => `"${String(input)}" is not an IP address` })
+export const ipAddress = z.string().refine((text) => isIP(text) !== 0, 'is not an IP address')
 
 /** A peer as a person writes it in a list. */
 export const writtenPeer = z
   .strictObject({
     name: z.string().min(1).describe('unique among the peers'),
     namespace: z.string().optional(),
-    node: z.string().min(1).optional().describe('the node it runs on; its name unless given'),
+    node: z.string().min(1).optional().describe('the node it runs on (default: its name)'),
     zone: z.string().optional(),
     addresses: z.array(ipAddress).min(1).describe('of both families'),
     port: z.int().min(1).max(65_535).default(responderPort).describe('of its responder'),
@@ -27,8 +23,7 @@ export const writtenPeer = z
 export const writtenPeers = z.array(writtenPeer).superRefine((peers, context) => {
   const names = new Set<string>()
   for (const [index, { name }] of peers.entries()) {
-    if (names.has(name))
-      context.addIssue({ code: 'custom', message: `"${name}" is there a second time`, path: [index, 'name'] })
+    if (names.has(name)) context.addIssue({ code: 'custom', message: 'is listed twice', path: [index, 'name'] })
     names.add(name)
   }
 })

@@ -21,6 +21,13 @@ describe('--peer', () => {
   })
 })
 
+test('a list may be separated by commas, or its flag repeated', () => {
+  const command = parseCommand(['--addresses', '10.0.0.1,fd00::1', '--addresses', '10.0.0.2', '--zone=a', '--zone=b'], {
+    SCOUT_ADDRESSES: '10.0.0.9',
+  })
+  expect(command).toMatchObject({ config: { addresses: ['10.0.0.1', 'fd00::1', '10.0.0.2'], zone: 'b' } })
+})
+
 describe('misuse is told in one sentence:', () => {
   const misuses: readonly (readonly [readonly string[], string])[] = [
     [['--intervall', '1s'], 'there is no flag --intervall: did you mean --interval?'],
@@ -29,16 +36,13 @@ describe('misuse is told in one sentence:', () => {
     [['--print-config=no'], 'flag --print-config takes no value'],
     [
       ['--interval', '-1s'],
-      'setting interval (from --interval) cannot be used: "-1s" is not a duration: a duration cannot be negative',
+      'setting interval (from --interval): "-1s" is not a duration: a duration cannot be negative',
     ],
     [
       ['--console-port', '70000'],
-      'setting console.port (from --console-port) cannot be 70000: expected number to be <=65535',
+      'setting console.port (from --console-port): 70000 is out of range: it takes at least 0 and at most 65535',
     ],
-    [
-      ['--responder-key', 'hush', '--log', 'loud'],
-      'setting log (from --log) cannot be "loud": expected one of "json"|"text"',
-    ],
+    [['--responder-key', 'hush', '--log', 'loud'], 'setting log (from --log): "loud" is not one of json, text'],
     [['node-2'], '"node-2" is not a flag: settings begin with -- (see --help)'],
     ...['b', 'b=', '=10.0.0.2', 'b=10.0.0.300', 'b=fd00::2', 'b=fd00::2:8081', 'b=10.0.0.2:70000', 'b=host'].map(
       (peer) =>
@@ -47,10 +51,7 @@ describe('misuse is told in one sentence:', () => {
           `--peer "${peer}" is not NODE=ADDRESS[,ADDRESS][:PORT]: write node-2=10.0.0.2,[fd00::2]:8081`,
         ] as const,
     ),
-    [
-      ['--peer', 'b=10.0.0.2', '--peer', 'b=10.0.0.3'],
-      'setting peers.1.name (from --peer) cannot be used: "b" is there a second time',
-    ],
+    [['--peer', 'b=10.0.0.2', '--peer', 'b=10.0.0.3'], 'setting peers.1.name (from --peer): "b" is listed twice'],
     [
       ['--peer', 'b=10.0.0.2', '--peers-file', 'peers.yaml'],
       'settings peers (from --peer) and peersFile (from --peers-file) exclude each other: name all peers in one of them',
@@ -134,38 +135,38 @@ describe('the process', { timeout: 30_000 }, () => {
 
       Probes every peer with every check, answers them, and shows what it found.
 
-        --config               YAML file with any of the settings
-        --peer                 a peer, as NODE=ADDRESS[,ADDRESS][:PORT] with IPv6 in brackets; repeatable
-        --print-config         print every setting with its source, and exit
-        --help                 print this
-        --version              print the version
+        --config <file>              YAML file with any of the settings
+        --peer <peer>                a peer, as NODE=ADDRESS[,ADDRESS][:PORT] with IPv6 in brackets; repeatable
+        --print-config               print every setting with its source, and exit
+        --help                       print this
+        --version                    print the version
 
       Settings: also in the file under the name in brackets, and in the environment under SCOUT_ and the name of the flag
-        --name                 name of this agent, unique among its peers [name]
-        --namespace            namespace of its pod, and of its peers; that of its service account unless given [namespace]
-        --node                 node it runs on; its name unless given [node]
-        --zone                 zone of its node [zone]
-        --addresses            its own addresses; those of its interfaces unless given [addresses]
-        --host-addresses       addresses of its node [hostAddresses]
-        --log                  json for machines; text prints peers and every probe (json, text) [log]
-        --level                least level of the json log; debug has every attempt (debug, info, warn, error) [level]
-        --interval             time between two attempts of one check on one peer [interval]
-        --timeout              deadline of checks that set none [timeout]
-        --settle               a failure counts when its peer is still ready so long after; 5s, or 40s with dns, as long as it takes to tell that one is gone, unless given [settle]
-        --grace                time to go on answering after the goodbye to all peers [grace]
-        --max-in-flight        attempts under way at once [maxInFlight]
-        --console-host         address to listen on; :: takes both families and is the default where this host has IPv6 [console.host]
-        --console-port         0 lets the host choose [console.port]
-        --responder-host       address to listen on; :: takes both families and is the default where this host has IPv6 [responder.host]
-        --responder-port       0 lets the host choose [responder.port]
-        --responder-key        secret shared by all agents, for UDP [responder.key]
-        --discovery            where peers come from; auto: the list if there is one, else Kubernetes if it is to be had, else dns in a pod (auto, kubernetes, dns, static) [discovery]
-        --service              headless service all agents are behind; a whole name for dns [service]
-        --kube-api             API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
-        --kubeconfig           kubeconfig file; those of KUBECONFIG or ~/.kube/config unless given [kubeconfig]
-        --context              context of the kubeconfig; its current one unless given [context]
-        --node-conditions      watch the conditions of nodes; needs the right to, cluster-wide [nodeConditions]
-        --peers-file           YAML list of peers, read again when it changes [peersFile]
+        --name <text>                name of this agent, unique among its peers (default: the host name) [name]
+        --namespace <text>           namespace of the pod and its peers (default: namespace of the service account) [namespace]
+        --node <text>                node that the agent runs on (default: name of the agent) [node]
+        --zone <text>                zone of the node [zone]
+        --addresses <text,…>         addresses of the agent (default: those of its interfaces) [addresses]
+        --host-addresses <text,…>    addresses of the node [hostAddresses]
+        --log <choice>               format of the log; text prints peers and every probe (json, text; default: json) [log]
+        --level <choice>             lowest level of the json log; debug has every attempt (debug, info, warn, error; default: info) [level]
+        --interval <duration>        time between two attempts of one check on one peer (default: 10s) [interval]
+        --timeout <duration>         timeout of checks that set none (default: 3.5s) [timeout]
+        --settle <duration>          how long a peer must stay ready before its failure counts (default: 5s; 40s with discovery dns) [settle]
+        --grace <duration>           how long to keep answering after the goodbye to all peers (default: 2s) [grace]
+        --max-in-flight <number>     limit of attempts in flight (default: 256) [maxInFlight]
+        --console-host <text>        address to listen on; :: takes both families (default: :: where this host has IPv6, otherwise 0.0.0.0) [console.host]
+        --console-port <number>      port to listen on; 0 lets the host choose (default: 8080) [console.port]
+        --responder-host <text>      address to listen on; :: takes both families (default: :: where this host has IPv6, otherwise 0.0.0.0) [responder.host]
+        --responder-port <number>    port to listen on; 0 lets the host choose (default: 8081) [responder.port]
+        --responder-key <text>       secret shared by all agents, for UDP [responder.key]
+        --discovery <choice>         source of peers; auto: the list if there is one, otherwise Kubernetes if available, otherwise dns in a pod (auto, kubernetes, dns, static; default: auto) [discovery]
+        --service <text>             headless Service of all agents; with discovery dns, its full DNS name works too (default: scout) [service]
+        --kube-api <text>            API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
+        --kubeconfig <text>          kubeconfig file (default: KUBECONFIG or ~/.kube/config) [kubeconfig]
+        --context <text>             context of the kubeconfig (default: the current one) [context]
+        --node-conditions <boolean>  watch the conditions of nodes; needs a cluster-wide permission (default: false) [nodeConditions]
+        --peers-file <text>          YAML list of peers, read again when it changes [peersFile]
 
       Examples:
         scout-agent --node node-1 --peer node-2=10.0.0.2 --log text

@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { z } from 'zod'
-import { anyAddress } from '../../src/config/any-address.ts'
-import { configSchema, loadConfig } from '../../src/config/config.ts'
-import type { Setting } from '../../src/config/settings.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { anyAddress } from '../../src/config/host.ts'
+import { configShape } from '../../src/config/index.ts'
+import type { GivenSetting } from '../../src/config/sources.ts'
 import { temporaryFolder, writeTemporary } from '../support/temporary.ts'
 
 const inCluster = 'search scout.svc.example.org svc.example.org example.org\nnameserver 192.0.2.53\n'
@@ -84,13 +85,28 @@ describe('where a setting comes from', () => {
 test.each(['250ms', '1m30s', '0.5s', '10', '-1s', '1s ', 'soon', '1.s', '1 s', ''])(
   'the schema, for those who only read it, takes the duration %j if and only if it is one',
   (text) => {
-    const { properties } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
-    const { timeout } = properties ?? {}
+    const { timeout } = configShape().properties ?? {}
     const pattern = typeof timeout === 'object' ? (timeout.pattern ?? '') : ''
     const complaint = complaintOf(() => loadConfig({ environment: { SCOUT_TIMEOUT: text }, flags: [] }))
     expect(new RegExp(pattern).test(text)).toBe(complaint === 'none')
   },
 )
+
+test('the schema gives each probe its own options, under the names people write', () => {
+  const { checks } = configShape().properties ?? {}
+  const check = typeof checks === 'object' ? checks.additionalProperties : undefined
+  const branches = typeof check === 'object' ? (check.allOf ?? []) : []
+  const optionsOfUdp = branches.flatMap(({ if: condition, then: rule }) =>
+    isDeepStrictEqual(condition, { properties: { probe: { const: 'udp' } }, required: ['probe'] }) ? [rule] : [],
+  )
+  expect(optionsOfUdp).toMatchObject([
+    {
+      properties: { probe: {}, target: {}, payloadBytes: { minimum: 24 }, timeout: { pattern: expect.any(String) } },
+      additionalProperties: false,
+    },
+  ])
+  expect(JSON.stringify(optionsOfUdp)).not.toContain('timeoutMs')
+})
 
 describe('checks', () => {
   test('take the options of their probe as a person writes them, and the timeout and key of all', async () => {
@@ -139,43 +155,40 @@ checks:
 describe('misuse is told in one sentence:', () => {
   test.each([
     ['intervall: 5s', 'there is no setting intervall (from FILE): did you mean interval?'],
-    ['colour: red', 'there is no setting colour (from FILE): known here: name, namespace, node, zone, addresses, '],
+    ['colour: red', 'there is no setting colour (from FILE): choose one of name, namespace, node, zone, addresses, '],
     ['console: { port: 80, prot: 90 }', 'there is no setting console.prot (from FILE): did you mean port?'],
     [
       'peers: [{ name: a, adresses: [10.0.0.1] }]',
       'there is no setting peers.0.adresses (from FILE): did you mean addresses?',
     ],
-    ['interval: 10', 'setting interval (from FILE) cannot be 10: expected string'],
+    ['interval: 10', 'setting interval (from FILE): 10 is not a duration: it has no unit: write 10ms or 10s'],
+    ['interval: -1s', 'setting interval (from FILE): "-1s" is not a duration: a duration cannot be negative'],
+    ['interval: 0s', 'setting interval (from FILE): "0s" is out of range: it takes at least 10ms and at most 24h'],
+    ['interval: 600h', 'setting interval (from FILE): "600h" is out of range: it takes at least 10ms and at most 24h'],
+    ['interval: soon', 'setting interval (from FILE): "soon" is not a duration: write it as 250ms, 1s or 1m30s'],
     [
-      'interval: -1s',
-      'setting interval (from FILE) cannot be used: "-1s" is not a duration: a duration cannot be negative',
+      'console: { port: 70000 }',
+      'setting console.port (from FILE): 70000 is out of range: it takes at least 0 and at most 65535',
     ],
-    ['interval: 0s', 'setting interval (from FILE) cannot be used: "0s" is not between 10ms and 24h'],
-    ['interval: 600h', 'setting interval (from FILE) cannot be used: "600h" is not between 10ms and 24h'],
-    [
-      'interval: soon',
-      'setting interval (from FILE) cannot be used: "soon" is not a duration: write it as 250ms, 1s or 1m30s',
-    ],
-    ['console: { port: 70000 }', 'setting console.port (from FILE) cannot be 70000: expected number to be <=65535'],
-    ['console: 80', 'setting console (from FILE) cannot be 80: expected object'],
-    ['log: loud', 'setting log (from FILE) cannot be "loud": expected one of "json"|"text"'],
-    ['maxInFlight: 0', 'setting maxInFlight (from FILE) cannot be 0: expected number to be >=1'],
-    ['addresses: [localhost]', 'setting addresses.0 (from FILE) cannot be used: "localhost" is not an IP address'],
-    ['peers: [{ name: a }]', 'setting peers.0.addresses (from FILE) is missing: expected array'],
+    ['console: 80', 'setting console (from FILE): 80 is not written as "name: value"'],
+    ['log: loud', 'setting log (from FILE): "loud" is not one of json, text'],
+    ['maxInFlight: 0', 'setting maxInFlight (from FILE): 0 is out of range: it takes at least 1'],
+    ['addresses: [localhost]', 'setting addresses.0 (from FILE): "localhost" is not an IP address'],
+    ['peers: [{ name: a }]', 'setting peers.0.addresses (from FILE) is missing'],
     [
       'peers: [{ name: a, addresses: [] }]',
-      'setting peers.0.addresses (from FILE) cannot be []: expected array to have >=1 items',
+      'setting peers.0.addresses (from FILE): [] has too few entries: it takes at least 1',
     ],
     [
       'peers: [{ name: a, addresses: [10.0.0.1] }, { name: a, addresses: [10.0.0.2] }]',
-      'setting peers.1.name (from FILE) cannot be used: "a" is there a second time',
+      'setting peers.1.name (from FILE): "a" is listed twice',
     ],
     [
       'peersFile: peers.yaml\npeers: [{ name: a, addresses: [10.0.0.1] }]',
       'settings peers (from FILE) and peersFile (from FILE) exclude each other: name all peers in one of them',
     ],
-    ['responder: { key: 12345 }', 'setting responder.key (from FILE) cannot be this secret: expected string'],
-    ['checks: { web: { target: x } }', 'setting checks.web.probe (from FILE) is missing: expected string'],
+    ['responder: { key: 12345 }', 'setting responder.key (from FILE): its value is not text'],
+    ['checks: { web: { target: x } }', 'setting checks.web.probe (from FILE) is missing'],
     ['checks: { web: { probe: htp } }', 'check web (from FILE): there is no probe "htp": did you mean http?'],
     [
       'checks: { web: { probe: http, timout: 1s } }',
@@ -183,7 +196,7 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       'checks: { web: { probe: tcp, timeout: -1s } }',
-      'check web (from FILE): "-1s" is not a duration: a duration cannot be negative',
+      'check web (from FILE): option timeout of the tcp probe: "-1s" is not a duration: a duration cannot be negative',
     ],
     [
       'checks: { web: { probe: tcp, target: "{host}" } }',
@@ -213,13 +226,13 @@ describe('misuse is told in one sentence:', () => {
   })
 
   test.each([
-    ['SCOUT_CONSOLE_PORT', 'http', 'setting console.port (from SCOUT_CONSOLE_PORT) cannot be "http": expected number'],
     [
-      'SCOUT_ADDRESSES',
-      '10.0.0.1,x',
-      'setting addresses.1 (from SCOUT_ADDRESSES) cannot be used: "x" is not an IP address',
+      'SCOUT_CONSOLE_PORT',
+      'http',
+      'setting console.port (from SCOUT_CONSOLE_PORT): "http" is not a whole number: it takes at least 0 and at most 65535',
     ],
-    ['SCOUT_NODE', '', 'setting node (from SCOUT_NODE) cannot be "": expected string to have >=1 characters'],
+    ['SCOUT_ADDRESSES', '10.0.0.1,x', 'setting addresses.1 (from SCOUT_ADDRESSES): "x" is not an IP address'],
+    ['SCOUT_NODE', '', 'setting node (from SCOUT_NODE): "" is too short: it takes at least 1 character'],
   ])('%s=%s', (variable, text, message) => {
     expect(complaintOf(() => loadConfig({ environment: { [variable]: text }, flags: [] }))).toBe(message)
   })
@@ -233,7 +246,7 @@ describe('misuse is told in one sentence:', () => {
   })
 })
 
-function flag(path: string, text: string): Setting {
+function flag(path: string, text: string): GivenSetting {
   return { path, text, origin: `--${path}` }
 }
 

@@ -12,6 +12,7 @@ import {
   parseTarget,
   placeAt,
   probeNamed,
+  responderPort,
   ScoutError,
   targetAt,
 } from '@scout/core'
@@ -23,7 +24,6 @@ import { addFlags, flagsOf, prefixed, valuesOf } from '../flags/flags.ts'
 import { type CheckOutcome, renderChecks } from '../render/checks.ts'
 import { detailText } from '../render/detail.ts'
 import { jsonOf } from '../render/json.ts'
-import { responderPort } from '../responder-port.ts'
 import { exitCodeOf } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import { type Io, startProgress } from '../shell/io.ts'

@@ -5,6 +5,7 @@ import {
   formatHostPort,
   type Listen,
   type Responder,
+  responderPort,
   ScoutError,
   startDnsResponder,
   startHttpResponder,
@@ -13,7 +14,6 @@ import {
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { addFlags, flagsOf, valuesOf } from '../flags/flags.ts'
-import { responderPort } from '../responder-port.ts'
 import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Io } from '../shell/io.ts'

@@ -16,3 +16,10 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   if (best === undefined || best.edits >= Math.max(word.length, best.candidate.length)) return undefined
   return best.edits <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
 }
+
+/** Finishes a sentence about a name that does not exist: `did you mean udp?`, or all names where none is near. */
+export function hintFor(name: string, known: readonly string[]): string {
+  const near = nearest(name, known)
+  if (near !== undefined) return `did you mean ${near}?`
+  return known.length === 0 ? 'there are none' : `choose one of ${known.join(', ')}`
+}

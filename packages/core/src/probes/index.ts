@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { ScoutError } from '../model/errors.ts'
-import { nearest } from '../model/nearest.ts'
+import { hintFor } from '../model/nearest.ts'
 import { dns } from './dns.ts'
 import { http } from './http.ts'
 import { icmp } from './icmp.ts'
@@ -40,10 +40,5 @@ export function isProtocol(name: string): name is Protocol {
 /** @throws {ScoutError} `unknown-probe`, with the nearest name. */
 export function probeNamed(name: string): Probe<Protocol> {
   if (isProtocol(name)) return probes[name]
-  const known = Object.keys(probes)
-  const near = nearest(name, known)
-  throw new ScoutError(
-    'unknown-probe',
-    `there is no probe "${name}": ${near === undefined ? `choose one of ${known.join(', ')}` : `did you mean ${near}?`}`,
-  )
+  throw new ScoutError('unknown-probe', `there is no probe "${name}": ${hintFor(name, Object.keys(probes))}`)
 }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { z } from 'zod'
 import { ScoutError } from '../model/errors.ts'
-import { nearest } from '../model/nearest.ts'
+import { hintFor, nearest } from '../model/nearest.ts'
 import { parseDurationMs } from '../time/duration.ts'
 import {
   type Field,
@@ -67,13 +67,6 @@ export function misfitOf({ schema, error, input, isWritten }: Judged): Misfit {
 
 export function unknownName(name: string, path: readonly string[], known: readonly string[]): Misfit {
   return { kind: 'unknown', path: [...path, name], hint: hintFor(name, known) }
-}
-
-/** Finishes a sentence about a name that does not exist: `did you mean udp?`, or all names where none is near. */
-export function hintFor(name: string, known: readonly string[]): string {
-  const near = nearest(name, known)
-  if (near !== undefined) return `did you mean ${near}?`
-  return known.length === 0 ? 'there are none' : `choose one of ${known.join(', ')}`
 }
 
 export function namesAt(field: Field, isWritten: boolean): readonly string[] {
@@ -160,7 +153,8 @@ function kindPredicate(shape: Shape, expected: string): string {
   return `is not ${kind}${range === '' ? '' : `: it takes ${range}`}`
 }
 
-function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Shape, isDuration: boolean): string {
+/** Returns `at least 1 and at most 5`; empty where a number has no limits. */
+export function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Shape, isDuration: boolean): string {
   const bound = (word: string, limit: unknown) => {
     // The schema library limits every whole number to those that JavaScript can tell apart.
     if (typeof limit !== 'number' || Math.abs(limit) === Number.MAX_SAFE_INTEGER) return []

@@ -1,7 +1,8 @@
 import type { z } from 'zod'
+import { rangeOf } from './misfit.ts'
 import { type Field, fieldBelow, fieldOf, isRecord, objectOf, writtenDuration, writtenName } from './shape.ts'
 
-export type SettingKind = 'text' | 'number' | 'duration' | 'boolean' | 'choice'
+export type SettingKind = 'text' | 'number' | 'integer' | 'duration' | 'boolean' | 'choice'
 
 /** One option of a schema, and every way to write it outside a file. */
 export interface Setting {
@@ -24,6 +25,8 @@ export interface Setting {
   readonly defaultText: string | undefined
   readonly default: unknown
   readonly choices: readonly string[] | undefined
+  /** `at least 1 and at most 5`; empty where it has no limits. */
+  readonly range: string
   /**
    * Turns text into what a file would hold. Text that cannot be read stays as it is: the schema refuses it with a better sentence.
    * `before` is what an earlier flag gave, which lists and pairs add to.
@@ -58,11 +61,12 @@ function settingAt(field: Field, keys: readonly string[]): Setting {
     variable: flag.replaceAll('-', '_').toUpperCase(),
     kind: kind ?? 'structure',
     takes,
-    placeholder: placeholders[takes](kind ?? 'structure'),
+    placeholder: placeholders[takes](kind === 'integer' ? 'number' : (kind ?? 'structure')),
     description: shape.description ?? '',
-    defaultText: textOfDefault(field),
+    defaultText: kind === undefined ? wordedDefault(field) : textOfDefault(field),
     default: shape.default,
     choices: values?.map(String),
+    range: rangeOf(each.shape, each.isDuration),
     read(text, before) {
       switch (takes) {
         case 'one':
@@ -95,7 +99,7 @@ function kindOf({ shape, isDuration }: Field): SettingKind | undefined {
       return 'boolean'
     case 'number':
     case 'integer':
-      return isDuration ? 'duration' : 'number'
+      return isDuration ? 'duration' : shape.type
     default:
       return undefined
   }
@@ -106,6 +110,7 @@ type ReadOne = (text: string) => unknown
 function readerOf(kind: SettingKind | undefined, choices: readonly unknown[]): ReadOne {
   switch (kind) {
     case 'number':
+    case 'integer':
       return (text) => (/^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : text)
     case 'boolean':
       return (text) => (text === 'true' ? true : text === 'false' ? false : text)
@@ -136,11 +141,14 @@ function readPair(text: string, before: unknown, readOne: ReadOne): unknown {
   return { ...(isRecord(before) ? before : {}), [text.slice(0, colon).trim()]: readOne(text.slice(colon + 1).trim()) }
 }
 
-function textOfDefault({ shape, isDuration }: Field): string | undefined {
-  if (typeof shape['defaultText'] === 'string') return shape['defaultText']
-  const show = (value: unknown) => (isDuration && typeof value === 'number' ? writtenDuration(value) : String(value))
-  if (Array.isArray(shape.default)) return shape.default.map(show).join(', ') || undefined
-  return shape.default === undefined || isRecord(shape.default) || shape.default === ''
-    ? undefined
-    : show(shape.default)
+function wordedDefault({ shape }: Field): string | undefined {
+  return typeof shape['defaultText'] === 'string' ? shape['defaultText'] : undefined
+}
+
+function textOfDefault(field: Field): string | undefined {
+  const { default: preset } = field.shape
+  const show = (value: unknown) =>
+    field.isDuration && typeof value === 'number' ? writtenDuration(value) : String(value)
+  const text = Array.isArray(preset) ? preset.map(show).join(', ') : isRecord(preset) ? '' : show(preset ?? '')
+  return wordedDefault(field) ?? (text === '' ? undefined : text)
 }

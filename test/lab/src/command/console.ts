@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises'
+import { hintFor } from '@scout/core/settings'
 import { LabError } from '../errors.ts'
 import { faults } from '../faults/index.ts'
 import type { Lab } from '../lab.ts'
-import { suggest } from '../options.ts'
 import { parseAssignments } from './assignments.ts'
 import { catalogue } from './catalogue.ts'
 import { statusText } from './status.ts'
@@ -55,7 +55,7 @@ async function obey(lab: Lab, [name, ...words]: readonly string[]): Promise<void
   try {
     const known = acts[name]
     if (known === undefined)
-      throw new LabError('usage', `there is no command "${name}" (${suggest(name, Object.keys(acts))})`)
+      throw new LabError('usage', `there is no command "${name}": ${hintFor(name, Object.keys(acts))}`)
     process.stdout.write(await known.act(lab, words))
   } catch (error) {
     if (!(error instanceof LabError)) throw error

@@ -1,5 +1,5 @@
+import { hintFor } from '@scout/core/settings'
 import { LabError } from '../errors.ts'
-import { suggest } from '../options.ts'
 import { conntrackFaults } from './conntrack.ts'
 import { delayFaults } from './delay.ts'
 import { dnsFaults } from './dns.ts'
@@ -36,5 +36,5 @@ export function findFault(name: string): Fault {
   const fault = faults.find((candidate) => candidate.name === name)
   if (fault !== undefined) return fault
   const names = faults.map((candidate) => candidate.name)
-  throw new LabError('usage', `there is no fault "${name}" (${suggest(name, names)})`)
+  throw new LabError('usage', `there is no fault "${name}": ${hintFor(name, names)}`)
 }

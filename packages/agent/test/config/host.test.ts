@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { testWith } from '../../../../test/support/requirements.ts'
-import { anyAddress } from '../../src/config/any-address.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { anyAddress } from '../../src/config/host.ts'
 import { temporaryFolder, writeTemporary } from '../support/temporary.ts'
 
 const test = testWith({ isMet: process.platform === 'linux', reason: 'needs /proc/net of Linux' })

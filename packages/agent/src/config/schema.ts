@@ -1,0 +1,109 @@
+import { hostname } from 'node:os'
+import { responderPort } from '@scout/core'
+import { z } from 'zod'
+import { mountedNamespace } from '../kubernetes/service-account.ts'
+import { ipAddress, writtenPeers } from '../peers/peer.ts'
+import { anyAddress, ownAddresses } from './host.ts'
+import { writtenCheck } from './written-check.ts'
+
+const secondMs = 1_000
+const minuteMs = 60 * secondMs
+const dayMs = 24 * 60 * minuteMs
+
+/** A setting whose default is found out when the agent starts; `defaultText` is that default in words. */
+const computed = <Schema extends z.ZodType, Value>(schema: Schema, defaultText: string, make: () => Value) =>
+  schema
+    .optional()
+    .transform((value) => value ?? make())
+    .meta({ defaultText })
+
+/** A setting that may be left out, with what happens then. */
+const optional = <Schema extends z.ZodType>(schema: Schema, defaultText: string) =>
+  schema.optional().meta({ defaultText })
+
+const listen = (defaultPort: number) => ({
+  host: computed(z.string(), ':: where this host has IPv6, otherwise 0.0.0.0', anyAddress).describe(
+    'address to listen on; :: takes both families',
+  ),
+  port: z.int().min(0).max(65_535).default(defaultPort).describe('port to listen on; 0 lets the host choose'),
+})
+
+/**
+ * The whole configuration: the one place for names, meanings and defaults. A name that ends in `Ms` is written without the ending, with a
+ * duration as its value. File keys, flags, variables, help, the chart's schema and the reference page derive from it.
+ */
+export const configSchema = z.strictObject({
+  name: computed(z.string().min(1), 'the host name', hostname).describe('name of this agent, unique among its peers'),
+  namespace: computed(z.string(), 'namespace of the service account', mountedNamespace).describe(
+    'namespace of the pod and its peers',
+  ),
+  node: optional(z.string().min(1), 'name of the agent').describe('node that the agent runs on'),
+  zone: z.string().optional().describe('zone of the node'),
+  addresses: computed(z.array(ipAddress), 'those of its interfaces', ownAddresses).describe('addresses of the agent'),
+  hostAddresses: z.array(ipAddress).default([]).describe('addresses of the node'),
+  log: z.enum(['json', 'text']).default('json').describe('format of the log; text prints peers and every probe'),
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('lowest level of the json log; debug has every attempt'),
+  intervalMs: z
+    .number()
+    .min(10)
+    .max(dayMs)
+    .default(10 * secondMs)
+    .describe('time between two attempts of one check on one peer'),
+  timeoutMs: z
+    .number()
+    .min(1)
+    .max(10 * minuteMs)
+    .default(3_500)
+    .describe('timeout of checks that set none'),
+  settleMs: optional(
+    z
+      .number()
+      .min(0)
+      .max(10 * minuteMs),
+    '5s; 40s with discovery dns',
+  ).describe('how long a peer must stay ready before its failure counts'),
+  graceMs: z
+    .number()
+    .min(0)
+    .max(10 * minuteMs)
+    .default(2 * secondMs)
+    .describe('how long to keep answering after the goodbye to all peers'),
+  maxInFlight: z.int().min(1).default(256).describe('limit of attempts in flight'),
+  console: z.strictObject(listen(8080)).prefault({}).describe('page, API and metrics'),
+  responder: z
+    .strictObject({
+      ...listen(responderPort),
+      key: z.string().default('').meta({ writeOnly: true }).describe('secret shared by all agents, for UDP'),
+    })
+    .prefault({})
+    .describe('what peers probe: HTTP and TCP, and UDP on the same port'),
+  discovery: z
+    .enum(['auto', 'kubernetes', 'dns', 'static'])
+    .default('auto')
+    .describe(
+      'source of peers; auto: the list if there is one, otherwise Kubernetes if available, otherwise dns in a pod',
+    ),
+  service: z
+    .string()
+    .min(1)
+    .default('scout')
+    .describe('headless Service of all agents; with discovery dns, its full DNS name works too'),
+  kubeApi: z
+    .string()
+    .optional()
+    .describe('API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081'),
+  kubeconfig: optional(z.string(), 'KUBECONFIG or ~/.kube/config').describe('kubeconfig file'),
+  context: optional(z.string(), 'the current one').describe('context of the kubeconfig'),
+  nodeConditions: z.boolean().default(false).describe('watch the conditions of nodes; needs a cluster-wide permission'),
+  peersFile: z.string().optional().describe('YAML list of peers, read again when it changes'),
+  peers: writtenPeers.default([]).describe('peers that never change'),
+  checks: optional(z.record(z.string(), writtenCheck), 'every peer with every protocol, and dns in a cluster').describe(
+    'checks by name: a probe, its target and options',
+  ),
+})
+
+/** Every setting as the schema makes it, before what follows from others is filled in. */
+export type Settings = z.output<typeof configSchema>

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs'
+import { ScoutError, settingsOf } from '@scout/core'
+import { parse } from 'yaml'
+import type { z } from 'zod'
+import type { writtenPeer } from '../peers/peer.ts'
+import { explainError } from './misfit.ts'
+import { configSchema } from './schema.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A value given outside the file, with where it came from. */
+export interface GivenSetting {
+  /** Its place in the file: `console.port`. */
+  readonly path: string
+  readonly text: string
+  readonly origin: string
+}
+
+export interface ConfigSources {
+  readonly file?: string | undefined
+  readonly environment: Environment
+  readonly flags: readonly GivenSetting[]
+  /** Given by flags, beside those of the file. */
+  readonly peers?: readonly z.input<typeof writtenPeer>[]
+  /** Where the domain of the cluster is read, instead of /etc/resolv.conf. */
+  readonly resolvConf?: string
+}
+
+/** What was written in all sources, merged, and where each setting comes from, by its path. */
+export interface Written {
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly origins: Map<string, string>
+}
+
+/** Every setting that has a flag and a variable. */
+export const simpleSettings = settingsOf(configSchema).filter(({ kind }) => kind !== 'structure')
+
+/** Returns the environment variable of a setting. */
+export function variableOf({ variable }: { readonly variable: string }): string {
+  return `SCOUT_${variable}`
+}
+
+/**
+ * Merges the file, then the environment, then the flags.
+ * @throws {ScoutError} `invalid-option` when the file cannot be read
+ */
+export function gather({ file, environment, flags, peers = [] }: ConfigSources): Written {
+  const settings = file === undefined ? {} : readFile(file)
+  const origins = new Map(leafPaths(settings).map((path) => [path, file ?? '']))
+  const variables = simpleSettings.flatMap((setting): readonly GivenSetting[] => {
+    const origin = variableOf(setting)
+    const text = environment[origin]
+    return text === undefined ? [] : [{ path: setting.name, text, origin }]
+  })
+  for (const { path, text, origin } of [...variables, ...flags]) {
+    const setting = simpleSettings.find(({ name }) => name === path)
+    // A flag that is given again adds to its list.
+    const before = origins.get(path) === origin ? valueAt(settings, path) : undefined
+    assign(settings, path.split('.'), setting === undefined ? text : setting.read(text, before))
+    origins.set(path, origin)
+  }
+  const { peers: listed = [] } = settings
+  if (peers.length > 0 && Array.isArray(listed)) {
+    const fromFile: readonly unknown[] = listed
+    settings['peers'] = [...fromFile, ...peers]
+    origins.set('peers', [...(origins.has('peers') ? [file] : []), '--peer'].join(' and '))
+  }
+  return { settings, origins }
+}
+
+/** Returns ` (from SCOUT_CONSOLE_PORT)`: where a setting was written, or a part of it, or else its group. */
+export function originText(path: readonly string[], { origins }: Pick<Written, 'origins'>): string {
+  const isWithin = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}.`)
+  for (let length = path.length; length > 0; length--) {
+    const setting = path.slice(0, length).join('.')
+    const found = [...origins].find(([known]) => isWithin(setting, known) || isWithin(known, setting))
+    if (found !== undefined) return ` (from ${found[1]})`
+  }
+  return ''
+}
+
+/** Returns the value below a dotted path. */
+export function valueAt(value: unknown, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((inner, step) => (isRecord(inner) ? Reflect.get(inner, step) : undefined), value)
+}
+
+function readFile(path: string): Record<string, unknown> {
+  let content: unknown
+  try {
+    content = parse(readFileSync(path, 'utf8')) ?? {}
+  } catch (cause) {
+    throw new ScoutError('invalid-option', `cannot read the configuration ${path}: ${explainError(cause)}`, { cause })
+  }
+  if (!isRecord(content))
+    throw new ScoutError('invalid-option', `the configuration ${path} is not a list of "name: value" pairs`)
+  return content
+}
+
+function leafPaths(value: unknown, path = ''): readonly string[] {
+  if (!isRecord(value)) return [path]
+  return Object.entries(value).flatMap(([key, inner]) => leafPaths(inner, path === '' ? key : `${path}.${key}`))
+}
+
+function assign(into: Record<string, unknown>, [key = '', ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    into[key] = value
+    return
+  }
+  const inner = into[key]
+  const next = isRecord(inner) ? inner : {}
+  into[key] = next
+  assign(next, rest, value)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,2 +1,0 @@
-/** Where Scout's responders listen unless told otherwise, over TCP and UDP. */
-export const responderPort = 8081

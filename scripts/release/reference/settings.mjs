@@ -1,0 +1,34 @@
+import { configSchema, variableOf } from '@scout/agent/config'
+import { settingsOf } from '@scout/core'
+import { code, defaultOf, table, typeOf } from './markdown.mjs'
+
+export function settingsPage() {
+  return `<!-- Written by npm run docs, from the schema of the agent's configuration. -->
+
+# Settings of the agent
+
+A setting comes from the file that \`--config\` or \`SCOUT_CONFIG\` names, from the environment, or from a flag; the later of these goes
+before the earlier. \`scout-agent --print-config\` prints each with its source. In the file, a dot means a level:
+\`console.port\` is \`console: { port: 8080 }\`. In a flag or a variable, a list is separated by commas. A duration is a number with a unit:
+\`250ms\`, \`1s\`, \`1m30s\`.
+
+${table(
+  ['setting', 'flag', 'variable', 'type', 'default', 'meaning'],
+  settingsOf(configSchema).map((setting) => {
+    const { kind, name, flag, description } = setting
+    if (description === '') throw new Error(`setting ${name} has no meaning`)
+    const outside = kind === 'structure' ? ['', ''] : [code(`--${flag}`), code(variableOf(setting))]
+    return [code(name), ...outside, typeOf(setting), defaultOf(setting), description]
+  }),
+)}
+## Peers
+
+An entry of \`peers\` has a \`name\`, its \`addresses\`, and, if they differ from the defaults, a \`port\`, a \`node\`, a \`zone\` and a \`namespace\`.
+A flag \`--peer NODE=ADDRESS[,ADDRESS][:PORT]\` adds one.
+
+## Checks
+
+An entry of \`checks\` names a check and has a \`probe\`, an optional \`target\`, and the options of that probe, as [probes.md](probes.md)
+lists them.
+`
+}

@@ -82,7 +82,7 @@ function values() {
     .filter(({ name }) => name.endsWith('.port'))
     .reduce(
       (text, { name, default: port }) =>
-        text.replace(new RegExp(`^(  ${name.replace('.port', '')}:\\n    port: )\\d+$`, 'm'), `$1${port}`),
+        text.replace(new RegExp(`^(  ${name.replace('.port', '')}:\\n    port: )\\d+$`, 'm'), `$1${String(port)}`),
       readFileSync(path, 'utf8'),
     )
   return { path, content }

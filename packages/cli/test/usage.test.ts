@@ -79,9 +79,9 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['serve --from node1', '--from goes with a probe: write --from NODE tcp HOST:PORT'],
   [
     'tcp 127.0.0.1:80 --context production',
-    '--context says which cluster is meant, but this runs here: add --from NODE',
+    '--context selects a cluster, but this command runs on this machine: add --from NODE',
   ],
-  ['-n scout serve', '--namespace says which cluster is meant, but this runs here: add --from NODE'],
+  ['-n scout serve', '--namespace selects a cluster, but this command runs on this machine: add --from NODE'],
   ['mesh --kube-api=', '--kube-api: its value is empty'],
   [
     'mesh --context production --kube-api http://127.0.0.1:8001',

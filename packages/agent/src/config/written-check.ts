@@ -34,10 +34,10 @@ export function writtenCheckShape(): Shape {
 type WrittenChecks = Readonly<Record<string, z.output<typeof writtenCheck>>>
 
 /**
- * What is probed unless the configuration says otherwise. DNS only in a cluster, the domain of which is known: anywhere else there is no
- * name that every name server has to know, and the check would fail for ever.
+ * Returns the checks of a configuration without any. DNS is among them only inside a cluster whose domain is known: elsewhere no name is
+ * certain to exist, and the check would always fail.
  */
-export function defaultChecks(domain: string | undefined): WrittenChecks {
+function defaultChecks(domain: string | undefined): WrittenChecks {
   return { ...checksOfPeers, ...(domain === undefined ? {} : { dns: { probe: 'dns' } }) }
 }
 

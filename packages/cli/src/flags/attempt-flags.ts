@@ -7,13 +7,13 @@ interface Repetition {
   readonly intervalMs: number
 }
 
-/** The flags of every command that probes: how often, over which IP version, and for whom the output is. */
+/** The flags of every command that probes: count and interval, IP version, and format of the output. */
 export interface AttemptFlags {
   addTo(command: Command): Command
   read(command: Command): Repetition & { readonly family: 'any' | 'ipv4' | 'ipv6'; readonly isJson: boolean }
 }
 
-/** `defaults` is how often and how fast the command probes unless told otherwise. */
+/** Returns the flags, with the defaults of one command. */
 export function attemptFlags(defaults: Repetition): AttemptFlags {
   const repetition = z.object({
     count: z.int().min(0).max(1_000_000_000).default(defaults.count).describe('attempts; 0 goes on until Ctrl-C'),

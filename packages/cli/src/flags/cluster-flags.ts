@@ -11,13 +11,13 @@ const flags = z.object({
   kubeApi: z.string().optional(),
 })
 
-/** Which Scout in which cluster is meant, and from which of its nodes to probe. */
+/** Selects a Scout in a cluster, and the node of it to probe from. */
 export type ClusterFlags = z.output<typeof flags>
 
-/** Where a command acts: on a cluster, wherever it is told, or here. */
+/** Where a command can act: on a cluster, on either, or only on this machine. */
 export type Reach = 'cluster' | 'anywhere' | 'here'
 
-/** Adds the flags to the program, which knows them before and after the name of a command. */
+/** Adds the flags to the program, which accepts them before and after the name of a command. */
 export function addClusterFlags(program: Command, reachOf: (command: Command) => Reach): Command {
   for (const option of clusterOptions('anywhere')) program.addOption(option)
   return program.hook('preAction', (_, command) => judge(readClusterFlags(program), reachOf(command)))
@@ -27,7 +27,7 @@ export function readClusterFlags(program: Command): ClusterFlags {
   return flags.parse(program.opts())
 }
 
-/** The command line without these flags, as it is to be run elsewhere. */
+/** Returns the command line without these flags, to run it elsewhere. */
 export function withoutClusterFlags(argv: readonly string[]): readonly string[] {
   const parser = new Command()
   for (const option of clusterOptions('anywhere')) parser.addOption(option)
@@ -35,14 +35,14 @@ export function withoutClusterFlags(argv: readonly string[]): readonly string[] 
   return [...operands, ...unknown]
 }
 
-/** Those that a command of this reach heeds. */
+/** Returns the flags that affect a command of this reach. */
 export function clusterOptions(reach: Reach): readonly Option[] {
   const options = [
     new Option('--from <node>', 'probe from the agent on this node of a cluster, not from here'),
-    new Option('-n, --namespace <name>', 'namespace of Scout; found unless given'),
-    new Option('--service <name>', 'headless service of Scout, where a namespace has several'),
-    new Option('--kubeconfig <file>', 'kubeconfig; those of KUBECONFIG or ~/.kube/config unless given'),
-    new Option('--context <name>', 'context of the kubeconfig; its current one unless given'),
+    new Option('-n, --namespace <name>', 'namespace of Scout (default: the one that runs it)'),
+    new Option('--service <name>', 'headless Service of Scout; required where a namespace has several'),
+    new Option('--kubeconfig <file>', 'kubeconfig file (default: KUBECONFIG or ~/.kube/config)'),
+    new Option('--context <name>', 'context of the kubeconfig (default: the current one)'),
     // A kubeconfig names a server of its own.
     new Option('--kube-api <url>', 'API server without credentials: that of kubectl proxy').conflicts([
       'kubeconfig',
@@ -64,7 +64,7 @@ function readText({ long }: Option, text: string): string {
   throw new ScoutError('invalid-option', `${long}: its value is empty`)
 }
 
-/** @throws {ScoutError} for a flag that the command would not heed. */
+/** @throws {ScoutError} for a flag that the command would ignore */
 function judge({ from, ...others }: ClusterFlags, reach: Reach): void {
   if (from !== undefined && reach !== 'anywhere') {
     throw new ScoutError('invalid-option', '--from goes with a probe: write --from NODE tcp HOST:PORT')
@@ -72,6 +72,9 @@ function judge({ from, ...others }: ClusterFlags, reach: Reach): void {
   const [key] = Object.keys(others)
   if (key !== undefined && from === undefined && reach !== 'cluster') {
     const { long = key } = clusterOptions('anywhere').find((option) => option.attributeName() === key) ?? {}
-    throw new ScoutError('invalid-option', `${long} says which cluster is meant, but this runs here: add --from NODE`)
+    throw new ScoutError(
+      'invalid-option',
+      `${long} selects a cluster, but this command runs on this machine: add --from NODE`,
+    )
   }
 }

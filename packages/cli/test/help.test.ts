@@ -21,13 +21,12 @@ test('the program says what it can do', async () => {
     Cluster options:
       --from <node>           probe from the agent on this node of a cluster, not
                               from here
-      -n, --namespace <name>  namespace of Scout; found unless given
-      --service <name>        headless service of Scout, where a namespace has
-                              several
-      --kubeconfig <file>     kubeconfig; those of KUBECONFIG or ~/.kube/config
-                              unless given
-      --context <name>        context of the kubeconfig; its current one unless
-                              given
+      -n, --namespace <name>  namespace of Scout (default: the one that runs it)
+      --service <name>        headless Service of Scout; required where a namespace
+                              has several
+      --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
+                              ~/.kube/config)
+      --context <name>        context of the kubeconfig (default: the current one)
       --kube-api <url>        API server without credentials: that of kubectl proxy
 
     Commands:
@@ -97,13 +96,13 @@ test('http says what it does and takes', async () => {
     Cluster options:
       --from <node>              probe from the agent on this node of a cluster, not
                                  from here
-      -n, --namespace <name>     namespace of Scout; found unless given
-      --service <name>           headless service of Scout, where a namespace has
-                                 several
-      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
-                                 unless given
-      --context <name>           context of the kubeconfig; its current one unless
-                                 given
+      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
+      --service <name>           headless Service of Scout; required where a
+                                 namespace has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
       --kube-api <url>           API server without credentials: that of kubectl
                                  proxy
 
@@ -149,13 +148,13 @@ test('tcp says what it does and takes', async () => {
     Cluster options:
       --from <node>              probe from the agent on this node of a cluster, not
                                  from here
-      -n, --namespace <name>     namespace of Scout; found unless given
-      --service <name>           headless service of Scout, where a namespace has
-                                 several
-      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
-                                 unless given
-      --context <name>           context of the kubeconfig; its current one unless
-                                 given
+      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
+      --service <name>           headless Service of Scout; required where a
+                                 namespace has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
       --kube-api <url>           API server without credentials: that of kubectl
                                  proxy
 
@@ -200,13 +199,13 @@ test('udp says what it does and takes', async () => {
     Cluster options:
       --from <node>              probe from the agent on this node of a cluster, not
                                  from here
-      -n, --namespace <name>     namespace of Scout; found unless given
-      --service <name>           headless service of Scout, where a namespace has
-                                 several
-      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
-                                 unless given
-      --context <name>           context of the kubeconfig; its current one unless
-                                 given
+      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
+      --service <name>           headless Service of Scout; required where a
+                                 namespace has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
       --kube-api <url>           API server without credentials: that of kubectl
                                  proxy
 
@@ -250,13 +249,13 @@ test('icmp says what it does and takes', async () => {
     Cluster options:
       --from <node>              probe from the agent on this node of a cluster, not
                                  from here
-      -n, --namespace <name>     namespace of Scout; found unless given
-      --service <name>           headless service of Scout, where a namespace has
-                                 several
-      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
-                                 unless given
-      --context <name>           context of the kubeconfig; its current one unless
-                                 given
+      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
+      --service <name>           headless Service of Scout; required where a
+                                 namespace has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
       --kube-api <url>           API server without credentials: that of kubectl
                                  proxy
 
@@ -309,13 +308,13 @@ test('dns says what it does and takes', async () => {
     Cluster options:
       --from <node>              probe from the agent on this node of a cluster, not
                                  from here
-      -n, --namespace <name>     namespace of Scout; found unless given
-      --service <name>           headless service of Scout, where a namespace has
-                                 several
-      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
-                                 unless given
-      --context <name>           context of the kubeconfig; its current one unless
-                                 given
+      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
+      --service <name>           headless Service of Scout; required where a
+                                 namespace has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
       --kube-api <url>           API server without credentials: that of kubectl
                                  proxy
 
@@ -366,13 +365,13 @@ test('all says what it does and takes', async () => {
     Cluster options:
       --from <node>              probe from the agent on this node of a cluster, not
                                  from here
-      -n, --namespace <name>     namespace of Scout; found unless given
-      --service <name>           headless service of Scout, where a namespace has
-                                 several
-      --kubeconfig <file>        kubeconfig; those of KUBECONFIG or ~/.kube/config
-                                 unless given
-      --context <name>           context of the kubeconfig; its current one unless
-                                 given
+      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
+      --service <name>           headless Service of Scout; required where a
+                                 namespace has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
       --kube-api <url>           API server without credentials: that of kubectl
                                  proxy
 
@@ -423,13 +422,12 @@ test('doctor says what it does and takes', async () => {
     Cluster options:
       --from <node>           probe from the agent on this node of a cluster, not
                               from here
-      -n, --namespace <name>  namespace of Scout; found unless given
-      --service <name>        headless service of Scout, where a namespace has
-                              several
-      --kubeconfig <file>     kubeconfig; those of KUBECONFIG or ~/.kube/config
-                              unless given
-      --context <name>        context of the kubeconfig; its current one unless
-                              given
+      -n, --namespace <name>  namespace of Scout (default: the one that runs it)
+      --service <name>        headless Service of Scout; required where a namespace
+                              has several
+      --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
+                              ~/.kube/config)
+      --context <name>        context of the kubeconfig (default: the current one)
       --kube-api <url>        API server without credentials: that of kubectl proxy
 
     Examples:
@@ -467,13 +465,12 @@ test('mesh says what it does and takes', async () => {
       -h, --help              display help for command
 
     Cluster options:
-      -n, --namespace <name>  namespace of Scout; found unless given
-      --service <name>        headless service of Scout, where a namespace has
-                              several
-      --kubeconfig <file>     kubeconfig; those of KUBECONFIG or ~/.kube/config
-                              unless given
-      --context <name>        context of the kubeconfig; its current one unless
-                              given
+      -n, --namespace <name>  namespace of Scout (default: the one that runs it)
+      --service <name>        headless Service of Scout; required where a namespace
+                              has several
+      --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
+                              ~/.kube/config)
+      --context <name>        context of the kubeconfig (default: the current one)
       --kube-api <url>        API server without credentials: that of kubectl proxy
 
     Examples:

@@ -19,6 +19,7 @@
             "departures.c",
             "errors.c",
             "namespace.c",
+            "open_socket.c",
             "packet_socket.c",
             "packet_socket_object.c",
             "ports.c",

@@ -1,8 +1,9 @@
+#include "delivery.h"
+
 #include <uv.h>
 
-#include "addon.h"
 #include "errors.h"
-#include "packet_socket_object.h"
+#include "receive.h"
 
 enum {
   /* A wake-up reads one batch and returns to the loop, which comes back for more; draining reads up to this many. */

@@ -53,7 +53,7 @@ void packet_socket_release(struct packet_socket *socket);
 /* Nothing is delivered after it. May be called again. */
 void packet_socket_close(struct packet_socket *socket);
 
-/* Wakes the loop when there is something to read; at once if rows are waiting that no event of the kernel will announce. */
-void watch_socket(struct packet_socket *socket, bool is_waiting);
+/* The socket a method belongs to, with `count` arguments; NULL with an exception pending when it is closed. */
+struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
 
 #endif

@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 
 #include "arguments.h"
+#include "delivery.h"
 #include "errors.h"
+#include "send.h"
 #include "socket_options.h"
 
 static void on_method_gone(napi_env env, void *socket, void *hint)
@@ -19,19 +21,6 @@ static void on_memory_gone(napi_env env, void *memory, void *socket)
   (void)env;
   (void)memory;
   packet_socket_release(socket);
-}
-
-struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments)
-{
-  void *data;
-
-  if (!read_arguments(env, info, count, arguments, &data))
-    return NULL;
-  struct packet_socket *socket = data;
-  if (socket->fd >= 0)
-    return socket;
-  throw_errno(env, EBADF, "closed socket");
-  return NULL;
 }
 
 /* configure({ ttl, trafficClass, mtuDiscovery }): for packets sent from now on. */

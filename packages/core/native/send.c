@@ -1,10 +1,13 @@
+#include "send.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "addon.h"
 #include "arguments.h"
+#include "delivery.h"
 #include "errors.h"
-#include "packet_socket_object.h"
+#include "packet_socket.h"
 #include "socket_options.h"
 
 enum {

@@ -1,0 +1,142 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "addon.h"
+#include "arguments.h"
+#include "delivery.h"
+#include "errors.h"
+#include "exports.h"
+#include "packet_socket.h"
+#include "packet_socket_object.h"
+#include "socket_filter.h"
+#include "socket_options.h"
+
+/* The environment goes (Worker.terminate, the end of the process); it waits until on_closed has removed this hook. */
+static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *socket)
+{
+  (void)handle;
+  packet_socket_close(socket);
+}
+
+static bool open_descriptor(napi_env env, struct packet_socket *packet_socket, napi_value options)
+{
+  const struct socket_kind *kind = packet_socket->kind;
+
+  packet_socket->fd = socket(kind->family, kind->type | SOCK_CLOEXEC | SOCK_NONBLOCK, kind->protocol);
+  if (packet_socket->fd < 0) {
+    throw_errno(env, errno, "socket");
+    return false;
+  }
+  int fd = packet_socket->fd;
+  return filter_socket(env, fd, kind, options) && prepare_socket(env, fd, kind, options) &&
+         bind_socket(env, fd, kind, options);
+}
+
+static bool refer_to_callback(napi_env env, struct packet_socket *socket, napi_value callback)
+{
+  napi_valuetype type;
+  napi_value name;
+
+  if (!ok(env, napi_typeof(env, callback, &type)))
+    return false;
+  if (type != napi_function) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the callback must be a function");
+    return false;
+  }
+  return ok(env, napi_create_string_utf8(env, "ScoutPacketSocket", NAPI_AUTO_LENGTH, &name)) &&
+         ok(env, napi_async_init(env, NULL, name, &socket->context)) &&
+         ok(env, napi_create_reference(env, callback, 1, &socket->callback));
+}
+
+/* From its success on the socket is closed by packet_socket_close and by nothing else. */
+static bool start_polling(napi_env env, struct packet_socket *socket)
+{
+  if (!ok(env, napi_add_async_cleanup_hook(env, on_environment_gone, socket, &socket->cleanup)))
+    return false;
+  int error = uv_poll_init(socket->addon->loop, &socket->poll, socket->fd);
+  if (error != 0) {
+    napi_remove_async_cleanup_hook(socket->cleanup);
+    throw_errno(env, -error, "uv_poll_init");
+    return false;
+  }
+  socket->poll.data = socket;
+  socket->holders++;
+  watch_socket(socket, false);
+  return true;
+}
+
+/* Gives back what an opening that failed half-way has taken. */
+static void abandon(napi_env env, struct packet_socket *socket)
+{
+  if (socket->callback != NULL)
+    napi_delete_reference(env, socket->callback);
+  if (socket->context != NULL)
+    napi_async_destroy(env, socket->context);
+  if (socket->fd >= 0)
+    close(socket->fd);
+  socket->fd = -1;
+}
+
+/* Pages come into being when they are first written, so that room for the largest packets costs nothing until they come. */
+static struct packet_socket *allocate(napi_env env, napi_value options)
+{
+  napi_value value;
+  int64_t packet_bytes;
+
+  if (!ok(env, napi_get_named_property(env, options, "packetBytes", &value)) ||
+      !read_integer(env, value, "packetBytes", 64, 65536, &packet_bytes))
+    return NULL;
+  size_t bytes = sizeof(struct records) + ARRIVALS * (size_t)packet_bytes;
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    throw_errno(env, errno, "mmap");
+    return NULL;
+  }
+  struct packet_socket *socket = calloc(1, sizeof *socket);
+  if (socket == NULL) {
+    munmap(memory, bytes);
+    throw_errno(env, ENOMEM, "calloc");
+    return NULL;
+  }
+  /* A huge page would bring two megabytes into being at once. An advice only: where it is refused, nothing breaks. */
+  madvise(memory, bytes, MADV_NOHUGEPAGE);
+  socket->env = env;
+  socket->fd = -1;
+  socket->records = memory;
+  socket->records_bytes = bytes;
+  socket->packet_bytes = (size_t)packet_bytes;
+  return socket;
+}
+
+/* openPacketSocket(options, onNews): see NativeSocketOptions in src/net/native.ts. */
+napi_value open_packet_socket(napi_env env, napi_callback_info info)
+{
+  napi_value arguments[2], object;
+  const struct socket_kind *kind;
+  void *addon;
+
+  if (!read_arguments(env, info, 2, arguments, &addon) || !read_kind(env, arguments[0], &kind))
+    return NULL;
+  struct packet_socket *socket = allocate(env, arguments[0]);
+  if (socket == NULL)
+    return NULL;
+  /* This function is a holder too, until it returns. */
+  socket->holders = 1;
+  socket->addon = addon;
+  socket->kind = kind;
+  socket->is_counting = true;
+  departures_start(&socket->departures, socket->records->departures);
+  stamping_start(&socket->addon->stamping);
+  socket->opened_ns = time_line_now(&socket->addon->line);
+  socket->trusted_steps = socket->addon->line.steps;
+  if (!open_descriptor(env, socket, arguments[0]) || !refer_to_callback(env, socket, arguments[1]) ||
+      !ok(env, napi_create_object(env, &object)) || !fill_object(env, socket, object) || !start_polling(env, socket)) {
+    abandon(env, socket);
+    object = NULL;
+  }
+  packet_socket_release(socket);
+  return object;
+}

@@ -39,10 +39,10 @@ export async function install(task) {
 async function installPackages() {
   const stamp = `${nodeKey()}\n${dependencyHash()}\n`
   const installed = existsSync(installStamp) ? readFileSync(installStamp, 'utf8') : ''
-  // What could not be built for want of a compiler is tried again once there is one; what was built outlives it.
+  // Native parts that failed without a compiler are built once there is one; those that were built are kept without it.
   if (installed === stamp || (!canCompile() && installed === withoutCompiler(stamp))) return true
-  // An install on top leaves running processes their packages; another Node needs its native parts built anew, and so does one
-  // that had no compiler.
+  // Installing on top keeps the packages of running processes. Another version of Node, or an install that had no compiler, needs its
+  // native parts rebuilt.
   const isOnTop = installed.startsWith(`${nodeKey()}\n`) && process.env['CI'] !== 'true'
   const command = [...(isOnTop ? ['install', '--no-save'] : ['ci']), '--include=dev', '--include=optional']
   const isDone = await step('installing packages', () => runNpm(command, { env: installEnvironment() }))

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 const scripts = fileURLToPath(new URL('../scripts', import.meta.url))
 
-test('what could not be built for want of a compiler is installed anew when there is one, and once', () => {
+test('packages that failed to build without a compiler are reinstalled once there is one, and only once', () => {
   const checkout = emptyCheckout()
   expect([checkout.install(), checkout.install()]).toEqual(['ci', undefined])
   checkout.addTools('g++', 'make', 'python3')

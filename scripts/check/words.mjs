@@ -22,10 +22,11 @@ const better = {
   'whatever comes': 'say what comes',
   'whatever says': 'say what it is',
   whoever: 'name the actor: a process that, anyone who',
+  whomever: 'name the person or program',
   whom: 'name the person or program, or use who',
 }
 
-const isRead = /\.(?:ts|tsx|mjs|js|c|h|gyp|md|yaml|yml|tpl|txt|css|html|sh)$|values\.schema\.json$/
+const isRead = /\.(?:ts|tsx|mjs|js|c|h|gyp|md|yaml|yml|tpl|txt|css|html|sh)$|values\.schema\.json$|Containerfile$/
 const isExempt = /^(?:LICENSE|CHANGELOG\.md|package-lock\.json|scripts\/check\/words\.mjs|\.changeset\/.*)$/
 
 // Between two words a line may end, and a comment go on.

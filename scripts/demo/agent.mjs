@@ -1,4 +1,4 @@
-// An agent that ends with whoever started it, `kill -9` included: the kernel then closes the channel between the two.
+// An agent that ends with the process that started it, even by `kill -9`: the kernel then closes the channel between them.
 
 import { pathToFileURL } from 'node:url'
 import { agentProgram } from './agents.mjs'

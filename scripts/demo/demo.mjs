@@ -6,8 +6,8 @@ import { runInLab } from './lab.mjs'
 import { runOverLoopback } from './loopback.mjs'
 
 /**
- * A small mesh on this machine: in a lab of network namespaces where they are to be had, else over loopback. The first agent prints
- * what it does and has the console; the others tell only of trouble.
+ * Runs a small mesh on this machine: in a lab of network namespaces where available, otherwise over loopback. The first agent prints
+ * its probes and serves the console; the others print only warnings and errors.
  */
 try {
   process.exitCode = await demonstrate(readArguments())

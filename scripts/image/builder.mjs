@@ -33,7 +33,7 @@ const builders = [
     buildFlags: ['--layers', '--format', 'docker'],
     save: (name, path) => ['push', '--quiet', name, `docker-archive:${path}:${name}`],
   }),
-  // Where the overlay file system is not to be had.
+  // Works without the overlay file system.
   builder('buildah', {
     env: { BUILDAH_ISOLATION: 'chroot', STORAGE_DRIVER: 'vfs' },
     buildFlags: ['--layers', '--format', 'docker'],

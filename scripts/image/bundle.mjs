@@ -17,7 +17,7 @@ const loaded = ['node-gyp-build', 'raw-socket']
 /** What a loaded package names but does not need once it is built. */
 const buildTools = ['nan']
 
-/** Modules that load far more than what is used here, with what is. Whoever uses another name of them is told by the bundler. */
+/** Modules that load far more than Scout uses, with the part it uses. The bundler rejects any other name. */
 const doors = {
   'undici/index.js': `
     export { default as Client } from './lib/dispatcher/client.js'

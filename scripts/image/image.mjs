@@ -61,7 +61,7 @@ async function pulledBases() {
   const wanted = { build: `${values.registry}/node:24-bookworm`, run: `${values.registry}/node:24-bookworm-slim` }
   for (const base of Object.values(wanted)) {
     if (!(await builder.has(base)) && !(await builder.pull(base))) {
-      process.stderr.write(`${base} is not to be had: making bases from Debian packages\n`)
+      process.stderr.write(`${base} is not available: making bases from Debian packages\n`)
       return undefined
     }
   }

@@ -22,7 +22,7 @@ export function closeReport(vitest) {
 }
 
 /**
- * What came of a run. A file or suite that broke outside its tests counts as one failure, and so does a stray error.
+ * Summarizes a run. A file or suite that broke outside its tests counts as one failure, and so does a stray error.
  *
  * @param {Vitest} vitest
  * @returns {{ passed: number, failed: number, skipped: readonly { name: string, reason: string | undefined }[] }}

@@ -64,7 +64,11 @@ test('a rollout takes nothing from what an agent that stays remembers of its lin
   for (const { pod, row } of stayed) {
     const earlier = before.find((agent) => agent.pod.metadata.name === pod.metadata.name)
     const about = (series: Row['series']) => series.filter(({ to }) => to === replaced)
-    expect(about(row.series).map(idOf).toSorted()).toEqual(about(earlier?.row.series ?? []).map(idOf).toSorted())
+    expect(about(row.series).map(idOf).toSorted()).toEqual(
+      about(earlier?.row.series ?? [])
+        .map(idOf)
+        .toSorted(),
+    )
     // Ten minutes of history hold what was before the rollout and what came after it.
     for (const series of about(row.series)) {
       const then = about(earlier?.row.series ?? []).find((one) => idOf(one) === idOf(series))
@@ -185,7 +189,7 @@ withMachinery(
   },
 )
 
-/** Goes through a change and asserts that no link failed from before it until well after, but for those excused, which it returns. */
+/** Makes a change and asserts that no link fails before, during or well after it. Returns the excused failures. */
 async function expectSilence(change: () => Promise<void>, isExcused: (sighting: Sighting) => boolean = () => false) {
   await untilRight(30_000, rightPeers)
   const observer = observe(namespace)

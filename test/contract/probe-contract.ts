@@ -12,7 +12,7 @@ export interface Site<Name extends Protocol> {
   readonly child?: Child
 }
 
-/** A site, made anew for each test, and what the machine must have for it. */
+/** A site, built for each test, and its requirements on the machine. */
 export interface Situation<Name extends Protocol, Extra = unknown> {
   readonly needs: readonly Need[]
   prepare(): Promise<Site<Name> & Extra>

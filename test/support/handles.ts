@@ -18,7 +18,7 @@ export async function watchHandles(): Promise<() => Promise<void>> {
 }
 
 function openHandles(): readonly string[] {
-  // Whoever waits by turns of the event loop has an immediate of their own.
+  // A caller that waits by turns of the event loop has an immediate of its own.
   return process.getActiveResourcesInfo().filter((kind) => kind !== 'Immediate')
 }
 

@@ -7,7 +7,7 @@
 #include "errors.h"
 #include "exports.h"
 
-/* Where things lie in the memory a socket shares, so that JavaScript need not know it a second time. */
+/* Offsets and sizes in the memory a socket shares, exported so that JavaScript does not repeat them. */
 static const struct {
   const char *name;
   size_t value;
@@ -96,7 +96,7 @@ static void on_environment_gone(napi_env env, void *addon, void *hint)
   free(gone);
 }
 
-/* Runs once in each environment, which may be many at once. */
+/* Runs once in each environment; there may be many at once. */
 NAPI_MODULE_INIT()
 {
   napi_value base;

@@ -19,7 +19,7 @@ bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_va
 {
   size_t given = count;
 
-  /* Arguments left out arrive as undefined, and are refused by whoever reads them. */
+  /* Missing arguments arrive as undefined; the function that reads one refuses it. */
   return ok(env, napi_get_cb_info(env, info, &given, arguments, NULL, data));
 }
 

@@ -15,7 +15,7 @@ static bool has_news(const struct reading *reading)
   return reading->arrivals > 0 || reading->errors > 0 || reading->dropped > 0;
 }
 
-/* Tells JavaScript which rows to read; they are free again when it returns. */
+/* Calls JavaScript with the number of rows to read; they are free again when it returns. */
 static napi_status deliver(struct packet_socket *socket, const struct reading *reading)
 {
   napi_env env = socket->env;
@@ -35,7 +35,7 @@ static napi_status deliver(struct packet_socket *socket, const struct reading *r
   return status;
 }
 
-/* An exception nobody caught: to process.on('uncaughtException'), as from any callback of Node. */
+/* Hands an uncaught exception to process.on('uncaughtException'), like any callback of Node. */
 static void raise_uncaught(napi_env env)
 {
   napi_value exception;
@@ -55,7 +55,7 @@ static void wake_up(struct packet_socket *socket)
 
   if (!has_news(&reading))
     return;
-  /* Leaving the scope runs what the callback left for later: process.nextTick and promises. */
+  /* Closing the scope runs process.nextTick callbacks and promises. */
   if (napi_create_object(env, &resource) != napi_ok ||
       napi_open_callback_scope(env, resource, socket->context, &scope) != napi_ok)
     return;
@@ -73,7 +73,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
   if (napi_open_handle_scope(env, &scope) != napi_ok)
     return;
   if (status < 0) {
-    /* libuv has given the descriptor up; SO_SELECT_ERR_QUEUE is there to prevent that. */
+    /* libuv has stopped watching the descriptor, which SO_SELECT_ERR_QUEUE should prevent. */
     throw_errno(env, -status, "uv_poll");
     raise_uncaught(env);
   } else {
@@ -90,7 +90,7 @@ void watch_socket(struct packet_socket *socket, bool is_waiting)
   uv_poll_start(&socket->poll, UV_READABLE | UV_PRIORITIZED | (is_waiting ? UV_WRITABLE : 0), on_poll);
 }
 
-/* drain(): delivers what has arrived by now, before it returns. */
+/* drain(): delivers everything that has arrived, then returns. */
 napi_value drain(napi_env env, napi_callback_info info)
 {
   struct packet_socket *socket = socket_of_call(env, info, 0, NULL);

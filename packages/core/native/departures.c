@@ -31,7 +31,7 @@ static bool fits(const struct departures *departures, uint64_t place, uint32_t k
 void departures_stamp(struct departures *departures, const struct time_line *line, uint32_t kernel_id, int64_t left_ns)
 {
   uint64_t kept = departures->count < DEPARTURES ? departures->count : DEPARTURES;
-  /* Counters wrap at 2^32; their distance does not mind. */
+  /* Counters wrap at 2^32; unsigned subtraction still gives their distance. */
   uint32_t distance = departures->next_kernel_id - kernel_id;
   double at_ns = time_line_at(line, left_ns);
   double slack_ns = (double)line->doubt_ns;

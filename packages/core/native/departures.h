@@ -8,8 +8,8 @@
 #include "time_line.h"
 
 /*
- * Which stamp belongs to which packet. The kernel counts the packets of a socket (SOF_TIMESTAMPING_OPT_ID) and puts the
- * number on the stamp; we count beside it. Whether a send that failed was counted depends on where it failed and on the
+ * Matches stamps to packets. The kernel counts the packets of a socket (SOF_TIMESTAMPING_OPT_ID) and puts the
+ * number on the stamp; we keep the same count. Whether a send that failed was counted depends on where it failed and on the
  * kernel (before 6.9 __ip_append_data counts first and checks then), so after a failure the kernel's counter is set back
  * to zero by turning the option off and on (net/core/sock.c, sock_set_timestamping), and ours with it. Stamps of packets
  * counted before are told apart by their time: no stamp is older than the handing over of its packet.
@@ -23,13 +23,13 @@ struct departures {
 
 void departures_start(struct departures *departures, struct departure *ring);
 
-/* A packet was accepted by the kernel; returns its ticket. */
+/* Records a packet that the kernel accepted, and returns its ticket. */
 uint64_t departures_add(struct departures *departures, const struct time_line *line, int64_t handed_ns);
 
-/* The kernel has stamped packet `kernel_id`. */
+/* Records the kernel's stamp of packet `kernel_id`. */
 void departures_stamp(struct departures *departures, const struct time_line *line, uint32_t kernel_id, int64_t left_ns);
 
-/* The kernel's counter is at zero. */
+/* Records that the kernel's counter is back at zero. */
 void departures_restart(struct departures *departures);
 
 #endif

@@ -6,7 +6,7 @@
 #include <node_api.h>
 
 /*
- * Failures of the system are thrown as Node throws them: an Error with `code` (the errno's name), `errno` (negative, as
+ * System errors are thrown as Node throws them: an Error with `code` (the errno's name), `errno` (negative, as
  * libuv has it) and `syscall`, which says more than the bare name where one call has many uses ("setsockopt IP_TTL").
  */
 napi_value errno_error(napi_env env, int error, const char *syscall);

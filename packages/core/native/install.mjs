@@ -1,5 +1,5 @@
-// Makes the add-on ready: a build that comes with the package is used where it fits, else node-gyp makes one. An install
-// never fails for want of it: Scout then says at run time what is missing and what that costs.
+// Prepares the add-on: uses the prebuilt binary of the package if it fits, and builds one with node-gyp otherwise. An install
+// never fails because of it: without the add-on Scout runs, and reports what is missing and what that costs.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
@@ -22,7 +22,7 @@ function install() {
       env: {
         ...process.env,
         ...(isOutdated() ? { npm_config_build_from_source: 'true' } : {}),
-        // node-gyp downloads the headers of Node unless told where they are; most installations of Node bring them along.
+        // By default node-gyp downloads the headers of Node; most installations of Node include them.
         ...(existsSync(join(prefix, 'include/node/node_api.h')) ? { npm_config_nodedir: prefix } : {}),
       },
     },
@@ -34,7 +34,7 @@ function install() {
   )
 }
 
-/** Whether a build exists that is older than what it is made of. */
+/** Returns whether the build is older than its sources. */
 function isOutdated() {
   const built = join(folder, 'build/Release/scout.node')
   if (!existsSync(built)) return false

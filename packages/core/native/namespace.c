@@ -9,7 +9,7 @@
 #include "exports.h"
 
 /*
- * enterNetworkNamespace(path): moves the calling thread, and it alone, for good (setns(2)). Sockets it has keep their
+ * enterNetworkNamespace(path): moves only the calling thread, permanently (setns(2)). Its open sockets keep their
  * namespace; threads it starts inherit the new one. The threads of libuv's pool are not moved.
  */
 napi_value enter_network_namespace(napi_env env, napi_callback_info info)

@@ -14,7 +14,7 @@
 #include "socket_filter.h"
 #include "socket_options.h"
 
-/* The environment goes (Worker.terminate, the end of the process); it waits until on_closed has removed this hook. */
+/* Runs when the environment ends (Worker.terminate, process exit), which waits until on_closed has removed this hook. */
 static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *socket)
 {
   (void)handle;
@@ -51,7 +51,7 @@ static bool refer_to_callback(napi_env env, struct packet_socket *socket, napi_v
          ok(env, napi_create_reference(env, callback, 1, &socket->callback));
 }
 
-/* From its success on the socket is closed by packet_socket_close and by nothing else. */
+/* After it succeeds, only packet_socket_close closes the socket. */
 static bool start_polling(napi_env env, struct packet_socket *socket)
 {
   if (!ok(env, napi_add_async_cleanup_hook(env, on_environment_gone, socket, &socket->cleanup)))
@@ -68,7 +68,7 @@ static bool start_polling(napi_env env, struct packet_socket *socket)
   return true;
 }
 
-/* Gives back what an opening that failed half-way has taken. */
+/* Releases what a failed opening has acquired. */
 static void abandon(napi_env env, struct packet_socket *socket)
 {
   if (socket->callback != NULL)
@@ -80,7 +80,7 @@ static void abandon(napi_env env, struct packet_socket *socket)
   socket->fd = -1;
 }
 
-/* Pages come into being when they are first written, so that room for the largest packets costs nothing until they come. */
+/* The kernel allocates pages on first write, so space for the largest packets costs nothing until they arrive. */
 static struct packet_socket *allocate(napi_env env, napi_value options)
 {
   napi_value value;
@@ -101,7 +101,7 @@ static struct packet_socket *allocate(napi_env env, napi_value options)
     throw_errno(env, ENOMEM, "calloc");
     return NULL;
   }
-  /* A huge page would bring two megabytes into being at once. An advice only: where it is refused, nothing breaks. */
+  /* A huge page would allocate two megabytes at once. This is only advice: if the kernel refuses it, nothing breaks. */
   madvise(memory, bytes, MADV_NOHUGEPAGE);
   socket->env = env;
   socket->fd = -1;
@@ -111,7 +111,7 @@ static struct packet_socket *allocate(napi_env env, napi_value options)
   return socket;
 }
 
-/* openPacketSocket(options, onNews): see NativeSocketOptions in src/net/native.ts. */
+/* openPacketSocket(options, onNews): see NativeSocketOptions in src/net/native/native.ts. */
 napi_value open_packet_socket(napi_env env, napi_callback_info info)
 {
   napi_value arguments[2], object;
@@ -123,7 +123,7 @@ napi_value open_packet_socket(napi_env env, napi_callback_info info)
   struct packet_socket *socket = allocate(env, arguments[0]);
   if (socket == NULL)
     return NULL;
-  /* This function is a holder too, until it returns. */
+  /* This function is a holder, too, until it returns. */
   socket->holders = 1;
   socket->addon = addon;
   socket->kind = kind;

@@ -25,7 +25,7 @@ static void on_closed(uv_handle_t *handle)
     napi_async_destroy(socket->env, socket->context);
     napi_close_handle_scope(socket->env, scope);
   }
-  /* From here on the environment may go. */
+  /* The environment may end from here on. */
   napi_remove_async_cleanup_hook(socket->cleanup);
   packet_socket_release(socket);
 }

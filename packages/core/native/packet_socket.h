@@ -16,8 +16,8 @@ struct addon;
 
 /*
  * One open socket. It lives in C: the poll handle, the shared memory and each method handed to JavaScript are its holders,
- * and the last to go frees it. So it can be closed at any time, by anyone, in its own callback too. While open it is held
- * by the loop: a socket that JavaScript lost sight of is not silently closed by the garbage collector.
+ * and the last one frees it. So it can be closed at any time, even in its own callback. While it is open the loop holds
+ * it: the garbage collector never closes a socket that JavaScript no longer references.
  */
 struct packet_socket {
   struct addon *addon;
@@ -44,16 +44,16 @@ struct packet_socket {
 
   int64_t opened_ns;
   uint32_t trusted_steps; /* stamps are trusted if the wall clock was stepped no more than this often */
-  uint32_t dropped;       /* as last told to JavaScript */
+  uint32_t dropped;       /* as last reported to JavaScript */
 };
 
-/* One holder fewer. */
+/* Drops one holder; the last one frees the socket. */
 void packet_socket_release(struct packet_socket *socket);
 
-/* Nothing is delivered after it. May be called again. */
+/* Closes the socket: nothing is delivered afterwards. May be called again. */
 void packet_socket_close(struct packet_socket *socket);
 
-/* The socket a method belongs to, with `count` arguments; NULL with an exception pending when it is closed. */
+/* Returns the socket of a method call and fills `arguments`; NULL with an exception pending when it is closed. */
 struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
 
 #endif

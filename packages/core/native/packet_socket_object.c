@@ -50,7 +50,7 @@ static napi_value set_ref(napi_env env, napi_callback_info info)
   return NULL;
 }
 
-/* close(): nothing is delivered after it. May be called again. */
+/* close(): nothing is delivered afterwards. May be called again. */
 static napi_value close_by_method(napi_env env, napi_callback_info info)
 {
   void *socket;
@@ -68,7 +68,7 @@ static const struct {
   {"configure", configure}, {"setRef", set_ref},     {"close", close_by_method},
 };
 
-/* Each method is a function of its own that carries its socket: there is no `this` that could be another object. */
+/* Each method is a separate function bound to its socket, so a wrong `this` cannot do harm. */
 static bool add_methods(napi_env env, struct packet_socket *socket, napi_value object)
 {
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
@@ -95,7 +95,7 @@ static bool add_memory(napi_env env, struct packet_socket *socket, napi_value ob
   return ok(env, napi_set_named_property(env, object, "memory", memory));
 }
 
-/* What the kernel made of the wishes: the port, and the size of the receive buffer as it counts (socket(7), SO_RCVBUF). */
+/* Sets the port and the size of the receive buffer that the kernel granted, in its own counting (socket(7), SO_RCVBUF). */
 static bool add_facts(napi_env env, const struct packet_socket *socket, napi_value object)
 {
   union address address = {.any.sa_family = AF_UNSPEC};

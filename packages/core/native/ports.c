@@ -38,7 +38,7 @@ static napi_value release(napi_env env, napi_callback_info info)
   return NULL;
 }
 
-/* Binds one more socket and tells its port. Returns 0 or an errno. */
+/* Binds one more socket and sets `port`. Returns 0 or an errno. */
 static int reserve_port(struct reservation *reservation, const union address *address, uint16_t *port, const char **call)
 {
   union address bound;
@@ -80,8 +80,8 @@ static bool fill_ports(napi_env env, struct reservation *reservation, const unio
 
 /*
  * reservePorts(family, address, count): { ports, release() }. TCP sockets that are bound, and neither listen nor connect: the
- * kernel gives their ports to nobody else, and still answers a SYN-ACK that comes for them with RST, which is what ends a
- * half-open handshake at the other side. Whoever drops `release` gives the ports back when it is collected.
+ * kernel gives their ports to no other socket, and still answers a SYN-ACK to them with RST, which ends a half-open
+ * handshake on the other side. Without a call of `release` the ports are freed when it is garbage-collected.
  */
 napi_value reserve_ports(napi_env env, napi_callback_info info)
 {

@@ -11,7 +11,7 @@
 
 /*
  * Packets are read before the error queue: the kernel stamps a packet before it leaves, so the stamp of every packet whose
- * answer was read is in the queue by then, and JavaScript finds it in the ring when it is told of the answer.
+ * answer was read is in the queue by then, and JavaScript finds it in the ring when it receives the answer.
  *
  * A time is called the kernel's only where that is certain:
  * - No step of the wall clock was seen since the stamp was taken. Stamps lie in queues for a while, so after a step they are
@@ -42,8 +42,8 @@ static void prepare(struct receive_batch *batch, unsigned count, uint8_t *packet
 }
 
 /*
- * An ICMP error makes the next call on its socket fail once (sock_error()), whomever it is about; its details are in the
- * error queue, so the failure itself says nothing.
+ * An ICMP error makes the next call on its socket fail once (sock_error()), whichever destination it is about. Its details
+ * are in the error queue, so the failed call itself is ignored.
  */
 static unsigned read_batch(int fd, struct receive_batch *batch, unsigned count, int flags)
 {
@@ -198,8 +198,8 @@ bool receive_errors(struct packet_socket *socket)
 }
 
 /*
- * Packets lost for want of room in the receive buffer, to be asked before it is read: SO_RXQ_OVFL would tell only with the next packet
- * that arrives, this counter (net/core/sock.c, sk_get_meminfo) tells at once. It counts packets with a wrong checksum too
+ * Returns how many packets were dropped because the receive buffer was full; called before the buffer is read. SO_RXQ_OVFL reports
+ * drops only with the next packet, this counter (net/core/sock.c, sk_get_meminfo) at once. It includes packets with a wrong checksum
  * (net/ipv4/udp.c, udp_queue_rcv_one_skb), which leave the buffer empty; one that overflowed is still full.
  */
 static uint32_t count_dropped(struct packet_socket *socket)

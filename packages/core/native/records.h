@@ -7,7 +7,7 @@
 
 /*
  * The memory a socket shares with JavaScript, which reads it through typed arrays; offsets and sizes are exported by
- * addon.c, so that they are written down here only. All times are on the time line (time_line.h).
+ * addon.c, so that only this file defines them. All times are on the time line (time_line.h).
  *
  *   departures  a ring, indexed by ticket
  *   arrivals    one row a packet of the wake-up

@@ -9,7 +9,7 @@
 
 /*
  * sourceAddress(family, destination): the address the kernel would send from. Connecting a UDP socket looks the route up and
- * sends nothing (ip(7)). Who builds TCP segments needs it for the checksum (RFC 9293 §3.1).
+ * sends nothing (ip(7)). The checksum of a TCP segment covers it (RFC 9293 §3.1).
  */
 napi_value source_address(napi_env env, napi_callback_info info)
 {

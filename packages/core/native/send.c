@@ -59,7 +59,7 @@ static void drain_errors(struct packet_socket *socket)
     watch_socket(socket, true);
 }
 
-/* All at once: while stamps are read, none may be of a packet that is not in the ring yet. */
+/* Adds all packets before reading stamps: each stamp must find its packet in the ring. */
 static void note_sent(struct packet_socket *socket, unsigned count, int64_t handed_ns)
 {
   for (unsigned i = 0; i < count; i++)
@@ -96,8 +96,8 @@ static void note_failed(struct packet_socket *socket)
 }
 
 /*
- * An ICMP error about an earlier packet makes the next send on its socket fail once, wherever that goes (sock_error() in
- * net/core/sock.c, sock_alloc_send_pskb). An error of this packet's own comes again.
+ * An ICMP error about an earlier packet makes the next send on its socket fail once, whatever its destination (sock_error() in
+ * net/core/sock.c, sock_alloc_send_pskb). An error of this packet itself repeats.
  */
 static int send_packet(struct packet_socket *socket, struct packet *packet)
 {
@@ -138,7 +138,7 @@ static napi_value send_error(napi_env env, const struct packet_socket *socket, i
   return object;
 }
 
-/* Of the packet that was sent before the last `later` ones. */
+/* Returns the ticket of the packet sent before the last `later` ones. */
 static napi_value ticket_of(napi_env env, const struct packet_socket *socket, unsigned later)
 {
   napi_value ticket;
@@ -164,7 +164,7 @@ napi_value send_one(napi_env env, napi_callback_info info)
   return NULL;
 }
 
-/* A ticket, or the error this packet was refused with. */
+/* Stores a ticket, or the error with which the kernel refused this packet. */
 static bool set_outcome(napi_env env, napi_value outcomes, uint32_t index, napi_value outcome)
 {
   return outcome != NULL && ok(env, napi_set_element(env, outcomes, index, outcome));
@@ -209,7 +209,7 @@ static bool send_batch(napi_env env, struct packet_socket *socket, struct packet
         return false;
     if (done == count)
       break;
-    /* The next one was refused, and why was not said (net/socket.c, __sys_sendmmsg). */
+    /* The kernel refused the next one without saying why (net/socket.c, __sys_sendmmsg). */
     note_failed(socket);
     int error = send_packet(socket, &packets[done]);
     napi_value outcome = error == 0 ? ticket_of(env, socket, 0) : send_error(env, socket, error);
@@ -220,7 +220,7 @@ static bool send_batch(napi_env env, struct packet_socket *socket, struct packet
   return true;
 }
 
-/* sendMany(bytes[], addresses[], ports[]): (ticket | Error)[], by as few calls of the kernel as possible. */
+/* sendMany(bytes[], addresses[], ports[]): (ticket | Error)[], with as few system calls as possible. */
 napi_value send_many(napi_env env, napi_callback_info info)
 {
   napi_value arguments[3];

@@ -79,7 +79,7 @@ bool bind_socket(napi_env env, int fd, const struct socket_kind *kind, napi_valu
     else
       address.v6.sin6_port = htons((uint16_t)number);
   }
-  /* Bound even to any port: a port is then known before the first packet. */
+  /* Binds even when any port will do, so that the port is known before the first packet. */
   if ((!has_address && !kind->has_port) || bind(fd, &address.any, address_length(&address)) == 0)
     return true;
   throw_errno(env, errno, "bind");

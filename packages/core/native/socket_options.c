@@ -100,7 +100,7 @@ static bool bind_to_device(napi_env env, int fd, napi_value options)
 bool prepare_socket(napi_env env, int fd, const struct socket_kind *kind, napi_value options)
 {
   /*
-   * Without SO_SELECT_ERR_QUEUE a waiting error is POLLERR without POLLPRI, on which libuv gives the descriptor up for good
+   * Without SO_SELECT_ERR_QUEUE a waiting error is POLLERR without POLLPRI, which makes libuv stop watching the descriptor
    * (src/unix/poll.c, uv__poll_io).
    */
   return set_option(env, fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1, "setsockopt SO_SELECT_ERR_QUEUE") &&
@@ -120,7 +120,7 @@ int restart_send_count(int fd)
   return 0;
 }
 
-/* IPv6 has no DF bit: the sender fragments, unless told not to (RFC 3542 §11.2). */
+/* IPv6 has no DF bit: the sender fragments by default (RFC 3542 §11.2). */
 static bool follow_mtu_discovery(napi_env env, int fd, int mode)
 {
   int is_whole = mode == IPV6_PMTUDISC_DO || mode == IPV6_PMTUDISC_PROBE;

@@ -8,8 +8,8 @@
 #include "socket_kind.h"
 
 /*
- * Everything a socket needs to be timed and to hear of errors: stamps, error queue, TTL of what arrives, large buffers, and
- * the options the caller gave. On failure an exception is pending.
+ * Sets what a socket needs for kernel times and ICMP errors: stamps, error queue, TTL of arrivals, large buffers, and the
+ * caller's options. On failure an exception is pending.
  */
 bool prepare_socket(napi_env env, int fd, const struct socket_kind *kind, napi_value options);
 

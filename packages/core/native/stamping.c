@@ -29,7 +29,7 @@ static int open_loopback(struct sockaddr_in *address)
   return -1;
 }
 
-/* Whether a packet to ourselves was stamped before we went to read it. */
+/* Returns whether a packet to ourselves was stamped before we read it. */
 static bool is_stamped(int fd, const struct sockaddr_in *address)
 {
   unsigned char byte = 0;

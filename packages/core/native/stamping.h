@@ -4,10 +4,10 @@
 #include <stdbool.h>
 
 /*
- * The kernel stamps arriving packets only while some socket wants it, and takes a moment to begin: a worker of its own patches
+ * The kernel stamps arriving packets only while some socket asks for it, and takes a moment to start: a kernel worker patches
  * the code in (net/core/dev.c, net_enable_timestamp). Until then packets come without a stamp and get the time at which they
- * are read in place of it (net/socket.c, __sock_recv_timestamp). So the first socket of a thread turns stamping on, and keeps
- * it on, with a descriptor of its own, and waits for it.
+ * are read in place of it (net/socket.c, __sock_recv_timestamp). So the first socket of a thread opens
+ * a separate descriptor that turns stamping on and keeps it on, and waits until it works.
  */
 struct stamping {
   int fd;

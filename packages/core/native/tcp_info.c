@@ -25,7 +25,7 @@ static const struct {
   {"retransmits", offsetof(struct tcp_info, tcpi_total_retrans)},
 };
 
-/* tcpInfo(fd): what the kernel knows of a TCP connection. The structure has grown; fields an older kernel lacks are absent. */
+/* tcpInfo(fd): the kernel's measurements of a TCP connection. Fields that an older kernel lacks are absent. */
 napi_value read_tcp_info(napi_env env, napi_callback_info info)
 {
   struct tcp_info tcp = {0};

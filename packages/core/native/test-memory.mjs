@@ -40,7 +40,7 @@ function test() {
         LD_PRELOAD: execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim(),
         // raw-socket, the fallback in some tests, deletes a uv_poll_t as a uv_handle_t: harmless, and not our code.
         ASAN_OPTIONS: `detect_leaks=1:new_delete_type_mismatch=0:log_path=${reports}/address`,
-        // The programs that tests run inherit all this, and some leak.
+        // Programs that the tests start inherit all this, and some leak.
         LSAN_OPTIONS: 'exitcode=0',
         UBSAN_OPTIONS: `print_stacktrace=1:log_path=${reports}/undefined`,
       },
@@ -56,7 +56,7 @@ function test() {
 
 function compile() {
   cpSync(folder, build, { recursive: true, filter: (path) => !path.startsWith(join(folder, 'build')) })
-  // npm brings node-gyp along and tells its scripts where.
+  // npm ships node-gyp and passes its path to scripts.
   const nodeGyp = process.env['npm_config_node_gyp']
   if (nodeGyp === undefined) throw new Error('run this by npm run test:memory')
   const { status, stdout, stderr } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--sanitize=1', '--strict=1'], {

@@ -9,7 +9,7 @@
  * it exactly (2^53 ns are 104 days).
  *
  * The kernel stamps packets with CLOCK_REALTIME (ktime_get_real(), Documentation/networking/timestamping.rst), which may
- * be stepped. The difference to CLOCK_MONOTONIC is constant but for steps: both are slewed together (kernel/time/
+ * be stepped. The difference to CLOCK_MONOTONIC is constant except for steps: both are slewed together (kernel/time/
  * timekeeping.c, wall_to_monotonic). So it is measured once, checked with every reading, and a change is a step.
  */
 struct time_line {
@@ -21,10 +21,10 @@ struct time_line {
 
 void time_line_start(struct time_line *line);
 
-/* The monotonic clock, in nanoseconds since boot; looks for a step of the wall clock on the way. */
+/* The monotonic clock, in nanoseconds since boot; also checks for a step of the wall clock. */
 int64_t time_line_now(struct time_line *line);
 
-/* The same clock, without a look for steps. */
+/* The same clock, without the check for steps. */
 int64_t time_line_read(void);
 
 /* A stamp of the kernel as monotonic nanoseconds; right only if the clock was not stepped since the stamp was taken. */

@@ -6,7 +6,7 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** Runs a command to its end, whatever comes of it. */
+/** Runs a command to its end and returns the outcome, success or failure. */
 export function outcomeOf(file: string, args: readonly string[], input?: string): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = execFile(

@@ -19,8 +19,8 @@ const textOrNumber: Readonly<Record<string, object>> = {
 }
 
 /**
- * Writes what the API server says of each kind as JSON schemas that know no other field, and returns their location as kubeconform wants
- * it. Made here, since those that are published are not to be had everywhere.
+ * Writes the API server's definition of each kind as a JSON schema that rejects unknown fields. Returns their location in kubeconform's
+ * format. Generated, because the published schemas cannot be downloaded everywhere.
  */
 export async function writeSchemas(folder: string): Promise<string> {
   const { definitions } = documentSchema.parse(JSON.parse(await kubectl('get', '--raw', '/openapi/v2')))

@@ -33,7 +33,7 @@ export class LabProcess {
     const [file = '', ...argv] = command
     this.child = spawn(file, argv, { ...options, env: toolEnvironment(options.env), stdio: options.stdio ?? 'pipe' })
     this.exited = exitStatus(this.child)
-    // Whoever waits for it hears why it could not be started; that nobody does is no accident of its own.
+    // Callers that await it get the reason it could not start; without such a caller the rejection is not an unhandled one.
     this.exited.catch(() => {})
   }
 

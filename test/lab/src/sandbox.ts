@@ -6,9 +6,9 @@ import { LabError } from './errors.ts'
 /**
  * The place a lab lives in: user, mount, network and process namespaces of its own, held open by one process.
  *
- * The process that owns the lab stays outside. Whatever it wants done inside, it starts through `nsenter` aimed at the
- * holder, so a library call needs no second copy of the program, no protocol and no root: the user who made a user
- * namespace is all-powerful in it. The holder does nothing but read its standard input. That pipe is the lab's life:
+ * The process that owns the lab stays outside. It starts everything inside through `nsenter`, aimed at the holder,
+ * so a library call needs no second copy of the program, no protocol and no root: the user who made a user
+ * namespace is all-powerful in it. The holder only reads its standard input. That pipe keeps the lab alive:
  * when the owner ends, `kill -9` included, the kernel closes it, the holder ends, and since it is process 1 of its
  * namespace the kernel kills everything else inside and with the last process frees every namespace, link and table.
  * Names of namespaces, addresses and files are private to the sandbox, so any number of labs run side by side.

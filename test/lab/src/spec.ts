@@ -2,7 +2,7 @@ import { responderPort } from '@scout/core/settings'
 import { z } from 'zod'
 import { parseOptions } from './options.ts'
 
-/** The port pods answer at, both agents and the lab's own servers; default of services and faults. */
+/** The port on which pods answer, agents and the lab's own servers alike; the default port of services and faults. */
 export const podPort = responderPort
 
 /** What a lab is made of; everything else follows from it (see `topology.ts`). */

@@ -12,7 +12,7 @@ const cli = new URL('../dist/cli.js', import.meta.url).pathname
 
 describeWith(...labNeeds)('a lab', () => {
   allowTime()
-  test('takes nothing of this machine and leaves nothing behind, whoever ends it', async () => {
+  test('takes nothing of this machine and leaves nothing behind, however it ends', async () => {
     const command = spawn(process.execPath, [cli, 'up', '--nodes', '2', '--network', 'vxlan'], { stdio: 'pipe' })
     const said = createInterface({ input: command.stdout })[Symbol.asyncIterator]()
     await said.next()
@@ -121,7 +121,7 @@ describeWith(...labNeeds)('a lab', () => {
     }
   })
 
-  test('a process that cannot be started says so to whoever waits for it, and to nobody else', async () => {
+  test('a process that cannot be started rejects for callers that await it, and is no unhandled rejection', async () => {
     const lab = await openLab({ nodes: 1, dnsReplicas: 0 })
     try {
       const nowhere = { cwd: '/nowhere' }

@@ -25,7 +25,7 @@ export async function converse(lab: Lab): Promise<void> {
   const isTerminal = process.stdin.isTTY
   process.stdout.write(`${await statusText(lab)}${isTerminal ? 'say help for the commands\n' : ''}`)
   for (;;) {
-    // A shell takes over the terminal, so the reader is made anew after each one.
+    // A shell takes over the terminal, so each one is followed by a new reader.
     const reader = createInterface({
       input: process.stdin,
       output: process.stdout,

@@ -1,6 +1,6 @@
 /**
- * Hands connections of a listener outside the lab to a port inside: `relay PORT`. The listener itself comes over the
- * channel to the parent: a socket stays in the network namespace it was made in, whoever holds it.
+ * Passes connections of a listener outside the lab to a port inside: `relay PORT`. The parent sends the listener over the
+ * channel: a socket stays in the network namespace in which it was opened, in any process.
  */
 import { connect, Server } from 'node:net'
 import { pipeline } from 'node:stream/promises'

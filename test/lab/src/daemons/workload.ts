@@ -22,7 +22,7 @@ async function listenHttp(port: number): Promise<void> {
 
 async function listenUdp(port: number): Promise<void> {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
-  // An echo that cannot be sent is a fault at work; whoever asked notices.
+  // A failed send is an injected fault at work; the client sees it as silence.
   socket.on('message', (message, sender) => socket.send(message, sender.port, sender.address, () => {}))
   socket.bind(port, host)
   await once(socket, 'listening')

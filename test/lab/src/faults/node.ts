@@ -202,7 +202,7 @@ export const nodeFaults = [
   cpuStarved,
 ] as const
 
-/** Makes everybody ask anew for a node's hardware address, as they would within a minute; and once more when it is back. */
+/** Makes all other nodes resolve a node's hardware address again, as they would within a minute; and again once it is back. */
 function forgetNeighbours(topology: Topology, name: string): readonly Change[] {
   const others = topology.nodes
     .filter((node) => node.name !== name)

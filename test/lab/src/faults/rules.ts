@@ -94,7 +94,7 @@ export function inUnderlay(
   ]
 }
 
-/** Rules for everything that is delivered to a pod, whoever sent it. */
+/** Returns rules for everything delivered to a pod, from any sender. */
 export function toPod(
   topology: Topology,
   pod: Pod,

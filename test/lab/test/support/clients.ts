@@ -1,6 +1,6 @@
 /**
- * Ordinary clients, each put into one word: `ok`, `silent`, or what was answered. A client gives up before a lost SYN is
- * sent again (1 s, RFC 6298 §2), so one lost packet is silence here, as it is to whoever is not patient.
+ * Ordinary clients, each with a result of one word: `ok`, `silent`, or the answer. A client gives up before a lost SYN is
+ * retransmitted (1 s, RFC 6298 §2), so one lost packet counts as silence, as it does for impatient clients.
  */
 import type { Lab } from '../../src/index.ts'
 
@@ -84,7 +84,7 @@ export async function pingTimesMs(
   return [...stdout.matchAll(/time=([\d.]+)/g)].map(([, time]) => Number(time)).toSorted((a, b) => a - b)
 }
 
-/** What came of several fresh connections at once: for each that was answered, the seconds it took to open. */
+/** Opens several connections at once. Returns, for each that was answered, the seconds it took to open. */
 export async function connect(
   lab: Lab,
   place: string,

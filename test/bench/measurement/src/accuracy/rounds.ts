@@ -3,7 +3,7 @@ import type { Cell } from './cells.ts'
 import { type Comparison, compare } from './errors.ts'
 import { conversationsOf } from './wire.ts'
 
-/** What came of a cell in all rounds. */
+/** The results of a cell over all rounds. */
 export interface Row {
   readonly tool: string
   readonly condition: string

@@ -111,7 +111,7 @@ function sumOf(words: string, pattern: RegExp): number {
   return [...words.matchAll(pattern)].reduce((sum, { groups }) => sum + Number(groups?.['number']), 0)
 }
 
-/** Its endpoint is part of it: whoever uses it asks over HTTP and is answered with metrics. */
+/** Includes its HTTP endpoint, because that is how it is used: each request is answered with metrics. */
 function throughBlackbox(blackbox: Blackbox, module: 'icmp' | 'tcp' | 'http', targets: readonly string[]): Cell {
   const probe = async (probes: number) => {
     let [begun, failed] = [0, 0]

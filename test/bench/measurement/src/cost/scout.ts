@@ -2,8 +2,8 @@ import { createProber, isProtocol } from '@scout/core'
 import { z } from 'zod'
 
 /*
- * Scout at its limit, in a process of its own: so many probes are always under way. Prints what they cost once the code is compiled;
- * whoever runs for days does not notice the first seconds.
+ * Scout at its limit, in a separate process: `atOnce` probes are always in flight. Prints their cost once the code is compiled,
+ * because the first seconds do not matter in a run of days.
  */
 const { protocol, targets, atOnce, warmup, count } = z
   .object({

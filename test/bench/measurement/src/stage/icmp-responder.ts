@@ -20,7 +20,7 @@ interface RawSocket {
 
 const open: RawSocket[] = []
 
-/** Answers echo requests over IPv4 in the kernel's place, so long after they came, to whichever of this host's addresses. */
+/** Answers IPv4 echo requests to any address of this host in place of the kernel, `delayMs` after they arrive. */
 export function answerEchoesAfter(delayMs: number): void {
   const raw = createRequire(import.meta.url)('raw-socket') as RawSocketModule
   const { SOL_SOCKET, IPPROTO_IP } = raw.SocketLevel

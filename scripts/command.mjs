@@ -39,7 +39,7 @@ export function runNpm(args, options) {
 }
 
 /**
- * Tells on stderr what takes time, and how long it took.
+ * Reports on stderr a step that takes time, and how long it took.
  *
  * @param {string} what
  * @param {() => Promise<{ isOk: boolean, output: string }>} work

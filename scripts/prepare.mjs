@@ -68,7 +68,7 @@ function nodeKey() {
   return `${process.version} ${process.platform} ${process.arch}`
 }
 
-/** Changes with whatever decides what is installed, and not with a script or a description. */
+/** Changes with everything that decides what is installed, but not with a script or a description. */
 function dependencyHash() {
   const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
   for (const folder of ['.', ...workspaces()]) {
@@ -79,14 +79,14 @@ function dependencyHash() {
 }
 
 /**
- * node-gyp downloads the headers of Node unless it is told where they are, and most installations of Node bring them along.
+ * By default node-gyp downloads the headers of Node; most installations of Node include them.
  *
  * @returns {NodeJS.ProcessEnv}
  */
 function installEnvironment() {
   const prefix = dirname(dirname(process.execPath))
   if (!existsSync(join(prefix, 'include/node/node_version.h'))) return process.env
-  // npm 11 warns of settings it does not know, and the node-gyp of npm 10 knows no other way.
+  // npm 11 warns about unknown settings, but the node-gyp of npm 10 has no other way.
   const isOldNpm = /^npm\/(?:\d|10)\./.test(process.env['npm_config_user_agent'] ?? '')
   return { [isOldNpm ? 'npm_config_nodedir' : 'npm_package_config_node_gyp_nodedir']: prefix, ...process.env }
 }
@@ -101,7 +101,7 @@ function absentOptionalPackages() {
 async function buildNative() {
   const folder = join(root, 'packages/core/native')
   const built = join(folder, 'build/Release/scout.node')
-  // Where it cannot be built Scout says so when it runs.
+  // If it cannot be built, Scout reports that when it runs.
   if (!existsSync(built)) return true
   const sources = readdirSync(folder).filter((name) => /\.(?:c|h|gyp)$/.test(name))
   const newestMs = Math.max(...sources.map((name) => newestChangeMs(join(folder, name))))

@@ -5,13 +5,13 @@ import { run, step } from './command.mjs'
 /**
  * @typedef {'start' | 'test' | 'bench' | 'image' | 'lab'} Task
  * @typedef {object} SystemTool
- * @property {string} name what a test asks for
+ * @property {string} name used by tests
  * @property {readonly string[]} commands any one of them will do
  * @property {string} package its Debian package
  * @property {readonly Task[]} neededBy
  */
 
-/** Everything Scout wants from the operating system beyond Node. Nothing else in the repository names a package. */
+/** Everything Scout needs from the operating system besides Node. No other file names a system package. */
 const systemTools = /** @satisfies {readonly SystemTool[]} */ (
   /** @type {const} */ ([
     { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test', 'bench'] },
@@ -48,7 +48,7 @@ const searchedFolders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/
 
 /**
  * Installs what a task lacks where that is allowed, and otherwise prints the one command that would.
- * Never fails: what is still missing shows up as a skipped test or a probe that says why it cannot.
+ * Never fails: what is still missing shows up as a skipped test or a probe that reports why it cannot run.
  *
  * @param {Task} task
  */

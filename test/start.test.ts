@@ -127,7 +127,7 @@ testWith(namespaces, 'ip')(
   },
 )
 
-/** A command in a network of its own, where every port is free. */
+/** Starts a command in a separate network, where every port is free. */
 async function startDemo(command: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'scout-test-'))
   const env = { ...process.env, TMPDIR: folder, SCOUT_NO_INSTALL: '1' }

@@ -8,7 +8,7 @@ import { root } from '../command.mjs'
  * @typedef {{ consolePort: number, interval: string }} Settings what a user may choose
  * @typedef {{ exited: Promise<number>, stop: () => void }} Running
  * @typedef {object} Place how a mesh stands where it runs
- * @property {string} dnsTarget what each agent asks the name server
+ * @property {string} dnsTarget the name that each agent looks up
  * @property {string} [serviceTarget] the address of a service that all responders are behind, where there is one
  * @property {(member: Member) => string} host what a responder listens on
  * @property {(member: Member, index: number) => { host: string, port: number }} console where a console listens
@@ -24,7 +24,7 @@ export const anotherConsolePort = 'npm start -- --console-port 8090 takes anothe
 
 /**
  * Runs one agent for each member until the first ends or a signal comes, then ends the others. The first prints what it does; the
- * others tell only of trouble. Answers the exit code.
+ * others print only warnings and errors. Returns the exit code.
  *
  * @param {readonly Member[]} members
  * @param {Place} place
@@ -42,7 +42,7 @@ export async function runMesh(members, place) {
       if (!isEnding) running.forEach(({ stop }) => stop())
       isEnding = true
     }
-    // Nothing was awaited since the first agent was started, so no signal finds one that would not hear of it.
+    // Nothing was awaited since the first agent started, so every signal reaches all of them.
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.once(signal, end)
     // One agent that cannot run ends the demonstration: the others would only report it as a dead peer.
     return Math.max(...(await Promise.all(running.map(({ exited }) => exited.finally(end)))))

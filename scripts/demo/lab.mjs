@@ -22,10 +22,10 @@ export async function runInLab(lab, { consolePort, interval }) {
   try {
     return await runMesh(members, {
       dnsTarget: '{name}.pods.default.svc.cluster.local',
-      // By name, as applications do: the one service of a lab unless its description says otherwise.
+      // By name, as applications do: the one service of a lab by default.
       serviceTarget: `http://${services[0]?.name}.default.svc.cluster.local/`,
       host: () => '::',
-      // The number it has on this machine, which the first agent tells of.
+      // The port on this machine, which the first agent prints.
       console: () => ({ host: '::', port: consolePort }),
       interval,
       start(args, { name }) {
@@ -35,7 +35,7 @@ export async function runInLab(lab, { consolePort, interval }) {
           // So that Ctrl-C reaches the agents once, from here.
           detached: true,
         })
-        // An agent that is still starting has no goodbye to say: it ends by SIGTERM itself.
+        // An agent that is still starting has no peers to notify: SIGTERM ends it directly.
         const exited = agent.exited.then((code) => (code === 143 ? 0 : code))
         return { exited, stop: () => void agent.stop(5_000) }
       },

@@ -17,7 +17,7 @@ const members = [1, 2, 3].map((number) => ({
 }))
 
 /**
- * Three agents over loopback. A small name server stands in for a cluster's and knows them by name.
+ * Runs three agents over loopback. A small name server stands in for the cluster's and resolves their names.
  *
  * @param {import('./agents.mjs').Settings} settings
  */
@@ -45,12 +45,12 @@ export async function runOverLoopback({ consolePort, interval }) {
 
 /** @param {readonly string[]} args */
 function start(args) {
-  // In a process group of its own, so that Ctrl-C reaches the agents once, from here.
+  // In a separate process group, so that Ctrl-C reaches the agents once, from here.
   const child = spawn(process.execPath, [agentProgram, ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     detached: true,
   })
-  // An agent that is still starting has no goodbye to say.
+  // An agent that is still starting has no peers to notify.
   const exited = once(child, 'exit').then(([code, signal]) => code ?? (signal === 'SIGTERM' ? 0 : 1))
   return { exited, stop: () => void child.kill('SIGTERM') }
 }

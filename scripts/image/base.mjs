@@ -22,7 +22,7 @@ const leftovers = ['var/cache/apt', 'var/lib/apt/lists', 'var/cache/debconf', 'v
  * Names of a base to build on and one to run on, made unless this recipe has made them before.
  *
  * @param {Builder} builder
- * @returns {Promise<{ build: string, run: string } | undefined>} `undefined` when a step failed, which was told
+ * @returns {Promise<{ build: string, run: string } | undefined>} `undefined` when a step failed, which has been reported
  */
 export async function madeBases(builder) {
   const recipe = createHash('sha256').update(readFileSync(fileURLToPath(import.meta.url)))
@@ -91,7 +91,7 @@ async function makeBase(kind, { work, builder, name }) {
   return builder.build({ context: work, file: join(work, 'Containerfile'), name })
 }
 
-/** The mirror this machine takes its own Debian packages from; debootstrap knows one itself. */
+/** The mirror of this machine's own Debian packages; debootstrap has a default. */
 async function mirrors() {
   const selection = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages', `Codename: ${release}`]
   const { isOk, output } = await run('apt-get', selection)

@@ -67,7 +67,7 @@ async function bundle(program) {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'linked',
-    // What node-fetch 2 takes for granted is deprecated in Node, which would say so in the agent's log.
+    // node-fetch 2 uses deprecated parts of Node, which would log warnings in the agent.
     alias: { punycode: 'punycode/' },
     logLevel: 'warning',
     banner: {
@@ -91,7 +91,7 @@ function setup(bundler) {
 }
 
 /**
- * One of our modules, told where it was.
+ * One of our modules, with its original location.
  *
  * @param {string} file
  */

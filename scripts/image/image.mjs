@@ -1,5 +1,5 @@
-// npm run image: builds deploy/image/Containerfile with whichever of docker, podman and buildah works here, and prints the path of the
-// archive it wrote: `kind load image-archive $(npm run --silent image)`. Called as the chart calls it unless --tag says otherwise.
+// npm run image: builds deploy/image/Containerfile with docker, podman or buildah, the first that works here, and prints the path of the
+// archive it wrote: `kind load image-archive $(npm run --silent image)`. By default it has the name in the chart; --tag sets another.
 
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -56,7 +56,7 @@ async function installedBuilder() {
   process.exit(1)
 }
 
-/** The bases the Containerfile asks for, where their registry can be reached or they are here already. */
+/** The bases of the Containerfile, if they are here already or their registry can be reached. */
 async function pulledBases() {
   const wanted = { build: `${values.registry}/node:24-bookworm`, run: `${values.registry}/node:24-bookworm-slim` }
   for (const base of Object.values(wanted)) {

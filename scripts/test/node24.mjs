@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { root, run, runNpm, step } from '../command.mjs'
 
-// Not below node_modules, where neither vitest nor Node would take TypeScript for a source.
+// Not below node_modules, where vitest and Node refuse to load TypeScript.
 const cache = join(root, '.cache/node24')
 const copy = join(cache, 'checkout')
 const nodePackage = `node-${process.platform}-${process.arch}`

@@ -30,7 +30,7 @@ const addresses = Array.from({ length: Number(values.peers) }, (_, i) => `127.10
 
 const document = () => ({ message: 'connected to scout' })
 const http = await startHttpResponder({ host: '0.0.0.0', port: 0, document })
-// A socket for all addresses would answer from its host's first one, and the prober would not know the answer for its own.
+// A socket for all addresses would answer from its host's first one, and the prober would not match that answer.
 const udp = await Promise.all(addresses.map((host) => startUdpResponder({ host, port: http.port })))
 const dns = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: () => ['127.0.0.1'] })
 const icmp = await probe('icmp', '127.0.0.1')

@@ -13,7 +13,7 @@ import { untilRight } from './support/until.ts'
 const withKubeconform = testWith({
   isMet: (await outcomeOf('kubeconform', ['-v'])).isOk,
   reason: 'needs kubeconform on the PATH',
-  // Not every machine has it, and --validate=strict of kubectl says nearly the same.
+  // Not every machine has it, and kubectl --validate=strict checks nearly the same.
   isSpareableInCi: true,
 })
 const namespace = 'scout-chart'
@@ -98,7 +98,7 @@ withKubeconform('both manifests hold to the schemas of this API server, strictly
 describe.each(files)('%s', (file) => {
   const path = join(manifests, file)
 
-  test('has no field that this API server does not know', async () => {
+  test('has only fields that this API server accepts', async () => {
     await run(
       'kubectl',
       ['create', '--filename', '-', '--validate=strict'],

@@ -15,7 +15,7 @@ describe('on every node, with default settings', () => {
   })
   afterAll(() => release.remove())
 
-  test('every agent knows every other and has good results of all protocols within 15 s of the rollout', async () => {
+  test('every agent finds every other and has good results of all protocols within 15 s of the rollout', async () => {
     const tookMs = await untilRight(15_000, async () => {
       const agents = await agentsIn(namespace)
       const nameless = agents
@@ -29,7 +29,7 @@ describe('on every node, with default settings', () => {
     expect(agents.flatMap(failedLinks)).toEqual([])
   })
 
-  test('knows its own zone and those of its peers', async () => {
+  test('has its own zone and those of its peers', async () => {
     const agents = await agentsIn(namespace)
     const zones = new Map(
       await Promise.all(
@@ -91,7 +91,7 @@ test('prints the reference output in the log with log: text', async () => {
 const time = String.raw`\d{4}/\d\d/\d\d \d\d:\d\d:\d\d `
 const headings = [`${time}server is listening at http://localhost:8080`, `${time}scout pods:`]
 
-/** Patterns of what the log of one agent says of another: that it is there, and the phases of an HTTP probe. */
+/** Patterns of one agent's log lines about another: its presence, and the phases of an HTTP probe. */
 function blocksAbout(pod: Pod, prober: string): readonly string[] {
   const [address = ''] = addressesOf(pod)
   const peer = `${pod.metadata.name}.${namespace}.${address}`.replaceAll('.', String.raw`\.`)

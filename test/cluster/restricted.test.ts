@@ -44,7 +44,7 @@ test('runs as an ordinary user without a single capability', async () => {
   expect(status).toMatch(/^Seccomp:\s+2$/m)
 })
 
-test('that namespace refuses the privileged variant, and says so', async () => {
+test('that namespace rejects the privileged variant, with the reason', async () => {
   await kubectl('create', 'namespace', namespace)
   cleanUps.push(() => kubectl('delete', 'namespace', namespace, '--timeout', '90s'))
   await kubectl('label', 'namespace', namespace, ...Object.entries(labels).map(([name, value]) => `${name}=${value}`))

@@ -11,7 +11,7 @@ import type { Requirement } from './requirements.ts'
 /** Another process that probes, with @scout/core as it was built. */
 export interface Child {
   probe<Name extends Protocol>(protocol: Name, target: string, options?: AttemptOptions<Name>): Promise<ResultOf<Name>>
-  /** The answers nobody waited for, since this was asked last. */
+  /** Stray answers since the last call. */
   strays(): Promise<readonly ChildStray[]>
   /** How the child answers echo requests. */
   answerEchoes(manner: EchoManner): Promise<void>
@@ -32,14 +32,14 @@ export type Task =
   | { readonly do: 'strays' }
   | { readonly do: 'answerEchoes'; readonly manner: EchoManner }
 
-/** An address in each family, for what the routing table of a namespace says of it (ip-route(8)). */
+/** An address of each family for each type of route in the namespace (ip-route(8)). */
 export const routed = {
   unreachable: ['198.51.100.1', '2001:db8::1'],
   prohibit: ['198.51.100.2', '2001:db8::2'],
   blackhole: ['198.51.100.3', '2001:db8::3'],
 } as const
 
-/** In a namespace: nobody is there, and nobody says so. */
+/** In a namespace: packets to it vanish without an error. */
 export const silentAddress = '192.0.2.1'
 
 /** In a namespace: an address of the loopback device that is good on this link only. */
@@ -48,7 +48,7 @@ export const linkLocalAddress = 'fe80::5%lo'
 /** In a namespace: no route leads there. */
 export const routelessAddress = '203.0.113.1'
 
-/** A user and a network namespace of its own for what follows. */
+/** Runs the command that follows in a separate user and network namespace. */
 export const unshare = ['unshare', '--user', '--map-root-user', '--net'] as const
 
 /** This user may have network namespaces. */
@@ -63,7 +63,7 @@ export const canDropRawSockets: Requirement = {
   reason: 'needs setpriv and CAP_SETPCAP, to run a child without CAP_NET_RAW',
 }
 
-/** A child in a network namespace of its own, where it is root and which no packet leaves. */
+/** Starts a child in a separate network namespace, where it is root and which no packet leaves. */
 export async function startInNamespace(): Promise<Child> {
   const lines = [
     'link set lo up',
@@ -78,7 +78,7 @@ export async function startInNamespace(): Promise<Child> {
   return startChild([...unshare, 'sh', '-c', `${setup} && exec "$@"`, 'sh'])
 }
 
-/** A child that takes this certificate (PEM) for an authority's, beside those everybody trusts. */
+/** Starts a child that trusts this certificate authority (PEM) as well as the usual ones. */
 export async function startTrusting(certificate: string): Promise<Child> {
   const folder = mkdtempSync(join(tmpdir(), 'scout-'))
   const path = join(folder, 'authority.pem')
@@ -91,13 +91,13 @@ export async function startTrusting(certificate: string): Promise<Child> {
   }
 }
 
-/** A child that cannot open raw sockets. */
+/** Starts a child that cannot open raw sockets. */
 export async function startUnprivileged(): Promise<Child> {
   return startChild(withoutRawSockets())
 }
 
 function withoutRawSockets(): readonly string[] {
-  // Root gets back with exec whatever its bounding set allows (capabilities(7)).
+  // On exec, root regains every capability that its bounding set allows (capabilities(7)).
   return process.getuid?.() === 0 ? 'setpriv --bounding-set -net_raw --inh-caps -net_raw'.split(' ') : []
 }
 

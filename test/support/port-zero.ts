@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest'
 import { openRaw } from './raw.mjs'
 
 /**
- * Sends a datagram from port 0 to a port of 127.0.0.1. A socket always has a port of its own, so the UDP header is made by hand
+ * Sends a datagram from port 0 to a port of 127.0.0.1. A socket always has a port, so the UDP header is made by hand
  * (RFC 768; a checksum of 0 is none). Needs CAP_NET_RAW.
  */
 export function sendFromPortZero(payload: Uint8Array, port: number): void {

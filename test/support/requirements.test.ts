@@ -4,7 +4,7 @@ import { capability, describeWith, type Requirement, reasonToSkip, testWith } fr
 const met: Requirement = { isMet: true, reason: 'needs nothing' }
 const unmet: Requirement = { isMet: false, reason: 'needs a second machine' }
 
-test('says what is needed when something is lacking, and nothing when all is there', () => {
+test('returns the reason when a requirement is not met, and nothing otherwise', () => {
   expect(reasonToSkip([met], false)).toBeUndefined()
   expect(reasonToSkip([met, unmet, { isMet: false, reason: 'needs IPv6' }], false)).toBe(
     'needs a second machine; needs IPv6',

@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, isIPv6, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** A TCP server that does to each connection what the test says, until the test ends. Returns its port. */
+/** Starts a TCP server that calls `onConnection` for each connection until the test ends. Returns its port. */
 export async function listenTcp(onConnection: (socket: Socket) => void, host = '127.0.0.1'): Promise<number> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
-    // What a misbehaving peer brings upon itself is not the test's concern.
+    // Errors caused by a misbehaving peer do not matter to the test.
     socket.on('error', () => {})
     onConnection(socket)
   })
@@ -21,7 +21,7 @@ export async function listenTcp(onConnection: (socket: Socket) => void, host = '
   return (server.address() as AddressInfo).port
 }
 
-/** A UDP socket that does with each datagram what the test says, until the test ends. */
+/** Opens a UDP socket that calls `onMessage` for each datagram until the test ends. */
 export async function listenUdp(
   onMessage: (bytes: Buffer, from: RemoteInfo, socket: UdpSocket) => void,
   host = '127.0.0.1',
@@ -37,7 +37,7 @@ export async function listenUdp(
   return socket
 }
 
-/** A TCP port where nobody listens and nobody will: the near end of a connection holds it. */
+/** Returns a TCP port without a listener; the near end of a connection keeps it taken. */
 export async function desertedTcpPort(host = '127.0.0.1'): Promise<number> {
   const socket = connect({ host, port: await listenTcp(() => {}, host) })
   await once(socket, 'connect')
@@ -45,7 +45,7 @@ export async function desertedTcpPort(host = '127.0.0.1'): Promise<number> {
   return localPortOf(socket)
 }
 
-/** A UDP port that refuses what is sent to it: its socket is connected to itself and hears nobody else. */
+/** Returns a UDP port that refuses datagrams: its socket is connected to itself and receives from no other. */
 export async function desertedUdpPort(host = '127.0.0.1'): Promise<number> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   socket.bind(0, host)

@@ -10,7 +10,7 @@ export interface AgentView {
   readonly row: Row
 }
 
-/** Agents whose pods are ready, with what they know, read through the API server. @throws when one cannot be read */
+/** Reads the rows of all agents with ready pods through the API server. @throws when one cannot be read */
 export async function agentsIn(namespace: string): Promise<readonly AgentView[]> {
   return Promise.all((await readyPods(namespace)).map((pod) => viewOf(namespace, pod)))
 }

@@ -12,7 +12,7 @@ const processes = process.env['SCOUT_CLUSTER_PROCESSES'] ?? '/run/scout-cluster/
 export const machinery: Requirement = {
   isMet: commands !== '' && existsSync(join(commands, 'on')) && existsSync(processes),
   reason: 'needs commands that reach below Kubernetes (npm run test:cluster -- --commands FOLDER)',
-  // Not every cluster has such; who names them wants these tests.
+  // Not every cluster has them; naming them turns these tests on.
   isSpareableInCi: commands === '',
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type AgentView, agentsInReach, failedLinks, type Sighting } from './agents.ts'
 import { get } from './api.ts'
 
-/** Watches every agent of a namespace through whatever happens to it. */
+/** Watches every agent of a namespace, across restarts and replacements. */
 export interface Observer {
   readonly agents: readonly AgentView[]
   /** Every link that failed while this watched. */
@@ -23,7 +23,7 @@ export function observe(namespace: string): Observer {
 
   const look = async () => {
     while (!stopping.signal.aborted) {
-      // Between two looks a pod may have gone, or the API server may be away: the next look tells.
+      // Between two looks a pod may have gone, or the API server may be unreachable: the next look shows.
       agents = await agentsInReach(namespace).catch(() => agents)
       for (const agent of agents) {
         for (const sighting of failedLinks(agent)) note(sighting)

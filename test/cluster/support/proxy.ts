@@ -10,10 +10,10 @@ declare module 'vitest' {
   }
 }
 
-/** Vitest's global set-up: `kubectl proxy`, which knows every way a kubeconfig says who one is. */
+/** Vitest's global set-up: `kubectl proxy`, which supports every kind of credentials in a kubeconfig. */
 export async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const proxy = spawn('kubectl', ['proxy', '--port=0'], { stdio: ['ignore', 'pipe', 'pipe'] })
-  // What it says of each broken connection is what tests are about.
+  // It logs each broken connection, which tests cause on purpose.
   let words = ''
   proxy.stderr.setEncoding('utf8').on('data', (text) => {
     words = `${words}${text}`.slice(-1_000)

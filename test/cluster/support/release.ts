@@ -6,7 +6,7 @@ export const manifests = fileURLToPath(new URL('../../../deploy', import.meta.ur
 
 export type Values = Readonly<Record<string, unknown>>
 
-/** Scout in a namespace of its own. */
+/** Scout in a separate namespace. */
 export interface Release {
   readonly namespace: string
   /** Returns when every agent of the new kind is ready. */

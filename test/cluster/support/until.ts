@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 /**
- * Asks again until there is nothing left that is not as it should be, and returns how long that took.
+ * Polls until nothing is wrong any more, and returns how long that took.
  *
  * @param whatIsWrong sentences; none when all is well
  * @throws with the last sentences when the time is over

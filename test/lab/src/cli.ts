@@ -102,7 +102,7 @@ function labOptions(command: Command): Command {
 }
 
 async function withLab(spec: LabSpecInput, use: (lab: Lab) => Promise<void>): Promise<void> {
-  // A mistake is told before anything is.
+  // Mistakes are reported before anything else.
   parseLabSpec(spec)
   const lab = await timed('building the lab', () => openLab(spec))
   try {

@@ -14,7 +14,7 @@ export type Answers =
   /** Answers over UDP are empty and bear the TC flag; TCP is answered in full. */
   | { readonly mode: 'truncate' }
 
-/** Names the cluster knows, each with its addresses. */
+/** The names in the cluster, each with its addresses. */
 export type Records = Readonly<Record<string, readonly ByFamily[]>>
 
 export function answersPath(nameServer: string): string {

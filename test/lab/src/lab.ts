@@ -149,7 +149,7 @@ export class Lab {
     })
     try {
       const ready = once(relay.child, 'message')
-      // A relay that ends first does not hear of it.
+      // A relay that has already ended does not receive it.
       relay.child.send('listen', listener, () => {})
       const status = await Promise.race([ready, relay.exited])
       if (typeof status === 'number') {

@@ -7,13 +7,13 @@ interface Overridden {
   readonly setting: Setting
   readonly original: string
   current: string
-  /** What each fault wants, in the order they came; the last one holds. */
+  /** The value of each fault, in the order of injection; the last one holds. */
   readonly wishes: Map<string, string>
 }
 
 /**
- * Settings changed by faults. Several faults may want the same setting and be healed in any order: what holds is the
- * wish of the latest that is left, and when none is left, the value that was there before the first.
+ * Settings changed by faults. Several faults may change the same setting and be healed in any order: the value of the
+ * latest remaining fault holds, and when none remains, the original one.
  */
 export class Overrides {
   readonly #run: RunSetting

@@ -22,7 +22,7 @@ export interface Output {
   readonly stderr: string
 }
 
-/** A process inside the lab. It ends with the lab, whatever happens to its owner. */
+/** A process inside the lab. It ends with the lab, even if its owner is killed. */
 export class LabProcess {
   /** Streams and exit of the process; its `pid` is that of the `nsenter` which waits for it, so use `signal` to kill. */
   readonly child: ChildProcess
@@ -51,7 +51,7 @@ export class LabProcess {
     if (name === 'SIGCONT' && this.child.pid !== undefined) deliver(this.child.pid, name)
   }
 
-  /** Asks the process to end, insists after `patienceMs`, and answers its exit status. */
+  /** Sends the process SIGTERM, then SIGKILL after `patienceMs`, and returns its exit status. */
   async stop(patienceMs = 2000): Promise<number> {
     await this.signal('SIGTERM')
     const insist = setTimeout(() => void this.signal('SIGKILL'), patienceMs)

@@ -11,7 +11,7 @@ export interface Zone {
   readonly router: ByFamily
   /** The default gateway of its nodes: it takes packets and never answers, as the world outside a cluster seems to do. */
   readonly outside: ByFamily
-  /** An address of its network that belongs to nobody. */
+  /** An unused address of its network. */
   readonly unused: ByFamily
   /** The bridge's port towards the router, and the router's interface on the other end. */
   readonly routerPort: string
@@ -67,7 +67,7 @@ export const tunnelPort = 8472
 const linkMtu = 1500
 /** Cluster addresses, as `kubeadm` would hand them out. */
 export const dnsAddress: ByFamily = { ipv4: '10.96.0.10', ipv6: 'fd00:96::10' }
-/** A name server address nobody owns, for resolv.conf to name first. */
+/** An unused name server address, for the first line of resolv.conf. */
 export const deadDnsAddress: ByFamily = { ipv4: '10.96.0.9', ipv6: 'fd00:96::9' }
 export const clusterDomain = 'cluster.local'
 

@@ -121,7 +121,7 @@ describeWith(...labNeeds)('the command', () => {
     expect(stdout.trim()).toMatch(/^0\s+\d+\s+1$/)
   })
 
-  test('where user namespaces are forbidden, others are told how to allow them', async () => {
+  test('where user namespaces are forbidden, the message says how to allow them', async () => {
     const powerless = 'setpriv --bounding-set=-all --inh-caps=-all'
     const { status, stderr } = await run(forbidding(`${powerless} ${lab.join(' ')} run icmp-blocked -- true`))
     expect(stderr).toContain("cannot make the lab's namespaces: unshare: unshare failed: ")

@@ -30,7 +30,7 @@ describeWith(...labNeeds)('all faults together', () => {
     expect(await observe(lab())).toEqual(allOk)
   })
 
-  test('of two faults that want the same setting the later one holds, then the earlier one', async () => {
+  test('of two faults with the same setting the later one holds until healed, then the earlier one', async () => {
     const first = await lab().inject('dns-servfail')
     const second = await lab().inject('dns-refused')
     const seen = [(await observe(lab())).dns]

@@ -194,7 +194,7 @@ function childrenOf(path: string): readonly string[] {
   }
 }
 
-/** A zombie has ended; that nobody has asked for its status yet is not the lab's matter. */
+/** A zombie has ended; reaping it is not the lab's task. */
 function isAlive(pid: string): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))

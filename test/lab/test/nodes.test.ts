@@ -124,7 +124,7 @@ describeWith(...labNeeds)('faults of nodes and hops', () => {
     },
   )
 
-  test('a starved pod measures long round trips, and nobody else does', async () => {
+  test('only a starved pod measures long round trips', async () => {
     // With -U ping takes its own time at both ends, as a program without kernel timestamps must. The delay keeps packets
     // on their way, so that some answers come while the pod stands still.
     const look = (place: string) => lab().run(place, ['ping', '-Unc', '40', '-i', '0.02', '10.244.3.10'])
@@ -149,7 +149,7 @@ describeWith(...labNeeds)('faults between zones', () => {
 
   test('a duplicate address leads those of another zone to the wrong node, too', async () => {
     const look = () => ping('node3', '10.200.0.11')(lab())
-    // From here on the router knows the owner.
+    // From here on the router has an entry for the owner.
     expect(await look()).toBe('ok')
     expect(await during(lab(), ['duplicate-address'], look)).toBe('ok')
     expect(await look()).toBe('ok')

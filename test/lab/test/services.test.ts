@@ -60,7 +60,7 @@ describeWith(...labNeeds)('faults of services and names', () => {
     expect((await look()).every((outcome) => outcome === 'ok')).toBe(true)
   })
 
-  test('slow name servers answer as late as they are told to', async () => {
+  test('slow name servers answer as late as configured', async () => {
     const look = async () => {
       const { stdout } = await lab().run('pod1', [
         'dig',
@@ -100,7 +100,7 @@ describeWith(...labNeeds)('faults of services and names', () => {
     expect(await look()).toEqual(['ok', 'ok'])
   })
 
-  // The C library waits 5 s for an answer; told to wait 2 s, it shows the same in less time.
+  // The C library waits 5 s for an answer; configured to wait 2 s, it shows the same in less time.
   const impatient = 'timeout:2'
 
   test('the race of A and AAAA costs the C library a timeout, and a single query nothing', async () => {

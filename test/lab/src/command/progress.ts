@@ -1,4 +1,4 @@
-/** Tells on stderr what takes time and how long it took. */
+/** Reports on stderr a step that takes time, and how long it took. */
 export async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
   const startMs = performance.now()
   process.stderr.write(`${what} … `)

@@ -11,7 +11,7 @@ import {
 import { compileServices } from './services.ts'
 import { type NamespacePlan, step } from './step.ts'
 
-/** The hardware address of each zone's silent default gateway: nobody has it, so what is sent there is lost. */
+/** The hardware address of each zone's silent default gateway: no interface has it, so packets to it are lost. */
 const outsideMac = '02:00:00:00:00:fe'
 // Without this veths hand TCP over in packets of up to 64 KiB, and faults by size or by chance hit the wrong thing.
 const link = 'gso_max_segs 1'
@@ -172,7 +172,7 @@ export function podRoute(node: Node, other: Node, family: Family): string {
   return `${other.podRange[family]} via ${via}`
 }
 
-/** The forwarding entry by which a node knows another node's end of the tunnel. */
+/** The forwarding entry of a node for another node's end of the tunnel. */
 function tunnelEntry({ tunnelFamily }: Topology, other: Node): string {
   return `${other.tunnel.mac} dev ${tunnelInterface} dst ${other.addresses[tunnelFamily]}`
 }
@@ -235,7 +235,7 @@ function hostSysctls(families: readonly Family[], interfaces: readonly string[])
   return [
     // Inside a user namespace only its own groups may be named, and there is one: 0.
     'net/ipv4/ping_group_range 0 0',
-    // The limit is per destination, so of several probes at once only the first would be told what is wrong.
+    // The limit is per destination, so of several simultaneous probes only the first would receive the error.
     'net/ipv4/icmp_ratelimit 0',
     ...scopes.map((scope) => `net/ipv4/conf/${scope}/rp_filter 0`),
     ...scopes.map((scope) => `net/ipv4/conf/${scope}/accept_redirects 0`),

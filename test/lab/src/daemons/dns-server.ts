@@ -19,7 +19,7 @@ let queries = 0
 
 await Promise.all(addresses.flatMap((address) => [listenUdp(address), listenTcp(address)]))
 console.log('ready')
-// The lab holds the other end: when it is gone, nobody needs answers.
+// The lab holds the other end: when it is gone, no answers are needed.
 process.stdin.resume().on('end', () => process.exit())
 
 async function listenUdp(address: string): Promise<void> {

@@ -11,7 +11,7 @@ process.on('message', (_message, listener) => {
   if (!(listener instanceof Server)) return
   listener.on('connection', (outer) => {
     const inner = connect({ port, host: 'localhost' })
-    // Either side may hang up at any time, as through any proxy; both ends are closed and nothing is left to tell.
+    // Either side may hang up at any time, as through any proxy; both ends are then closed, and there is nothing to report.
     for (const [from, to] of [
       [outer, inner],
       [inner, outer],

@@ -166,7 +166,7 @@ export const dnsFaults = [
   dnsNoEndpoints,
 ] as const
 
-/** Tells name servers how to answer, and counts the queries they get meanwhile. */
+/** Changes how name servers answer, and counts the queries they receive meanwhile. */
 function answerWith(topology: Topology, which: string, answers: Answers): readonly Change[] {
   return serversOf(topology, which).flatMap((pod): readonly Change[] => [
     toPod(topology, pod, (match) => [hit(`${match} th dport 53`)]),

@@ -27,7 +27,7 @@ export interface Needs {
   readonly dnsReplicas?: number
 }
 
-/** Tells injected faults apart: `number` counts up within a lab, `id` is `fault<number>`. */
+/** Identifies an injected fault: `number` counts up within a lab, `id` is `fault<number>`. */
 export interface FaultKey {
   readonly id: string
   readonly number: number
@@ -36,7 +36,7 @@ export interface FaultKey {
 export type Change =
   /** Rules in an nft table of the fault's own: taken back by deleting the table. Every `counter name hits` counts. */
   | { readonly kind: 'table'; readonly namespace: string; readonly table: Table }
-  /** A setting that exists once: taken back to what it was, or to what the last of the other faults wants. */
+  /** A setting that exists once: restored to its original value, or to that of the latest remaining fault. */
   | { readonly kind: 'setting'; readonly setting: Setting; readonly value: string }
   /** A shell script, and another that takes its effect back. */
   | { readonly kind: 'command'; readonly namespace?: string; readonly script: string; readonly undo?: string }

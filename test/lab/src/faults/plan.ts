@@ -10,7 +10,7 @@ export interface Plan {
   readonly changes: readonly Change[]
 }
 
-/** Throws a `usage` error for whatever cannot be injected: a name, a parameter, or a place this lab does not have. */
+/** Throws a `usage` error if a fault cannot be injected: an unknown name or parameter, or a place this lab does not have. */
 export function planFault(
   topology: Topology,
   [name, input]: readonly [string, Readonly<Record<string, unknown>>],

@@ -39,7 +39,7 @@ export function upload(place: string, address: string): Client {
   return http(place, address, '--header', 'Expect:', '--data', '.'.repeat(bigBytes / 3))
 }
 
-/** One datagram to an echo, over a connected socket, so that the kernel tells what ICMP said. */
+/** Sends one datagram to an echo over a connected socket, so that the kernel reports ICMP errors. */
 export function udp(place: string, address: string, size = 32): Client {
   const script = [
     `exec 3<>/dev/udp/${address}/8081`,

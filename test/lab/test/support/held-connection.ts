@@ -1,7 +1,7 @@
 import type { Lab } from '../../src/index.ts'
 
 export interface HeldConnection {
-  /** Stays idle for some seconds, asks over the same connection, and tells whether it was answered. */
+  /** Stays idle for some seconds, sends a request over the same connection, and returns whether it was answered. */
   ask(idleSeconds: number): Promise<string>
   close(): Promise<void>
 }

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../stage/folder.ts'
 import { seen, sleep } from '../stage/tool.ts'
 import { type Capture, readPcap } from './pcap.ts'
 
-/** Enough of a packet for all headers and what tells requests apart. */
+/** Enough of a packet for all headers and the fields that identify a request. */
 const snapBytes = 192
 /** The kernel hands blocks of packets over when they are full, or after a second. */
 const settleMs = 1_100

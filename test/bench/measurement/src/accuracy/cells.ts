@@ -181,7 +181,7 @@ interface ScoutCell extends Pick<Cell, 'condition' | 'host' | 'conversation'> {
   readonly isSequential?: boolean
 }
 
-/** The main thread is the one that is busy; unless told otherwise Scout probes in it, which a worker would spare it. */
+/** The main thread is the busy one. By default Scout probes in it; a worker would avoid that. */
 function scout({
   protocol,
   targets,

@@ -27,7 +27,7 @@ const warmup = 20
 /** Pairs by order: a tool's nth probe of an address is the nth conversation with it on the wire. */
 export function compare(readings: readonly Sample[], truths: readonly Sample[]): Comparison {
   if (readings.length !== truths.length)
-    throw new Error(`the tool tells of ${readings.length} probes, and the wire shows ${truths.length}`)
+    throw new Error(`the tool reports ${readings.length} probes, and the wire shows ${truths.length}`)
   const truthOf = takeInOrder(truths)
   const pairs = readings.map((told) => ({ told, true: truthOf(told.to) })).slice(warmup)
   return {
@@ -58,7 +58,7 @@ function takeInOrder(samples: readonly Sample[]): (to: string) => Sample {
   }
   return (to) => {
     const sample = queues.get(to)?.shift()
-    if (sample === undefined) throw new Error(`the tool tells of a probe of ${to} that the wire does not show`)
+    if (sample === undefined) throw new Error(`the tool reports a probe of ${to} that the wire does not show`)
     return sample
   }
 }

@@ -1,7 +1,7 @@
 import { SocketAddress } from 'node:net'
 import type { Frame } from './pcap.ts'
 
-/** What a frame carries, as far as a bench asks. */
+/** The parts of a frame that a bench needs. */
 export interface Packet {
   readonly atNs: number
   readonly protocol: 'icmp' | 'udp' | 'tcp'

@@ -61,7 +61,7 @@ export async function curl(address: string, { count, intervalMs }: Pace): Promis
   }))
 }
 
-/** blackbox_exporter's phases of HTTP; its TCP prober tells no more than a total. */
+/** blackbox_exporter's phases of HTTP; its TCP prober reports only a total. */
 export async function blackboxHttp(
   blackbox: Blackbox,
   address: string,

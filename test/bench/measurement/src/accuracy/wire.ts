@@ -51,7 +51,7 @@ function echoPart({ bytes }: Packet): Part | undefined {
   return { isRequest: type === 8 || type === 128, key: bytes.toString('hex', 4, 8) }
 }
 
-/** What tells the datagrams of one client socket apart: the id of DNS (RFC 1035 §4.1.1), session and sequence of Scout's echo. */
+/** Identifies the datagrams of one client socket: the id of DNS (RFC 1035 §4.1.1), session and sequence of Scout's echo. */
 function datagramPart({ bytes }: Packet): Part {
   const source = bytes.readUInt16BE(0)
   const destination = bytes.readUInt16BE(2)

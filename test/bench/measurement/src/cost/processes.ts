@@ -8,7 +8,7 @@ export interface Usage {
   readonly residentMb: number
 }
 
-/** Runs a command to its end and tells what it used, and its words. Bash asks the kernel when its child ends. */
+/** Runs a command to its end and returns its resource usage and its output. Bash reads the usage from the kernel. */
 export async function usageOfCommand(argv: readonly string[]): Promise<Usage & { readonly words: string }> {
   const script = 'TIMEFORMAT="used %U %S"; time "$0" "$@" >&2'
   const shell = spawn('bash', ['-c', script, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] })

@@ -6,7 +6,7 @@ const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mo
 
 /**
  * Runs a program as process 1 of namespaces of its own and returns its exit code. With the program the kernel ends all it started and
- * frees every link, whatever way it ends.
+ * frees every link, however it ends.
  */
 export async function runOnStage(program: string, args: readonly string[]): Promise<number> {
   const own = [[], ['--user', '--map-root-user']].find((user) => canUnshare([...user, ...namespaces]))

@@ -13,7 +13,7 @@ export interface Host {
 }
 
 interface HostOptions {
-  /** 1 to 9: tells devices and networks apart. */
+  /** 1 to 9, distinct for each device and network. */
   readonly number: number
   /** How long it waits before it answers; connections are accepted at once all the same. */
   readonly delayMs: number

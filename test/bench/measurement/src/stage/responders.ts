@@ -7,8 +7,8 @@ import { ports } from './ports.ts'
 import { sleep } from './tool.ts'
 
 /*
- * The far side of a bench, run in a network namespace of its own: responders.ts DELAY_MS. Tells when it runs, and again when it
- * answers, after it was told that its link is there.
+ * The far side of a bench, run in a separate network namespace: responders.ts DELAY_MS. Reports that it runs, and, once it has
+ * been notified of its link, that it answers.
  */
 const delayMs = Number(process.argv[2])
 const host = '::'

@@ -29,7 +29,7 @@ export async function run(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output.stderr += text
   })
-  child.stdin.on('error', () => {}).end(input) // a tool that ends before it has read tells why by its exit code
+  child.stdin.on('error', () => {}).end(input) // if a tool ends before it has read, its exit code has the reason
   const [code]: unknown[] = await once(child, 'close')
   if (typeof code !== 'number' || !expected.includes(code))
     throw new Error(`${argv.slice(0, 12).join(' ')} ended with ${String(code)}: ${output.stderr || output.stdout}`)

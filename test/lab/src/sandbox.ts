@@ -107,7 +107,7 @@ function unref(stream: object): void {
   if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
 }
 
-/** Returns the settings of this machine that prevent user namespaces, if any. */
+/** Returns how to allow user namespaces on this machine, as far as its settings show. */
 function remedy(): string {
   const obstacles = [
     { key: 'kernel/unprivileged_userns_clone', bad: '0', good: '1' },

@@ -38,7 +38,7 @@ export {
   type SeriesReport,
 } from './mesh/row.ts'
 export { idOf, type LinkKey, linkIdOf, type SeriesKey } from './mesh/series.ts'
-export { type Endpoint, type Family, familyNames, familyOf } from './model/endpoint.ts'
+export { type Endpoint, type Family, familyNames, familyOf, responderPort } from './model/endpoint.ts'
 export { ScoutError, type ScoutErrorCode } from './model/errors.ts'
 export {
   type Blame,

@@ -1,3 +1,4 @@
+import { responderPort } from '../model/endpoint.ts'
 import { ScoutError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { bracketed, formatHostPort, parseTarget, targetForms } from '../model/target.ts'
@@ -90,7 +91,7 @@ export function isAboutAddresses({ target }: Pick<Check, 'target'>): boolean {
 
 /** An address for documentation (RFC 5737), to aim at before any peer is known. */
 const someAddress = '192.0.2.1'
-const someplace: Place = { ...placeAt(someAddress, 8081), name: 'peer', node: 'node', question: 'name' }
+const someplace: Place = { ...placeAt(someAddress, responderPort), name: 'peer', node: 'node', question: 'name' }
 
 /**
  * Makes a check of its definition, before the first peer is known: the first one may be far away.

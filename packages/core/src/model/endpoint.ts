@@ -17,3 +17,6 @@ export function familyOf(address: string): Family {
 
 /** How people write the families. */
 export const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
+
+/** Default port of Scout's responders, over TCP and UDP. */
+export const responderPort = 8081

@@ -13,8 +13,6 @@ export interface Packets {
   readonly late: number
 }
 
-export const noPackets: Packets = { sent: 0, returned: 0, duplicated: 0, reordered: 0, late: 0 }
-
 export function sumOfPackets(a: Packets, b: Packets): Packets {
   const arrived =
     a.arrived === undefined && b.arrived === undefined ? {} : { arrived: (a.arrived ?? 0) + (b.arrived ?? 0) }

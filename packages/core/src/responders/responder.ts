@@ -1,8 +1,5 @@
 import type { Server } from 'node:net'
 
-/** Default port of Scout's responders, for TCP and UDP. */
-export const responderPort = 8081
-
 /** What a responder has seen; only ever grows. */
 export interface ResponderCounters {
   answered: number

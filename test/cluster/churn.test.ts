@@ -5,6 +5,7 @@ import {
   type AgentView,
   addressesOf,
   agentsIn,
+  agentsInReach,
   countsOf,
   type Sighting,
   summaryOf,

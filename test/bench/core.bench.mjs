@@ -5,6 +5,7 @@ import { Bench } from 'tinybench'
 import { prepare, run } from '../../packages/core/dist/attempt/run.js'
 import { createSockets } from '../../packages/core/dist/net/sockets.js'
 import { defineProbe } from '../../packages/core/dist/probes/probe.js'
+import { OwnSession } from '../../packages/core/dist/probes/session.js'
 import { createTally } from '../../packages/core/dist/statistics/statistics.js'
 import { createDeadlines } from '../../packages/core/dist/time/deadline.js'
 import { internetChecksum } from '../../packages/core/dist/wire/checksum.js'
@@ -18,7 +19,7 @@ const idle = /** @type {import('@scout/core').Probe} */ (
     protocol: 'idle',
     summary: 'do nothing',
     targetForm: 'host:port',
-    medium: 'handshake',
+    needs: 'handshake',
     phases: { wait: 'nothing' },
     options: probes.udp.options,
     async measure({ stopwatch }) {
@@ -31,13 +32,16 @@ const deadlines = createDeadlines()
 const sockets = createSockets(() => {})
 const asked = { target: '127.0.0.1:8081', options: { timeoutMs: 1000 } }
 const request = prepare(idle, asked, { nameServer: () => '127.0.0.1' })
-const attempt = () =>
-  run(idle, request, {
+const attempt = () => {
+  const deadline = deadlines.start(request.options.timeoutMs)
+  return run(idle, request, {
     sockets,
     resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }),
-    deadline: deadlines.start(request.options.timeoutMs),
-    onEnded: deadlines.clear,
+    deadline,
+    session: new OwnSession(),
+    onEnded: () => deadlines.clear(deadline),
   })
+}
 const result = await attempt()
 const tally = createTally()
 

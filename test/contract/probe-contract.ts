@@ -1,4 +1,12 @@
-import { createProber, type FailureReason, type OptionsOf, type Protocol, probes, type Result } from '@scout/core'
+import {
+  createProber,
+  type FailureReason,
+  type OptionsOf,
+  type Probe,
+  type Protocol,
+  probes,
+  type Result,
+} from '@scout/core'
 import { describe, expect, onTestFinished } from 'vitest'
 import type { Child, ChildStray } from '../support/child.ts'
 import { watchHandles } from '../support/handles.ts'
@@ -37,7 +45,7 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
   const { answering, deserted, silent, babbling, tardy } = fixture
 
   describe(`the ${protocol} probe`, () => {
-    testWith(...answering.needs)('succeeds where it is answered, its phases adding up to its total', async () => {
+    testWith(...answering.needs)('succeeds where it is answered, its phases adding up to its time', async () => {
       const site = await answering.prepare()
       const result = await attempt(protocol, site)
       expect(result).toMatchObject({ protocol, target: site.target, ok: true })
@@ -45,7 +53,15 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
       expect(Object.keys(probes[protocol].phases)).toEqual(expect.arrayContaining([...site.phases]))
       const times = Object.values(result.phasesNs).map(Number)
       expect(times.every((ns) => Number.isSafeInteger(ns) && ns > 0)).toBe(true)
-      expect(result.totalNs).toBe(times.reduce((sum, ns) => sum + ns, 0))
+      const sumNs = times.reduce((sum, ns) => sum + ns, 0)
+      const { yields }: Pick<Probe, 'yields'> = probes[protocol]
+      if (yields === 'facts') expect(result.totalNs).toBeGreaterThanOrEqual(sumNs)
+      else expect(result.totalNs).toBe(sumNs)
+      expectPackets(result)
+      const sendsPackets = ['udp', 'icmp', 'tcp'].includes(probes[protocol].needs)
+      expect(result.packets).toEqual(
+        sendsPackets ? { sent: 1, returned: 1, duplicated: 0, reordered: 0, late: 0 } : undefined,
+      )
     })
 
     testWith(...deserted.needs)('fails by what it was told where nobody is there', async () => {
@@ -114,16 +130,32 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
     })
 
     testWith(...answering.needs, ...deserted.needs)('has the same keys in the same order as every other', async () => {
-      const measured = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock', 'ok']
+      const measured = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock']
       const success = await attempt(protocol, await answering.prepare())
-      expect(Object.keys(success)).toEqual([...measured, 'detail'])
       const failed = await attempt(protocol, await deserted.prepare())
-      expect(Object.keys(failed)).toEqual([...measured, 'failure'])
+      const keysOf = (result: Result) => [
+        ...measured,
+        ...('packets' in result ? ['packets'] : []),
+        'ok',
+        ...(result.ok ? [] : ['failure']),
+        ...('detail' in result ? ['detail'] : []),
+      ]
+      expect([success.ok, failed.ok]).toEqual([true, false])
+      for (const result of [success, failed]) expect(Object.keys(result)).toEqual(keysOf(result))
       for (const { endpoint, clock } of [success, failed]) {
         expect(['host', 'address', 'family', 'port']).toEqual(expect.arrayContaining(Object.keys(endpoint ?? {})))
         expect(Object.keys(clock)).toEqual(['tx', 'rx'])
       }
-      expect(failed.ok ? [] : Object.keys(failed.failure)).toEqual(['reason', 'phase', 'message', 'code'])
+      if (failed.ok) return
+      const { icmp } = failed.failure
+      expect(Object.keys(failed.failure)).toEqual([
+        'reason',
+        'phase',
+        'message',
+        'code',
+        ...(icmp === undefined ? [] : ['icmp']),
+      ])
+      if (icmp !== undefined) expect(failed.failure.code).toBe(`ICMP ${icmp.type}/${icmp.code}`)
     })
   })
 }
@@ -141,11 +173,23 @@ async function attempt<Name extends Protocol>(
 
 function expectFailure(protocol: Protocol, result: Result, reason: FailureReason): void {
   expect(result).toMatchObject({ ok: false, failure: { reason } })
+  expectPackets(result)
   if (result.ok) return
   expect(['setup', 'resolve', ...Object.keys(probes[protocol].phases)]).toContain(result.failure.phase)
   // One sentence for a person.
   expect(result.failure.message).toMatch(/^[^\n]+[^\n.]$/)
 }
+
+/** Probes that send packets of their own count them, whether or not they succeed. */
+function expectPackets(result: Result): void {
+  const { packets } = result
+  if (packets === undefined) return
+  expect(Object.keys(packets).filter((key) => key !== 'arrived')).toEqual(packetCounts)
+  expect(Object.values(packets).every((count) => Number.isSafeInteger(count) && count >= 0)).toBe(true)
+  expect(packets.returned).toBeLessThanOrEqual(packets.sent)
+}
+
+const packetCounts = ['sent', 'returned', 'duplicated', 'reordered', 'late']
 
 function probeHere(): Pick<Child, 'probe' | 'strays'> {
   const strays: ChildStray[] = []

@@ -1,7 +1,8 @@
 import { startDnsResponder, startHttpResponder, startUdpResponder } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { echoReplyTo } from '../../../test/support/echo.ts'
-import { desertedTcpPort, listenTcp, listenUdp } from '../../../test/support/servers.ts'
+import { nativePart, testWith } from '../../../test/support/requirements.ts'
+import { desertedTcpPort, desertedUdpPort, listenTcp, listenUdp } from '../../../test/support/servers.ts'
 import { masked, runCli } from './support/run-cli.ts'
 
 async function httpPort(): Promise<number> {
@@ -167,7 +168,8 @@ describe('text', () => {
 })
 
 describe('--json', () => {
-  const commonKeys = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock', 'ok']
+  const measured = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock']
+  const commonKeys = [...measured, 'ok']
 
   async function lines(...argv: readonly string[]): Promise<readonly Record<string, unknown>[]> {
     const { out, err } = await runCli([...argv, '--json'])
@@ -183,7 +185,8 @@ describe('--json', () => {
     const results = await lines('udp', `127.0.0.1:${port}`, '-c', '2', '-i', '200ms')
     expect(results).toHaveLength(2)
     for (const result of results) {
-      expect(Object.keys(result)).toEqual([...commonKeys, 'detail'])
+      expect(Object.keys(result)).toEqual([...measured, 'packets', 'ok', 'detail'])
+      expect(Object.keys(result['packets'] ?? {})).toEqual(['sent', 'returned', 'duplicated', 'reordered', 'late'])
       expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port'])
       expect(Object.keys(result['clock'] ?? {})).toEqual(['tx', 'rx'])
       expect(result).toMatchObject({ protocol: 'udp', target: `127.0.0.1:${port}`, ok: true })
@@ -197,6 +200,23 @@ describe('--json', () => {
     expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port'])
     expect(Object.keys(result['failure'] ?? {})).toEqual(['reason', 'phase', 'message', 'code'])
     expect(result).toMatchObject({ ok: false, failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' } })
+  })
+
+  test('prints what was learned before a failure', async () => {
+    const port = await listenTcp((socket) => {
+      socket.on('data', () => socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'))
+    })
+    const [result = {}] = await lines('http', `127.0.0.1:${port}`, '-c', '1')
+    expect(Object.keys(result)).toEqual([...commonKeys, 'failure', 'detail'])
+    expect(result['detail']).toEqual({ statusCode: 404, bodyBytes: 0 })
+  })
+
+  testWith(nativePart)('prints the ICMP error that a failure is due to', async () => {
+    const [result = {}] = await lines('udp', `127.0.0.1:${await desertedUdpPort()}`, '-c', '1')
+    expect(result).toMatchObject({
+      packets: { sent: 1, returned: 0 },
+      failure: { reason: 'refused', code: 'ICMP 3/3', icmp: { type: 3, code: 3, from: '127.0.0.1' } },
+    })
   })
 
   test('leaves out what there is none of', async () => {

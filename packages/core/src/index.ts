@@ -1,4 +1,11 @@
-export { type AttemptOptions, createProber, type Prober, type ProberOptions, probe } from './attempt/prober.ts'
+export {
+  type AttemptOptions,
+  createProber,
+  type Prober,
+  type ProberOptions,
+  probe,
+  type SeriesSession,
+} from './attempt/prober.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './attempt/repeat.ts'
 export { serveProber } from './attempt/worker/serve.ts'
 export { catalogue } from './checks/catalogue.ts'
@@ -67,8 +74,9 @@ export {
   type ResultOf,
 } from './probes/index.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions } from './probes/options.ts'
-export type { Attempt, Probe } from './probes/probe.ts'
+export type { Attempt, Need, Probe } from './probes/probe.ts'
 export type { Failed, Failure, Result, Success } from './probes/result.ts'
+export type { Held, Session } from './probes/session.ts'
 export { startDnsResponder } from './responders/dns.ts'
 export { type HttpResponderOptions, type RouteRequest, startHttpResponder } from './responders/http.ts'
 export { responders } from './responders/index.ts'

@@ -14,7 +14,7 @@ export function createJsonReport(out: Output): Report {
 
 /** Renders a result with its keys in a stable order; `extra` comes first. */
 export function jsonOf(result: Result, extra: Readonly<Record<string, string>> = {}): string {
-  const { protocol, target, endpoint, startedAtMs, phasesNs, totalNs, clock } = result
+  const { protocol, target, endpoint, startedAtMs, phasesNs, totalNs, clock, packets } = result
   return JSON.stringify({
     ...extra,
     protocol,
@@ -24,10 +24,12 @@ export function jsonOf(result: Result, extra: Readonly<Record<string, string>> =
     phasesNs,
     totalNs,
     clock: pick(clock, ['tx', 'rx']),
+    ...(packets === undefined
+      ? {}
+      : { packets: pick(packets, ['sent', 'arrived', 'returned', 'duplicated', 'reordered', 'late']) }),
     ok: result.ok,
-    ...(result.ok
-      ? { detail: result.detail }
-      : { failure: pick(result.failure, ['reason', 'phase', 'message', 'code']) }),
+    ...(result.ok ? {} : { failure: pick(result.failure, ['reason', 'phase', 'message', 'code', 'icmp']) }),
+    ...(result.detail === undefined ? {} : { detail: result.detail }),
   })
 }
 

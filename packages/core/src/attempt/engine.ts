@@ -1,9 +1,11 @@
 import { closedError } from '../model/errors.ts'
+import { FailureError } from '../model/failure.ts'
 import type { ResolveName } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import { createSockets } from '../net/sockets.ts'
 import { isProtocol, type Protocol, probeNamed } from '../probes/index.ts'
 import type { Result } from '../probes/result.ts'
+import { OwnSession } from '../probes/session.ts'
 import { createDeadlines } from '../time/deadline.ts'
 import { prepare, run } from './run.ts'
 
@@ -13,6 +15,8 @@ export interface AttemptRequest {
   readonly options: object
   /** Its caller has given up already: nothing is sent. */
   readonly isCancelled: boolean
+  /** Number of the session it is part of; without one it has a session of its own, which ends with it. */
+  readonly session?: number
 }
 
 /** An attempt under way. */
@@ -26,6 +30,8 @@ export interface StartedAttempt {
 export interface Engine {
   /** @throws {ScoutError} for misuse, before the first packet. */
   start(request: AttemptRequest): StartedAttempt
+  /** Closes what the attempts of a session hold. Its number must not be used again. */
+  endSession(session: number): void
   /** Cancels what is under way. */
   close(): void
 }
@@ -42,23 +48,44 @@ export function createEngine({ onStray, resolve, nameServer }: EngineOptions): E
     if (isProtocol(protocol)) onStray(protocol, stray)
   })
   const deadlines = createDeadlines()
+  const sessions = new Map<number, OwnSession>()
   let isClosed = false
+
+  const sessionOf = (number: number): OwnSession => {
+    const known = sessions.get(number)
+    if (known !== undefined) return known
+    const session = new OwnSession()
+    sessions.set(number, session)
+    return session
+  }
+
   return {
-    start({ protocol, target, options, isCancelled }) {
+    start({ protocol, target, options, isCancelled, session: number }) {
       if (isClosed) throw closedError()
       const probe = probeNamed(protocol)
       const request = prepare(probe, { target, options }, { nameServer })
       const deadline = deadlines.start(request.options.timeoutMs)
       if (isCancelled) deadline.cancel()
+      const session = number === undefined ? new OwnSession() : sessionOf(number)
+      const onEnded = () => {
+        deadlines.clear(deadline)
+        if (number === undefined) session.close()
+      }
       return {
-        result: run(probe, request, { sockets, resolve, deadline, onEnded: deadlines.clear }),
+        result: run(probe, request, { sockets, resolve, deadline, session, onEnded }),
         cancel: () => deadline.cancel(),
       }
     },
+    endSession(number) {
+      sessions.get(number)?.close()
+      sessions.delete(number)
+    },
     close() {
       isClosed = true
+      deadlines.endAll(new FailureError('cancelled', 'the prober was closed while this attempt ran'))
+      for (const session of sessions.values()) session.close()
+      sessions.clear()
       sockets.close()
-      deadlines.cancelAll()
     },
   }
 }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Worker } from 'node:worker_threads'
-import { ScoutError } from '../model/errors.ts'
+import { closedError, ScoutError } from '../model/errors.ts'
 import { nameServerOrSystem } from '../net/host/resolv-conf.ts'
 import { type ResolveName, resolveBySystem } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
@@ -23,8 +23,21 @@ export interface ProberOptions {
   readonly worker?: boolean | Worker
 }
 
-/** The probe's own options, the common ones, and a way to give up. */
-export type AttemptOptions<Name extends Protocol> = OptionsOf<Name> & { readonly signal?: AbortSignal | undefined }
+/** Keeps state between the attempts of one series, such as source ports in turn, until it is closed. */
+export interface SeriesSession {
+  close(): void
+}
+
+/** How an attempt is made, whatever its probe. */
+interface Circumstances {
+  /** Gives the attempt up. */
+  readonly signal?: AbortSignal | undefined
+  /** The session it is part of; default: one of its own. */
+  readonly session?: SeriesSession | undefined
+}
+
+/** The probe's own options, the common ones, and the circumstances of the attempt. */
+export type AttemptOptions<Name extends Protocol> = OptionsOf<Name> & Circumstances
 
 /** Probes many times over shared sockets. Close it when done: its sockets keep the process alive. Closing cancels what is under way. */
 export interface Prober {
@@ -33,6 +46,11 @@ export interface Prober {
    * @throws {ScoutError} for misuse, before the first packet.
    */
   probe<Name extends Protocol>(protocol: Name, target: string, options?: AttemptOptions<Name>): Promise<ResultOf<Name>>
+  /**
+   * Opens a session for the attempts of one series. Close it with the series; closing the prober closes it too.
+   * @throws {ScoutError} `closed`
+   */
+  openSession(): SeriesSession
   close(): void
 }
 
@@ -42,20 +60,56 @@ export interface Prober {
  */
 export function createProber(options: ProberOptions = {}): Prober {
   const engine = engineFor(options)
+  const sessions = new Map<SeriesSession, number>()
+  let opened = 0
+  let isClosed = false
+
+  const numberOf = (session: SeriesSession): number => {
+    const number = sessions.get(session)
+    if (number !== undefined) return number
+    throw new ScoutError('closed', 'this session is closed, or of another prober: open one with openSession()')
+  }
+
+  const start = ({ protocol, target, options = {} }: ProbeCall): Promise<Result> => {
+    const { signal, session, ...own } = options
+    const isCancelled = signal?.aborted === true
+    const series = session === undefined ? {} : { session: numberOf(session) }
+    const attempt = engine.start({ protocol, target, options: own, isCancelled, ...series })
+    return signal === undefined ? attempt.result : cancelledBy(signal, attempt)
+  }
+
   return {
-    probe(protocol, target, attemptOptions) {
-      const { signal, ...options }: { readonly signal?: AbortSignal | undefined } = attemptOptions ?? {}
+    probe(protocol, target, options) {
       try {
-        const attempt = engine.start({ protocol, target, options, isCancelled: signal?.aborted === true })
-        const result = signal === undefined ? attempt.result : cancelledBy(signal, attempt)
         // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
-        return result as Promise<ResultOf<typeof protocol>>
+        return start({ protocol, target, options }) as Promise<ResultOf<typeof protocol>>
       } catch (error) {
         return Promise.reject(error)
       }
     },
-    close: engine.close,
+    openSession() {
+      if (isClosed) throw closedError()
+      const number = opened++
+      const session = {
+        close() {
+          if (sessions.delete(session)) engine.endSession(number)
+        },
+      }
+      sessions.set(session, number)
+      return session
+    },
+    close() {
+      isClosed = true
+      sessions.clear()
+      engine.close()
+    },
   }
+}
+
+interface ProbeCall {
+  readonly protocol: string
+  readonly target: string
+  readonly options: Circumstances | undefined
 }
 
 function engineFor({ onStray = () => {}, worker = false, nameServer, resolve }: ProberOptions): Engine {

@@ -17,7 +17,7 @@ export interface RepeatRequest<Name extends Protocol> {
 }
 
 /**
- * Attempts at a steady interval, each yielded when it ends (so a slow one may come after its successor). Ends after `count`, or
+ * Attempts at a steady interval over one session, each yielded when it ends (so a slow one may come after its successor). Ends after `count`, or
  * when `signal` aborts: attempts under way are then cancelled and not yielded.
  * @throws {ScoutError} `invalid-option`, and what the prober throws for misuse.
  */
@@ -37,7 +37,8 @@ export async function* repeat<Name extends Protocol>(
   let finished = 0
   let wake = () => {}
 
-  const attemptOptions: AttemptOptions<Name> = Object.assign({ signal: stop.signal }, options)
+  const session = prober.openSession()
+  const attemptOptions: AttemptOptions<Name> = Object.assign({ signal: stop.signal, session }, options)
 
   const start = () => {
     if (started >= count) return
@@ -81,5 +82,6 @@ export async function* repeat<Name extends Protocol>(
     clearInterval(timer)
     signal?.removeEventListener('abort', abort)
     stop.abort()
+    session.close()
   }
 }

@@ -4,8 +4,9 @@ import { parseTarget, type TargetForm, type TargetOf } from '../model/target.ts'
 import { literalEndpoint, type ResolveName } from '../net/host/resolve.ts'
 import type { Sockets } from '../net/sockets.ts'
 import { type CommonOptions, parseOptions } from '../probes/options.ts'
-import type { Probe } from '../probes/probe.ts'
+import type { Learned, Probe } from '../probes/probe.ts'
 import type { Failure, Result } from '../probes/result.ts'
+import type { Session } from '../probes/session.ts'
 import { Stopwatch } from '../time/clock.ts'
 import type { Deadline } from '../time/deadline.ts'
 
@@ -20,7 +21,8 @@ export interface RunContext {
   readonly sockets: Sockets
   readonly resolve: ResolveName
   readonly deadline: Deadline
-  readonly onEnded: (deadline: Deadline) => void
+  readonly session: Session
+  readonly onEnded: () => void
 }
 
 /**
@@ -42,11 +44,13 @@ export function prepare(
 export async function run(
   probe: Probe,
   { target, options }: Request,
-  { sockets, resolve, deadline, onEnded }: RunContext,
+  { sockets, resolve, deadline, session, onEnded }: RunContext,
 ): Promise<Result> {
   const stopwatch = new Stopwatch<string>()
   const startedAtMs = Date.now()
   const { protocol } = probe
+  const learned: Learned = {}
+  const record = (more: Learned) => void Object.assign(learned, more)
   let endpoint: Endpoint | undefined
   try {
     throwIfOver(deadline)
@@ -57,22 +61,32 @@ export async function run(
       stopwatch.stop()
       throwIfOver(deadline)
     }
-    const detail = await probe.measure({ target, endpoint, deadline, sockets, stopwatch }, options)
+    const detail = await probe.measure({ target, endpoint, deadline, sockets, session, stopwatch, record }, options)
     stopwatch.stop()
-    const { phasesNs, totalNs, clocks: clock } = stopwatch.reading()
+    const { phasesNs, totalNs: pathNs, clocks: clock } = stopwatch.reading()
+    const totalNs = probe.yields === 'facts' ? deadline.elapsedNs() : pathNs
     // A connection that a busy process heard of late may have been made late, too: the kernel knows.
-    if (clock.rx !== 'user' && totalNs > deadline.timeoutNs) throw deadline.timedOut()
-    return { protocol, target: target.text, endpoint, startedAtMs, phasesNs, totalNs, clock, ok: true, detail }
+    if (clock.rx !== 'user' && pathNs > deadline.timeoutNs) {
+      if (typeof detail === 'object' && detail !== null) record({ detail })
+      throw deadline.timedOut()
+    }
+    const times = { startedAtMs, phasesNs, totalNs, clock }
+    return { protocol, target: target.text, endpoint, ...times, ...packetsOf(learned), ok: true, detail }
   } catch (error) {
     const phase = stopwatch.current ?? 'setup'
     const { phasesNs, clocks: clock } = stopwatch.reading()
-    const totalNs = deadline.elapsedNs()
+    const times = { startedAtMs, phasesNs, totalNs: deadline.elapsedNs(), clock }
     const failure = failureOf(error, phase, `${protocol} probe of ${target.text}`)
     const known = endpoint === undefined ? {} : { endpoint }
-    return { protocol, target: target.text, ...known, startedAtMs, phasesNs, totalNs, clock, ok: false, failure }
+    const detail = learned.detail === undefined ? {} : { detail: learned.detail }
+    return { protocol, target: target.text, ...known, ...times, ...packetsOf(learned), ok: false, failure, ...detail }
   } finally {
-    onEnded(deadline)
+    onEnded()
   }
+}
+
+function packetsOf({ packets }: Learned): Pick<Learned, 'packets'> {
+  return packets === undefined ? {} : { packets }
 }
 
 function resolvedEndpoint(target: TargetOf<TargetForm>, found: Awaited<ReturnType<ResolveName>>): Endpoint {
@@ -85,12 +99,12 @@ function throwIfOver({ reason }: Deadline): void {
 
 function untilOver<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
   return new Promise((resolve, reject) => {
-    deadline.onOver(reject)
-    promise.then(resolve, reject)
+    const off = deadline.onOver(reject)
+    promise.then(resolve, reject).finally(off)
   })
 }
 
 function failureOf(error: unknown, phase: string, tried: string): Failure {
-  const { reason, message, code } = failureErrorOf(error, tried)
-  return { reason, phase, message, ...(code === undefined ? {} : { code }) }
+  const { reason, message, code, icmp } = failureErrorOf(error, tried)
+  return { reason, phase, message, ...(code === undefined ? {} : { code }), ...(icmp === undefined ? {} : { icmp }) }
 }

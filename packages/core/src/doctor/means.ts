@@ -3,7 +3,7 @@ import { nativePart } from '../net/native/native.ts'
 import { type Provider, providerOf, type Transport } from '../net/packets/providers.ts'
 import { handshakeClocks } from '../net/tcp/tcp-info.ts'
 import { probes } from '../probes/index.ts'
-import type { Probe } from '../probes/probe.ts'
+import type { Need, Probe } from '../probes/probe.ts'
 import type { Failure } from '../probes/result.ts'
 import type { Clocks } from '../time/clock.ts'
 import { userClocks } from '../time/clock.ts'
@@ -31,21 +31,21 @@ export interface ProcessMeans {
 
 /** Finds out, by trying, what this process may do and what each probe will work with. Sends nothing. */
 export function describeMeans(): ProcessMeans {
-  const all: readonly Pick<Probe, 'protocol' | 'medium'>[] = Object.values(probes)
+  const all: readonly Pick<Probe, 'protocol' | 'needs'>[] = Object.values(probes)
   return {
     abilities: describeAbilities(),
-    probes: all.map(({ protocol, medium }) => ({ protocol, ...meansOf(medium) })),
+    probes: all.map(({ protocol, needs }) => ({ protocol, ...meansOf(needs) })),
   }
 }
 
-function meansOf(medium: Probe['medium']): Omit<ProbeMeans, 'protocol'> {
-  switch (medium) {
+function meansOf(need: Need): Omit<ProbeMeans, 'protocol'> {
+  switch (need) {
     case 'handshake':
       return meansOfHandshake()
     case 'connection':
       return meansOfConnection()
     default:
-      return meansOfPackets(medium)
+      return meansOfPackets(need)
   }
 }
 

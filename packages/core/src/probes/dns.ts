@@ -13,6 +13,7 @@ import {
   responseCodes,
   reverseName,
 } from '../wire/dns.ts'
+import { ask, nextFlow } from './packet.ts'
 import { type Attempt, defineProbe } from './probe.ts'
 
 /** A connection has one question, so any id will do. */
@@ -32,7 +33,7 @@ export const dns = defineProbe({
   protocol: 'dns',
   summary: 'ask one name server one question and time the answer',
   targetForm: 'name@server',
-  medium: 'udp',
+  needs: 'udp',
   phases: { connect: 'TCP handshake with the server (transport tcp only)', query: 'question sent to answer received' },
   options: z.object({
     type: z.enum(recordTypes).default('A').describe('record type; with PTR the name may be an address'),
@@ -73,15 +74,15 @@ export const dns = defineProbe({
 async function askByUdp(attempt: DnsAttempt, encode: (id: number) => Uint8Array): Promise<Uint8Array> {
   const exchange = attempt.sockets.exchange(questions, attempt.endpoint.family)
   const id = exchange.nextSequence() & 0xffff
+  const flow = await nextFlow(attempt.session, 'dns flow', exchange)
   attempt.stopwatch.enter('query')
-  const answer = await exchange.ask({
+  const answer = await ask(attempt, exchange, {
     bytes: encode(id),
     key: id,
-    endpoint: attempt.endpoint,
-    deadline: attempt.deadline,
+    to: attempt.endpoint,
+    flow,
     read: (bytes) => bytes.slice(),
   })
-  attempt.stopwatch.settle(answer.tookNs, answer.clocks)
   return answer.message
 }
 

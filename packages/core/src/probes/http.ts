@@ -21,7 +21,7 @@ export const http = defineProbe({
   protocol: 'http',
   summary: 'make one HTTP request on a fresh connection and time each of its phases',
   targetForm: 'url',
-  medium: 'connection',
+  needs: 'connection',
   phases: {
     connect: 'SYN sent to SYN-ACK received',
     tls: 'TLS handshake (https only)',
@@ -57,6 +57,11 @@ export const http = defineProbe({
     const { deadline } = attempt
     let broken: Error | undefined
     let synRetransmits: number | undefined
+    const received: Received = { statusCode: 0, bodyBytes: 0 }
+    const detailSoFar = () => ({
+      ...(received.statusCode === 0 ? {} : received),
+      ...(synRetransmits === undefined ? {} : { synRetransmits }),
+    })
     let local: LocalEnd = { localAddress: '', localPort: 0 }
     const observer = options.observe ? attempt.sockets.observer(attempt.endpoint.port ?? 80) : undefined
     const client = new Client(url.origin, {
@@ -72,6 +77,9 @@ export const http = defineProbe({
             synRetransmits = handshake?.synRetransmits
             if (handshake?.time !== undefined) attempt.stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
           },
+          unconnected: (handshake) => {
+            synRetransmits = handshake?.synRetransmits
+          },
           // The first error is the cause; undici adds its own, also to close a socket it is done with.
           broken: (error) => {
             if (!(error instanceof errors.UndiciError)) broken ??= error
@@ -85,14 +93,14 @@ export const http = defineProbe({
     })
     deadline.onOver(() => void client.destroy(new Error('deadline or caller ended the attempt')))
     try {
-      const { statusCode, bodyBytes, body } = await exchange(client, url, options)
+      const body = await exchange(client, { url, received }, options)
+      const { statusCode } = received
       // To undici a reset ends a response that has no length as well as a close does.
       if (broken !== undefined) throw broken
       const observed = observer === undefined ? undefined : observedPhases(observer, attempt, local)
       if (observed !== undefined) attempt.stopwatch.revise(observed, kernelClocks)
       const detail = {
-        statusCode,
-        bodyBytes,
+        ...received,
         ...(synRetransmits === undefined ? {} : { synRetransmits }),
         ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
         ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
@@ -108,6 +116,8 @@ export const http = defineProbe({
       }
       return detail
     } catch (error) {
+      const detail = detailSoFar()
+      if (Object.keys(detail).length > 0) attempt.record({ detail })
       throw deadline.reason ?? failureOf(broken ?? error, url)
     } finally {
       if (!client.destroyed) await client.destroy()
@@ -139,7 +149,7 @@ function observedPhases(
   }
 }
 
-function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected'> {
+function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected' | 'unconnected'> {
   // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.
   let isAnswered = false
   return {
@@ -156,10 +166,10 @@ function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, '
   }
 }
 
-interface Response {
-  readonly statusCode: number
-  readonly bodyBytes: number
-  readonly body: Buffer
+/** What has come of a response so far, which a failure keeps as well; `statusCode` is 0 before its head. */
+interface Received {
+  statusCode: number
+  bodyBytes: number
 }
 
 interface ExchangeOptions {
@@ -169,14 +179,13 @@ interface ExchangeOptions {
   readonly keepBytes: number
 }
 
+/** Makes the request and resolves to the beginning of the response's body. */
 function exchange(
   client: Client,
-  url: URL,
+  { url, received }: { readonly url: URL; readonly received: Received },
   { method, headers, sendBytes, keepBytes }: ExchangeOptions,
-): Promise<Response> {
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    let statusCode = 0
-    let bodyBytes = 0
     let body = Buffer.alloc(0)
     client.dispatch(
       {
@@ -189,14 +198,14 @@ function exchange(
       {
         onRequestStart() {},
         onResponseStart(_controller, status) {
-          statusCode = status
+          received.statusCode = status
         },
         onResponseData(_controller, chunk) {
-          bodyBytes += chunk.length
+          received.bodyBytes += chunk.length
           if (body.length < keepBytes) body = Buffer.concat([body, chunk]).subarray(0, keepBytes)
         },
         onResponseEnd() {
-          resolve({ statusCode, bodyBytes, body })
+          resolve(body)
         },
         onResponseError(_controller, error) {
           reject(error)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ExchangeKind } from '../net/sockets.ts'
 import { readUint32, writeUint32 } from '../wire/bytes.ts'
 import { echoHeaderBytes, echoKindOf, encodeEcho } from '../wire/icmp.ts'
+import { ask } from './packet.ts'
 import { defineProbe } from './probe.ts'
 
 /**
@@ -26,7 +27,7 @@ export const icmp = defineProbe({
   protocol: 'icmp',
   summary: 'send an ICMP echo request and time the reply',
   targetForm: 'host',
-  medium: 'icmp',
+  needs: 'icmp',
   phases: { echo: 'echo request sent to echo reply received' },
   options: z.object({
     payloadBytes: z
@@ -36,7 +37,8 @@ export const icmp = defineProbe({
       .default(56)
       .describe('bytes after the ICMP header; 56 makes a packet of 84 bytes over IPv4, as ping does'),
   }),
-  async measure({ endpoint, deadline, sockets, stopwatch }, { payloadBytes }) {
+  async measure(attempt, { payloadBytes }) {
+    const { endpoint, sockets, stopwatch } = attempt
     const exchange = sockets.exchange(echoes, endpoint.family)
     const sequence = exchange.nextSequence()
     const payload = new Uint8Array(payloadBytes)
@@ -50,14 +52,8 @@ export const icmp = defineProbe({
       payload,
     } as const
     stopwatch.enter('echo')
-    const { tookNs, clocks, ttl } = await exchange.ask({
-      bytes: encodeEcho(endpoint.family, echo),
-      key: sequence,
-      endpoint,
-      deadline,
-      read: () => undefined,
-    })
-    stopwatch.settle(tookNs, clocks)
+    const bytes = encodeEcho(endpoint.family, echo)
+    const { ttl } = await ask(attempt, exchange, { bytes, key: sequence, to: endpoint, read: () => undefined })
     return { payloadBytes, sequence: echo.sequence, ...(ttl === undefined ? {} : { ttl }) }
   },
 })

@@ -25,7 +25,7 @@ interface Measured<Name extends string, Phase extends string> {
   readonly startedAtMs: number
   /** Disjoint phases in nanoseconds; a phase that did not happen is absent. `resolve` is the runner's. */
   readonly phasesNs: Readonly<Partial<Record<Phase | 'resolve', number>>>
-  /** Nanoseconds: the sum of the phases of a success; of a failure, the time until it was known. */
+  /** Nanoseconds: the sum of the phases of a success that yields time; otherwise the time until the result was known. */
   readonly totalNs: number
   readonly clock: Clocks
   /** What became of the packets the probe sent itself; absent where the kernel sends them. */

@@ -6,6 +6,7 @@ import type { ExchangeKind } from '../net/sockets.ts'
 import { nowNs } from '../time/clock.ts'
 import { encodeSyn, sealSegment } from '../wire/syn.ts'
 import { decodeTcpHeader } from '../wire/tcp-header.ts'
+import { ask } from './packet.ts'
 import { defineProbe } from './probe.ts'
 
 /*
@@ -30,7 +31,7 @@ export const syn = defineProbe({
   protocol: 'syn',
   summary: 'time a half-open TCP handshake: open, closed or filtered, and the application never hears of it',
   targetForm: 'host:port',
-  medium: 'tcp',
+  needs: 'tcp',
   phases: { handshake: 'SYN sent to SYN-ACK or RST received' },
   options: z.object({}),
   async measure(attempt) {
@@ -47,15 +48,13 @@ export const syn = defineProbe({
     })
     if (family === 'ipv4') sealSegment(bytes, sourceAddressOf(family, address), address)
     attempt.stopwatch.enter('handshake')
-    const answer = await exchange.ask({
+    const answer = await ask(attempt, exchange, {
       bytes,
       key: keyOf(port, sourcePort, sequence),
       // A raw socket sends to an address; the port is in the segment.
-      endpoint: { host: attempt.endpoint.host, address, family },
-      deadline: attempt.deadline,
+      to: { host: attempt.endpoint.host, address, family },
       read: decodeTcpHeader,
     })
-    attempt.stopwatch.settle(answer.tookNs, answer.clocks)
     if (answer.message?.isReset === true) {
       throw new FailureError(
         'refused',

@@ -9,7 +9,7 @@ export const tcp = defineProbe({
   protocol: 'tcp',
   summary: 'time a TCP handshake and nothing else',
   targetForm: 'host:port',
-  medium: 'handshake',
+  needs: 'handshake',
   phases: { connect: 'SYN sent to SYN-ACK received' },
   options: z.object({}),
   async measure(attempt) {
@@ -22,6 +22,10 @@ export const tcp = defineProbe({
       if (time !== undefined) attempt.stopwatch.settle(time.tookNs, time.clocks)
       const { localPort } = socket
       return { ...(localPort === undefined ? {} : { sourcePort: localPort }), isResetAtOnce, ...handshake }
+    } catch (error) {
+      const { synRetransmits } = handshakeOf(socket) ?? {}
+      if (synRetransmits !== undefined) attempt.record({ detail: { synRetransmits } })
+      throw error
     } finally {
       socket.destroy()
     }

@@ -8,6 +8,7 @@ import {
   isGenuineEcho,
   maxPayloadBytes,
 } from '../wire/echo-datagram.ts'
+import { ask, nextFlow } from './packet.ts'
 import { defineProbe } from './probe.ts'
 
 const echoes: ExchangeKind = {
@@ -23,7 +24,7 @@ export const udp = defineProbe({
   protocol: 'udp',
   summary: 'send a datagram to a Scout responder and time its return',
   targetForm: 'host:port',
-  medium: 'udp',
+  needs: 'udp',
   phases: { echo: 'datagram sent to reply received' },
   options: z.object({
     payloadBytes: z
@@ -37,15 +38,15 @@ export const udp = defineProbe({
   async measure(attempt, { payloadBytes, key }) {
     const exchange = attempt.sockets.exchange(echoes, attempt.endpoint.family)
     const sequence = exchange.nextSequence()
+    const flow = await nextFlow(attempt.session, 'udp flow', exchange)
     attempt.stopwatch.enter('echo')
-    const answer = await exchange.ask({
+    const answer = await ask(attempt, exchange, {
       bytes: encodeEchoDatagram({ kind: 'request', session: exchange.session, sequence }, payloadBytes, key),
       key: sequence,
-      endpoint: attempt.endpoint,
-      deadline: attempt.deadline,
+      to: attempt.endpoint,
+      flow,
       read: (bytes) => ({ payloadBytes: bytes.length, isGenuine: isGenuineEcho(bytes, key) }),
     })
-    attempt.stopwatch.settle(answer.tookNs, answer.clocks)
     const { isGenuine, ...received } = answer.message
     if (!isGenuine) {
       throw new FailureError(

@@ -1,13 +1,17 @@
 import { FailureError } from '../model/failure.ts'
 import { nowNs } from './clock.ts'
 
+type Listener = (reason: FailureError) => void
+
 /** How one attempt learns that it is over: its time is up, or its caller gave up. */
 export class Deadline {
   readonly timeoutNs: number
   /** On the clock of `nowNs`. */
   readonly atNs: number
   #reason: FailureError | undefined
-  #listener: ((reason: FailureError) => void) | undefined
+  /** Most attempts wait for one thing at a time, so the first needs no set. */
+  #first: Listener | undefined
+  #others: Set<Listener> | undefined
   #controller: AbortController | undefined
 
   constructor(timeoutMs: number) {
@@ -37,10 +41,18 @@ export class Deadline {
     return this.timeoutNs - this.remainingNs()
   }
 
-  /** Has `listener` told, in place of the one before: an attempt waits for one thing at a time. At once where it is over. */
-  onOver(listener: (reason: FailureError) => void): void {
-    this.#listener = listener
-    if (this.#reason !== undefined) listener(this.#reason)
+  /** Calls `listener` once when it is over, at once if it is already. Returns a function that takes the listener off. */
+  onOver(listener: Listener): () => void {
+    if (this.#reason !== undefined) {
+      listener(this.#reason)
+      return () => {}
+    }
+    if (this.#first === undefined) this.#first = listener
+    else (this.#others ??= new Set()).add(listener)
+    return () => {
+      if (this.#first === listener) this.#first = undefined
+      else this.#others?.delete(listener)
+    }
   }
 
   timedOut(): FailureError {
@@ -55,7 +67,8 @@ export class Deadline {
   end(reason: FailureError): void {
     if (this.#reason !== undefined) return
     this.#reason = reason
-    this.#listener?.(reason)
+    this.#first?.(reason)
+    for (const listener of this.#others ?? []) listener(reason)
     this.#controller?.abort(reason)
   }
 }
@@ -65,7 +78,8 @@ export interface Deadlines {
   start(timeoutMs: number): Deadline
   /** The attempt has ended: its deadline is watched no more. */
   clear(deadline: Deadline): void
-  cancelAll(): void
+  /** Ends all that run, for this reason. */
+  endAll(reason: FailureError): void
 }
 
 /**
@@ -121,8 +135,8 @@ export function createDeadlines(): Deadlines {
       running.delete(deadline)
       if (running.size === 0) disarm()
     },
-    cancelAll() {
-      for (const deadline of running) deadline.cancel()
+    endAll(reason) {
+      for (const deadline of running) deadline.end(reason)
     },
   }
 }

@@ -90,6 +90,22 @@ describe('misuse', () => {
   })
 })
 
+describe('a session', () => {
+  test('of a closed prober, of another, or closed itself is misuse', async () => {
+    const [prober, other] = [proberOfTest(), proberOfTest()]
+    const session = prober.openSession()
+    await expect(other.probe('tcp', '127.0.0.1:9', { session })).rejects.toThrow(
+      'this session is closed, or of another prober: open one with openSession()',
+    )
+    session.close()
+    await expect(prober.probe('tcp', '127.0.0.1:9', { session })).rejects.toThrow(
+      expect.objectContaining({ name: 'ScoutError', code: 'closed' }),
+    )
+    prober.close()
+    expect(() => prober.openSession()).toThrow('this prober was closed: create another')
+  })
+})
+
 describe('a closed prober', () => {
   test('refuses further attempts', async () => {
     const prober = createProber()

@@ -3,6 +3,7 @@ import { collect } from '../../../../test/support/collect.ts'
 import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
+import { nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenUdp } from '../../../../test/support/servers.ts'
 import { createProber } from '../../src/attempt/prober.ts'
 import { repeat } from '../../src/attempt/repeat.ts'
@@ -13,6 +14,17 @@ test('makes as many attempts as asked for and ends', async () => {
   const { prober, target } = await setUp()
   const results = await collect(repeat(prober, { protocol: 'udp', target }, { count: 5, intervalMs: 2 }))
   expect(results.map((result) => result.ok)).toEqual([true, true, true, true, true])
+})
+
+testWith(nativePart)('goes through all source ports, as one session does', async () => {
+  const from: number[] = []
+  const server = await listenUdp((bytes, { port, address }, socket) => {
+    from.push(port)
+    socket.send(echoReplyTo(bytes), port, address)
+  })
+  const target = `127.0.0.1:${server.address().port}`
+  await collect(repeat(proberOfTest(), { protocol: 'udp', target }, { count: 16, intervalMs: 2 }))
+  expect(new Set(from).size).toBe(16)
 })
 
 test('makes none when asked for none', async () => {

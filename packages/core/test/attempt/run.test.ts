@@ -9,6 +9,7 @@ import type { ResolveName } from '../../src/net/host/resolve.ts'
 import { createSockets } from '../../src/net/sockets.ts'
 import { type Attempt, defineProbe, type Probe } from '../../src/probes/probe.ts'
 import type { Result } from '../../src/probes/result.ts'
+import { OwnSession } from '../../src/probes/session.ts'
 import { nowNs } from '../../src/time/clock.ts'
 import { createDeadlines, Deadline } from '../../src/time/deadline.ts'
 
@@ -57,6 +58,20 @@ describe('a success', () => {
   })
 })
 
+test('a probe that yields facts has the time they took for its total, whatever its phases were', async () => {
+  const result = await attempt(
+    ({ stopwatch, record }) => {
+      stopwatch.enter('first')
+      stopwatch.settle(1, { tx: 'kernel', rx: 'kernel' })
+      busyFor(50_000)
+      record({ packets: { sent: 2, returned: 2, duplicated: 0, reordered: 0, late: 0 } })
+    },
+    { yields: 'facts' },
+  )
+  expect(result).toMatchObject({ ok: true, phasesNs: { first: 1 }, packets: { sent: 2 } })
+  expect(result.totalNs).toBeGreaterThanOrEqual(50_000)
+})
+
 describe('a failure', () => {
   test('names the phase it happened in, has the phases before it, and the time until it was known', async () => {
     const result = await attempt(({ stopwatch }) => {
@@ -76,6 +91,19 @@ describe('a failure', () => {
     })
     expect(result).toMatchObject({ ok: false, failure: { reason: 'not-permitted', phase: 'setup', message: 'no' } })
     expect(result).not.toHaveProperty('failure.code')
+  })
+
+  test('holds what was learned before it, and the ICMP error that caused it', async () => {
+    const packets = { sent: 1, returned: 0, duplicated: 0, reordered: 0, late: 0 }
+    const icmp = { type: 3, code: 1, from: '10.0.0.1' }
+    const result = await attempt(({ record }) => {
+      record({ packets })
+      record({ detail: { hops: 1 } })
+      record({ detail: { hops: 2 } })
+      throw new FailureError('unreachable', 'no way', { code: 'ICMP 3/1', icmp })
+    })
+    expect(result).toMatchObject({ packets, failure: { icmp }, detail: { hops: 2 } })
+    expect(Object.keys(result).slice(-4)).toEqual(['packets', 'ok', 'failure', 'detail'])
   })
 
   test('to resolve a name leaves no endpoint', async () => {
@@ -231,18 +259,20 @@ describe('giving up', () => {
 interface Setting extends Partial<RunContext> {
   readonly target?: string
   readonly options?: object
+  readonly yields?: Probe['yields']
 }
 
 /** Runs a probe that does what the test says. */
 async function attempt(
   act: (attempt: Attempt<'first' | 'second'>) => void | Promise<void>,
-  { target = address, options, ...context }: Setting = {},
+  { target = address, options, yields = 'time', ...context }: Setting = {},
 ): Promise<Result> {
   const probe = defineProbe({
     protocol: 'test',
     summary: 'do what the test says',
     targetForm: 'host',
-    medium: 'handshake',
+    needs: 'handshake',
+    yields,
     phases: { first: 'the first', second: 'the second' },
     options: z.object({}),
     async measure(attempt) {
@@ -252,11 +282,13 @@ async function attempt(
   }) as Probe
   const request = prepare(probe, { target, ...(options && { options }) }, { nameServer: () => address })
   const deadlines = createDeadlines()
+  const deadline = context.deadline ?? deadlines.start(request.options.timeoutMs)
   return run(probe, request, {
     sockets: createSockets(() => {}),
     resolve: async () => ({ address, family: 'ipv4' }) as const,
-    deadline: deadlines.start(request.options.timeoutMs),
-    onEnded: deadlines.clear,
+    deadline,
+    session: new OwnSession(),
+    onEnded: () => deadlines.clear(deadline),
     ...context,
   })
 }

@@ -4,7 +4,9 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { blockFor } from '../../../../test/support/block.ts'
 import { assertBuilt } from '../../../../test/support/built.ts'
+import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
 import { createProber, type ProberOptions } from '../../src/attempt/prober.ts'
 
@@ -56,6 +58,21 @@ test('strays are told across threads', async () => {
   // A request sent back is no answer.
   await prober.probe('udp', `127.0.0.1:${mirror.address().port}`, { timeoutMs: 50 })
   await eventually(() => strays.includes('udp foreign'), 'a stray')
+})
+
+testWith(nativePart)('a session lasts in the thread until it is closed', async () => {
+  const from: number[] = []
+  const server = await listenUdp((bytes, { port, address }, socket) => {
+    from.push(port)
+    socket.send(echoReplyTo(bytes), port, address)
+  })
+  const prober = proberInThread()
+  const session = prober.openSession()
+  const target = `127.0.0.1:${server.address().port}`
+  for (let sent = 0; sent < 16; sent++) await prober.probe('udp', target, { session })
+  expect(new Set(from).size).toBe(16)
+  session.close()
+  await expect(prober.probe('udp', target, { session })).rejects.toThrow(expect.objectContaining({ code: 'closed' }))
 })
 
 test('closing cancels what is under way, and refuses what comes after', async () => {

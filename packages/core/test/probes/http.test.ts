@@ -228,7 +228,9 @@ describe('the answer', () => {
     const port = await serve((_, response) => response.writeHead(statusCode).end())
     const result = await probe('http', `127.0.0.1:${port}`, status === undefined ? {} : { status })
     expect(result.ok).toBe(isOk)
-    if (!result.ok) expect(result.failure).toMatchObject({ reason: 'bad-status', code: String(statusCode) })
+    if (result.ok) return
+    expect(result.failure).toMatchObject({ reason: 'bad-status', code: String(statusCode) })
+    expect(result.detail).toEqual({ statusCode, bodyBytes: 0 })
   })
 
   test('that redirects is not followed', async () => {
@@ -337,6 +339,13 @@ describe('fails', () => {
     expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(3)
     await allClosed()
   })
+})
+
+test('a failure keeps what was received before it', async () => {
+  const port = await answerWith((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabcde'))
+  const result = await probe('http', `127.0.0.1:${port}`, { timeoutMs: 200 })
+  expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'transfer' } })
+  expect(result.detail).toEqual({ statusCode: 200, bodyBytes: 5 })
 })
 
 describe('https', () => {

@@ -10,7 +10,7 @@ import {
 } from '../../../../test/support/child.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
-import { describeWith } from '../../../../test/support/requirements.ts'
+import { describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
 import { probe } from '../../src/attempt/prober.ts'
 import { formatHostPort } from '../../src/model/target.ts'
@@ -91,6 +91,15 @@ describeWith('ip', namespaces)('in a network of its own, fails as', () => {
     expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', phase: 'connect' } })
     expect(result.totalNs / 1e6 / timeoutMs).toBeGreaterThanOrEqual(1)
     expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(2)
+  })
+
+  testWith(nativePart)('timeout, with the number of SYNs that were sent again', async () => {
+    // The kernel retransmits the first after a second (RFC 6298 §2).
+    const targets = { tcp: `${silentAddress}:80`, http: `http://${silentAddress}/` } as const
+    for (const protocol of ['tcp', 'http'] as const) {
+      const result = await child.probe(protocol, targets[protocol], { timeoutMs: 1_500 })
+      expect(result).toMatchObject({ failure: { reason: 'timeout' }, detail: { synRetransmits: 1 } })
+    }
   })
 
   test.for([

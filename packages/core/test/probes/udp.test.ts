@@ -3,7 +3,7 @@ import { blockFor } from '../../../../test/support/block.ts'
 import { type Child, namespaces, routed, startInNamespace } from '../../../../test/support/child.ts'
 import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
-import { describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
+import { describeWith, nativePart } from '../../../../test/support/requirements.ts'
 import { desertedUdpPort, listenUdp } from '../../../../test/support/servers.ts'
 import { createProber, probe } from '../../src/attempt/prober.ts'
 import { formatHostPort } from '../../src/model/target.ts'
@@ -41,16 +41,39 @@ test('counts its datagrams, of all endpoints together', async () => {
   expect(sequences).toEqual([first, (first + 1) >>> 0, (first + 2) >>> 0])
 })
 
-testWith(nativePart)('goes from a new source port each time, sixteen in all', async () => {
-  const from: number[] = []
-  const server = await listenUdp((bytes, { port, address }, socket) => {
-    from.push(port)
-    socket.send(echoReplyTo(bytes), port, address)
+describeWith(nativePart)('source ports', () => {
+  test('are gone through in turn by each session, however many there are', async () => {
+    const { from, target } = await countPorts()
+    const { prober } = proberOfTest()
+    const sessions = [prober.openSession(), prober.openSession(), prober.openSession()]
+    const ports = sessions.map((): number[] => [])
+    for (let round = 0; round < 32; round++) {
+      for (const [index, session] of sessions.entries()) {
+        await prober.probe('udp', target, { session })
+        ports[index]?.push(...from.splice(0))
+      }
+    }
+    for (const walked of ports) {
+      expect(new Set(walked).size).toBe(16)
+      expect(walked.slice(16)).toEqual(walked.slice(0, 16))
+    }
   })
-  const { prober } = proberOfTest()
-  for (let sent = 0; sent < 32; sent++) await prober.probe('udp', `127.0.0.1:${server.address().port}`)
-  expect(new Set(from).size).toBe(16)
-  expect(from.slice(16)).toEqual(from.slice(0, 16))
+
+  test('begin anywhere where attempts have no session', async () => {
+    const { from, target } = await countPorts()
+    const { prober } = proberOfTest()
+    for (let sent = 0; sent < 64; sent++) await prober.probe('udp', target)
+    expect(new Set(from).size).toBeGreaterThan(8)
+  })
+
+  async function countPorts() {
+    const from: number[] = []
+    const server = await listenUdp((bytes, { port, address }, socket) => {
+      from.push(port)
+      socket.send(echoReplyTo(bytes), port, address)
+    })
+    return { from, target: `127.0.0.1:${server.address().port}` }
+  }
 })
 
 describe('fails as', () => {

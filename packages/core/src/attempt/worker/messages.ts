@@ -8,6 +8,7 @@ import type { AttemptRequest } from '../engine.ts'
 export type ToWorker =
   | ({ readonly kind: 'attempt'; readonly id: number } & AttemptRequest)
   | { readonly kind: 'cancel'; readonly id: number }
+  | { readonly kind: 'end session'; readonly session: number }
   | { readonly kind: 'close' }
 
 /** What the thread that probes tells the thread that asks. */

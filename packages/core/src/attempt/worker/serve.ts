@@ -35,6 +35,8 @@ export function serveProber(port: MessagePort, options: Pick<EngineOptions, 'res
         return void attempt(message.id, message)
       case 'cancel':
         return underWay.get(message.id)?.()
+      case 'end session':
+        return engine.endSession(message.session)
       case 'close':
         isClosing = true
         engine.close()

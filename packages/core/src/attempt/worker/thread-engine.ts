@@ -61,6 +61,9 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
       const result = new Promise<Result>((resolve, reject) => waiting.set(id, { resolve, reject }))
       return { result, cancel: () => post({ kind: 'cancel', id }) }
     },
+    endSession(session) {
+      if (ended === undefined) post({ kind: 'end session', session })
+    },
     close() {
       ended ??= closedError()
       post({ kind: 'close' })

@@ -2,19 +2,10 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Family } from '../../model/endpoint.ts'
+import type { SendingOptions } from '../packets/packet-socket.ts'
 
 /** What a packet socket is opened as; each is described in native/socket_kind.c. */
 export type NativeSocketKind = 'udp4' | 'udp6' | 'icmp4' | 'icmp6' | 'ping4' | 'ping6' | 'tcp4' | 'tcp6' | 'observer'
-
-/** Options that may be changed while a socket is open; those left out stay as they are. */
-export interface SendingOptions {
-  /** TTL or hop limit, 1 to 255. */
-  readonly ttl?: number
-  /** TOS or traffic class, 0 to 255. */
-  readonly trafficClass?: number
-  /** IP_MTU_DISCOVER of ip(7): 0 dont (fragment as needed), 1 want, 2 do (DF, known path MTU counts), 3 probe (DF, it does not). */
-  readonly mtuDiscovery?: 0 | 1 | 2 | 3
-}
 
 export interface NativeSocketOptions extends SendingOptions {
   readonly kind: NativeSocketKind

@@ -1,8 +1,8 @@
 import { endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import type { Clock } from '../../time/clock.ts'
-import type { Departure } from '../packets/packet-socket.ts'
-import type { Native, NativeSocketOptions, SendingOptions } from './native.ts'
+import type { Departure, SendingOptions } from '../packets/packet-socket.ts'
+import type { Native, NativeSocketOptions } from './native.ts'
 
 /** A packet that arrived. `bytes` is valid only during the call that delivers it. */
 export interface NativeArrival {

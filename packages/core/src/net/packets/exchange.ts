@@ -1,12 +1,16 @@
 import { randomInt } from 'node:crypto'
-import type { Endpoint, Family } from '../../model/endpoint.ts'
-import { FailureError, failureErrorOf, icmpFailure, isSystemError } from '../../model/failure.ts'
-import { type Clock, type Clocks, kernelClocks } from '../../time/clock.ts'
+import type { Family } from '../../model/endpoint.ts'
 import type { Deadline } from '../../time/deadline.ts'
+import { type Fate, fateOfError, type Key, type Shot, unsentCodes, unsentFate } from './fate.ts'
 import type { Arrival, OpenPacketSocket, PacketAddress, PacketSocket, SendError } from './packet-socket.ts'
 import { createMemory } from './recent.ts'
+import { type Outgoing, sendAll } from './send-all.ts'
+import { type Followed, type OpenVolley, Volley } from './volley.ts'
 
-/** An answer nobody waits for: it came after its deadline, came twice, or belongs to no question of ours. */
+/**
+ * Something no attempt waits for: an answer that came after its deadline or came twice; foreign is an answer to no question of ours,
+ * or an ICMP error that does not say which of several packets it is about.
+ */
 export interface Stray {
   readonly kind: 'late' | 'duplicate' | 'foreign'
   readonly from: PacketAddress
@@ -14,68 +18,45 @@ export interface Stray {
   readonly afterNs?: number
 }
 
-/** A number has 32 bits. */
-type Key = string | number
-
-export interface Question<Message> {
-  readonly bytes: Uint8Array
-  /** What the answer will carry to be told from all others; no other question that waits on this exchange has it. */
-  readonly key: Key
-  readonly endpoint: Endpoint
-  readonly deadline: Deadline
-  /** What is wanted of the answer; its bytes are the socket's and valid only meanwhile. */
-  readonly read: (bytes: Uint8Array) => Message
-}
-
-export interface Answer<Message> {
-  readonly message: Message
-  readonly tookNs: number
-  readonly clocks: Clocks
-  readonly ttl: number | undefined
-}
-
-/** Questions and answers over one packet socket: matches by key and source address, and counts what does not match. */
+/** Questions and answers over one transport: matches by key and source address, and counts what does not match. */
 export interface Exchange {
   /** 32 bits, random for each exchange: tells our answers from those of every other prober. */
   readonly session: number
   /** Local ports a question may be sent from, where it carries one itself. */
   readonly ports: readonly number[]
+  /** How many source ports its shots can choose from by `flow`. */
+  readonly flows: number
   /** The next of this exchange's 32-bit numbers; the first is random, so that a restart does not repeat them. */
   nextSequence(): number
-  /** Rejects with a `FailureError`: the deadline's, or what the network or this host answered instead. */
-  ask<Message>(question: Question<Message>): Promise<Answer<Message>>
+  /**
+   * Sends all shots at once. Resolves to the fate of each when all are settled or the deadline is over, also by a cancelling caller;
+   * rejects only for defects, such as an answer that `read` throws for. Throws `FailureError` when a flow's socket cannot be opened.
+   */
+  volley<Message>(shots: readonly Shot<Message>[], deadline: Deadline): Promise<readonly Fate<Message>[]>
   close(): void
 }
 
 export interface ExchangeOptions {
   readonly open: OpenPacketSocket
-  /** Sockets that are asked from in turn, each opened when its turn first comes. */
+  /** Sockets that flows are spread over, each opened at its first use. */
   readonly sourcePorts: number
   readonly family: Family
   /** The key in a packet that may be an answer of this session; undefined when it cannot be one. */
   readonly keyOf: (bytes: Uint8Array, session: number) => Key | undefined
-  /** The socket also receives what was sent to others (raw ICMP): what has no key is none of our business. */
+  /** The socket also receives what was sent to others (raw ICMP): a packet without a key is not counted. */
   readonly isShared: boolean
   readonly onStray: (stray: Stray) => void
 }
 
-/** A question that was sent. */
-interface Asked {
-  readonly socket: PacketSocket
-  readonly to: PacketAddress
-  readonly ticket: number
+interface Waiting extends Outgoing {
+  readonly key: Key
+  readonly volley: OpenVolley
+  readonly index: number
+  /** This host has dropped packets since it was sent, perhaps its answer. */
+  mayBeOurs: boolean
 }
 
-interface Pending extends Asked {
-  readonly bytes: Uint8Array
-  readonly timeoutNs: number
-  /** This host has lost packets since it was asked, perhaps its answer. */
-  mayBeDropped: boolean
-  readonly resolve: (bytes: Uint8Array, answer: Omit<Answer<unknown>, 'message'>) => void
-  readonly reject: (error: unknown) => void
-}
-
-interface Past extends Asked {
+interface Past extends Pick<Outgoing, 'socket' | 'to' | 'ticket'>, Followed {
   wasAnswered: boolean
 }
 
@@ -89,33 +70,37 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const { open, sourcePorts, family, keyOf, isShared, onStray } = options
   const session = randomInt(2 ** 32)
   let sequence = randomInt(2 ** 32)
-  const pending = new Map<Key, Pending>()
+  const pending = new Map<Key, Waiting>()
   const past = createMemory<Key, Past>({
     spanMs: memoryMs,
     most: mostRemembered,
     onForgotten: ({ socket, ticket }) => socket.forget(ticket),
   })
 
-  const end = (key: Key, { socket, to, ticket }: Pending, wasAnswered: boolean) => {
+  const end = ({ key, socket, to, ticket }: Waiting, wasAnswered: boolean): Past => {
     pending.delete(key)
-    past.remember(key, { socket, to, ticket, wasAnswered })
+    const ended: Past = { socket, to, ticket, wasAnswered, volley: undefined }
+    past.remember(key, ended)
+    return ended
   }
 
   const arrived = (arrival: Arrival) => {
-    const { bytes, atNs, clock, ttl } = arrival
-    const found = keyOf(bytes, session)
+    const found = keyOf(arrival.bytes, session)
     if (found === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from: sourceOf(arrival) })
     const key = unboxed(found)
     const waiting = pending.get(key)
     if (waiting === undefined || !isFrom(waiting, arrival)) return arrivedUnasked(key, arrival)
-    const departure = waiting.socket.departure(waiting.ticket)
+    const { socket, volley, index } = waiting
+    const departure = socket.departure(waiting.ticket)
     if (departure === undefined) return // its deadline says that no time is known
-    const tookNs = atNs - departure.atNs
-    end(key, waiting, true)
+    const tookNs = arrival.atNs - departure.atNs
+    const ended = end(waiting, true)
     // Read before the deadline could say so, which it is about to.
-    if (clock === 'kernel' && tookNs > waiting.timeoutNs)
-      return onStray({ kind: 'late', from: sourceOf(arrival), afterNs: tookNs })
-    waiting.resolve(bytes, { tookNs, clocks: clocksOf(departure.clock, clock), ttl })
+    if (arrival.clock === 'kernel' && tookNs > volley.timeoutNs) {
+      onStray({ kind: 'late', from: sourceOf(arrival), afterNs: tookNs })
+      return volley.settled(index, { kind: 'silent', mayBeOurs: false, lateNs: tookNs })
+    }
+    volley.answered(index, { arrival, tookNs, departureClock: departure.clock, sourcePort: socket.port }, ended)
   }
 
   const arrivedUnasked = (key: Key, arrival: Arrival) => {
@@ -124,6 +109,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
     if (gone === undefined || !isFrom(gone, from)) return onStray({ kind: 'foreign', from })
     const kind = gone.wasAnswered ? 'duplicate' : 'late'
     gone.wasAnswered = true
+    gone.volley?.open.copied(gone.volley.index)
     const departure = gone.socket.departure(gone.ticket)
     onStray(departure === undefined ? { kind, from } : { kind, from, afterNs: arrival.atNs - departure.atNs })
   }
@@ -131,75 +117,84 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const sourceOf = ({ address, port }: Arrival): PacketAddress => ({ address, family, port })
 
   const overflowed = () => {
-    for (const entry of pending.values()) entry.mayBeDropped = true
+    for (const waiting of pending.values()) waiting.mayBeOurs = true
   }
 
-  // Where the error does not quote the packet it is about, it is about every question that waits for this endpoint.
-  const failed = (error: SendError) => {
+  // An error may quote too little of its packet to say which one it is about. It then counts only where no other packet was sent from
+  // that socket to that endpoint: the refusal of one must not fail all.
+  const failed = (socket: PacketSocket | undefined, error: SendError) => {
     const { bytes } = error
-    for (const [key, entry] of pending) {
-      if (!isFrom(entry, error.to)) continue
-      if (bytes !== undefined && !beginAlike(entry.bytes, bytes)) continue
-      end(key, entry, false)
-      entry.reject(failureOf(error))
+    const meant: Waiting[] = []
+    for (const waiting of pending.values()) {
+      if (waiting.socket !== socket || !isFrom(waiting, error.to)) continue
+      if (bytes === undefined || beginAlike(waiting.bytes, bytes)) meant.push(waiting)
     }
+    const [only, another] = meant
+    if (only === undefined) return
+    if (another !== undefined) return onStray({ kind: 'foreign', from: error.to })
+    end(only, false)
+    only.volley.settled(only.index, fateOfError(error, only.socket.departure(only.ticket)))
   }
 
-  const first = open(family, { arrived, failed, overflowed })
-  const sockets = [first]
-  let turn = 0
-  const nextSocket = () => {
-    turn = (turn + 1) % sourcePorts
-    if (turn >= sockets.length) sockets.push(open(family, { arrived, failed, overflowed }))
-    return sockets[turn] ?? first
+  const sockets: (PacketSocket | undefined)[] = []
+  const openFlow = (flow: number): PacketSocket => {
+    const socket = open(family, { arrived, failed: (error) => failed(sockets[flow], error), overflowed })
+    sockets[flow] = socket
+    return socket
+  }
+  const first = openFlow(0)
+  const socketOf = ({ flow = 0 }: { readonly flow?: number }) =>
+    sockets[flow % sourcePorts] ?? openFlow(flow % sourcePorts)
+
+  const refused = (waiting: Waiting, error: unknown) => {
+    pending.delete(waiting.key)
+    waiting.volley.settled(waiting.index, unsentFate(error))
+  }
+
+  const giveUp = (waiting: Waiting) => {
+    if (pending.get(waiting.key) !== waiting) return
+    end(waiting, false)
+    waiting.volley.settled(waiting.index, { kind: 'silent', mayBeOurs: waiting.mayBeOurs })
   }
 
   return {
     session,
     ports: first.ports,
+    flows: sourcePorts,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
-    ask: ({ bytes, key: given, endpoint, deadline, read }) =>
-      new Promise((resolve, reject) => {
-        const key = unboxed(given)
-        if (deadline.reason !== undefined) return reject(deadline.reason)
-        const to = { address: endpoint.address, family, port: endpoint.port ?? 0 }
-        if (pending.has(key)) return reject(tooManyAtOnce(to))
-        const socket = nextSocket()
-        let ticket: number
-        try {
-          ticket = socket.send(bytes, to)
-        } catch (error) {
-          return reject(isSystemError(error) ? systemFailure(error.code, to, error) : error)
+    volley(shots, deadline) {
+      // All are opened before the first packet is sent: opening one may throw.
+      const from = shots.map(socketOf)
+      const volley = new Volley(shots, deadline.remainingNs())
+      const sent: Waiting[] = []
+      for (const [index, socket] of from.entries()) {
+        const shot = shots[index]
+        if (shot === undefined) continue
+        const { bytes, to, send: options } = shot
+        const key = unboxed(shot.key)
+        const isOver = deadline.reason !== undefined
+        if (isOver || pending.has(key)) {
+          volley.settled(index, { kind: 'unsent', code: isOver ? unsentCodes.isOver : unsentCodes.keyInUse })
+          continue
         }
-        const entry: Pending = {
-          socket,
-          to,
-          ticket,
-          bytes,
-          timeoutNs: deadline.remainingNs(),
-          mayBeDropped: false,
-          resolve: (answer, { tookNs, clocks, ttl }) => {
-            try {
-              resolve({ message: read(answer), tookNs, clocks, ttl })
-            } catch (error) {
-              reject(error)
-            }
-          },
-          reject,
-        }
-        pending.set(key, entry)
-        deadline.onOver((reason) => {
-          // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
-          if (reason.reason === 'timeout') socket.drain()
-          if (pending.get(key) === entry) end(key, entry, false)
-          reject(entry.mayBeDropped ? droppedHere(to) : reason)
-        })
-      }),
+        const address = { address: to.address, family, port: to.port ?? 0 }
+        const waiting = { socket, to: address, ticket: -1, key, bytes, options, volley, index, mayBeOurs: false }
+        pending.set(key, waiting)
+        sent.push(waiting)
+      }
+      sendAll(sent, refused)
+      const off = deadline.onOver(({ reason }) => {
+        // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
+        if (reason === 'timeout')
+          for (const waiting of sent) if (pending.get(waiting.key) === waiting) waiting.socket.drain()
+        for (const waiting of sent) giveUp(waiting)
+      })
+      volley.whenEnded(off)
+      return volley.fates
+    },
     close() {
-      for (const socket of sockets) socket.close()
-      const closed = new FailureError('cancelled', 'the prober was closed while this attempt waited for its answer')
-      for (const entry of pending.values()) entry.reject(closed)
-      pending.clear()
+      for (const socket of sockets) socket?.close()
+      for (const waiting of pending.values()) giveUp(waiting)
       past.clear()
     },
   }
@@ -210,7 +205,7 @@ function unboxed(key: Key): Key {
   return typeof key === 'number' ? key | 0 : key
 }
 
-function isFrom({ to }: Asked, { address, port }: Pick<PacketAddress, 'address' | 'port'>): boolean {
+function isFrom({ to }: Pick<Outgoing, 'to'>, { address, port }: Pick<PacketAddress, 'address' | 'port'>): boolean {
   return to.port === port && (to.address === address || withoutZone(to.address) === withoutZone(address))
 }
 
@@ -219,38 +214,8 @@ function withoutZone(address: string): string {
   return address.split('%', 1)[0] ?? address
 }
 
-function clocksOf(tx: Clock, rx: Clock): Clocks {
-  return tx === 'kernel' && rx === 'kernel' ? kernelClocks : { tx, rx }
-}
-
 /** A router may quote less of a packet than all, or more: padding, and extensions behind it (RFC 4884 §5.1). */
 function beginAlike(sent: Uint8Array, quoted: Uint8Array): boolean {
   const length = Math.min(sent.length, quoted.length)
   return Buffer.compare(sent.subarray(0, length), quoted.subarray(0, length)) === 0
-}
-
-function tooManyAtOnce(to: PacketAddress): FailureError {
-  return new FailureError(
-    'local-error',
-    `cannot ask ${to.address}: as many questions as there are numbers for them wait for answers (probe less at once)`,
-  )
-}
-
-function droppedHere(to: PacketAddress): FailureError {
-  return new FailureError(
-    'local-error',
-    `no answer from ${to.address} was seen, and this host dropped packets for want of room in the receive buffer: raise net.core.rmem_max or probe less at once`,
-    { code: 'ENOBUFS' },
-  )
-}
-
-function failureOf({ to, code, icmp }: SendError): FailureError {
-  if (icmp === undefined) return systemFailure(code, to)
-  return icmpFailure(icmp, to)
-}
-
-function systemFailure(code: string, to: PacketAddress, cause?: Error): FailureError {
-  const error = cause ?? Object.assign(new Error(code), { code })
-  const mtu = 'mtu' in error ? `, where the way begins with an MTU of ${String(error.mtu)} bytes` : ''
-  return failureErrorOf(error, `sending to ${to.address}${to.port === 0 ? '' : ` port ${to.port}`}${mtu}`)
 }

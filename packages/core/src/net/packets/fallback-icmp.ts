@@ -4,7 +4,13 @@ import { FailureError } from '../../model/failure.ts'
 import { nowNs, userClocks } from '../../time/clock.ts'
 import { ipPacket } from '../../wire/ip.ts'
 import { rawSocketRemedy } from '../native/remedies.ts'
-import type { OpenPacketSocket } from './packet-socket.ts'
+import {
+  type OpenPacketSocket,
+  type PacketAddress,
+  refuseOptions,
+  type SendingOptions,
+  sendEach,
+} from './packet-socket.ts'
 
 /** What this file uses of the raw-socket package, which ships no types. */
 interface RawSocketModule {
@@ -47,25 +53,30 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
   })
   // The package calls this with nothing; a spurious wake-up (EAGAIN) ends here too, so an attempt is left to its deadline.
   socket.on('error', () => {})
+  const send = (bytes: Uint8Array, to: PacketAddress, options?: SendingOptions): number => {
+    refuseOptions(options)
+    const ticket = tickets++
+    departuresNs.set(ticket, nowNs())
+    socket.send(
+      bytes,
+      0,
+      bytes.length,
+      to.address,
+      () => departuresNs.set(ticket, nowNs()),
+      (error) => {
+        if (error !== null) listener.failed({ to, code: errnoOf(error), atNs: nowNs(), clock: 'user', bytes })
+      },
+    )
+    return ticket
+  }
+
   return {
     kind: 'raw',
     clocks: userClocks,
     ports: [],
-    send(bytes, to) {
-      const ticket = tickets++
-      departuresNs.set(ticket, nowNs())
-      socket.send(
-        bytes,
-        0,
-        bytes.length,
-        to.address,
-        () => departuresNs.set(ticket, nowNs()),
-        (error) => {
-          if (error !== null) listener.failed({ to, code: errnoOf(error), atNs: nowNs(), clock: 'user', bytes })
-        },
-      )
-      return ticket
-    },
+    port: 0,
+    send,
+    sendMany: (packets) => sendEach(send, packets),
     departure(ticket) {
       const atNs = departuresNs.get(ticket)
       return atNs === undefined ? undefined : { atNs, clock: 'user' }

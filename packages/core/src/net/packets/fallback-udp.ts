@@ -1,7 +1,13 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { isSystemError } from '../../model/failure.ts'
 import { nowNs, userClocks } from '../../time/clock.ts'
-import type { OpenPacketSocket, PacketAddress } from './packet-socket.ts'
+import {
+  type OpenPacketSocket,
+  type PacketAddress,
+  refuseOptions,
+  type SendingOptions,
+  sendEach,
+} from './packet-socket.ts'
 
 /** A connected socket that was not used for longer than any attempt may wait is closed; the next packet opens another. */
 const idleMs = 660_000
@@ -52,7 +58,8 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
     socket.connect(to.port, to.address, (error?: unknown) => {
       if (error instanceof Error) {
         close(connection)
-        return fail(to, error)
+        for (const { bytes } of connection.waiting ?? []) fail(to, error, bytes)
+        return
       }
       const waiting = connection.waiting ?? []
       connection.waiting = undefined
@@ -68,18 +75,23 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   }, idleMs)
   closeIdle.unref()
 
+  const send = (bytes: Uint8Array, to: PacketAddress, options?: SendingOptions): number => {
+    refuseOptions(options)
+    const connection = connections.get(keyOf(to)) ?? connect(to)
+    const ticket = tickets++
+    connection.usedAtMs = Date.now()
+    if (connection.waiting === undefined) transmit(connection, bytes, ticket)
+    else connection.waiting.push({ bytes, ticket })
+    return ticket
+  }
+
   return {
     kind: 'datagram',
     clocks: userClocks,
     ports: [],
-    send(bytes, to) {
-      const connection = connections.get(keyOf(to)) ?? connect(to)
-      const ticket = tickets++
-      connection.usedAtMs = Date.now()
-      if (connection.waiting === undefined) transmit(connection, bytes, ticket)
-      else connection.waiting.push({ bytes, ticket })
-      return ticket
-    },
+    port: 0,
+    send,
+    sendMany: (packets) => sendEach(send, packets),
     departure(ticket) {
       const atNs = departuresNs.get(ticket)
       return atNs === undefined ? undefined : { atNs, clock: 'user' }

@@ -79,10 +79,20 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
   return {
     kind: isPing(kind) ? 'ping' : isUdp(kind) ? 'datagram' : 'raw',
     clocks: kernelClocks,
+    port: isUdp(kind) ? socket.port : 0,
     ports: [],
     send(bytes, to) {
       if (isPing(kind)) identifier = readIdentifier(bytes)
       return socket.send(bytes, to.address, to.port)
+    },
+    sendMany(packets) {
+      const [first] = packets
+      if (isPing(kind) && first !== undefined) identifier = readIdentifier(first.bytes)
+      return socket.sendMany(
+        packets.map(({ bytes }) => bytes),
+        packets.map(({ to }) => to.address),
+        packets.map(({ to }) => to.port),
+      )
     },
     departure: (ticket) => socket.departure(ticket),
     // Departures lie in a ring, and are forgotten as it turns.

@@ -20,12 +20,29 @@ export interface Arrival {
   /** What took the time: `user` where the socket's clock could not be trusted for this packet. */
   readonly clock: Clock
   readonly ttl?: number | undefined
+  readonly trafficClass?: number | undefined
 }
 
 /** When a packet left, on the socket's time line. */
 export interface Departure {
   readonly atNs: number
   readonly clock: Clock
+}
+
+/** How packets are sent; what is left out is as the socket was opened with. */
+export interface SendingOptions {
+  /** TTL or hop limit, 1 to 255. */
+  readonly ttl?: number
+  /** TOS or traffic class, 0 to 255. */
+  readonly trafficClass?: number
+  /** IP_MTU_DISCOVER of ip(7): 0 dont (fragment as needed), 1 want, 2 do (DF, known path MTU counts), 3 probe (DF, it does not). */
+  readonly mtuDiscovery?: 0 | 1 | 2 | 3
+}
+
+/** A packet to send. */
+export interface Packet {
+  readonly bytes: Uint8Array
+  readonly to: PacketAddress
 }
 
 /** An error the network or this host returned for packets sent to `to`: an errno name, and the ICMP type and code if there was one. */
@@ -57,11 +74,15 @@ export interface PacketSocket {
   readonly clocks: Clocks
   /** Local ports it may send from, where the packets themselves carry them. */
   readonly ports: readonly number[]
+  /** Its local port; 0 where packets carry their own or have none. */
+  readonly port: number
   /**
    * Hands one packet to the kernel and returns a ticket for its departure. Throws the system's error (with `code`) when the kernel
-   * refuses it.
+   * refuses it, and `ENOTSUP` where this socket cannot follow the options.
    */
-  send(bytes: Uint8Array, to: PacketAddress): number
+  send(bytes: Uint8Array, to: PacketAddress, options?: SendingOptions): number
+  /** Hands many packets over in as few calls as possible; returns a ticket for each, or the error it was refused with. */
+  sendMany(packets: readonly Packet[]): readonly (number | Error)[]
   /** When the packet of this ticket left; to be asked when its answer is there. Undefined when too long ago to be known. */
   departure(ticket: number): Departure | undefined
   /** The packet of this ticket needs no departure any more. */
@@ -76,3 +97,23 @@ export interface PacketSocket {
 
 /** Opens a socket of one kind; throws `FailureError` (not-permitted, not-supported) when this process cannot have one. */
 export type OpenPacketSocket = (family: Family, listener: PacketListener) => PacketSocket
+
+/** `sendMany` for sockets that can send only one packet at a time. */
+export function sendEach(send: PacketSocket['send'], packets: readonly Packet[]): readonly (number | Error)[] {
+  return packets.map(({ bytes, to }) => {
+    try {
+      return send(bytes, to)
+    } catch (error) {
+      if (error instanceof Error) return error
+      throw error
+    }
+  })
+}
+
+/** @throws a system error of code `ENOTSUP` where there are options */
+export function refuseOptions(options: SendingOptions | undefined): void {
+  if (options !== undefined && Object.keys(options).length > 0)
+    throw Object.assign(new Error('packets without the native part have no TTL, traffic class or DF of their own'), {
+      code: 'ENOTSUP',
+    })
+}

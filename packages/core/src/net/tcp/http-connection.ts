@@ -13,6 +13,8 @@ export interface HttpMilestones {
   connecting(): void
   /** With what the kernel knows of the handshake, where it can be asked. */
   connected(handshake: Handshake | undefined, local: LocalEnd): void
+  /** The attempt is over before the handshake, with what the kernel knows of it. */
+  unconnected(handshake: Handshake | undefined): void
   securing(): void
   writing(): void
   waiting(): void
@@ -53,8 +55,12 @@ async function open({
   const { address, port = 80 } = endpoint
   milestones.connecting()
   const plain = connectTcp({ host: address, port, noDelay: true })
-  const destroy = () => plain.destroy()
-  signal.addEventListener('abort', destroy, { once: true })
+  const abandon = () => {
+    // Its descriptor is gone with the socket.
+    if (plain.connecting) milestones.unconnected(handshakeOf(plain))
+    plain.destroy()
+  }
+  signal.addEventListener('abort', abandon, { once: true })
   try {
     await once(plain, 'connect', { signal })
     const { localAddress = '', localPort = 0 } = plain

@@ -1,6 +1,12 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { openExchange, type Question, type Stray } from '../../../src/net/packets/exchange.ts'
-import type { PacketAddress, PacketListener } from '../../../src/net/packets/packet-socket.ts'
+import { openExchange, type Stray } from '../../../src/net/packets/exchange.ts'
+import { answerOf, packetsOf, type Shot } from '../../../src/net/packets/fate.ts'
+import {
+  type PacketAddress,
+  type PacketListener,
+  type SendingOptions,
+  sendEach,
+} from '../../../src/net/packets/packet-socket.ts'
 import type { Clocks } from '../../../src/time/clock.ts'
 import { createDeadlines, Deadline } from '../../../src/time/deadline.ts'
 
@@ -9,9 +15,9 @@ const peer: PacketAddress = { address: '10.0.0.1', family: 'ipv4', port: 7 }
 
 describe('an answer', () => {
   test('is told by its key, in whatever order answers come', async () => {
-    const { exchange, arrive, question } = open()
-    const first = exchange.ask(question(1))
-    const second = exchange.ask(question(2))
+    const { ask, arrive, question } = open()
+    const first = ask(question(1))
+    const second = ask(question(2))
     arrive(2, { atNs: 250 })
     arrive(1, { atNs: 300 })
     expect(await first).toMatchObject({ message: [1], tookNs: 300 })
@@ -20,8 +26,8 @@ describe('an answer', () => {
   })
 
   test('is read before the socket uses its buffer again', async () => {
-    const { exchange, listener, question } = open()
-    const answer = exchange.ask(question(1))
+    const { ask, listener, question } = open()
+    const answer = ask(question(1))
     const buffer = Uint8Array.of(1)
     listener.arrived({ ...peer, bytes: buffer, atNs: 1, clock: 'user', ttl: 64 })
     buffer[0] = 99
@@ -29,8 +35,8 @@ describe('an answer', () => {
   })
 
   test('from another address is foreign, and the question goes on waiting', async () => {
-    const { exchange, arrive, question, strays } = open()
-    const answer = exchange.ask(question(1))
+    const { ask, arrive, question, strays } = open()
+    const answer = ask(question(1))
     const stranger = { ...peer, address: '10.0.0.2' }
     arrive(1, { from: stranger })
     arrive(1, { from: { ...peer, port: 8 } })
@@ -43,10 +49,10 @@ describe('an answer', () => {
   })
 
   test('is matched whether or not the kernel tells the zone it came from', async () => {
-    const { exchange, arrive, question } = open()
-    const answer = exchange.ask({
+    const { ask, arrive, question } = open()
+    const answer = ask({
       ...question(1),
-      endpoint: { host: 'fe80::1%eth0', address: 'fe80::1%eth0', family: 'ipv6', port: 7 },
+      to: { host: 'fe80::1%eth0', address: 'fe80::1%eth0', family: 'ipv6', port: 7 },
     })
     arrive(1, { from: { address: 'fe80::1', family: 'ipv6', port: 7 } })
     await expect(answer).resolves.toBeDefined()
@@ -67,8 +73,8 @@ describe('an answer', () => {
   })
 
   test('that comes twice is a duplicate each further time', async () => {
-    const { exchange, arrive, question, strays } = open()
-    const answer = exchange.ask(question(1))
+    const { ask, arrive, question, strays } = open()
+    const answer = ask(question(1))
     arrive(1, { atNs: 10 })
     arrive(1, { atNs: 20 })
     arrive(1, { atNs: 30 })
@@ -80,12 +86,12 @@ describe('an answer', () => {
   })
 
   test('after its deadline is late, once; then it is a duplicate', async () => {
-    const { exchange, arrive, question, strays } = open()
+    const { ask, arrive, question, strays } = open()
     const deadline = new Deadline(1_000)
-    const answer = exchange.ask({ ...question(1), deadline })
+    const answer = ask(question(1), deadline)
     deadline.cancel()
     await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
-    const next = exchange.ask(question(2))
+    const next = ask(question(2))
     arrive(1, { atNs: 10 })
     arrive(1, { atNs: 20 })
     arrive(2, { atNs: 130 })
@@ -97,9 +103,9 @@ describe('an answer', () => {
   })
 
   test('stamped by the kernel after the deadline is late, however early it is read', async () => {
-    const { exchange, arrive, question, strays } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const { ask, arrive, question, strays } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
     const deadlines = createDeadlines()
-    const answer = exchange.ask({ ...question(1), deadline: deadlines.start(20) })
+    const answer = ask(question(1), deadlines.start(20))
     arrive(1, { atNs: 20e6 + 1 })
     expect(strays).toEqual([{ kind: 'late', from: peer, afterNs: 20e6 + 1 }])
     arrive(1, { atNs: 20e6 + 2 })
@@ -108,11 +114,11 @@ describe('an answer', () => {
   })
 
   test('to a key that has come round again belongs to the later question', async () => {
-    const { exchange, arrive, question, strays, forgotten } = open()
-    const first = exchange.ask(question(1))
+    const { ask, arrive, question, strays, forgotten } = open()
+    const first = ask(question(1))
     arrive(1, { atNs: 10 })
     await first
-    const again = exchange.ask(question(1))
+    const again = ask(question(1))
     arrive(1, { atNs: 150 })
     expect(await again).toMatchObject({ tookNs: 50 })
     expect(strays).toEqual([])
@@ -123,9 +129,9 @@ describe('an answer', () => {
 test('an answer is foreign when its question is long past: nothing is remembered for ever', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => void vi.useRealTimers())
-  const { exchange, arrive, question, strays, forgotten } = open()
+  const { ask, arrive, question, strays, forgotten } = open()
   for (const key of [1, 2, 3]) {
-    const answer = exchange.ask(question(key))
+    const answer = ask(question(key))
     arrive(key)
     await answer
     vi.setSystemTime(Date.now() + 121_000)
@@ -138,9 +144,9 @@ test('an answer is foreign when its question is long past: nothing is remembered
 
 describe('an error', () => {
   test('that quotes a packet ends the attempt that sent it and no other', async () => {
-    const { exchange, listener, arrive, question } = open()
-    const first = exchange.ask(question(1))
-    const second = exchange.ask(question(2))
+    const { ask, listener, arrive, question } = open()
+    const first = ask(question(1))
+    const second = ask(question(2))
     listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1) })
     await expect(first).rejects.toMatchObject({ reason: 'unreachable', code: 'EHOSTUNREACH' })
     arrive(2)
@@ -148,27 +154,46 @@ describe('an error', () => {
   })
 
   test('that quotes more than was sent, as routers with extensions do, ends the attempt it begins with', async () => {
-    const { exchange, listener, question } = open()
-    const answer = exchange.ask(question(1))
+    const { ask, listener, question } = open()
+    const answer = ask(question(1))
     // RFC 4884 §5.1: the packet is padded to 128 bytes before the extensions.
     listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1, 0, 0, 0) })
     await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
   })
 
-  test('that quotes none ends every attempt of its endpoint and no other', async () => {
-    const { exchange, listener, arrive, question } = open()
-    const elsewhere = { ...endpoint, host: '10.0.0.2', address: '10.0.0.2' }
-    const failing = [exchange.ask(question(1)), exchange.ask(question(2))]
-    const other = exchange.ask({ ...question(3), endpoint: elsewhere })
+  test('that quotes none ends the only attempt of its endpoint, and no attempt of another', async () => {
+    const { ask, listener, arrive, question } = open()
+    const elsewhere = { ...endpoint, port: 8 }
+    const failing = ask(question(1))
+    const other = ask({ ...question(3), to: elsewhere })
     listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user' })
-    for (const attempt of failing) await expect(attempt).rejects.toMatchObject({ reason: 'refused' })
-    arrive(3, { from: { ...peer, address: '10.0.0.2' } })
+    await expect(failing).rejects.toMatchObject({ reason: 'refused' })
+    arrive(3, { from: { ...peer, port: 8 } })
     await expect(other).resolves.toBeDefined()
   })
 
+  test('that quotes none is foreign where several packets wait from the same socket, which all go on waiting', async () => {
+    const { ask, listener, arrive, question, strays } = open()
+    const waiting = [ask(question(1)), ask(question(2))]
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user' })
+    expect(strays).toEqual([{ kind: 'foreign', from: peer }])
+    arrive(1)
+    arrive(2)
+    expect(await Promise.all(waiting)).toMatchObject([{ message: [1] }, { message: [2] }])
+  })
+
+  test('that quotes none ends the attempt from the source port it came to', async () => {
+    const { exchange, listeners, question } = open({ sourcePorts: 2 })
+    const deadline = new Deadline(1_000)
+    const volley = exchange.volley([question(1), { ...question(2), flow: 1 }], deadline)
+    listeners[1]?.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user', icmp: refusal })
+    deadline.cancel()
+    expect(await volley).toMatchObject([{ kind: 'silent' }, { kind: 'icmp', error: refusal }])
+  })
+
   test('of the kernel while it sends is the failure of that attempt', async () => {
-    const { exchange, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
-    await expect(exchange.ask(question(1))).rejects.toMatchObject({
+    const { ask, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
+    await expect(ask(question(1))).rejects.toMatchObject({
       reason: 'too-big',
       code: 'EMSGSIZE',
       message: expect.stringContaining('sending to 10.0.0.1 port 7'),
@@ -178,47 +203,141 @@ describe('an error', () => {
 
 describe('closing', () => {
   test('cancels what waits, and closes the socket', async () => {
-    const { exchange, question, closed } = open()
-    const answer = exchange.ask(question(1))
+    const { exchange, ask, question, closed } = open()
+    const answer = ask(question(1))
     exchange.close()
     await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
     expect(closed).toEqual([0])
   })
 })
 
-test('questions go from as many sockets in turn as there are to be source ports, and closing closes them all', async () => {
-  const { exchange, question, arrive, sentFrom, closed } = open({ sourcePorts: 3 })
-  const answers = [1, 2, 3, 4, 5].map((key) => exchange.ask(question(key)))
-  expect(sentFrom).toEqual([1, 2, 0, 1, 2])
-  for (const key of [5, 4, 3, 2, 1]) arrive(key)
-  expect((await Promise.all(answers)).map(({ message }) => message)).toEqual([[1], [2], [3], [4], [5]])
-  exchange.close()
-  expect(closed).toEqual([0, 1, 2])
+describe('a volley', () => {
+  test('resolves to a fate for each shot, in the order of the shots', async () => {
+    const { exchange, listener, arrive, question } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const deadlines = createDeadlines()
+    const deadline = deadlines.start(20)
+    const shots = [question(1), question(2), question(3), question(1)]
+    const volley = exchange.volley(shots, deadline)
+    listener.failed({
+      to: peer,
+      code: 'ECONNREFUSED',
+      atNs: 130,
+      clock: 'kernel',
+      bytes: Uint8Array.of(2),
+      icmp: refusal,
+    })
+    arrive(1, { atNs: 50 })
+    const fates = await volley
+    expect(fates).toEqual([
+      {
+        kind: 'answered',
+        message: [1],
+        tookNs: 50,
+        clocks: { tx: 'kernel', rx: 'kernel' },
+        atNs: 50,
+        sourcePort: 40_000,
+        copies: 1,
+      },
+      { kind: 'icmp', error: refusal, tookNs: 30, clocks: { tx: 'kernel', rx: 'kernel' } },
+      { kind: 'silent', mayBeOurs: false },
+      { kind: 'unsent', code: 'EBUSY' },
+    ])
+    expect(packetsOf(fates)).toEqual({ sent: 3, returned: 1, duplicated: 0, reordered: 0, late: 0 })
+  })
+
+  test('resolves as soon as all fates are known', async () => {
+    const { exchange, arrive, question } = open()
+    const volley = exchange.volley([question(1), question(2)], new Deadline(60_000))
+    arrive(2)
+    arrive(1)
+    expect(await volley).toMatchObject([{ message: [1] }, { message: [2] }])
+  })
+
+  test('resolves with what is known when its caller gives up', async () => {
+    const { exchange, arrive, question } = open()
+    const deadline = new Deadline(60_000)
+    const volley = exchange.volley([question(1), question(2)], deadline)
+    arrive(2)
+    deadline.cancel()
+    expect(await volley).toMatchObject([{ kind: 'silent', mayBeOurs: false }, { kind: 'answered' }])
+  })
+
+  test('of no shots resolves to no fates', async () => {
+    const { exchange } = open()
+    expect(await exchange.volley([], new Deadline(1_000))).toEqual([])
+  })
+
+  test('counts copies and answers out of order while it lasts', async () => {
+    const { exchange, arrive, question, strays } = open()
+    const volley = exchange.volley([question(1), question(2), question(3)], new Deadline(1_000))
+    arrive(2, { atNs: 210 })
+    arrive(2, { atNs: 220 })
+    arrive(1, { atNs: 230 })
+    arrive(3, { atNs: 240 })
+    arrive(2, { atNs: 250 })
+    const fates = await volley
+    expect(fates.map((fate) => fate.kind === 'answered' && fate.copies)).toEqual([1, 2, 1])
+    expect(packetsOf(fates)).toEqual({ sent: 3, returned: 3, duplicated: 1, reordered: 1, late: 0 })
+    expect(strays.map(({ kind }) => kind)).toEqual(['duplicate', 'duplicate'])
+  })
+
+  test('says which answers were late, and which may have been dropped by this host', async () => {
+    const { exchange, listener, arrive, question } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const deadline = new Deadline(20)
+    const volley = exchange.volley([question(1), question(2)], deadline)
+    arrive(1, { atNs: 20e6 + 1 })
+    listener.overflowed(1)
+    deadline.end(deadline.timedOut())
+    const fates = await volley
+    expect(fates).toEqual([
+      { kind: 'silent', mayBeOurs: false, lateNs: 20e6 + 1 },
+      { kind: 'silent', mayBeOurs: true },
+    ])
+    expect(packetsOf(fates)).toMatchObject({ sent: 2, late: 1 })
+  })
+
+  test('leaves from the source ports its shots name, each socket opened once and closed with the exchange', async () => {
+    const { exchange, question, arrive, sentFrom, closed } = open({ sourcePorts: 3 })
+    const shots = [1, 2, 0, 4, 2].map((flow, index) => ({ ...question(index), flow }))
+    const volley = exchange.volley(shots, new Deadline(1_000))
+    expect(sentFrom.toSorted((a, b) => a - b)).toEqual([0, 1, 1, 2, 2])
+    for (const key of [4, 3, 2, 1, 0]) arrive(key)
+    const ports = (await volley).map((fate) => fate.kind === 'answered' && fate.sourcePort)
+    expect(ports).toEqual([40_001, 40_002, 40_000, 40_001, 40_002])
+    exchange.close()
+    expect(closed).toEqual([0, 1, 2])
+  })
+
+  test('passes the options of a shot on to its socket', () => {
+    const { exchange, question, options } = open()
+    void exchange.volley([{ ...question(1), send: { ttl: 3 } }, question(2)], new Deadline(1_000))
+    expect(options).toEqual([{ ttl: 3 }, undefined])
+  })
 })
 
 test('an attempt that is over already sends nothing', async () => {
-  const { exchange, question, sent } = open()
+  const { ask, question, sent } = open()
   const deadline = new Deadline(1_000)
   deadline.cancel()
-  await expect(exchange.ask({ ...question(1), deadline })).rejects.toMatchObject({ reason: 'cancelled' })
+  await expect(ask(question(1), deadline)).rejects.toMatchObject({ reason: 'cancelled' })
   expect(sent).toEqual([])
 })
 
 test('a number that still waits for its answer is not given to another question', async () => {
-  const { exchange, question, sent } = open()
-  const first = exchange.ask(question(1))
-  await expect(exchange.ask(question(1))).rejects.toMatchObject({ reason: 'local-error' })
+  const { exchange, ask, question, sent } = open()
+  const first = ask(question(1))
+  await expect(ask(question(1))).rejects.toMatchObject({ reason: 'local-error' })
   expect(sent.length).toBe(1)
   exchange.close()
   await expect(first).rejects.toMatchObject({ reason: 'cancelled' })
 })
 
 test('an answer that cannot be read fails its question and not the process', async () => {
-  const { exchange, arrive, question } = open()
+  const { ask, arrive, question } = open()
   const read = () => {
     throw new TypeError('a defect')
   }
-  const answer = exchange.ask({ ...question(1), read })
+  const answer = ask({ ...question(1), read })
   arrive(1)
   await expect(answer).rejects.toThrow('a defect')
 })
@@ -234,6 +353,8 @@ test('sequence numbers have 32 bits, follow one another and begin anywhere', () 
   expect(new Set(beginnings).size).toBeGreaterThan(1)
 })
 
+const refusal = { type: 3, code: 3, from: '10.0.0.1' }
+
 interface Setting {
   readonly isShared?: boolean
   readonly sourcePorts?: number
@@ -248,6 +369,7 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
   const forgotten: number[] = []
   const listeners: PacketListener[] = []
   const sentFrom: number[] = []
+  const options: (SendingOptions | undefined)[] = []
   const closed: number[] = []
   const exchange = openExchange({
     family: 'ipv4',
@@ -257,14 +379,18 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
     onStray: (stray) => strays.push(stray),
     open: (_, listener) => {
       const index = listeners.push(listener) - 1
+      const send = (bytes: Uint8Array, _to: PacketAddress, given?: SendingOptions) => {
+        if (sendError !== undefined) throw sendError
+        sentFrom.push(index)
+        options.push(given)
+        return sent.push(bytes) - 1
+      }
       return {
         kind: 'datagram',
         clocks,
-        send(bytes) {
-          if (sendError !== undefined) throw sendError
-          sentFrom.push(index)
-          return sent.push(bytes) - 1
-        },
+        port: 40_000 + index,
+        send,
+        sendMany: (packets) => sendEach(send, packets),
         ports: [],
         departure: (ticket) => ({ atNs: ticket * 100, clock: clocks.tx }),
         drain: () => {},
@@ -278,16 +404,22 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
   return {
     exchange,
     listener,
+    listeners,
     strays,
     sent,
     forgotten,
     sentFrom,
+    options,
     closed,
+    ask: async (shot: Shot<number[]>, deadline = new Deadline(1_000)) =>
+      answerOf((await exchange.volley([shot], deadline))[0], shot.to, deadline),
     arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
       listener.arrived({ ...from, bytes: Uint8Array.of(key), atNs, clock: clocks.rx }),
-    question: (key: number): Question<number[]> => {
-      const deadline = new Deadline(1_000)
-      return { bytes: Uint8Array.of(key), key, endpoint, deadline, read: (bytes) => [...bytes] }
-    },
+    question: (key: number): Shot<number[]> => ({
+      bytes: Uint8Array.of(key),
+      key,
+      to: endpoint,
+      read: (bytes) => [...bytes],
+    }),
   }
 }

@@ -1,0 +1,155 @@
+import type { Endpoint } from '../../model/endpoint.ts'
+import { FailureError, failureErrorOf, type IcmpError, icmpFailure, isSystemError } from '../../model/failure.ts'
+import type { Packets } from '../../model/packets.ts'
+import { type Clock, type Clocks, kernelClocks } from '../../time/clock.ts'
+import type { Deadline } from '../../time/deadline.ts'
+import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
+
+/** Distinguishes a question from all others that wait on its exchange; a number has 32 bits. */
+export type Key = string | number
+
+/** A packet to send. */
+export interface Shot<Message> {
+  readonly bytes: Uint8Array
+  /** The key its answer will carry. */
+  readonly key: Key
+  readonly to: Endpoint
+  /** Which of the exchange's source ports it leaves from, counted from 0 and wrapping around; default 0. */
+  readonly flow?: number
+  readonly send?: SendingOptions
+  /** Takes what is wanted from the answer, whose bytes are valid only during the call. */
+  readonly read: (bytes: Uint8Array) => Message
+}
+
+export interface Answered<Message> {
+  readonly kind: 'answered'
+  readonly message: Message
+  readonly tookNs: number
+  readonly clocks: Clocks
+  /** When the answer arrived; comparable within one volley only. */
+  readonly atNs: number
+  /** Local port the packet left from; 0 where the packet carries its own or has none. */
+  readonly sourcePort: number
+  readonly ttl?: number
+  readonly trafficClass?: number
+  /** How often the answer arrived before the volley ended: more than once where it was duplicated. */
+  readonly copies: number
+}
+
+/** What happened to one packet. */
+export type Fate<Message> =
+  | Answered<Message>
+  /** A router or the destination returned an error about it. */
+  | { readonly kind: 'icmp'; readonly error: IcmpError; readonly tookNs: number; readonly clocks: Clocks }
+  /** This host refused to send it, or names only the errno of an error (as node:dgram does). `mtu`: of the route's first hop. */
+  | { readonly kind: 'unsent'; readonly code: string; readonly mtu?: number }
+  /** Nothing came back in time. */
+  | {
+      readonly kind: 'silent'
+      /** This host dropped packets meanwhile, perhaps its answer. */
+      readonly mayBeOurs: boolean
+      /** Its answer came this long after it had left: too late. */
+      readonly lateNs?: number
+    }
+
+/** Codes of packets that were not handed to the kernel at all. */
+export const unsentCodes = { isOver: 'ECANCELED', keyInUse: 'EBUSY' } as const
+
+/** Counts the fates of packets that were sent in this order. */
+export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
+  let sent = 0
+  let returned = 0
+  let duplicated = 0
+  let reordered = 0
+  let late = 0
+  let latestNs = Number.NEGATIVE_INFINITY
+  for (const fate of fates) {
+    if (fate.kind !== 'unsent') sent++
+    if (fate.kind === 'silent' && fate.lateNs !== undefined) late++
+    if (fate.kind !== 'answered') continue
+    returned++
+    duplicated += fate.copies - 1
+    if (fate.atNs < latestNs) reordered++
+    else latestNs = fate.atNs
+  }
+  return { sent, returned, duplicated, reordered, late }
+}
+
+/**
+ * Returns the answer of a probe's only packet.
+ * @throws {FailureError} for every other fate
+ */
+export function answerOf<Message>(
+  fate: Fate<Message> | undefined,
+  to: Endpoint,
+  deadline: Deadline,
+): Answered<Message> {
+  switch (fate?.kind) {
+    case 'answered':
+      return fate
+    case 'icmp':
+      throw icmpFailure(fate.error, to)
+    case 'unsent':
+      throw unsentFailure(fate, to, deadline)
+    case 'silent':
+      if (fate.lateNs !== undefined) throw deadline.reason ?? deadline.timedOut()
+      throw fate.mayBeOurs && deadline.reason?.reason !== 'cancelled' ? droppedHere(to) : overFailure(deadline)
+    case undefined:
+      throw new TypeError('a volley has a fate for each shot')
+  }
+}
+
+function overFailure(deadline: Deadline): FailureError {
+  return (
+    deadline.reason ?? new FailureError('cancelled', 'the prober was closed while this attempt waited for its answer')
+  )
+}
+
+function unsentFailure(
+  { code, mtu }: { readonly code: string; readonly mtu?: number },
+  { address, port }: Endpoint,
+  deadline: Deadline,
+): FailureError {
+  if (code === unsentCodes.isOver) return overFailure(deadline)
+  if (code === unsentCodes.keyInUse) {
+    return new FailureError(
+      'local-error',
+      `cannot send to ${address}: all sequence numbers are waiting for answers; send fewer probes at once`,
+    )
+  }
+  const firstHop = mtu === undefined ? '' : `, where the first hop's MTU is ${mtu} bytes`
+  const error = Object.assign(new Error(code), { code })
+  return failureErrorOf(
+    error,
+    `sending to ${address}${port === undefined || port === 0 ? '' : ` port ${port}`}${firstHop}`,
+  )
+}
+
+function droppedHere({ address }: Endpoint): FailureError {
+  return new FailureError(
+    'local-error',
+    `no answer from ${address} was seen, and this host dropped packets because the receive buffer was full: raise net.core.rmem_max or send fewer probes at once`,
+    { code: 'ENOBUFS' },
+  )
+}
+
+export function clocksOf(tx: Clock, rx: Clock): Clocks {
+  return tx === 'kernel' && rx === 'kernel' ? kernelClocks : { tx, rx }
+}
+
+/** Returns the fate of a packet that this error is about. */
+export function fateOfError({ code, icmp, atNs, clock }: SendError, departure: Departure | undefined): Fate<never> {
+  if (icmp === undefined) return { kind: 'unsent', code }
+  const { atNs: leftNs, clock: departureClock } = departure ?? { atNs, clock }
+  return { kind: 'icmp', error: icmp, tookNs: atNs - leftNs, clocks: clocksOf(departureClock, clock) }
+}
+
+/**
+ * Returns the fate of a packet that could not be handed over.
+ * @throws what is not the system's: a defect
+ */
+export function unsentFate(error: unknown): Fate<never> {
+  if (!isSystemError(error)) throw error
+  const mtu = 'mtu' in error && typeof error.mtu === 'number' ? { mtu: error.mtu } : {}
+  return { kind: 'unsent', code: error.code, ...mtu }
+}

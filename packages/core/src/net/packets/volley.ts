@@ -1,0 +1,97 @@
+import type { Clock } from '../../time/clock.ts'
+import { clocksOf, type Fate, type Shot } from './fate.ts'
+import type { Arrival } from './packet-socket.ts'
+
+/** Arrival of an answer, and the departure of its question. */
+export interface Times {
+  readonly arrival: Arrival
+  readonly tookNs: number
+  readonly departureClock: Clock
+  readonly sourcePort: number
+}
+
+/** An answered packet, which remembers its volley while that goes on: a finished one must not be kept in memory. */
+export interface Followed {
+  volley: { readonly open: OpenVolley; readonly index: number } | undefined
+}
+
+/** What an exchange reports to a volley under way: the fate of each of its shots, by index. */
+export interface OpenVolley {
+  readonly timeoutNs: number
+  answered(index: number, times: Times, followed: Followed): void
+  copied(index: number): void
+  settled(index: number, fate: Fate<never>): void
+}
+
+/** Collects the fates of shots that were sent together. */
+export class Volley<Message> implements OpenVolley {
+  readonly fates: Promise<readonly Fate<Message>[]>
+  readonly timeoutNs: number
+  readonly #shots: readonly Shot<Message>[]
+  readonly #settled: (Fate<Message> | undefined)[] = []
+  readonly #followed: Followed[] = []
+  #left: number
+  #onEnded: () => void = () => {}
+  #resolve: (fates: readonly Fate<Message>[]) => void = () => {}
+  #reject: (error: unknown) => void = () => {}
+
+  constructor(shots: readonly Shot<Message>[], timeoutNs: number) {
+    this.#shots = shots
+    this.timeoutNs = timeoutNs
+    this.#left = shots.length
+    this.fates = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (this.#left === 0) this.#resolve([])
+  }
+
+  /** Calls `listener` when all fates are known. */
+  whenEnded(listener: () => void): void {
+    if (this.#left > 0) this.#onEnded = listener
+    else listener()
+  }
+
+  answered(index: number, { arrival, tookNs, departureClock, sourcePort }: Times, followed: Followed): void {
+    const { clock, atNs, ttl, trafficClass } = arrival
+    const shot = this.#shots[index]
+    if (shot === undefined) return
+    let message: Message
+    try {
+      message = shot.read(arrival.bytes)
+    } catch (error) {
+      return this.#reject(error)
+    }
+    this.#set(index, {
+      kind: 'answered',
+      message,
+      tookNs,
+      clocks: clocksOf(departureClock, clock),
+      atNs,
+      sourcePort,
+      ...(ttl === undefined ? {} : { ttl }),
+      ...(trafficClass === undefined ? {} : { trafficClass }),
+      copies: 1,
+    })
+    if (this.#left === 0) return
+    followed.volley = { open: this, index }
+    this.#followed.push(followed)
+  }
+
+  copied(index: number): void {
+    const fate = this.#settled[index]
+    if (fate?.kind === 'answered') this.#settled[index] = { ...fate, copies: fate.copies + 1 }
+  }
+
+  settled(index: number, fate: Fate<never>): void {
+    this.#set(index, fate)
+  }
+
+  #set(index: number, fate: Fate<Message>): void {
+    this.#settled[index] = fate
+    if (--this.#left > 0) return
+    for (const followed of this.#followed) followed.volley = undefined
+    this.#onEnded()
+    this.#resolve(this.#settled.filter((each) => each !== undefined))
+  }
+}

@@ -32,6 +32,8 @@ static const struct {
   {"arrivalIsOutgoing", offsetof(struct arrival, is_outgoing)},
   {"arrivalAddressLength", offsetof(struct arrival, address_length)},
   {"arrivalAddress", offsetof(struct arrival, address)},
+  {"arrivalLocalLength", offsetof(struct arrival, local_length)},
+  {"arrivalLocal", offsetof(struct arrival, local)},
 
   {"errors", offsetof(struct records, errors)},
   {"errorCount", ERRORS},

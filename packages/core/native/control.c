@@ -42,6 +42,31 @@ static void read_error(const struct cmsghdr *header, struct control *control)
   memcpy(&control->offender, CMSG_DATA(header) + sizeof control->error, length);
 }
 
+/* Where a packet was sent to: it may be one of several addresses of this host. */
+static void read_local_v4(const struct cmsghdr *header, union address *local)
+{
+  struct in_pktinfo info;
+
+  if (payload_length(header) < sizeof info)
+    return;
+  memcpy(&info, CMSG_DATA(header), sizeof info);
+  local->v4.sin_family = AF_INET;
+  local->v4.sin_addr = info.ipi_addr;
+}
+
+static void read_local_v6(const struct cmsghdr *header, union address *local)
+{
+  struct in6_pktinfo info;
+
+  if (payload_length(header) < sizeof info)
+    return;
+  memcpy(&info, CMSG_DATA(header), sizeof info);
+  local->v6.sin6_family = AF_INET6;
+  local->v6.sin6_addr = info.ipi6_addr;
+  if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+    local->v6.sin6_scope_id = info.ipi6_ifindex;
+}
+
 static void read_ipv4(const struct cmsghdr *header, struct control *control)
 {
   switch (header->cmsg_type) {
@@ -50,6 +75,9 @@ static void read_ipv4(const struct cmsghdr *header, struct control *control)
     break;
   case IP_TOS:
     control->traffic_class = read_number(header);
+    break;
+  case IP_PKTINFO:
+    read_local_v4(header, &control->local);
     break;
   case IP_RECVERR:
     read_error(header, control);
@@ -65,6 +93,9 @@ static void read_ipv6(const struct cmsghdr *header, struct control *control)
     break;
   case IPV6_TCLASS:
     control->traffic_class = read_number(header);
+    break;
+  case IPV6_PKTINFO:
+    read_local_v6(header, &control->local);
     break;
   case IPV6_RECVERR:
     read_error(header, control);

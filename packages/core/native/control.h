@@ -18,6 +18,7 @@ struct control {
   union address offender; /* who sent the error; AF_UNSPEC when unknown */
   int32_t ttl;            /* -1 when unknown, as the next */
   int32_t traffic_class;
+  union address local; /* what the packet was sent to; AF_UNSPEC when unknown */
 };
 
 void control_read(struct msghdr *message, struct control *control);

@@ -119,6 +119,7 @@ static uint32_t fill_arrivals(struct packet_socket *socket, unsigned received, i
     arrival->is_outgoing = is_outgoing(&batch->names[i]);
     arrival->port = address_port(&batch->names[i].ip);
     arrival->address_length = address_format(&batch->names[i].ip, arrival->address);
+    arrival->local_length = address_format(&control.local, arrival->local);
     rows++;
   }
   return rows;

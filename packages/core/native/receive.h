@@ -14,7 +14,7 @@ struct packet_socket;
 
 enum {
   BATCH = 64,
-  /* The stamps (three timespecs), an extended error with its offender, TTL and TOS, each with its header: 208 bytes. */
+  /* The stamps (three timespecs), an extended error with its offender, TTL, TOS and local address, each with its header: 248 bytes. */
   CONTROL_BYTES = 256,
 };
 

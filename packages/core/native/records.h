@@ -40,7 +40,9 @@ struct arrival {
   uint32_t port;
   uint32_t is_outgoing;   /* seen by an observer on its way out */
   uint32_t address_length;
+  uint32_t local_length;  /* 0 where the socket was not opened to report it */
   char address[ADDRESS_TEXT_BYTES];
+  char local[ADDRESS_TEXT_BYTES]; /* which of this host's addresses the packet was sent to */
 };
 
 struct error {

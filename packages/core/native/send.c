@@ -1,6 +1,7 @@
 #include "send.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "addon.h"
@@ -14,6 +15,15 @@ enum {
   ATTEMPTS = 4,
   /* Stamps are charged to the receive buffer; a burst sent in one go must not fill it before the loop gets to read. */
   DRAIN_EVERY = 64,
+};
+
+/* The options of one packet, as control data (ip(7), ipv6(7)); DF has none for IPv4, so mtuDiscovery is of sockets only. */
+struct packet_options {
+  size_t length; /* 0 without options */
+  union {
+    struct cmsghdr header;
+    unsigned char bytes[CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(struct in6_pktinfo))];
+  } control;
 };
 
 struct packet {
@@ -35,6 +45,83 @@ static bool read_packet(napi_env env, const struct packet_socket *socket, const 
       packet->to.v6.sin6_port = 0;
   }
   return true;
+}
+
+struct option_name {
+  int level;
+  int type;
+};
+
+static void add_option(struct packet_options *options, struct option_name of, const void *value, size_t bytes)
+{
+  struct cmsghdr *header = (struct cmsghdr *)(options->control.bytes + options->length);
+
+  header->cmsg_level = of.level;
+  header->cmsg_type = of.type;
+  header->cmsg_len = CMSG_LEN(bytes);
+  memcpy(CMSG_DATA(header), value, bytes);
+  options->length += CMSG_SPACE(bytes);
+}
+
+static bool read_number_option(napi_env env, napi_value object, const char *name, struct option_name of, int64_t min,
+                               struct packet_options *options)
+{
+  napi_value value;
+  bool is_given;
+  int64_t number;
+
+  if (!read_optional(env, object, name, &value, &is_given))
+    return false;
+  if (!is_given)
+    return true;
+  if (!read_integer(env, value, name, min, 255, &number))
+    return false;
+  add_option(options, of, &(int){(int)number}, sizeof(int));
+  return true;
+}
+
+/* The address it leaves from, of those of this host. */
+static bool read_source(napi_env env, napi_value object, int family, struct packet_options *options)
+{
+  union address address;
+  napi_value value, port;
+  bool is_given;
+
+  if (!read_optional(env, object, "source", &value, &is_given))
+    return false;
+  if (!is_given)
+    return true;
+  if (!ok(env, napi_create_uint32(env, 0, &port)) || !read_address(env, family, value, port, &address))
+    return false;
+  if (family == AF_INET) {
+    struct in_pktinfo info = {.ipi_spec_dst = address.v4.sin_addr};
+    add_option(options, (struct option_name){.level = IPPROTO_IP, .type = IP_PKTINFO}, &info, sizeof info);
+  } else {
+    struct in6_pktinfo info = {.ipi6_addr = address.v6.sin6_addr, .ipi6_ifindex = address.v6.sin6_scope_id};
+    add_option(options, (struct option_name){.level = IPPROTO_IPV6, .type = IPV6_PKTINFO}, &info, sizeof info);
+  }
+  return true;
+}
+
+static bool read_options(napi_env env, napi_value object, int family, struct packet_options *options)
+{
+  napi_valuetype type;
+  bool is_v4 = family == AF_INET;
+  int level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
+
+  options->length = 0;
+  if (!ok(env, napi_typeof(env, object, &type)))
+    return false;
+  if (type == napi_undefined)
+    return true;
+  memset(&options->control, 0, sizeof options->control);
+  return read_number_option(env, object, "ttl",
+                            (struct option_name){.level = level, .type = is_v4 ? IP_TTL : IPV6_HOPLIMIT}, 1,
+                            options) &&
+         read_number_option(env, object, "trafficClass",
+                            (struct option_name){.level = level, .type = is_v4 ? IP_TOS : IPV6_TCLASS}, 0,
+                            options) &&
+         read_source(env, object, family, options);
 }
 
 static void fill_message(struct msghdr *message, struct iovec *vector, struct packet *packet)
@@ -99,13 +186,17 @@ static void note_failed(struct packet_socket *socket)
  * An ICMP error about an earlier packet makes the next send on its socket fail once, whatever its destination (sock_error() in
  * net/core/sock.c, sock_alloc_send_pskb). An error of this packet itself repeats.
  */
-static int send_packet(struct packet_socket *socket, struct packet *packet)
+static int send_packet(struct packet_socket *socket, struct packet *packet, struct packet_options *options)
 {
   struct msghdr message;
   struct iovec vector;
   int error = 0;
 
   fill_message(&message, &vector, packet);
+  if (options != NULL && options->length > 0) {
+    message.msg_control = options->control.bytes;
+    message.msg_controllen = options->length;
+  }
   for (int i = 0; i < ATTEMPTS; i++) {
     int64_t handed_ns = time_line_read();
 
@@ -146,16 +237,24 @@ static napi_value ticket_of(napi_env env, const struct packet_socket *socket, un
   return ok(env, napi_create_double(env, (double)(socket->departures.count - 1 - later), &ticket)) ? ticket : NULL;
 }
 
-/* send(bytes, address, port): ticket. */
+/* send(bytes, address, port, options?): ticket. The options are ttl, trafficClass and source. */
 napi_value send_one(napi_env env, napi_callback_info info)
 {
-  napi_value arguments[3];
+  napi_value arguments[4];
+  struct packet_options options;
   struct packet packet;
-  struct packet_socket *socket = socket_of_call(env, info, 3, arguments);
+  struct packet_socket *socket = socket_of_call(env, info, 4, arguments);
 
-  if (socket == NULL || !read_packet(env, socket, arguments, &packet))
+  /* An option may be a getter that closes the socket or detaches the bytes: so they are looked at after it. */
+  if (socket == NULL || !read_options(env, arguments[3], socket->kind->family, &options))
     return NULL;
-  int error = send_packet(socket, &packet);
+  if (socket->fd < 0) {
+    throw_errno(env, EBADF, "sendmsg");
+    return NULL;
+  }
+  if (!read_packet(env, socket, arguments, &packet))
+    return NULL;
+  int error = send_packet(socket, &packet, &options);
   if (error == 0)
     return ticket_of(env, socket, 0);
   napi_value object = send_error(env, socket, error);
@@ -211,7 +310,7 @@ static bool send_batch(napi_env env, struct packet_socket *socket, struct packet
       break;
     /* The kernel refused the next one without saying why (net/socket.c, __sys_sendmmsg). */
     note_failed(socket);
-    int error = send_packet(socket, &packets[done]);
+    int error = send_packet(socket, &packets[done], NULL);
     napi_value outcome = error == 0 ? ticket_of(env, socket, 0) : send_error(env, socket, error);
     if (!set_outcome(env, outcomes, start + done, outcome))
       return false;

@@ -79,6 +79,25 @@ static bool prepare_ip(napi_env env, int fd, const struct socket_kind *kind)
          set_option(env, fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "setsockopt IPV6_RECVTCLASS");
 }
 
+/* options.reportsLocal: costs some time for each packet. */
+static bool report_local_address(napi_env env, int fd, const struct socket_kind *kind, napi_value options)
+{
+  napi_value value;
+  bool is_given, is_wanted;
+
+  if (!read_optional(env, options, "reportsLocal", &value, &is_given))
+    return false;
+  if (!is_given)
+    return true;
+  if (!ok(env, napi_get_value_bool(env, value, &is_wanted)))
+    return false;
+  if (!is_wanted || kind->is_observer)
+    return true;
+  if (kind->family == AF_INET)
+    return set_option(env, fd, IPPROTO_IP, IP_PKTINFO, 1, "setsockopt IP_PKTINFO");
+  return set_option(env, fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "setsockopt IPV6_RECVPKTINFO");
+}
+
 static bool bind_to_device(napi_env env, int fd, napi_value options)
 {
   char name[IFNAMSIZ];
@@ -105,7 +124,8 @@ bool prepare_socket(napi_env env, int fd, const struct socket_kind *kind, napi_v
    */
   return set_option(env, fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1, "setsockopt SO_SELECT_ERR_QUEUE") &&
          set_option(env, fd, SOL_SOCKET, SO_TIMESTAMPING, NUMBERED_STAMPS, "setsockopt SO_TIMESTAMPING") &&
-         prepare_buffers(env, fd, options) && prepare_ip(env, fd, kind) && bind_to_device(env, fd, options) &&
+         prepare_buffers(env, fd, options) && prepare_ip(env, fd, kind) &&
+         report_local_address(env, fd, kind, options) && bind_to_device(env, fd, options) &&
          apply_sending_options(env, fd, kind, options);
 }
 

@@ -2,22 +2,17 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Family } from '../../model/endpoint.ts'
-import type { SendingOptions } from '../packets/packet-socket.ts'
+import type { OpeningOptions, SendingOptions } from '../packets/packet-socket.ts'
 
 /** What a packet socket is opened as; each is described in native/socket_kind.c. */
 export type NativeSocketKind = 'udp4' | 'udp6' | 'icmp4' | 'icmp6' | 'ping4' | 'ping6' | 'tcp4' | 'tcp6' | 'observer'
 
-export interface NativeSocketOptions extends SendingOptions {
+export interface NativeSocketOptions extends OpeningOptions {
   readonly kind: NativeSocketKind
   /** Longest packet that is delivered whole, 64 to 65536. */
   readonly packetBytes: number
   /** Wished size of the receive and of the send buffer. */
   readonly bufferBytes: number
-  readonly address?: string
-  /** UDP: local port; ping: identifier. */
-  readonly port?: number
-  /** Interface to send and receive through. */
-  readonly device?: string
   /** Instructions of classic BPF, 8 bytes each; only what they accept is received. */
   readonly filter?: Uint8Array
 }
@@ -30,10 +25,11 @@ export interface NativeSocket {
   readonly port: number
   /** Granted size of the receive buffer, as the kernel counts: twice what was wished, if that was allowed. */
   readonly bufferBytes: number
-  send(bytes: Uint8Array, address: string, port: number): number
+  /** `mtuDiscovery` is of sockets only, and ignored here. */
+  send(bytes: Uint8Array, address: string, port: number, options?: SendingOptions): number
   sendMany(bytes: readonly Uint8Array[], addresses: readonly string[], ports: readonly number[]): (number | Error)[]
   drain(): void
-  configure(options: SendingOptions): void
+  configure(options: Omit<SendingOptions, 'source'>): void
   setRef(isRef: boolean): void
   close(): void
 }
@@ -66,7 +62,7 @@ export type NativeLayout = Readonly<
     | Field<Row, 'count' | 'bytes'>
     | Field<'departure', 'handedNs' | 'leftNs'>
     | Field<'arrival' | 'error', 'atNs' | 'clock' | 'start' | 'length' | 'port' | 'address' | 'addressLength'>
-    | Field<'arrival', 'isTruncated' | 'ttl' | 'trafficClass' | 'isOutgoing'>
+    | Field<'arrival', 'isTruncated' | 'ttl' | 'trafficClass' | 'isOutgoing' | 'local' | 'localLength'>
     | Field<'error', 'number' | 'type' | 'code' | 'info' | 'offender' | 'offenderLength'>,
     number
   >

@@ -1,21 +1,11 @@
 import { endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import type { Clock } from '../../time/clock.ts'
-import type { Departure, SendingOptions } from '../packets/packet-socket.ts'
+import type { Arrival, Departure, PacketAddress, SendingOptions } from '../packets/packet-socket.ts'
 import type { Native, NativeSocketOptions } from './native.ts'
 
-/** A packet that arrived. `bytes` is valid only during the call that delivers it. */
-export interface NativeArrival {
-  readonly bytes: Uint8Array
+export interface NativeArrival extends Arrival {
   readonly isTruncated: boolean
-  readonly address: string
-  /** 0 for protocols that have none. */
-  readonly port: number
-  /** Nanoseconds on the time line of this thread. */
-  readonly atNs: number
-  readonly clock: Clock
-  readonly ttl: number | undefined
-  readonly trafficClass: number | undefined
   /** An observer saw it on its way out. */
   readonly isOutgoing: boolean
 }
@@ -49,13 +39,15 @@ export interface TimedSocket {
   readonly bufferBytes: number
   /** Throws the system's error; one for EMSGSIZE may have the `mtu`. */
   send(bytes: Uint8Array, address: string, port: number): number
+  /** Sends with options of this packet's own, except `mtuDiscovery`, which is the socket's: see `configure`. */
+  sendWith(bytes: Uint8Array, to: Pick<PacketAddress, 'address' | 'port'>, options: SendingOptions): number
   /** Hands many packets over in few calls of the kernel; each comes out as a ticket or the error it was refused with. */
   sendMany(bytes: readonly Uint8Array[], addresses: readonly string[], ports: readonly number[]): (number | Error)[]
   /** Undefined once more than 8192 packets were sent after it. */
   departure(ticket: number): Departure | undefined
   /** Delivers what has arrived by now, before it returns: timers run before the loop reads sockets. */
   drain(): void
-  configure(options: SendingOptions): void
+  configure(options: Omit<SendingOptions, 'source'>): void
   ref(): void
   unref(): void
   close(): void
@@ -81,6 +73,7 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
   const word = (offset: number) => view.getUint32(offset, isLittleEndian)
   const timeNs = (offset: number) => view.getFloat64(offset, isLittleEndian)
   const text = (start: number, length: number) => bytes.toString('latin1', start, start + length)
+  const textOrNone = (start: number, length: number) => (length === 0 ? undefined : text(start, length))
   // Not a Buffer, whose slice() does not copy.
   const packet = (start: number, length: number) => new Uint8Array(memory, start, length)
   const known = (value: number) => (value < 0 ? undefined : value)
@@ -97,6 +90,7 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
       ttl: known(view.getInt32(row + layout.arrivalTtl, isLittleEndian)),
       trafficClass: known(view.getInt32(row + layout.arrivalTrafficClass, isLittleEndian)),
       isOutgoing: word(row + layout.arrivalIsOutgoing) !== 0,
+      localAddress: textOrNone(row + layout.arrivalLocal, word(row + layout.arrivalLocalLength)),
     }
   }
 
@@ -120,6 +114,11 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
     bufferBytes: socket.bufferBytes,
     send(packet, address, port) {
       const ticket = socket.send(packet, address, port)
+      tickets = ticket + 1
+      return ticket
+    },
+    sendWith(packet, { address, port }, options) {
+      const ticket = socket.send(packet, address, port, options)
       tickets = ticket + 1
       return ticket
     },

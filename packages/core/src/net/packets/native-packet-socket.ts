@@ -5,7 +5,7 @@ import { type Native, type NativeSocketKind, nativePart } from '../native/native
 import { pingSocketRemedy, rawSocketRemedy } from '../native/remedies.ts'
 import { tcpReplyFilter } from '../native/socket-filter.ts'
 import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from '../native/timed-socket.ts'
-import type { OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
+import type { OpeningOptions, OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
 
 /** The largest IP packet, so that nothing is cut; memory is taken only as packets come. */
 const packetBytes = 65_536
@@ -14,12 +14,12 @@ const packetBytes = 65_536
 export const bufferBytes = 4 << 20
 
 /** UDP over one unconnected socket, which hears of ICMP errors all the same (ip(7), IP_RECVERR). */
-export const openNativeUdpSocket: OpenPacketSocket = (family, listener) =>
-  openPacketSocket({ family, listener, kinds: family === 'ipv4' ? ['udp4'] : ['udp6'] })
+export const openNativeUdpSocket: OpenPacketSocket = (family, listener, options) =>
+  openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['udp4'] : ['udp6'] })
 
 /** ICMP echo over a raw socket where this process may have one, else over a ping socket. */
-export const openNativeIcmpSocket: OpenPacketSocket = (family, listener) =>
-  openPacketSocket({ family, listener, kinds: family === 'ipv4' ? ['icmp4', 'ping4'] : ['icmp6', 'ping6'] })
+export const openNativeIcmpSocket: OpenPacketSocket = (family, listener, options) =>
+  openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['icmp4', 'ping4'] : ['icmp6', 'ping6'] })
 
 /** Enough that a port comes round again after all that was sent from it before has been answered. */
 const reservedPorts = 64
@@ -28,13 +28,13 @@ const reservedPorts = 64
  * TCP segments of one's own making from reserved ports, and what answers them: SYN-ACK and RST, and ICMP errors. The kernel ends
  * each handshake with RST. A segment over IPv4 carries its checksum, over IPv6 the kernel fills it in.
  */
-export const openNativeTcpSocket: OpenPacketSocket = (family, listener) => {
+export const openNativeTcpSocket: OpenPacketSocket = (family, listener, options) => {
   const part = nativePart()
   if (!part.isPresent) throw new FailureError('not-supported', part.reason)
   const { ports, release } = part.native.reservePorts(family, family === 'ipv4' ? '0.0.0.0' : '::', reservedPorts)
   try {
     const kinds: readonly NativeSocketKind[] = family === 'ipv4' ? ['tcp4'] : ['tcp6']
-    const socket = openPacketSocket({ family, listener, kinds, filter: tcpReplyFilter(family, ports) })
+    const socket = openPacketSocket({ family, listener, options, kinds, filter: tcpReplyFilter(family, ports) })
     return {
       ...socket,
       ports,
@@ -49,9 +49,15 @@ export const openNativeTcpSocket: OpenPacketSocket = (family, listener) => {
   }
 }
 
+type MtuDiscovery = NonNullable<OpeningOptions['mtuDiscovery']>
+
+/** What the kernel opens sockets with, unless net.ipv4.ip_no_pmtu_disc says otherwise (ip(7), IP_MTU_DISCOVER). */
+const defaultMode: MtuDiscovery = 1
+
 interface PacketSocketRequest {
   readonly family: Family
   readonly listener: PacketListener
+  readonly options: OpeningOptions | undefined
   /** The first that this process is permitted is taken. */
   readonly kinds: readonly NativeSocketKind[]
   readonly filter?: Uint8Array
@@ -76,16 +82,27 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
     overflowed: (packets) => listener.overflowed(packets),
   })
   let identifier = 0
+  // DF is of the socket (IPv4 has no control data for it): a packet that asks for another mode changes it for that packet only.
+  const ownMode = request.options?.mtuDiscovery ?? defaultMode
+  let mode = ownMode
+  const changeMode = (wanted: MtuDiscovery) => {
+    if (wanted === mode) return
+    socket.configure({ mtuDiscovery: wanted })
+    mode = wanted
+  }
   return {
     kind: isPing(kind) ? 'ping' : isUdp(kind) ? 'datagram' : 'raw',
     clocks: kernelClocks,
     port: isUdp(kind) ? socket.port : 0,
     ports: [],
-    send(bytes, to) {
+    send(bytes, to, sending) {
       if (isPing(kind)) identifier = readIdentifier(bytes)
-      return socket.send(bytes, to.address, to.port)
+      changeMode(sending?.mtuDiscovery ?? ownMode)
+      if (sending === undefined) return socket.send(bytes, to.address, to.port)
+      return socket.sendWith(bytes, to, sending)
     },
     sendMany(packets) {
+      changeMode(ownMode)
       const [first] = packets
       if (isPing(kind) && first !== undefined) identifier = readIdentifier(first.bytes)
       return socket.sendMany(
@@ -104,16 +121,17 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
 
 function openPermitted(
   native: Native,
-  { kinds, filter }: PacketSocketRequest,
+  { kinds, filter, options: opening }: PacketSocketRequest,
   listener: NativeListener,
 ): { readonly kind: NativeSocketKind; readonly socket: TimedSocket } {
   let denied: unknown
   for (const kind of kinds) {
     try {
-      const options = { kind, packetBytes, bufferBytes, ...(filter === undefined ? {} : { filter }) }
+      const options = { ...opening, kind, packetBytes, bufferBytes, ...(filter === undefined ? {} : { filter }) }
       return { kind, socket: openTimedSocket(native, options, listener) }
     } catch (error) {
       if (!isSystemError(error)) throw error
+      if (error.syscall === 'bind' || error.syscall === 'setsockopt SO_BINDTODEVICE') throw error
       if (exhausted.has(error.code)) throw failureErrorOf(error, `opening a socket of kind ${kind}`)
       if (error.code !== 'EPERM' && error.code !== 'EACCES') throw unsupported(kind, error)
       denied = error

@@ -21,6 +21,8 @@ export interface Arrival {
   readonly clock: Clock
   readonly ttl?: number | undefined
   readonly trafficClass?: number | undefined
+  /** Which of this host's addresses it was sent to, where the socket was opened to report it. */
+  readonly localAddress?: string | undefined
 }
 
 /** When a packet left, on the socket's time line. */
@@ -37,6 +39,19 @@ export interface SendingOptions {
   readonly trafficClass?: number
   /** IP_MTU_DISCOVER of ip(7): 0 dont (fragment as needed), 1 want, 2 do (DF, known path MTU counts), 3 probe (DF, it does not). */
   readonly mtuDiscovery?: 0 | 1 | 2 | 3
+  /** Which of this host's addresses a packet leaves from; a link-local one with its zone. */
+  readonly source?: string
+}
+
+/** How a socket is opened; what is left out the kernel decides. */
+export interface OpeningOptions extends Omit<SendingOptions, 'source'> {
+  readonly address?: string
+  /** Local port of UDP. */
+  readonly port?: number
+  /** Interface to send and receive through. */
+  readonly device?: string
+  /** Whether arrivals say which of this host's addresses they were sent to. */
+  readonly reportsLocal?: boolean
 }
 
 /** A packet to send. */
@@ -95,8 +110,11 @@ export interface PacketSocket {
   close(): void
 }
 
-/** Opens a socket of one kind; throws `FailureError` (not-permitted, not-supported) when this process cannot have one. */
-export type OpenPacketSocket = (family: Family, listener: PacketListener) => PacketSocket
+/**
+ * Opens a socket of one kind. Throws `FailureError` (not-permitted, not-supported) when this process cannot have one, and the
+ * system's error where it cannot be bound as the options say.
+ */
+export type OpenPacketSocket = (family: Family, listener: PacketListener, options?: OpeningOptions) => PacketSocket
 
 /** `sendMany` for sockets that can send only one packet at a time. */
 export function sendEach(send: PacketSocket['send'], packets: readonly Packet[]): readonly (number | Error)[] {

@@ -370,6 +370,54 @@ describe('misuse', () => {
   })
 })
 
+describe('options of one packet', () => {
+  test.for([
+    ['udp4', '127.0.0.1'],
+    ['udp6', '::1'],
+  ] as const)('go with it and no other: %s', async ([kind, address]) => {
+    const { socket, arrivals } = record({ kind })
+    const to = { address, port: socket.port }
+    socket.sendWith(hello, to, { ttl: 7, trafficClass: 0x28 })
+    socket.send(hello, address, socket.port)
+    await eventually(() => arrivals.length === 2, 'both arrivals')
+    expect(arrivals).toMatchObject([
+      { ttl: 7, trafficClass: 0x28, localAddress: undefined },
+      { ttl: 64, trafficClass: 0 },
+    ])
+  })
+
+  test('choose the address it leaves from, and the other side sees which one it was sent to', async () => {
+    const { socket, arrivals } = record({ kind: 'udp4', reportsLocal: true })
+    socket.sendWith(hello, { address: '127.0.0.2', port: socket.port }, { source: '127.0.0.3' })
+    await eventually(() => arrivals.length === 1, 'an arrival')
+    expect(arrivals[0]).toMatchObject({ address: '127.0.0.3', localAddress: '127.0.0.2' })
+    expect(() => socket.sendWith(hello, { address: '127.0.0.2', port: 9 }, { source: '192.0.2.1' })).toThrow(
+      /EINVAL|ENETUNREACH/,
+    )
+  })
+
+  test('choose it over IPv6 too', async () => {
+    const { socket, arrivals } = record({ kind: 'udp6', reportsLocal: true })
+    socket.sendWith(hello, { address: '::1', port: socket.port }, { source: '::1' })
+    await eventually(() => arrivals.length === 1, 'an arrival')
+    expect(arrivals[0]).toMatchObject({ address: '::1', localAddress: '::1' })
+  })
+
+  test('are refused where they make no sense, and may close the socket meanwhile', () => {
+    const { socket } = record({ kind: 'udp4' })
+    const to = { address: '127.0.0.1', port: 9 }
+    for (const options of [{ ttl: 0 }, { ttl: 256 }, { trafficClass: -1 }, { source: '::1' }])
+      expect(() => socket.sendWith(hello, to, options)).toThrow(TypeError)
+    const closing = {
+      get ttl() {
+        socket.close()
+        return 1
+      },
+    }
+    expect(() => socket.sendWith(hello, to, closing)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+  })
+})
+
 /** Counted by the kernel since it started (RFC 4113 udpInErrors has no part for it; Linux has: net/ipv4/proc.c, InCsumErrors). */
 function udpChecksumErrors(): number {
   const [names = [], values = []] = readFileSync('/proc/net/snmp', 'utf8')

@@ -9,11 +9,18 @@ import {
   openNativeTcpSocket,
   openNativeUdpSocket,
 } from '../../../src/net/packets/native-packet-socket.ts'
-import type { Arrival, OpenPacketSocket, PacketSocket, SendError } from '../../../src/net/packets/packet-socket.ts'
+import type {
+  Arrival,
+  OpeningOptions,
+  OpenPacketSocket,
+  PacketListener,
+  PacketSocket,
+  SendError,
+} from '../../../src/net/packets/packet-socket.ts'
 import { readUint16 } from '../../../src/wire/bytes.ts'
 import { internetChecksum } from '../../../src/wire/checksum.ts'
 import { echoHeaderBytes, echoKindOf, encodeEcho } from '../../../src/wire/icmp.ts'
-import { createNetwork, enter, type Network, networkNeeds } from '../native/network.ts'
+import { createNetwork, enter, farMtu, type Network, networkNeeds } from '../native/network.ts'
 import { native, nativeFolder } from '../native/timed-sockets.ts'
 
 const root = { isMet: process.getuid?.() === 0, reason: 'needs root, to give its privileges up and take them back' }
@@ -25,14 +32,15 @@ interface Opened {
   readonly errors: SendError[]
 }
 
-function open(openSocket: OpenPacketSocket, family: Family): Opened {
+function open(openSocket: OpenPacketSocket, family: Family, options: OpeningOptions = {}): Opened {
   const arrivals: Arrival[] = []
   const errors: SendError[] = []
-  const socket = openSocket(family, {
+  const listener: PacketListener = {
     arrived: (arrival) => arrivals.push({ ...arrival, bytes: arrival.bytes.slice() }),
     failed: (error) => errors.push({ ...error, ...(error.bytes && { bytes: error.bytes.slice() }) }),
     overflowed: () => {},
-  })
+  }
+  const socket = openSocket(family, listener, options)
   onTestFinished(() => socket.close())
   return { socket, arrivals, errors }
 }
@@ -59,6 +67,39 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   afterAll(() => {
     leave()
     network.remove()
+  })
+
+  for (const family of families) {
+    test(`send each packet with its own TTL and DF: ${family}`, async () => {
+      const { socket, errors, arrivals } = open(openNativeIcmpSocket, family)
+      const to = { address: network.far[family], family, port: 0 }
+      const echo = (sequence: number, payloadBytes: number) =>
+        encodeEcho(family, { kind: 'request', identifier: 5, sequence, payload: new Uint8Array(payloadBytes) })
+      socket.send(echo(1, 1400), to, { mtuDiscovery: 3 })
+      socket.send(echo(2, 56), to, { ttl: 1 })
+      socket.send(echo(3, 56), to)
+      await eventually(() => errors.length === 2 && arrivals.length >= 1, 'two errors and an answer')
+      expect(errors.map(({ icmp }) => icmp)).toEqual([
+        family === 'ipv4'
+          ? { type: 3, code: 4, from: network.router.ipv4, mtu: farMtu }
+          : { type: 2, code: 0, from: network.router.ipv6, mtu: farMtu },
+        { type: family === 'ipv4' ? 11 : 3, code: 0, from: network.router[family] },
+      ])
+      expect(arrivals.map(({ bytes }) => readUint16(bytes, 6))).toContain(3)
+    })
+  }
+
+  test('of UDP are bound as their options say', async () => {
+    const { socket } = open(openNativeUdpSocket, 'ipv4', { address: network.near.ipv4 })
+    const other = open(openNativeUdpSocket, 'ipv4', { device: 'eth0' })
+    expect(socket.port).toBeGreaterThan(0)
+    const to = { address: network.near.ipv4, family: 'ipv4', port: other.socket.port } as const
+    socket.send(Buffer.from('hello'), to)
+    await eventually(() => other.arrivals.length === 1, 'an arrival')
+    expect(other.arrivals[0]).toMatchObject({ address: network.near.ipv4, port: socket.port })
+    expect(() => open(openNativeUdpSocket, 'ipv4', { port: socket.port, address: network.near.ipv4 })).toThrow(
+      'EADDRINUSE',
+    )
   })
 
   const allowPing = (range: string) => void network.near.run('sysctl', '-qw', `net.ipv4.ping_group_range=${range}`)

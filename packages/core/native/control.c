@@ -51,7 +51,8 @@ static void read_local_v4(const struct cmsghdr *header, union address *local)
     return;
   memcpy(&info, CMSG_DATA(header), sizeof info);
   local->v4.sin_family = AF_INET;
-  local->v4.sin_addr = info.ipi_addr;
+  /* The same unless it was sent to a broadcast or multicast address, which nothing can be sent from. */
+  local->v4.sin_addr = info.ipi_spec_dst;
 }
 
 static void read_local_v6(const struct cmsghdr *header, union address *local)

@@ -1,9 +1,9 @@
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, isIPv4, isIPv6, type Socket } from 'node:net'
 import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from 'dns-packet'
-import { isSystemError } from '../model/failure.ts'
-import { createCounters, type Listen, type Responder } from './responder.ts'
+import { startOnOnePort } from './one-port.ts'
+import { createCounters, type Listen, portOf, type Responder, type ResponderCounters } from './responder.ts'
+import { startUdpServer, type UdpServer } from './udp-socket.ts'
 
 export interface DnsResponderOptions extends Listen {
   /** Addresses by name, without the final dot; asked anew for each question. */
@@ -14,43 +14,48 @@ export interface DnsResponderOptions extends Listen {
 const nxdomain = 3
 
 /** A small authoritative name server over UDP and TCP, for machines where none answers. */
-export async function startDnsResponder(options: DnsResponderOptions): Promise<Responder> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await listenTwice(options)
-    } catch (error) {
-      // The host chose a port that is free for UDP, and may choose another.
-      const isTaken = isSystemError(error) && error.code === 'EADDRINUSE'
-      if (options.port !== 0 || !isTaken || attempt === 20) throw error
-    }
+export async function startDnsResponder({ host, port, addressesOf }: DnsResponderOptions): Promise<Responder> {
+  const counters = createCounters()
+  const answer = (query: Buffer) => {
+    const reply = answerTo(query, addressesOf)
+    if (reply === undefined) counters.rejected++
+    return reply
+  }
+  const [udp, tcp] = await startOnOnePort(
+    port,
+    (port) => listenByUdp({ host, port }, { counters, answer }),
+    (port) => listenByTcp({ host, port }, { counters, answer }),
+  )
+  return {
+    port: udp.port,
+    counters,
+    async close() {
+      await Promise.all([udp.close(), tcp.close()])
+    },
   }
 }
 
-async function listenTwice({ host, port, addressesOf }: DnsResponderOptions): Promise<Responder> {
-  const counters = createCounters()
-  const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
-  udp.on('message', (bytes, from) => {
+interface Answering {
+  readonly counters: ResponderCounters
+  readonly answer: (query: Buffer) => Buffer | undefined
+}
+
+async function listenByUdp(listen: Listen, { counters, answer }: Answering): Promise<UdpServer> {
+  return startUdpServer(listen, (datagram) => {
     // Port 0 says that no answer is wanted (RFC 768), and none can be sent there.
-    const reply = from.port === 0 ? undefined : answerTo(bytes, addressesOf)
-    if (reply === undefined) return void counters.rejected++
-    udp.send(reply, from.port, from.address, (error) => {
-      if (error === null) counters.answered++
+    if (datagram.port === 0) return void counters.rejected++
+    const reply = answer(Buffer.from(datagram.bytes))
+    if (reply === undefined) return
+    datagram.answer(reply, (isSent) => {
+      if (isSent) counters.answered++
       else counters.unsent++
     })
   })
-  udp.bind(port, host)
-  try {
-    await once(udp, 'listening')
-  } catch (error) {
-    udp.close()
-    throw error
-  }
-  // Errors after this concern one datagram and are counted where it was sent.
-  udp.on('error', () => counters.unsent++)
-  const chosenPort = udp.address().port
+}
 
+async function listenByTcp({ host, port }: Listen, { counters, answer }: Answering) {
   const connections = new Set<Socket>()
-  const tcp = createServer((socket) => {
+  const server = createServer((socket) => {
     connections.add(socket)
     socket.on('close', () => connections.delete(socket))
     let received = Buffer.alloc(0)
@@ -61,13 +66,9 @@ async function listenTwice({ host, port, addressesOf }: DnsResponderOptions): Pr
       // A client may pipeline several questions (RFC 7766 §6.2.1.1).
       while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
         const end = 2 + received.readUInt16BE(0)
-        const reply = answerTo(received.subarray(2, end), addressesOf)
+        const reply = answer(received.subarray(2, end))
         received = received.subarray(end)
-        if (reply === undefined) {
-          counters.rejected++
-          socket.destroy()
-          return
-        }
+        if (reply === undefined) return void socket.destroy()
         const length = Buffer.alloc(2)
         length.writeUInt16BE(reply.length)
         socket.write(Buffer.concat([length, reply]))
@@ -75,20 +76,13 @@ async function listenTwice({ host, port, addressesOf }: DnsResponderOptions): Pr
       }
     })
   })
-  tcp.listen({ host, port: chosenPort })
-  try {
-    await once(tcp, 'listening')
-  } catch (error) {
-    udp.close()
-    throw error
-  }
+  server.listen({ host, port })
+  await once(server, 'listening')
   return {
-    port: chosenPort,
-    counters,
+    port: portOf(server),
     async close() {
-      const closed = Promise.all([once(udp, 'close'), once(tcp, 'close')])
-      udp.close()
-      tcp.close()
+      const closed = once(server, 'close')
+      server.close()
       for (const socket of connections) socket.destroy()
       await closed
     },

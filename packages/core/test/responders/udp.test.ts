@@ -1,12 +1,15 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { sendFromPortZero } from '../../../../test/support/port-zero.ts'
-import { capability, testWith } from '../../../../test/support/requirements.ts'
+import { capability, describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenUdp } from '../../../../test/support/servers.ts'
+import { probe } from '../../src/attempt/prober.ts'
+import { formatHostPort } from '../../src/model/target.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
 import { encodeEchoDatagram, maxPayloadBytes } from '../../src/wire/echo-datagram.ts'
 
@@ -59,6 +62,25 @@ describe('counts and never answers', () => {
     const { responder } = await setUp()
     sendFromPortZero(request(), responder.port)
     await eventually(() => responder.counters.rejected === 1, 'it was counted')
+  })
+})
+
+describeWith(nativePart)('a responder that listens everywhere', () => {
+  test.for([
+    ['0.0.0.0', '127.0.0.2'],
+    ['::', '127.0.0.2'],
+    ['::', '::1'],
+  ] as const)('at %s answers from the address that was asked: %s', async ([host, asked]) => {
+    const responder = await startUdpResponder({ host, port: 0 })
+    onTestFinished(() => responder.close())
+    const client = createSocket(isIPv6(asked) ? 'udp6' : 'udp4')
+    onTestFinished(() => void client.close())
+    const from: string[] = []
+    client.on('message', (_, { address }) => from.push(address))
+    client.send(request(), responder.port, asked)
+    await eventually(() => from.length === 1, 'the answer')
+    expect(from).toEqual([asked])
+    expect(await probe('udp', formatHostPort(asked, responder.port))).toMatchObject({ ok: true })
   })
 })
 

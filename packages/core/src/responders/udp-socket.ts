@@ -1,0 +1,103 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
+import { isSystemError } from '../model/failure.ts'
+import type { Arrival, PacketSocket } from '../net/packets/packet-socket.ts'
+import { providerOf } from '../net/packets/providers.ts'
+import { startOnOnePort } from './one-port.ts'
+import type { Listen } from './responder.ts'
+
+/** A datagram that arrived; its bytes are valid only during the call that delivers it. */
+export interface Datagram {
+  readonly bytes: Uint8Array
+  /** Port it came from. */
+  readonly port: number
+  /** Sends bytes back, from the address it was sent to where this host has several. Reports whether this host took them. */
+  answer(bytes: Uint8Array, done: (isSent: boolean) => void): void
+}
+
+/** A bound UDP socket. */
+export interface UdpServer {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** Receives datagrams: on the packet sockets of the native part where there is one, else by node:dgram. */
+export async function startUdpServer(listen: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
+  if (providerOf('udp').name !== 'native') return startByDgram(listen, received)
+  if (listen.host !== '::') return startNatively(listen, received)
+  const [ipv6, ipv4] = await startOnOnePort(
+    listen.port,
+    (port) => startNatively({ host: '::', port }, received),
+    (port) => startNatively({ host: '0.0.0.0', port }, received),
+  )
+  return {
+    port: ipv6.port,
+    async close() {
+      await Promise.all([ipv6.close(), ipv4.close()])
+    },
+  }
+}
+
+async function startNatively({ host, port }: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
+  const family = isIPv6(host) ? 'ipv6' : 'ipv4'
+  const isEverywhere = host === '0.0.0.0' || host === '::'
+  const socket = providerOf('udp').open(
+    family,
+    {
+      arrived: (arrival) => received(datagramOf(arrival, socket, family)),
+      // An answer was sent to a port that is closed by now, or this host was too busy: the prober counts both.
+      failed() {},
+      overflowed() {},
+    },
+    { address: host, port, reportsLocal: isEverywhere },
+  )
+  return { port: socket.port, close: async () => socket.close() }
+}
+
+function datagramOf(arrival: Arrival, socket: PacketSocket, family: 'ipv4' | 'ipv6'): Datagram {
+  const { bytes, address, port, localAddress } = arrival
+  return {
+    bytes,
+    port,
+    answer(answer, done) {
+      try {
+        const options = localAddress === undefined ? undefined : { source: localAddress }
+        const ticket = socket.send(answer, { address, family, port }, options)
+        socket.forget(ticket)
+      } catch (error) {
+        if (!isSystemError(error)) throw error
+        return done(false)
+      }
+      done(true)
+    },
+  }
+}
+
+async function startByDgram({ host, port }: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
+  const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', recvBufferSize: 1 << 20 })
+  socket.on('message', (bytes, from) =>
+    received({
+      bytes,
+      port: from.port,
+      answer: (answer, done) => socket.send(answer, from.port, from.address, (error) => done(error === null)),
+    }),
+  )
+  socket.bind(port, host)
+  try {
+    await once(socket, 'listening')
+  } catch (error) {
+    socket.close()
+    throw error
+  }
+  // Errors after this (a refused answer on some platforms) concern one datagram.
+  socket.on('error', () => {})
+  return {
+    port: socket.address().port,
+    async close() {
+      const closed = once(socket, 'close')
+      socket.close()
+      await closed
+    },
+  }
+}

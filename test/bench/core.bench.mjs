@@ -29,7 +29,7 @@ const idle = /** @type {import('@scout/core').Probe} */ (
   })
 )
 const deadlines = createDeadlines()
-const sockets = createSockets(() => {})
+const sockets = createSockets({ onStray: () => {} })
 const asked = { target: '127.0.0.1:8081', options: { timeoutMs: 1000 } }
 const request = prepare(idle, asked, { nameServer: () => '127.0.0.1' })
 const attempt = () => {

@@ -62,6 +62,7 @@ static const struct {
   {"reservePorts", reserve_ports},
   {"sourceAddress", source_address},
   {"enterNetworkNamespace", enter_network_namespace},
+  {"openStreamSocket", open_stream_socket},
 };
 
 static bool export_layout(napi_env env, napi_value exports)

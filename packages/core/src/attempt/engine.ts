@@ -1,8 +1,8 @@
-import { closedError } from '../model/errors.ts'
+import { closedError, ScoutError } from '../model/errors.ts'
 import { FailureError } from '../model/failure.ts'
 import type { ResolveName } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
-import { createSockets } from '../net/sockets.ts'
+import { createSockets, type Sockets } from '../net/sockets.ts'
 import { isProtocol, type Protocol, probeNamed } from '../probes/index.ts'
 import type { Result } from '../probes/result.ts'
 import { OwnSession } from '../probes/session.ts'
@@ -17,6 +17,8 @@ export interface AttemptRequest {
   readonly isCancelled: boolean
   /** Number of the session it is part of; without one it has a session of its own, which ends with it. */
   readonly session?: number
+  /** Name of the vantage it is made from; default: the thread's own network namespace. */
+  readonly vantage?: string
 }
 
 /** An attempt under way. */
@@ -40,13 +42,23 @@ export interface EngineOptions {
   readonly onStray: (protocol: Protocol, stray: Stray) => void
   readonly resolve: ResolveName
   readonly nameServer: () => string
+  readonly vantages?: Vantages | undefined
 }
 
+/** Paths of network namespaces (`/proc/1/ns/net`) to probe from, by the names attempts choose them by. */
+export type Vantages = Readonly<Record<string, string>>
+
 /** Attempts in this thread, over shared sockets. */
-export function createEngine({ onStray, resolve, nameServer }: EngineOptions): Engine {
-  const sockets = createSockets((protocol, stray) => {
-    if (isProtocol(protocol)) onStray(protocol, stray)
-  })
+export function createEngine({ onStray, resolve, nameServer, vantages = {} }: EngineOptions): Engine {
+  const socketsIn = (namespace: string | undefined) =>
+    createSockets({
+      namespace,
+      onStray: (protocol, stray) => {
+        if (isProtocol(protocol)) onStray(protocol, stray)
+      },
+    })
+  const own = socketsIn(undefined)
+  const others = new Map(Object.entries(vantages).map(([name, path]) => [name, socketsIn(path)]))
   const deadlines = createDeadlines()
   const sessions = new Map<number, OwnSession>()
   let isClosed = false
@@ -59,11 +71,22 @@ export function createEngine({ onStray, resolve, nameServer }: EngineOptions): E
     return session
   }
 
+  const socketsOf = (vantage: string | undefined): Sockets => {
+    const sockets = vantage === undefined ? own : others.get(vantage)
+    if (sockets !== undefined) return sockets
+    const names = [...others.keys()].join(', ')
+    throw new ScoutError(
+      'invalid-option',
+      `there is no vantage "${vantage}": ${names === '' ? 'give the prober some' : `choose one of ${names}`}`,
+    )
+  }
+
   return {
-    start({ protocol, target, options, isCancelled, session: number }) {
+    start({ protocol, target, options, isCancelled, session: number, vantage }) {
       if (isClosed) throw closedError()
       const probe = probeNamed(protocol)
       const request = prepare(probe, { target, options }, { nameServer })
+      const sockets = socketsOf(vantage)
       const deadline = deadlines.start(request.options.timeoutMs)
       if (isCancelled) deadline.cancel()
       const session = number === undefined ? new OwnSession() : sessionOf(number)
@@ -85,7 +108,7 @@ export function createEngine({ onStray, resolve, nameServer }: EngineOptions): E
       deadlines.endAll(new FailureError('cancelled', 'the prober was closed while this attempt ran'))
       for (const session of sessions.values()) session.close()
       sessions.clear()
-      sockets.close()
+      for (const sockets of [own, ...others.values()]) sockets.close()
     },
   }
 }

@@ -6,7 +6,7 @@ import { type ResolveName, resolveBySystem } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
 import type { Result } from '../probes/result.ts'
-import { createEngine, type Engine, type StartedAttempt } from './engine.ts'
+import { createEngine, type Engine, type StartedAttempt, type Vantages } from './engine.ts'
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 
 export interface ProberOptions {
@@ -16,6 +16,8 @@ export interface ProberOptions {
   readonly resolve?: ResolveName
   /** The name server of DNS targets that name none; the first of /etc/resolv.conf unless given. */
   readonly nameServer?: string
+  /** Network namespaces to probe from (`{ host: '/proc/1/ns/net' }`), chosen by attempts by name. Needs CAP_SYS_ADMIN. */
+  readonly vantages?: Vantages
   /**
    * Probe in a thread of its own, so that no work of this one delays a stamp: `true`, or a thread of the caller's that runs
    * `serveProber` with its own way to resolve names.
@@ -34,6 +36,8 @@ interface Circumstances {
   readonly signal?: AbortSignal | undefined
   /** The session it is part of; default: one of its own. */
   readonly session?: SeriesSession | undefined
+  /** One of the prober's vantages to probe from; default: the network namespace of this process. Names are resolved by this process. */
+  readonly vantage?: string | undefined
 }
 
 /** The probe's own options, the common ones, and the circumstances of the attempt. */
@@ -71,10 +75,16 @@ export function createProber(options: ProberOptions = {}): Prober {
   }
 
   const start = ({ protocol, target, options = {} }: ProbeCall): Promise<Result> => {
-    const { signal, session, ...own } = options
+    const { signal, session, vantage, ...own } = options
     const isCancelled = signal?.aborted === true
-    const series = session === undefined ? {} : { session: numberOf(session) }
-    const attempt = engine.start({ protocol, target, options: own, isCancelled, ...series })
+    const attempt = engine.start({
+      protocol,
+      target,
+      options: own,
+      isCancelled,
+      ...(session === undefined ? {} : { session: numberOf(session) }),
+      ...(vantage === undefined ? {} : { vantage }),
+    })
     return signal === undefined ? attempt.result : cancelledBy(signal, attempt)
   }
 
@@ -112,14 +122,20 @@ interface ProbeCall {
   readonly options: Circumstances | undefined
 }
 
-function engineFor({ onStray = () => {}, worker = false, nameServer, resolve }: ProberOptions): Engine {
+function engineFor({ onStray = () => {}, worker = false, nameServer, resolve, vantages }: ProberOptions): Engine {
   if (worker === false)
-    return createEngine({ onStray, resolve: resolve ?? resolveBySystem, nameServer: nameServerOrSystem(nameServer) })
-  if (resolve !== undefined || (worker !== true && nameServer !== undefined)) {
-    const setting = resolve === undefined ? 'nameServer' : 'resolve'
+    return createEngine({
+      onStray,
+      resolve: resolve ?? resolveBySystem,
+      nameServer: nameServerOrSystem(nameServer),
+      vantages,
+    })
+  const unreachable = Object.entries({ resolve, ...(worker === true ? {} : { nameServer, vantages }) })
+  const [setting] = unreachable.find(([, value]) => value !== undefined) ?? []
+  if (setting !== undefined) {
     throw new ScoutError('invalid-option', `${setting} cannot reach another thread: give it to serveProber there`)
   }
-  return createThreadEngine(worker === true ? startProbeThread(nameServer) : worker, { onStray })
+  return createThreadEngine(worker === true ? startProbeThread({ nameServer, vantages }) : worker, { onStray })
 }
 
 async function cancelledBy(signal: AbortSignal, { result, cancel }: StartedAttempt): Promise<Result> {

@@ -1,4 +1,5 @@
 import { FailureError, isSystemError } from '../model/failure.ts'
+import { namespaceRemedy } from '../net/host/namespace.ts'
 import { type NativeSocketKind, nativePart } from '../net/native/native.ts'
 import { pingSocketRemedy, rawSocketRemedy } from '../net/native/remedies.ts'
 import { openTimedSocket, type TimedSocket } from '../net/native/timed-socket.ts'
@@ -56,10 +57,7 @@ function tryNamespace(): string {
   try {
     native.enterNetworkNamespace('/proc/thread-self/ns/net')
   } catch (error) {
-    throw denied(
-      error,
-      'cannot enter a network namespace: this process lacks CAP_SYS_ADMIN (in a pod: securityContext.capabilities.add: ["SYS_ADMIN"]; on a host: run as root)',
-    )
+    throw denied(error, `cannot enter a network namespace: ${namespaceRemedy}`)
   }
   return 'can be entered'
 }

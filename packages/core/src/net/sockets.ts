@@ -1,7 +1,11 @@
-import type { Family } from '../model/endpoint.ts'
+import { connect, type Socket } from 'node:net'
+import type { Endpoint, Family } from '../model/endpoint.ts'
+import { inNamespace } from './host/namespace.ts'
+import { sourceAddressOf } from './host/route.ts'
 import { type Exchange, openExchange, type Stray } from './packets/exchange.ts'
 import { providerOf, type Transport } from './packets/providers.ts'
 import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
+import { connectFrom, openStream } from './tcp/stream.ts'
 
 /** What a datagram protocol needs to share one socket among all its attempts. */
 export interface ExchangeKind {
@@ -11,7 +15,7 @@ export interface ExchangeKind {
   readonly keyOf: (bytes: Uint8Array, family: Family, session: number) => string | number | undefined
 }
 
-/** The sockets of one prober, opened at their first use and closed together. */
+/** The sockets of one prober in one vantage, opened at their first use and closed together. */
 export interface Sockets {
   /** Throws `FailureError` (not-permitted, not-supported) when this process cannot have the socket. */
   exchange(kind: ExchangeKind, family: Family): Exchange
@@ -20,10 +24,22 @@ export interface Sockets {
    * after a grace period). Throws as `exchange` does.
    */
   observer(remotePort: number): ConnectionObserver
+  /** Begins a TCP connection; its caller closes it. Throws as `exchange` does. */
+  connect(endpoint: Endpoint): Socket
+  /** The address this vantage sends from; throws `FailureError` for destinations it has no route to. */
+  sourceAddress(family: Family, destination: string): string
   close(): void
 }
 
-export function createSockets(onStray: (protocol: string, stray: Stray) => void): Sockets {
+export interface SocketsOptions {
+  readonly onStray: (protocol: string, stray: Stray) => void
+  /** Path of the network namespace to open them in; default: the thread's own. */
+  readonly namespace?: string | undefined
+}
+
+export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
+  const inside = <T>(openThere: () => T): T =>
+    namespace === undefined ? openThere() : inNamespace(namespace, openThere)
   const exchanges = { ipv4: new Map<ExchangeKind, Exchange>(), ipv6: new Map<ExchangeKind, Exchange>() }
   const observers = new Map<number, ConnectionObserver>()
   return {
@@ -32,7 +48,7 @@ export function createSockets(onStray: (protocol: string, stray: Stray) => void)
       if (existing !== undefined) return existing
       const { open, sourcePorts } = providerOf(kind.transport)
       const exchange = openExchange({
-        open,
+        open: (of, listener, options) => inside(() => open(of, listener, options)),
         sourcePorts,
         family,
         isShared: kind.transport !== 'udp',
@@ -45,10 +61,15 @@ export function createSockets(onStray: (protocol: string, stray: Stray) => void)
     observer(remotePort) {
       const existing = observers.get(remotePort)
       if (existing !== undefined) return existing
-      const observer = observeConnections([remotePort])
+      const observer = inside(() => observeConnections([remotePort]))
       observers.set(remotePort, observer)
       return observer
     },
+    connect({ address, family, port = 0 }) {
+      if (namespace === undefined) return connect({ host: address, port })
+      return connectFrom(openStream(namespace, family), { host: address, port })
+    },
+    sourceAddress: (family, destination) => inside(() => sourceAddressOf(family, destination)),
     close() {
       for (const observer of observers.values()) observer.close()
       observers.clear()

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { z } from 'zod'
 import { FailureError } from '../model/failure.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
@@ -88,13 +87,13 @@ async function askByUdp(attempt: DnsAttempt, encode: (id: number) => Uint8Array)
 
 /** One question on a fresh connection, each message behind its length in two bytes (RFC 1035 §4.2.2). */
 async function askByTcp(
-  { endpoint, deadline, stopwatch }: DnsAttempt,
+  { endpoint, deadline, sockets, stopwatch }: DnsAttempt,
   encode: (id: number) => Uint8Array,
 ): Promise<Uint8Array> {
   const { signal } = deadline
-  const { address, port = 53 } = endpoint
+  const { address } = endpoint
   stopwatch.enter('connect')
-  const socket = connect({ host: address, port })
+  const socket = sockets.connect(endpoint)
   try {
     await once(socket, 'connect', { signal })
     const time = handshakeOf(socket)?.time

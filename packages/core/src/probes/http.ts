@@ -66,7 +66,7 @@ export const http = defineProbe({
     const observer = options.observe ? attempt.sockets.observer(attempt.endpoint.port ?? 80) : undefined
     const client = new Client(url.origin, {
       connect: createConnector({
-        endpoint: attempt.endpoint,
+        connect: () => attempt.sockets.connect(attempt.endpoint),
         secureHost: url.protocol === 'https:' ? host : undefined,
         verifyCertificate: options.verify,
         signal: deadline.signal,

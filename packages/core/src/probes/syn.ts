@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
 import { FailureError } from '../model/failure.ts'
-import { sourceAddressOf } from '../net/host/route.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
 import { nowNs } from '../time/clock.ts'
 import { encodeSyn, sealSegment } from '../wire/syn.ts'
@@ -46,7 +45,7 @@ export const syn = defineProbe({
       mss: family === 'ipv4' ? 1460 : 1440,
       timestamp: Math.floor(nowNs() / 1e6) >>> 0,
     })
-    if (family === 'ipv4') sealSegment(bytes, sourceAddressOf(family, address), address)
+    if (family === 'ipv4') sealSegment(bytes, attempt.sockets.sourceAddress(family, address), address)
     attempt.stopwatch.enter('handshake')
     const answer = await ask(attempt, exchange, {
       bytes,

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { isSystemError } from '../model/failure.ts'
 import { handshakeOf } from '../net/tcp/tcp-info.ts'
@@ -13,9 +13,8 @@ export const tcp = defineProbe({
   phases: { connect: 'SYN sent to SYN-ACK received' },
   options: z.object({}),
   async measure(attempt) {
-    const { address, port = 0 } = attempt.endpoint
     attempt.stopwatch.enter('connect')
-    const socket = connect({ host: address, port })
+    const socket = attempt.sockets.connect(attempt.endpoint)
     try {
       const isResetAtOnce = await connected(socket, attempt.deadline)
       const { time, ...handshake } = handshakeOf(socket) ?? {}

@@ -284,7 +284,7 @@ async function attempt(
   const deadlines = createDeadlines()
   const deadline = context.deadline ?? deadlines.start(request.options.timeoutMs)
   return run(probe, request, {
-    sockets: createSockets(() => {}),
+    sockets: createSockets({ onStray: () => {} }),
     resolve: async () => ({ address, family: 'ipv4' }) as const,
     deadline,
     session: new OwnSession(),

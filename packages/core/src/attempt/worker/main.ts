@@ -4,7 +4,8 @@ import { nameServerOrSystem } from '../../net/host/resolv-conf.ts'
 import { resolveBySystem } from '../../net/host/resolve.ts'
 import { serveProber } from './serve.ts'
 
-const { nameServer } = z.object({ nameServer: z.string().optional() }).parse(workerData)
+const settings = z.object({ nameServer: z.string().optional(), vantages: z.record(z.string(), z.string()).optional() })
+const { nameServer, vantages } = settings.parse(workerData)
 
 if (parentPort !== null)
-  serveProber(parentPort, { resolve: resolveBySystem, nameServer: nameServerOrSystem(nameServer) })
+  serveProber(parentPort, { resolve: resolveBySystem, nameServer: nameServerOrSystem(nameServer), vantages })

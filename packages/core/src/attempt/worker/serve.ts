@@ -4,7 +4,10 @@ import { type AttemptRequest, createEngine, type EngineOptions } from '../engine
 import type { FromWorker, ToWorker } from './messages.ts'
 
 /** Probes in this thread for whoever holds the other end of the port, until told to close. */
-export function serveProber(port: MessagePort, options: Pick<EngineOptions, 'resolve' | 'nameServer'>): void {
+export function serveProber(
+  port: MessagePort,
+  options: Pick<EngineOptions, 'resolve' | 'nameServer' | 'vantages'>,
+): void {
   const send = (message: FromWorker) => port.postMessage(message)
   const engine = createEngine({ ...options, onStray: (protocol, stray) => send({ kind: 'stray', protocol, stray }) })
   const underWay = new Map<number, () => void>()

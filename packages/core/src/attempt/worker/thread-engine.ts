@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { closedError, ScoutError } from '../../model/errors.ts'
 import type { Result } from '../../probes/result.ts'
-import type { Engine, EngineOptions } from '../engine.ts'
+import type { Engine, EngineOptions, Vantages } from '../engine.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
 interface Waiting {
@@ -10,10 +10,13 @@ interface Waiting {
 }
 
 /** Core's own program for a thread that does nothing but probe. Sources that run unbuilt use the built one. */
-export function startProbeThread(nameServer: string | undefined): Worker {
+export function startProbeThread(data: {
+  readonly nameServer?: string | undefined
+  readonly vantages?: Vantages | undefined
+}): Worker {
   const program = import.meta.url.endsWith('.ts') ? '../../../dist/attempt/worker/main.js' : './main.js'
   // Without what Node was told for the caller's program: with --input-type a thread that runs a file would not start.
-  return new Worker(new URL(program, import.meta.url), { workerData: { nameServer }, execArgv: [] })
+  return new Worker(new URL(program, import.meta.url), { workerData: data, execArgv: [] })
 }
 
 /** Attempts in a thread that runs `serveProber`. A thread that ends on its own fails all that wait for it, with its error. */

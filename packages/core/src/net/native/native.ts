@@ -79,6 +79,8 @@ export interface Native {
   reservePorts(family: Family, address: string, count: number): PortReservation
   /** The address packets to `destination` are sent from. */
   sourceAddress(family: Family, destination: string): string
+  /** Descriptor of a TCP socket that is not connected yet, in the namespace this thread is in now. */
+  openStreamSocket(family: Family): number
   /**
    * Moves the calling thread, and it alone, into the network namespace of a file such as `/proc/1/ns/net`. A worker does this
    * first of all, after the main thread has used the thread pool once (threads of the pool inherit their starter's namespace).

@@ -1,9 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { buildConnector } from 'undici'
-import type { Endpoint } from '../../model/endpoint.ts'
 import { FailureError, isSystemError } from '../../model/failure.ts'
 import type { LocalEnd } from './connection-observer.ts'
 import { type Handshake, handshakeOf } from './tcp-info.ts'
@@ -24,7 +23,8 @@ export interface HttpMilestones {
 }
 
 interface ConnectionOptions {
-  readonly endpoint: Endpoint
+  /** Begins the connection. */
+  readonly connect: () => Socket
   /** Name the certificate has to match; undefined for plain HTTP. */
   readonly secureHost: string | undefined
   readonly verifyCertificate: boolean
@@ -46,15 +46,15 @@ export function createConnector(options: ConnectionOptions): buildConnector.conn
 }
 
 async function open({
-  endpoint,
+  connect,
   secureHost,
   verifyCertificate,
   signal,
   milestones,
 }: ConnectionOptions): Promise<Socket> {
-  const { address, port = 80 } = endpoint
   milestones.connecting()
-  const plain = connectTcp({ host: address, port, noDelay: true })
+  const plain = connect()
+  plain.setNoDelay(true)
   const abandon = () => {
     // Its descriptor is gone with the socket.
     if (plain.connecting) milestones.unconnected(handshakeOf(plain))

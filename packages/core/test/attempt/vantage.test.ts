@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readlinkSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { assertBuilt } from '../../../../test/support/built.ts'
+import { describeWith } from '../../../../test/support/requirements.ts'
+import { createProber, type Prober } from '../../src/attempt/prober.ts'
+import type { Protocol } from '../../src/probes/index.ts'
+import { createNetwork, type Network, networkNeeds } from '../net/native/network.ts'
+
+const responders = `
+  const { startDnsResponder, startHttpResponder, startUdpResponder } = await import(process.argv[1])
+  await startHttpResponder({ host: '::', port: 8081, document: () => ({}) })
+  await startUdpResponder({ host: '::', port: 8081 })
+  await startDnsResponder({ host: '::', port: 5300, addressesOf: () => [] })
+  console.log('ready')
+`
+
+describeWith(...networkNeeds)('a vantage', () => {
+  let network: Network
+  let stop = async () => {}
+  const home = () => readlinkSync('/proc/thread-self/ns/net')
+
+  beforeAll(async () => {
+    assertBuilt('packages/core')
+    network = createNetwork()
+    const core = new URL('../../dist/index.js', import.meta.url).href
+    const command = ['netns', 'exec', network.far.name, process.execPath, '--input-type=module', '-e', responders, core]
+    const child = spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const exited = once(child, 'exit')
+    await once(child.stdout, 'data')
+    stop = async () => {
+      child.kill()
+      await exited
+    }
+  })
+
+  afterAll(async () => {
+    await stop()
+    network.remove()
+  })
+
+  const probersOf: readonly (readonly [string, () => Prober])[] = [
+    ['in this thread', () => createProber({ vantages: { near: network.near.path } })],
+    ['in a thread of its own', () => createProber({ vantages: { near: network.near.path }, worker: true })],
+  ]
+  for (const [where, makeProber] of probersOf) {
+    describe(where, () => {
+      test.for([
+        ['udp', (host: string) => `${host}:8081`, {}],
+        ['tcp', (host: string) => `${host}:8081`, {}],
+        ['syn', (host: string) => `${host}:8081`, {}],
+        ['http', (host: string) => `http://${host}:8081/`, {}],
+        ['icmp', (host: string) => host.replaceAll(/[[\]]/g, ''), {}],
+        ['dns', (host: string) => `scout@${host}:5300`, {}],
+        ['dns', (host: string) => `scout@${host}:5300`, { transport: 'tcp' }],
+      ] as const)('probes by %s from its network namespace', async ([protocol, targetAt, options]) => {
+        const before = home()
+        const prober = makeProber()
+        onTestFinished(() => prober.close())
+        for (const host of [network.far.ipv4, `[${network.far.ipv6}]`]) {
+          const target = targetAt(host)
+          const probing = prober.probe<Protocol>(protocol, target, { ...options, vantage: 'near', timeoutMs: 3_000 })
+          expect(await probing).toMatchObject({ ok: true })
+        }
+        expect(home()).toBe(before)
+      })
+
+      test('is refused where nobody listens there', async () => {
+        const prober = makeProber()
+        onTestFinished(() => prober.close())
+        for (const protocol of ['tcp', 'syn', 'udp'] as const) {
+          const result = await prober.probe(protocol, `${network.far.ipv4}:9`, { vantage: 'near' })
+          expect(result).toMatchObject({ failure: { reason: 'refused' } })
+        }
+      })
+    })
+  }
+
+  test('of this process does not reach what another does', async () => {
+    const prober = createProber({ vantages: { near: network.near.path } })
+    onTestFinished(() => prober.close())
+    const results = [undefined, 'near'].map((vantage) =>
+      prober.probe('udp', `${network.far.ipv4}:8081`, { vantage, timeoutMs: 500 }),
+    )
+    expect((await Promise.all(results)).map(({ ok }) => ok)).toEqual([false, true])
+  })
+
+  test('that is not one of the prober is misuse', async () => {
+    const prober = createProber({ vantages: { near: network.near.path, far: network.far.path } })
+    onTestFinished(() => prober.close())
+    await expect(prober.probe('tcp', '127.0.0.1:9', { vantage: 'naer' })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'invalid-option',
+        message: 'there is no vantage "naer": choose one of near, far',
+      }),
+    )
+  })
+
+  test('that is gone is a failure of this host', async () => {
+    const prober = createProber({ vantages: { gone: '/run/netns/scout-gone' } })
+    onTestFinished(() => prober.close())
+    for (const protocol of ['udp', 'tcp'] as const) {
+      const result = await prober.probe(protocol, '127.0.0.1:9', { vantage: 'gone' })
+      expect(result).toMatchObject({ failure: { reason: 'local-error', code: 'ENOENT' } })
+      expect(result.ok ? '' : result.failure.message).toMatch(
+        /^cannot enter the network namespace \/run\/netns\/scout-gone: ENOENT$/,
+      )
+    }
+  })
+})

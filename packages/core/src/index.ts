@@ -7,7 +7,9 @@ export {
   type SeriesSession,
 } from './attempt/prober.ts'
 export { type RepeatOptions, type RepeatRequest, repeat } from './attempt/repeat.ts'
-export { serveProber } from './attempt/worker/serve.ts'
+export type { CountersByResponder } from './attempt/worker/messages.ts'
+export { type HandOver, type ServeOptions, serveProber, type ThreadResponders } from './attempt/worker/serve.ts'
+export { createThreadProber, type ThreadProber, type ThreadProberOptions } from './attempt/worker/thread-prober.ts'
 export { catalogue } from './checks/catalogue.ts'
 export {
   type Check,

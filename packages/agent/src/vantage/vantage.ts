@@ -1,12 +1,24 @@
 import {
+  type CountersByResponder,
+  type HandOver,
   type Prober,
   type ProberOptions,
-  type ResponderCounters,
   type RouteRequest,
   startHttpResponder,
+  startOnOnePort,
   startUdpResponder,
+  type ThreadResponders,
 } from '@scout/core'
+import { z } from 'zod'
 import { formatGoDateTime } from './go-time.ts'
+
+/** What a vantage thread is started with. */
+export const threadData = z.object({
+  responder: z.object({ host: z.string(), port: z.int(), key: z.string() }),
+  paths: z.array(z.string()).readonly(),
+})
+
+export type ThreadData = z.output<typeof threadData>
 
 export interface VantageOptions {
   readonly responder: { readonly host: string; readonly port: number; readonly key: string }
@@ -16,14 +28,12 @@ export interface VantageOptions {
   readonly onStray: NonNullable<ProberOptions['onStray']>
 }
 
-export type VantageCounters = Readonly<Record<string, Readonly<ResponderCounters>>>
-
 /** A place in the network that is probed from, and that answers: the prober and the responders of one network namespace. */
 export interface Vantage {
   readonly prober: Prober
   /** Of the responders, TCP and UDP. */
   readonly port: number
-  counters(): VantageCounters
+  counters(): CountersByResponder
   /** For how long it has not answered when asked for a sign of life; 0 while it does. */
   silentMs(): number
   /** Rejects when the vantage ended on its own, which an agent does not survive. */
@@ -31,37 +41,24 @@ export interface Vantage {
   close(): Promise<void>
 }
 
-type Answer = (path: string, request: RouteRequest) => Promise<object | undefined>
-
-/** The responders of one vantage, in this thread. */
-export async function startResponders(listen: VantageOptions['responder'], answer: Answer, paths: readonly string[]) {
-  const { http, udp } = await listenTwice(listen, answer, paths)
+/** Starts the responders of one vantage in this thread, on one port for TCP and UDP. */
+export async function startResponders(
+  { host, port, key }: VantageOptions['responder'],
+  answer: HandOver,
+  paths: readonly string[],
+): Promise<ThreadResponders> {
+  const routes = Object.fromEntries(paths.map((path) => [path, (request: RouteRequest) => answer(path, request)]))
+  const [http, udp] = await startOnOnePort(
+    port,
+    (port) => startHttpResponder({ host, port, document: reference, routes }),
+    (port) => startUdpResponder({ host, port, key }),
+  )
   return {
     port: http.port,
-    counters: (): VantageCounters => ({ http: { ...http.counters }, udp: { ...udp.counters } }),
+    counters: () => ({ http: { ...http.counters }, udp: { ...udp.counters } }),
     async close() {
       await Promise.all([http.close(), udp.close()])
     },
-  }
-}
-
-/** On one port for TCP and UDP. */
-async function listenTwice({ host, port, key }: VantageOptions['responder'], answer: Answer, paths: readonly string[]) {
-  for (let attempt = 1; ; attempt++) {
-    const http = await startHttpResponder({
-      host,
-      port,
-      document: reference,
-      routes: Object.fromEntries(paths.map((path) => [path, (request: RouteRequest) => answer(path, request)])),
-    })
-    try {
-      return { http, udp: await startUdpResponder({ host, port: http.port, key }) }
-    } catch (error) {
-      await http.close()
-      // The host chose a port that is free for TCP, and may choose another.
-      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-      if (port !== 0 || !isTaken || attempt === 20) throw error
-    }
   }
 }
 

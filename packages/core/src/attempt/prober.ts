@@ -63,7 +63,11 @@ export interface Prober {
  * @throws {ScoutError} `invalid-option`
  */
 export function createProber(options: ProberOptions = {}): Prober {
-  const engine = engineFor(options)
+  return proberOver(engineFor(options))
+}
+
+/** The prober of an engine. */
+export function proberOver(engine: Engine): Prober {
   const sessions = new Map<SeriesSession, number>()
   let opened = 0
   let isClosed = false

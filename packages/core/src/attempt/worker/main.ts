@@ -8,4 +8,4 @@ const settings = z.object({ nameServer: z.string().optional(), vantages: z.recor
 const { nameServer, vantages } = settings.parse(workerData)
 
 if (parentPort !== null)
-  serveProber(parentPort, { resolve: resolveBySystem, nameServer: nameServerOrSystem(nameServer), vantages })
+  await serveProber(parentPort, { resolve: resolveBySystem, nameServer: nameServerOrSystem(nameServer), vantages })

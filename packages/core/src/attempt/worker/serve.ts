@@ -1,17 +1,35 @@
 import type { MessagePort } from 'node:worker_threads'
 import { ScoutError } from '../../model/errors.ts'
+import type { RouteRequest } from '../../responders/http.ts'
 import { type AttemptRequest, createEngine, type EngineOptions } from '../engine.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import type { CountersByResponder, FromThread, ToThread } from './messages.ts'
 
-/** Probes in this thread for whoever holds the other end of the port, until told to close. */
-export function serveProber(
-  port: MessagePort,
-  options: Pick<EngineOptions, 'resolve' | 'nameServer' | 'vantages'>,
-): void {
-  const send = (message: FromWorker) => port.postMessage(message)
+/** Hands a request that a responder got over to the thread that started this one; resolves to what that answers. */
+export type HandOver = (path: string, request: RouteRequest) => Promise<object | undefined>
+
+/** What answers in a probe thread, on one port. */
+export interface ThreadResponders {
+  readonly port: number
+  counters(): CountersByResponder
+  close(): Promise<void>
+}
+
+export interface ServeOptions extends Pick<EngineOptions, 'resolve' | 'nameServer' | 'vantages'> {
+  readonly responders?: { start(handOver: HandOver): Promise<ThreadResponders> }
+}
+
+/** How often changed counters are sent. */
+const countMs = 1_000
+
+/**
+ * Probes in this thread for the holder of the other end of the port, until told to stop; answers, too, where there are responders.
+ * Resolves when these listen, and rejects with what keeps them from it.
+ */
+export async function serveProber(port: MessagePort, { responders, ...options }: ServeOptions): Promise<void> {
+  const send = (message: FromThread) => port.postMessage(message)
   const engine = createEngine({ ...options, onStray: (protocol, stray) => send({ kind: 'stray', protocol, stray }) })
   const underWay = new Map<number, () => void>()
-  let isClosing = false
+  let isStopping = false
 
   const attempt = async (id: number, request: AttemptRequest) => {
     try {
@@ -27,12 +45,31 @@ export function serveProber(
     closeWhenIdle()
   }
 
-  // What was under way ends as cancelled, and is still told.
+  // What was under way ends as cancelled, and its result is still sent.
   const closeWhenIdle = () => {
-    if (isClosing && underWay.size === 0) port.close()
+    if (isStopping && underWay.size === 0) port.close()
   }
 
-  port.on('message', (message: ToWorker) => {
+  const asked = new Map<number, (content: object | undefined) => void>()
+  let askedCount = 0
+  const handOver: HandOver = (path, request) =>
+    new Promise((resolve) => {
+      const id = askedCount++
+      asked.set(id, resolve)
+      send({ kind: 'request', id, path, request })
+    })
+
+  const started = responders?.start(handOver).then((answering) => announce(answering, send))
+  let stopping: Promise<void> | undefined
+
+  const stop = async () => {
+    await (await started)?.stop()
+    isStopping = true
+    engine.close()
+    closeWhenIdle()
+  }
+
+  port.on('message', (message: ToThread) => {
     switch (message.kind) {
       case 'attempt':
         return void attempt(message.id, message)
@@ -40,10 +77,39 @@ export function serveProber(
         return underWay.get(message.id)?.()
       case 'end session':
         return engine.endSession(message.session)
-      case 'close':
-        isClosing = true
-        engine.close()
-        return closeWhenIdle()
+      case 'answered':
+        asked.get(message.id)?.(message.content)
+        return void asked.delete(message.id)
+      case 'ping':
+        return send({ kind: 'pong' })
+      case 'stop':
+        stopping ??= stop()
+        return
     }
   })
+  await started
+}
+
+interface Answering {
+  stop(): Promise<void>
+}
+
+/** Sends where responders listen, and their counters whenever they have changed. */
+function announce(responders: ThreadResponders, send: (message: FromThread) => void): Answering {
+  let sent = ''
+  const count = () => {
+    const counters = responders.counters()
+    const text = JSON.stringify(counters)
+    if (text !== sent) send({ kind: 'counted', counters })
+    sent = text
+  }
+  const timer = setInterval(count, countMs)
+  count()
+  send({ kind: 'listening', port: responders.port })
+  return {
+    async stop() {
+      clearInterval(timer)
+      await responders.close()
+    },
+  }
 }

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { closedError, ScoutError } from '../../model/errors.ts'
 import type { Result } from '../../probes/result.ts'
 import type { Engine, EngineOptions, Vantages } from '../engine.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import type { FromThread, ToThread } from './messages.ts'
 
 interface Waiting {
   readonly resolve: (result: Result) => void
@@ -19,13 +19,17 @@ export function startProbeThread(data: {
   return new Worker(new URL(program, import.meta.url), { workerData: data, execArgv: [] })
 }
 
+interface ThreadEngine extends Engine {
+  post(message: ToThread): void
+}
+
 /** Attempts in a thread that runs `serveProber`. A thread that ends on its own fails all that wait for it, with its error. */
-export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptions, 'onStray'>): Engine {
+export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptions, 'onStray'>): ThreadEngine {
   const waiting = new Map<number, Waiting>()
   let ids = 0
   let ended: Error | undefined
 
-  const post = (message: ToWorker) => thread.postMessage(message)
+  const post = (message: ToThread) => thread.postMessage(message)
   const end = (error: Error) => {
     ended ??= error
     for (const { reject } of waiting.values()) reject(ended)
@@ -38,7 +42,7 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
   }
   thread.on('error', end)
   thread.on('exit', () => end(closedError()))
-  thread.on('message', (message: FromWorker) => {
+  thread.on('message', (message: FromThread) => {
     switch (message.kind) {
       case 'stray':
         return onStray(message.protocol, message.stray)
@@ -46,10 +50,13 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
         return take(message.id)?.resolve(message.result)
       case 'misuse':
         return take(message.id)?.reject(new ScoutError(message.code, message.message))
+      default:
+        return // of the responders: see createThreadProber
     }
   })
 
   return {
+    post,
     start(request) {
       if (ended !== undefined) throw ended
       const id = ids++
@@ -69,7 +76,7 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
     },
     close() {
       ended ??= closedError()
-      post({ kind: 'close' })
+      post({ kind: 'stop' })
     },
   }
 }

@@ -1,14 +1,15 @@
 /** Asks another thread for a sign of life, again and again. */
 export interface Pulse {
-  /** For how long it has owed an answer; 0 while it owes none. */
+  /** Returns for how long it has owed an answer; 0 while it owes none. */
   silentMs(): number
+  /** Notes that it has answered. */
   answered(): void
   stop(): void
 }
 
 const everyMs = 1_000
 
-/** `ask` sends a question, to which the answer is told by `answered`; no other is asked before it. */
+/** `ask` sends a question whose answer is noted by `answered`; no other is sent before that. */
 export function createPulse(ask: () => void): Pulse {
   let askedAtMs: number | undefined
   const timer = setInterval(() => {

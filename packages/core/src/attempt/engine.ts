@@ -23,7 +23,7 @@ export interface AttemptRequest {
 
 /** An attempt under way. */
 export interface StartedAttempt {
-  /** Whatever comes of it; a rejection is a defect, or misuse told by another thread. */
+  /** Success or failure; a rejection is a defect, or misuse that another thread reports. */
   readonly result: Promise<Result>
   cancel(): void
 }

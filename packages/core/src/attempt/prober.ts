@@ -10,11 +10,11 @@ import { createEngine, type Engine, type StartedAttempt, type Vantages } from '.
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 
 export interface ProberOptions {
-  /** Told of every answer that no attempt waited for. */
+  /** Called for every answer that no attempt waited for. */
   readonly onStray?: (protocol: Protocol, stray: Stray) => void
-  /** How names become addresses; getaddrinfo unless given. */
+  /** How names become addresses (default: getaddrinfo). */
   readonly resolve?: ResolveName
-  /** The name server of DNS targets that name none; the first of /etc/resolv.conf unless given. */
+  /** The name server of DNS targets that name none (default: the first of /etc/resolv.conf). */
   readonly nameServer?: string
   /** Network namespaces to probe from (`{ host: '/proc/1/ns/net' }`), chosen by attempts by name. Needs CAP_SYS_ADMIN. */
   readonly vantages?: Vantages

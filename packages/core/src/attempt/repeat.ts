@@ -3,7 +3,7 @@ import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
 import type { AttemptOptions, Prober } from './prober.ts'
 
 export interface RepeatOptions {
-  /** Attempts to make; without end unless given. */
+  /** Attempts to make (default: no end). */
   readonly count?: number
   /** From the start of one attempt to the start of the next; attempts that take longer overlap. */
   readonly intervalMs: number

@@ -6,7 +6,7 @@ import { createCounters, type Listen, portOf, type Responder, type ResponderCoun
 import { startUdpServer, type UdpServer } from './udp-socket.ts'
 
 export interface DnsResponderOptions extends Listen {
-  /** Addresses by name, without the final dot; asked anew for each question. */
+  /** Addresses by name, without the final dot; called for each question. */
   readonly addressesOf: (name: string) => readonly string[] | undefined
 }
 

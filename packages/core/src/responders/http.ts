@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { createCounters, type Listen, portOf, type Responder } from './responder.ts'
 
-/** What a route is told of a request; plain, so that it can be answered by another thread. */
+/** What a route receives of a request; plain, so that another thread can answer it. */
 export interface RouteRequest {
   /** Path and query. */
   readonly url: string
@@ -11,7 +11,7 @@ export interface RouteRequest {
 }
 
 export interface HttpResponderOptions extends Listen {
-  /** The document at `/`; made anew for each request. */
+  /** The document at `/`; made for each request. */
   readonly document: () => object
   /** Further exact paths; answered with what the function returns, or 404 when it returns nothing. */
   readonly routes?: Readonly<Record<string, (request: RouteRequest) => Promise<object | undefined>>>
@@ -65,7 +65,7 @@ export async function startHttpResponder({
       request.on('end', () => {
         contentOf({ url, from }).then(
           ([status, content]) => answer(response, status, content),
-          // A defect of whoever made the document is its answer, and not the end of the process.
+          // A defect in making the document is the answer; it does not end the process.
           (error: unknown) => answer(response, 500, { message: String(error) }),
         )
       })

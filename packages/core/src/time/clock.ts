@@ -40,13 +40,13 @@ export class Stopwatch<Phase extends string> {
     return this.#current
   }
 
-  /** The phases that have ended, their sum, and their clock; what comes later does not change it. */
+  /** Returns the phases that have ended, their sum and their clock, as a copy. */
   reading(): Reading<Phase> {
     const phasesNs = { ...this.#phasesNs }
     return { phasesNs, totalNs: sumOf(phasesNs), clocks: this.#clocks ?? userClocks }
   }
 
-  /** A phase begins, and the one in progress ends. */
+  /** Begins a phase and ends the one in progress. */
   enter(phase: Phase | 'resolve'): void {
     const now = nowNs()
     this.#endAt(now)
@@ -54,7 +54,7 @@ export class Stopwatch<Phase extends string> {
     this.#enteredNs = now
   }
 
-  /** The phase in progress, if there is one, has ended and took so long by a better clock. */
+  /** Ends the phase in progress, if there is one, with the time it took by a better clock. */
   settle(tookNs: number, by: Clocks): void {
     if (this.#enteredNs === undefined || this.#current === undefined) return
     this.#enteredNs = undefined

@@ -7,7 +7,7 @@ import { probe } from '../../src/attempt/prober.ts'
 import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
 
 describe('answers', () => {
-  test('its document at /, made anew each time', async () => {
+  test('its document at /, made for each request', async () => {
     let asked = 0
     const { port, counters } = await respond({ document: () => ({ asked: ++asked }) })
     for (const body of ['{"asked":1}', '{"asked":2}'])

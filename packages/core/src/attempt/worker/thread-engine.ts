@@ -9,7 +9,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Core's own program for a thread that does nothing but probe. Sources that run unbuilt use the built one. */
+/** Starts core's own program in a thread that only probes. Sources that run unbuilt use the built one. */
 export function startProbeThread(data: {
   readonly nameServer?: string | undefined
   readonly vantages?: Vantages | undefined

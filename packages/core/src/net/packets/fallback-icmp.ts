@@ -82,7 +82,7 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
       return atNs === undefined ? undefined : { atNs, clock: 'user' }
     },
     forget: (ticket) => void departuresNs.delete(ticket),
-    // Its packets are timed when the event loop gets to them: earlier is not to be had.
+    // Its packets are timed when the event loop gets to them, never earlier.
     drain: () => {},
     close() {
       inUse.delete(socket)

@@ -21,7 +21,7 @@ interface Connection {
 }
 
 /**
- * UDP by node:dgram, with stamps of this process. One connected socket an endpoint: only a connected socket hears of refusals
+ * UDP by node:dgram, with stamps of this process. One connected socket an endpoint: only a connected socket gets refusals
  * (ip(7), IP_RECVERR), and an unconnected one looks the address up after its departure was stamped.
  */
 export const openUdpSocket: OpenPacketSocket = (family, listener) => {
@@ -97,7 +97,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
       return atNs === undefined ? undefined : { atNs, clock: 'user' }
     },
     forget: (ticket) => void departuresNs.delete(ticket),
-    // Its packets are timed when the event loop gets to them: earlier is not to be had.
+    // Its packets are timed when the event loop gets to them, never earlier.
     drain: () => {},
     close() {
       clearInterval(closeIdle)

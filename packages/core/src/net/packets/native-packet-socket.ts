@@ -13,7 +13,7 @@ const packetBytes = 65_536
 /** Holds the answers and stamps of some thousand packets while the event loop is busy elsewhere. */
 export const bufferBytes = 4 << 20
 
-/** UDP over one unconnected socket, which hears of ICMP errors all the same (ip(7), IP_RECVERR). */
+/** UDP over one unconnected socket, which gets ICMP errors all the same (ip(7), IP_RECVERR). */
 export const openNativeUdpSocket: OpenPacketSocket = (family, listener, options) =>
   openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['udp4'] : ['udp6'] })
 
@@ -25,7 +25,7 @@ export const openNativeIcmpSocket: OpenPacketSocket = (family, listener, options
 const reservedPorts = 64
 
 /**
- * TCP segments of one's own making from reserved ports, and what answers them: SYN-ACK and RST, and ICMP errors. The kernel ends
+ * TCP segments built here, from reserved ports, and what answers them: SYN-ACK and RST, and ICMP errors. The kernel ends
  * each handshake with RST. A segment over IPv4 carries its checksum, over IPv6 the kernel fills it in.
  */
 export const openNativeTcpSocket: OpenPacketSocket = (family, listener, options) => {
@@ -173,9 +173,9 @@ function sendErrorOf(error: NativeError, family: Family): SendError {
 
 /*
  * A ping socket (SOCK_DGRAM, IPPROTO_ICMP) does not send what it is given: the kernel puts the socket's own identifier into each
- * request and computes the checksum anew (net/ipv4/ping.c, ping_v4_push_pending_frames); a raw ICMPv6 socket has its checksum
+ * request and recomputes the checksum (net/ipv4/ping.c, ping_v4_push_pending_frames); a raw ICMPv6 socket has its checksum
  * computed as well (RFC 3542 §3.1), and its user leaves it zero. Replies, and requests quoted in errors, are turned back here, so
- * that whoever uses the socket meets the bytes it sent.
+ * that users of the socket see the bytes they sent.
  */
 
 const echoHeaderBytes = 8

@@ -75,16 +75,16 @@ export interface SendError {
 export interface PacketListener {
   arrived(arrival: Arrival): void
   failed(error: SendError): void
-  /** So many packets found no room in this socket's receive buffer: what is missing now may be missing for that. */
+  /** This many packets were dropped because the receive buffer was full: missing answers may be among them. */
   overflowed(packets: number): void
 }
 
 /**
- * A datagram or raw socket that knows when its packets left and arrived. What differs between providers is only how well it
- * knows: `clocks` says what to expect, and each departure and arrival what it was.
+ * A datagram or raw socket with times for what it sends and receives. Providers differ only in how exact these are: `clocks` says what
+ * to expect, and each departure and arrival names its own clock.
  */
 export interface PacketSocket {
-  /** What the kernel was asked for: a ping socket may be had where a raw one may not. */
+  /** What the kernel was asked for: a ping socket may be permitted where a raw one is not. */
   readonly kind: 'raw' | 'ping' | 'datagram'
   readonly clocks: Clocks
   /** Local ports it may send from, where the packets themselves carry them. */
@@ -98,9 +98,9 @@ export interface PacketSocket {
   send(bytes: Uint8Array, to: PacketAddress, options?: SendingOptions): number
   /** Hands many packets over in as few calls as possible; returns a ticket for each, or the error it was refused with. */
   sendMany(packets: readonly Packet[]): readonly (number | Error)[]
-  /** When the packet of this ticket left; to be asked when its answer is there. Undefined when too long ago to be known. */
+  /** Returns when the packet of this ticket left. Call it when the answer is there; undefined when that was too long ago. */
   departure(ticket: number): Departure | undefined
-  /** The packet of this ticket needs no departure any more. */
+  /** Releases the departure of this ticket. */
   forget(ticket: number): void
   /**
    * Delivers what has arrived by now, before it returns. For deadlines: a busy event loop runs timers before it reads sockets, so

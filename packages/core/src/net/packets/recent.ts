@@ -1,4 +1,4 @@
-/** Remembers things for a while, and forgets the old ones together. */
+/** Remembers things for a while and forgets the old ones together. */
 export interface Memory<Key, Thing> {
   remember(key: Key, thing: Thing): void
   recall(key: Key): Thing | undefined
@@ -6,16 +6,16 @@ export interface Memory<Key, Thing> {
 }
 
 export interface MemoryOptions<Thing> {
-  /** Each thing is remembered for so long at least, and twice as long at most. */
+  /** Each thing is remembered at least this long, and at most twice as long. */
   readonly spanMs: number
-  /** Unless so many come within it. */
+  /** Where more come within the span, the older ones are forgotten earlier. */
   readonly most: number
   readonly onForgotten: (thing: Thing) => void
 }
 
 /**
  * Two generations: when the younger is full or has had its time it becomes the older, and the older goes as a whole. One queue would
- * be exact, but a Map is none: it steps over all that was ever taken from its front (V8's ordered hash tables keep the gaps).
+ * be exact, but a Map is no queue: it steps over everything that was ever removed from its front (V8's ordered hash tables keep the gaps).
  */
 export function createMemory<Key, Thing>({ spanMs, most, onForgotten }: MemoryOptions<Thing>): Memory<Key, Thing> {
   let younger = new Map<Key, Thing>()

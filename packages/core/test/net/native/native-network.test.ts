@@ -55,7 +55,7 @@ describeWith(
         expect((reply?.atNs ?? 0) - (departure?.atNs ?? 0)).toBeGreaterThan(0)
       })
 
-      test('hears of a TTL that ran out, from whom, when and about which packet', async () => {
+      test('reports a TTL that ran out, with its sender, its time and its packet', async () => {
         const { socket, arrivals, errors } = record({ kind, ttl: 1 })
         const ticket = socket.send(echo(family, 2), network.far[family], 0)
         await eventually(() => errors.length > 0, 'an error')

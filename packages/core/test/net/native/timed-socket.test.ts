@@ -141,7 +141,7 @@ rawTest('a packet with a wrong checksum is no packet that this host had no room 
   const before = udpChecksumErrors()
   const raw = openRaw('UDP')
   onTestFinished(() => raw.close())
-  // So long that the kernel checks it only when it is read (linux/skbuff.h, CHECKSUM_BREAK).
+  // Long enough that the kernel checks it only when it is read (linux/skbuff.h, CHECKSUM_BREAK).
   const datagram = Buffer.alloc(8 + 200)
   datagram.writeUInt16BE(9, 0)
   datagram.writeUInt16BE(socket.port, 2)
@@ -155,7 +155,7 @@ rawTest('a packet with a wrong checksum is no packet that this host had no room 
 })
 
 describe('an answer that nobody listens', () => {
-  test('tells who said it, and of which packet to whom', async () => {
+  test('reports its sender, its packet and where that was sent', async () => {
     const { socket, errors } = record(loopback)
     const port = await unusedPort()
     const ticket = socket.send(hello, '127.0.0.1', port)

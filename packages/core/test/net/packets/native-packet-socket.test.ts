@@ -244,7 +244,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   }
 })
 
-/** A TCP segment with nothing but SYN and the maximum segment size (RFC 9293 §3.1). */
+/** A TCP segment with only SYN and the maximum segment size (RFC 9293 §3.1). */
 function encodeSyn({ from, to, isn }: { from: number; to: number; isn: number }): Uint8Array {
   const view = new DataView(new ArrayBuffer(24))
   view.setUint16(0, from)

@@ -2,7 +2,6 @@ import {
   createProber,
   createTally,
   type OptionsOf,
-  type Prober,
   type Protocol,
   type Result,
   repeat,
@@ -45,29 +44,21 @@ export async function makeAttempts(
       onStray?.(stray)
     },
   })
-  const numbers = new Map<unknown, number>()
-  let started = 0
-  let finished = 0
-  const numbering: Prober = {
-    ...prober,
-    async probe(...request) {
-      const number = ++started
-      const result = await prober.probe(...request)
-      numbers.set(result, number)
-      return result
-    },
+  let startedCount = 0
+  let endedCount = 0
+  const onStart = () => {
+    startedCount++
   }
   try {
-    const results = repeat(numbering, { protocol, target, options }, { count, intervalMs, signal: ended })
-    for await (const result of results) {
-      finished++
+    const attempts = repeat(prober, { protocol, target, options }, { count, intervalMs, signal: ended, onStart })
+    for await (const { number, result } of attempts) {
+      endedCount++
       tally.add(result)
-      onResult(result, numbers.get(result) ?? finished)
-      numbers.delete(result)
+      onResult(result, number)
       if (!result.ok && isHopeless(result.failure.reason)) break
     }
   } finally {
     prober.close()
   }
-  return { statistics: tally.statistics(), waitingCount: started - finished }
+  return { statistics: tally.statistics(), waitingCount: startedCount - endedCount }
 }

@@ -8,6 +8,15 @@ export interface RepeatOptions {
   /** From the start of one attempt to the start of the next; attempts that take longer overlap. */
   readonly intervalMs: number
   readonly signal?: AbortSignal
+  /** Called when an attempt starts, with its number. */
+  readonly onStart?: (number: number) => void
+}
+
+/** One of several attempts. */
+export interface Repeated<Name extends Protocol> {
+  /** Counts attempts from 1 in the order they started. */
+  readonly number: number
+  readonly result: ResultOf<Name>
 }
 
 export interface RepeatRequest<Name extends Protocol> {
@@ -24,13 +33,13 @@ export interface RepeatRequest<Name extends Protocol> {
 export async function* repeat<Name extends Protocol>(
   prober: Prober,
   { protocol, target, options }: RepeatRequest<Name>,
-  { count = Number.POSITIVE_INFINITY, intervalMs, signal }: RepeatOptions,
-): AsyncGenerator<ResultOf<Name>, void, undefined> {
+  { count = Number.POSITIVE_INFINITY, intervalMs, signal, onStart }: RepeatOptions,
+): AsyncGenerator<Repeated<Name>, void, undefined> {
   // A timer takes no more than 31 bits of milliseconds, and fires at once when given more.
   if (!(intervalMs >= 1 && intervalMs < 2 ** 31))
     throw new ScoutError('invalid-option', `cannot repeat every ${intervalMs} ms: take an interval of 1 ms to 24 days`)
   if (!(count >= 0)) throw new ScoutError('invalid-option', `cannot repeat ${count} times: take a count of 0 or more`)
-  const ended: ResultOf<Name>[] = []
+  const ended: Repeated<Name>[] = []
   const errors: unknown[] = []
   const stop = new AbortController()
   let started = 0
@@ -42,10 +51,11 @@ export async function* repeat<Name extends Protocol>(
 
   const start = () => {
     if (started >= count) return
-    started++
+    const number = ++started
+    onStart?.(number)
     prober.probe(protocol, target, attemptOptions).then(
       (result) => {
-        if (!stop.signal.aborted) ended.push(result)
+        if (!stop.signal.aborted) ended.push({ number, result })
         wake()
       },
       (error: unknown) => {
@@ -67,8 +77,8 @@ export async function* repeat<Name extends Protocol>(
     start()
     while (finished < count) {
       if (errors.length > 0) throw errors[0]
-      const result = ended.shift()
-      if (result === undefined) {
+      const next = ended.shift()
+      if (next === undefined) {
         if (isAborted()) return
         await new Promise<void>((resolve) => {
           wake = resolve
@@ -76,7 +86,7 @@ export async function* repeat<Name extends Protocol>(
         continue
       }
       finished++
-      yield result
+      yield next
     }
   } finally {
     clearInterval(timer)

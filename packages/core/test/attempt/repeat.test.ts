@@ -13,7 +13,7 @@ import { nowNs } from '../../src/time/clock.ts'
 test('makes as many attempts as asked for and ends', async () => {
   const { prober, target } = await setUp()
   const results = await collect(repeat(prober, { protocol: 'udp', target }, { count: 5, intervalMs: 2 }))
-  expect(results.map((result) => result.ok)).toEqual([true, true, true, true, true])
+  expect(results.map(({ result }) => result.ok)).toEqual([true, true, true, true, true])
 })
 
 testWith(nativePart)('goes through all source ports, as one session does', async () => {
@@ -44,7 +44,7 @@ test('attempts begin an interval apart', async () => {
   expect(responder.counters.answered).toBe(11)
 })
 
-test('attempts overlap where one takes longer than the interval, and each is yielded when it ends', async () => {
+test('attempts overlap where one takes longer than the interval; each is yielded when it ends, with its own number', async () => {
   const held: (() => void)[] = []
   // Answers the first question after the third, so that the third overtakes it.
   const server = await listenUdp((bytes, from, socket) => {
@@ -58,11 +58,14 @@ test('attempts overlap where one takes longer than the interval, and each is yie
   const prober = proberOfTest()
   const target = `127.0.0.1:${server.address().port}`
   const sequences: number[] = []
-  for await (const result of repeat(prober, { protocol: 'udp', target }, { count: 3, intervalMs: 10 })) {
+  const numbers: number[] = []
+  for await (const { number, result } of repeat(prober, { protocol: 'udp', target }, { count: 3, intervalMs: 10 })) {
+    numbers.push(number)
     sequences.push(result.ok ? result.detail.sequence : Number.NaN)
   }
   const first = Math.min(...sequences)
   expect(sequences.map((sequence) => sequence - first)).toEqual([1, 2, 0])
+  expect(numbers).toEqual([2, 3, 1])
 })
 
 describe('an abort', () => {
@@ -93,7 +96,7 @@ describe('an abort', () => {
     caller.abort()
     const rest = await collect(attempts)
     expect(rest.length).toBeGreaterThanOrEqual(answered - 2)
-    expect(rest.every((result) => result.ok)).toBe(true)
+    expect(rest.every(({ result }) => result.ok)).toBe(true)
   })
 
   test('beforehand makes no attempt', async () => {
@@ -109,7 +112,7 @@ test('a consumer that leaves ends the repetition', async () => {
   // The prober's socket stays for as long as the prober does.
   await prober.probe('udp', target)
   const allClosed = await watchHandles()
-  for await (const result of repeat(prober, { protocol: 'udp', target }, { intervalMs: 1 })) {
+  for await (const { result } of repeat(prober, { protocol: 'udp', target }, { intervalMs: 1 })) {
     expect(result.ok).toBe(true)
     break
   }

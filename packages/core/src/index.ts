@@ -95,6 +95,7 @@ export {
   Counter,
   type Counts,
   countOf,
+  entriesOf,
   pathNs,
   Window,
   type Yields,

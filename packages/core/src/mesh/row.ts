@@ -74,6 +74,8 @@ const series = z.object({
   /** Wall clock since which it has been ok or failing. */
   sinceMs: z.number().optional(),
   total: z.object(counts),
+  /** Attempts of the last ten minutes; `other` says nothing about the link. */
+  recent: z.object({ passed: z.int(), failed: z.int(), other: z.int() }),
   /** Results that say nothing about the network, because a peer's state changed while they were under way. */
   setAside: z.int(),
   last: result.optional(),

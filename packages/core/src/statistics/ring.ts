@@ -66,6 +66,16 @@ export class Ring {
     )
   }
 
+  /** Adds up the slots that `read` returns, without making any. */
+  sum(nowMs: number): Pick<Slot, 'passed' | 'failed' | 'other'> {
+    const oldest = Math.floor(nowMs / this.spanMs) - this.#slots + 1
+    const sums = { passed: 0, failed: 0, other: 0 }
+    for (const block of this.#blocks) block?.addTo(sums, { oldestIndex: oldest, openIndex: this.#openIndex })
+    if (this.#open === undefined || this.#openIndex < oldest) return sums
+    const { passed, failed, other } = countsOf(this.#open)
+    return { passed: sums.passed + passed, failed: sums.failed + failed, other: sums.other + other }
+  }
+
   #close(): void {
     if (this.#open === undefined) return
     const place = this.#openIndex % this.#slots
@@ -99,6 +109,19 @@ class Block {
       .map((row) => this.#slotAt(row, spanMs))
   }
 
+  addTo(
+    sums: { passed: number; failed: number; other: number },
+    { oldestIndex, openIndex }: { readonly oldestIndex: number; readonly openIndex: number },
+  ): void {
+    for (let row = 0; row < slotsOfBlock; row++) {
+      const index = this.#indexes[row] ?? 0
+      if (index < Math.max(1, oldestIndex) || index >= openIndex) continue
+      sums.passed += this.#counts[row * 3] ?? 0
+      sums.failed += this.#counts[row * 3 + 1] ?? 0
+      sums.other += this.#counts[row * 3 + 2] ?? 0
+    }
+  }
+
   #slotAt(row: number, spanMs: number): Slot {
     const [passed = 0, failed = 0, other = 0] = this.#counts.subarray(row * 3, row * 3 + 3)
     const [min = Number.NaN, p50 = 0, p99 = 0, max = 0] = this.#timesNs.subarray(row * 4, row * 4 + 4)
@@ -116,13 +139,20 @@ class Block {
 
 const absent = { min: Number.NaN, p50: Number.NaN, p99: Number.NaN, max: Number.NaN }
 
-function slotOf({ counts, times }: Window, fromMs: number): Slot {
-  const found = new Set(entriesOf(counts.reasons).map(([reason]) => reason))
+function countsOf({ counts }: Window): Pick<Slot, 'passed' | 'failed' | 'other'> {
   return {
-    fromMs,
     passed: counts.passed,
     failed: countOf(counts, 'failure'),
     other: countOf(counts, 'inconclusive') + countOf(counts, 'unable'),
+  }
+}
+
+function slotOf(window: Window, fromMs: number): Slot {
+  const { counts, times } = window
+  const found = new Set(entriesOf(counts.reasons).map(([reason]) => reason))
+  return {
+    fromMs,
+    ...countsOf(window),
     reasons: reasonNames.filter((reason) => found.has(reason)),
     ...(times.count === 0
       ? {}

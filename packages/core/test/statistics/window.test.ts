@@ -120,6 +120,20 @@ describe('a ring', () => {
     ])
   })
 
+  test('adds up what it would read', () => {
+    const history = ring()
+    add(history, start, success(1))
+    add(history, start + minute, failed('timeout'))
+    add(history, start + 2 * minute, failed('local-error'))
+    add(history, start + 1_441 * minute, success(1))
+    for (const nowMs of [0, 1_440, 1_441, 1_500, 3_000].map((minutes) => start + minutes * minute)) {
+      const slots = history.read(nowMs)
+      const total = (key: 'passed' | 'failed' | 'other') => slots.reduce((sum, slot) => sum + slot[key], 0)
+      expect(history.sum(nowMs)).toEqual({ passed: total('passed'), failed: total('failed'), other: total('other') })
+    }
+    expect(history.sum(start + 1_441 * minute)).toEqual({ passed: 1, failed: 0, other: 1 })
+  })
+
   test('forgets what is older than its length, whether or not something came since', () => {
     const history = ring()
     add(history, start, success(1))

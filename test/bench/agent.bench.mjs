@@ -1,13 +1,16 @@
-// What an agent's outputs cost: one snapshot of 500 links by five protocols, and everything that is made from it.
+// What an agent's outputs cost: one row of 500 links by five protocols, and everything that is made from it.
 
+import { makeCheck } from '@scout/core'
 import { Bench } from 'tinybench'
-import { createLedger } from '../../packages/agent/dist/memory/ledger.js'
-import { viewOf } from '../../packages/agent/dist/memory/snapshot.js'
-import { metricsOf } from '../../packages/agent/dist/outputs/metrics.js'
+import { createMemory } from '../../packages/agent/dist/memory/memory.js'
+import { rowOf } from '../../packages/agent/dist/memory/row.js'
+import { expositionOf } from '../../packages/agent/dist/outputs/exposition.js'
+import { metrics } from '../../packages/agent/dist/outputs/metrics.js'
 import { pageOf } from '../../packages/agent/dist/outputs/page.js'
+import { planTasks } from '../../packages/agent/dist/plan/plan.js'
 
 const links = 500
-const protocols = /** @type {const} */ (['http', 'tcp', 'udp', 'icmp', 'dns'])
+const protocols = ['http', 'tcp', 'udp', 'icmp', 'dns']
 
 const peers = Array.from({ length: links }, (_, number) => ({
   id: `scout-${number}`,
@@ -20,15 +23,12 @@ const peers = Array.from({ length: links }, (_, number) => ({
   state: /** @type {const} */ ('ready'),
   stateSinceMs: Date.now(),
 }))
-const keys = new Map(
-  protocols.flatMap((protocol) => {
-    const check = { name: protocol, protocol, target: '{host}:{port}', options: {} }
-    return peers.map((peer) => {
-      const key = { check, peer, target: `${peer.addresses[0]}:8081`, family: /** @type {const} */ ('ipv4') }
-      return /** @type {const} */ ([`${protocol} ${peer.id}`, key])
-    })
-  }),
-)
+const checks = protocols.map((protocol) => {
+  const target = protocol === 'dns' ? '{name}@{host}' : undefined
+  return makeCheck({ name: protocol, protocol, target }, { intervalMs: 10_000 })
+})
+const families = new Set(/** @type {const} */ (['ipv4']))
+const tasks = planTasks({ checks, peers, families, from: 'node-a' })
 
 /** @returns {import('@scout/core').AnyResult} */
 const resultOf = (/** @type {number} */ totalNs) => ({
@@ -42,37 +42,41 @@ const resultOf = (/** @type {number} */ totalNs) => ({
   ok: true,
   detail: { sourcePort: 40_000, isResetAtOnce: false },
 })
-const ledger = createLedger()
-ledger.setSeries(keys)
-for (const [index, id] of [...keys.keys()].entries()) ledger.record(id, resultOf(100_000 + index * 1_000), true)
+const memory = createMemory()
+memory.setTasks(tasks, Date.now())
+for (const [index, task] of tasks.entries()) memory.record(task, resultOf(100_000 + index * 1_000), true)
 
-const [someId = ''] = keys.keys()
+const [someTask] = tasks
+if (someTask === undefined) throw new Error('the plan is empty')
 const someResult = resultOf(250_000)
-const takeSeries = () => [...ledger.series.values()].map(viewOf)
-/** @type {import('@scout/agent').Snapshot} */
-const snapshot = {
-  takenAtMs: Date.now(),
-  startedAtMs: Date.now(),
-  self: {
-    name: 'scout-a',
-    node: 'node-a',
-    zone: 'zone-0',
-    addresses: ['10.244.9.9'],
-    nodeAddresses: [],
-    version: '0.0.0',
-  },
-  isReady: true,
-  knowledge: { source: 'bench', heardAtMs: Date.now() },
-  peers,
-  departed: [],
-  series: takeSeries(),
-  schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
-  setAside: 0,
-  held: 0,
-  greetings: { answered: links, malformed: 0, silent: 0 },
-  strays: {},
-  responders: {},
-}
+const takeRow = () =>
+  rowOf({
+    takenAtMs: Date.now(),
+    startedAtMs: Date.now(),
+    self: {
+      name: 'scout-a',
+      node: 'node-a',
+      zone: 'zone-0',
+      addresses: ['10.244.9.9'],
+      nodeAddresses: [],
+      version: '0.0.0',
+    },
+    isReady: true,
+    families,
+    checks,
+    settleMs: 5_000,
+    tasks,
+    roster: {
+      peers: new Map(peers.map((peer) => [peer.id, peer])),
+      knowledge: { source: 'bench', heardAtMs: Date.now() },
+    },
+    memory,
+    vantages: [],
+    schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
+    held: 0,
+    greetings: { answered: links, malformed: 0, silent: 0 },
+  })
+const row = takeRow()
 
 const bench = new Bench({
   name: `an agent with ${links} links by ${protocols.length} protocols`,
@@ -80,14 +84,14 @@ const bench = new Bench({
   throws: true,
 })
 bench
-  .add('ledger: record a result', () => ledger.record(someId, someResult, true))
-  .add('snapshot: take it', takeSeries)
-  .add('snapshot: as JSON', () => JSON.stringify(snapshot))
-  .add('metrics: exposition', async () => {
-    await metricsOf(snapshot).metrics()
-  })
+  .add('memory: record a result', () => void memory.record(someTask, someResult, true))
+  .add('plan: make it', () => void planTasks({ checks, peers, families, from: 'node-a' }))
+  .add('memory: take a plan', () => memory.setTasks(tasks, Date.now()))
+  .add('row: take it', () => void takeRow())
+  .add('row: as JSON', () => void JSON.stringify(row))
+  .add('metrics: exposition', () => void expositionOf(metrics, row))
   .add('page: as HTML', async () => {
-    await pageOf(snapshot)
+    await pageOf(row)
   })
 
 await bench.run()

@@ -79,8 +79,8 @@ await Promise.race([sleep(durationMs, undefined, { ref: false }), ended])
 const tookMs = performance.now() - startMs
 const cpuTookMs = (await cpuMs()) - cpuBeforeMs
 const memory = await memoryKib()
-/** @type {import('@scout/agent').Snapshot} */
-const { series, schedule, setAside, held, strays } = JSON.parse(
+/** @type {import('@scout/core').Row} */
+const { series, durations, schedule, setAside, held, vantages } = JSON.parse(
   await (await fetch(`http://${agentAddress}:${port}/api/v1/snapshot`)).text(),
 )
 const endMs = performance.now()
@@ -90,12 +90,12 @@ const endTookMs = performance.now() - endMs
 await Promise.all([http, ...udp, dns].map((responder) => responder.close()))
 await rm(folder, { recursive: true })
 
-const attempts = sum(series.map((one) => one.attempts))
-const lost = attempts - sum(series.map((one) => one.successes))
+const attempts = sum(series.map(attemptsIn))
+const lost = attempts - sum(series.map(({ total }) => total.passed))
 // Those under way when the snapshot was taken are not lost, and have not ended.
 const unaccounted = schedule.started - schedule.inFlight - attempts - setAside - held
 const rounds = Math.floor(durationMs / intervalMs) - 1
-const behind = series.filter((one) => one.attempts < rounds)
+const behind = series.filter((one) => attemptsIn(one) < rounds)
 
 printTable([
   ['peers', addresses.length],
@@ -105,7 +105,7 @@ printTable([
   ['late by more than an interval', schedule.late],
   ['left out', schedule.skipped],
   ['failed', lost],
-  ['answers nobody waited for', sum(Object.values(strays).flatMap(Object.values))],
+  ['answers nobody waited for', sum(vantages.flatMap(({ strays }) => Object.values(strays).flatMap(Object.values)))],
   ...[...new Set(series.map(({ check }) => check))].map((check) => meanOf(check)),
   ['resident memory', memory.VmRSS / 1024, 'MiB'],
   ['resident memory at its peak', memory.VmHWM / 1024, 'MiB'],
@@ -139,9 +139,14 @@ function printTable(rows) {
  * @returns {readonly [string, number, string]}
  */
 function meanOf(check) {
-  const all = series.filter((one) => one.check === check)
-  const meanNs = sum(all.map(({ sumNs }) => sumNs)) / sum(all.map(({ successes }) => successes))
+  const all = durations.filter((one) => one.check === check)
+  const meanNs = sum(all.map(({ sumNs }) => sumNs)) / sum(all.flatMap(({ counts }) => counts))
   return [`mean duration of ${check}`, meanNs / 1e3, 'µs']
+}
+
+/** @param {import('@scout/core').SeriesReport} series */
+function attemptsIn({ total: { passed, reasons } }) {
+  return passed + sum(Object.values(reasons))
 }
 
 /** Processor time of the agent so far. Linux counts it in hundredths of a second for every process that reads it (proc(5)). */
@@ -157,11 +162,9 @@ async function memoryKib() {
   return { VmRSS: kib('VmRSS'), VmHWM: kib('VmHWM') }
 }
 
-/** @param {readonly import('@scout/agent').SeriesView[]} all */
+/** @param {readonly import('@scout/core').SeriesReport[]} all */
 function reasonsIn(all) {
-  const reasons = all.flatMap(({ check, failures, unable }) =>
-    Object.keys({ ...failures, ...unable }).map((reason) => `${check} ${reason}`),
-  )
+  const reasons = all.flatMap(({ check, total }) => Object.keys(total.reasons).map((reason) => `${check} ${reason}`))
   return [...new Set(reasons)].join(', ')
 }
 

@@ -1,4 +1,4 @@
-import { describeProviders, ScoutError } from '@scout/core'
+import { describeProviders, familyOf, ScoutError } from '@scout/core'
 import { createAgent } from './agent.ts'
 import { type Command, parseCommand } from './config/command-line.ts'
 import type { Config } from './config/config.ts'
@@ -7,8 +7,7 @@ import { ApiError } from './kubernetes/api-error.ts'
 import { createJsonLog, type Log } from './outputs/log.ts'
 import { startConsole } from './outputs/server.ts'
 import { createTextLog } from './outputs/text-log.ts'
-import { isLoopback } from './peers/loopback.ts'
-import { familyOf } from './plan/check.ts'
+import { isLoopback } from './peers/reach.ts'
 import { startLocalVantage } from './vantage/local.ts'
 import { startVantageThread } from './vantage/thread.ts'
 import { reference } from './vantage/vantage.ts'
@@ -16,7 +15,7 @@ import { packageVersion } from './version.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Runs one agent until a signal ends it; returns the exit code: 0 ended as asked, 1 could not run, 2 wrong usage, 3 not permitted. */
+/** Runs one agent until a signal ends it; returns the exit code: 0 ended by a signal, 1 could not run, 2 wrong usage, 3 not permitted. */
 export async function runAgent(args: readonly string[], environment: Environment): Promise<number> {
   let command: Command
   try {
@@ -41,7 +40,7 @@ export async function runAgent(args: readonly string[], environment: Environment
 }
 
 async function serve(config: Config, environment: Environment): Promise<void> {
-  const { console: consoleListen, responder, intervalMs, maxInFlight, settleMs, graceMs, checks } = config
+  const { console: consoleListen, responder, maxInFlight, settleMs, graceMs, checks } = config
   const startedAtMs = Date.now()
   const self = {
     name: config.name,
@@ -58,7 +57,7 @@ async function serve(config: Config, environment: Environment): Promise<void> {
       : createJsonLog(config.level, self)
   const providers = describeProviders()
   log.providers(providers)
-  // Without the native part ICMP is in the hands of a package that works in the main thread only.
+  // Without the native part a package sends ICMP that works only in the main thread.
   const startVantage = providers.icmp.name === 'native' ? startVantageThread : startLocalVantage
   const agent = createAgent({
     self,
@@ -68,7 +67,6 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     startedAtMs,
     discovery: await chooseDiscovery({ config, environment, caller: { ...self, startedAtMs }, events: log }),
     checks,
-    intervalMs,
     maxInFlight,
     settleMs,
     graceMs,
@@ -76,15 +74,15 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     events: log,
   })
   const stopped = untilSignal(log)
-  const { snapshot, health } = agent
-  const page = await startConsole({ ...consoleListen, snapshot, health, document: reference })
+  const { row, health } = agent
+  const page = await startConsole({ ...consoleListen, row, health, document: reference })
   try {
     log.listening(`http://localhost:${page.port}`)
     // A signal ends a start that waits for an API server, too.
     const started = await Promise.race([agent.start(), stopped])
     await Promise.race([stopped, ...(started === undefined ? [] : [started.failed])])
   } finally {
-    // What was opened must not outlive a start that failed, or the process would go on without probing.
+    // What a failed start opened must be closed, or the process would go on without probing.
     try {
       await agent.stop()
     } finally {

@@ -1,5 +1,3 @@
 export { type Agent, type AgentEvents, type AgentParts, createAgent } from './agent.ts'
-export type { SeriesView, Snapshot } from './memory/snapshot.ts'
 export type { Discovery, Knowledge } from './peers/knowledge.ts'
 export type { Peer, PeerState } from './peers/peer.ts'
-export type { Check } from './plan/check.ts'

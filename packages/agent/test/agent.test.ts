@@ -1,5 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises'
-import { startDnsResponder } from '@scout/core'
+import { row, startDnsResponder } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { canDropRawSockets } from '../../../test/support/child.ts'
 import { eventually } from '../../../test/support/eventually.ts'
@@ -19,7 +19,7 @@ describe('two agents', { timeout }, () => {
     const { a, b } = await startPair()
     for (const agent of [a, b]) {
       for (const check of ['http', 'tcp', 'udp', 'icmp', 'dns']) await agent.logged(isSuccess(check))
-      const { isReady, series } = await agent.snapshot()
+      const { isReady, series } = await agent.row()
       expect(isReady).toBe(true)
       expect(series.map(({ check, state }) => `${check} ${state}`)).toEqual(
         ['http', 'tcp', 'udp', 'icmp', 'dns', 'lone'].map((check) => `${check} ok`),
@@ -35,12 +35,13 @@ describe('two agents', { timeout }, () => {
     expect(ended.tookMs).toBeLessThan(5_000)
     expect(b.log.map(({ msg }) => msg).slice(-2)).toEqual(['agent stopping', 'agent stopped'])
 
-    // By now a has had three intervals for probing who is gone.
+    // By now a has had three intervals to probe the peer that is gone.
     await a.logged(isSuccess('lone'), a.log.filter(isSuccess('lone')).length + 3)
-    const { peers, series } = await a.snapshot()
+    const { peers, series } = await a.row()
     expect(peers).toMatchObject([{ name: 'b', state: 'leaving' }])
-    for (const { peer, check, failures } of series) {
-      if (peer !== undefined && check !== 'icmp') expect({ check, failures }).toEqual({ check, failures: {} })
+    for (const { to, check, total, failures } of series) {
+      if (to === undefined || check === 'icmp') continue
+      expect({ check, reasons: total.reasons, failures }).toEqual({ check, reasons: {}, failures: [] })
     }
     const metrics = await (await fetch(`${a.url}/metrics`)).text()
     expect(metrics).toContain('scout_peers{state="leaving"} 1')
@@ -118,7 +119,7 @@ testWith(nativePart)(
     ])
     await agent.logged(isSuccess('tcp'))
     const statusOf = async () => (await fetch(`${agent.url}/healthz`)).status
-    const stateOf = async () => (await agent.snapshot()).series[0]?.state
+    const stateOf = async () => (await agent.row()).series[0]?.state
     expect([await statusOf(), await stateOf()]).toEqual([200, 'ok'])
     process.kill(agent.pid, 'SIGUSR2')
     while ((await stateOf()) !== 'waiting');
@@ -165,7 +166,7 @@ function described(native: string) {
   return { udp: { name: 'dgram', remark }, icmp: { name: 'raw-socket', remark }, tcp: { name: 'none' } }
 }
 
-test('takes up a peer that is added to its file', { timeout }, async () => {
+test('probes a peer that is added to its file', { timeout }, async () => {
   const port = await listenTcp(() => {}, '0.0.0.0')
   const b = { name: 'b', addresses: [addresses.b], port }
   const peersFile = await writeTemporary('peers.yaml', JSON.stringify([b]))
@@ -179,7 +180,7 @@ test('takes up a peer that is added to its file', { timeout }, async () => {
   expect(joined.map(({ peer }) => peer)).toMatchObject([{ name: 'b' }, { name: 'c', state: 'ready' }])
 })
 
-test('shows no option of a check, be its peer here or gone', { timeout }, async () => {
+test('shows no option of a check, whether its peer is there or gone', { timeout }, async () => {
   const key = 'key-that-nobody-may-see'
   const responder = await startResponders({ host: addresses.b, port: 0, key }, async () => undefined, [])
   onTestFinished(responder.close)
@@ -202,12 +203,84 @@ test('shows no option of a check, be its peer here or gone', { timeout }, async 
   await writeFile(`${peersFile}.new`, '[]')
   await rename(`${peersFile}.new`, peersFile)
   await agent.logged(({ msg }) => msg === 'peer left')
-  const { departed } = await agent.snapshot()
-  expect(departed.map(({ check, protocol }) => `${check} ${protocol}`)).toEqual(['udp udp', 'http http'])
+  const { peers, durations } = await agent.row()
+  expect(peers).toEqual([])
+  expect(durations.map(({ check, protocol }) => `${check} ${protocol}`).toSorted()).toEqual(['http http', 'udp udp'])
   expect(await shown()).not.toContain(key)
 })
 
-/** a and b, who probe each other, and the name server they ask. b is there first: a has never seen it absent. */
+test('answers with a row of the schema, with nothing that the schema does not know', { timeout }, async () => {
+  const port = await listenTcp(() => {}, '0.0.0.0')
+  const peers = [
+    { name: 'b', zone: 'zone-b', addresses: [addresses.b], port },
+    { name: 'six', addresses: ['2001:db8::1'] },
+  ]
+  const agent = await startAgent({
+    addresses: [addresses.a],
+    zone: 'zone-a',
+    responder: { host: addresses.a, port: 0 },
+    peers,
+    checks: {
+      tcp: { probe: 'tcp' },
+      refused: { probe: 'tcp', target: '{host}:1' },
+      dns: { probe: 'dns', target: `scout.local@${addresses.a}:1`, timeout: '50ms', interval: '200ms' },
+    },
+  })
+  for (const check of ['tcp', 'refused', 'dns']) await agent.logged((line) => line.check === check)
+  const json: unknown = await (await fetch(`${agent.url}/api/v1/snapshot`)).json()
+  const parsed = row.parse(json)
+  expect(parsed).toEqual(json)
+  expect(parsed.peers.map(({ name, obstacle }) => [name, obstacle])).toEqual([
+    ['b', undefined],
+    ['six', 'it has no address of a family that this agent has an address of'],
+  ])
+  expect(
+    parsed.series.map(({ check, path, family, to, toZone, state }) => [check, path, family, to, toZone, state]),
+  ).toEqual([
+    ['tcp', 'pod', 'ipv4', 'b', 'zone-b', 'ok'],
+    ['refused', 'pod', 'ipv4', 'b', 'zone-b', 'failing'],
+    ['dns', 'dns-server', undefined, undefined, undefined, 'failing'],
+  ])
+  expect(parsed.durations).toMatchObject([{ check: 'tcp', fromZone: 'zone-a', toZone: 'zone-b' }])
+  expect(parsed.vantages).toMatchObject([{ name: 'pod', port: agent.responderPort, responders: { http: {}, udp: {} } }])
+})
+
+test('probes the node of a peer at the addresses that the peer reports', { timeout }, async () => {
+  const port = await listenTcp(() => {}, '0.0.0.0')
+  const node = loopback(9)
+  const b = await startAgent({
+    name: 'b',
+    addresses: [addresses.b],
+    hostAddresses: [node],
+    responder: { host: addresses.b, port: 0 },
+    checks: {},
+  })
+  const agent = await startAgent({
+    addresses: [addresses.a],
+    responder: { host: addresses.a, port: 0 },
+    peers: [{ name: 'b', node: 'node-b', addresses: [addresses.b], port: b.responderPort }],
+    checks: { kubelet: { probe: 'tcp', path: 'node', target: `{host}:${port}` } },
+  })
+  await agent.logged(isSuccess('kubelet'))
+  const { series } = await agent.row()
+  expect(series).toMatchObject([
+    { check: 'kubelet', path: 'node', to: 'node-b', target: `${node}:${port}`, state: 'ok' },
+  ])
+})
+
+test('makes each check at its own interval', { timeout }, async () => {
+  const port = await listenTcp(() => {}, '0.0.0.0')
+  const agent = await startAgent({
+    addresses: [addresses.a],
+    responder: { host: addresses.a, port: 0 },
+    peers: [{ name: 'b', addresses: [addresses.b], port }],
+    checks: { often: { probe: 'tcp' }, rarely: { probe: 'tcp', interval: '1h' } },
+  })
+  await agent.logged(isSuccess('often'), 5)
+  expect(agent.log.filter(isSuccess('rarely'))).toEqual([])
+})
+
+/** a and b, which probe each other, and the name server they ask. b is there first: a has never seen it absent. */
 async function startPair() {
   const dns = await startDnsResponder({ host: addresses.a, port: 0, addressesOf: () => [addresses.b] })
   onTestFinished(dns.close)

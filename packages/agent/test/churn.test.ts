@@ -1,17 +1,15 @@
 import type { AnyResult } from '@scout/core'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { SeriesKey } from '../src/memory/ledger.ts'
 import { createSettlement } from '../src/memory/settlement.ts'
 import type { Peer } from '../src/peers/peer.ts'
 import { createRoster } from '../src/peers/roster.ts'
-import type { Check } from '../src/plan/check.ts'
-import { planSeries } from '../src/plan/plan.ts'
+import type { PlannedTask } from '../src/plan/plan.ts'
 import { knowledge } from './support/peers.ts'
 import { failure, success } from './support/results.ts'
+import { tasksOf } from './support/tasks.ts'
 
 const settleMs = 5_000
-const check: Check = { name: 'tcp', protocol: 'tcp', target: '{host}:{port}', options: {} }
 
 const slot = fc.nat({ max: 2 })
 const state = fc.constantFrom('starting', 'ready', 'leaving', 'gone')
@@ -36,7 +34,7 @@ afterEach(() => {
 })
 
 describe('churn', () => {
-  it('never leaves a target of a peer that is not there, and never counts a failure of one that was not ready all the while', () => {
+  it('never leaves a target of a peer that is gone, and never counts a failure of one that was not ready all the time', () => {
     fc.assert(fc.property(fc.array(event, { maxLength: 80, size: 'max' }), live), { numRuns: 300 })
   })
 })
@@ -48,23 +46,23 @@ function live(events: readonly Event[]): void {
   const lastAwayMs = new Map<string, number>()
   const underWay: { readonly peerId: string; readonly beganAtMs: number; readonly end: (result: AnyResult) => void }[] =
     []
-  let series: ReadonlyMap<string, SeriesKey> = new Map()
+  let tasks: readonly PlannedTask[] = []
   let clock = 0
 
   const settlement = createSettlement({
     settleMs,
-    onSettled({ key }, result, isCounted) {
+    onSettled({ peer }, result, isCounted) {
       if (!isCounted || result.ok) return
-      const awayMs = lastAwayMs.get(key.peer?.id ?? '') ?? Number.NEGATIVE_INFINITY
+      const awayMs = lastAwayMs.get(peer?.id ?? '') ?? Number.NEGATIVE_INFINITY
       expect(awayMs).toBeLessThanOrEqual(result.startedAtMs)
-      expect(roster.peers.get(key.peer?.id ?? '')?.state).toBe('ready')
+      expect(roster.peers.get(peer?.id ?? '')?.state).toBe('ready')
     },
   })
   const roster = createRoster({
     isSelf: () => false,
     onChange({ disturbed }) {
       disturbed.forEach(settlement.disturb)
-      series = planSeries([check], roster.peers.values(), new Set(['ipv4']))
+      tasks = tasksOf([...roster.peers.values()])
     },
   })
 
@@ -106,12 +104,11 @@ function live(events: readonly Event[]): void {
       }
       case 'begin': {
         const peer = found.get(happening.slot)
-        const entry = [...series].find(([, key]) => key.peer?.id === peer?.id)
-        if (peer === undefined || entry === undefined) break
-        const [id, key] = entry
+        const task = tasks.find((one) => one.peer?.id === peer?.id)
+        if (peer === undefined || task === undefined) break
         const known = roster.peers.get(peer.id)
         if (known?.state !== 'ready') lastAwayMs.set(peer.id, clock + 1)
-        underWay.push({ peerId: peer.id, beganAtMs: clock, end: settlement.begin({ id, key }, known) })
+        underWay.push({ peerId: peer.id, beganAtMs: clock, end: settlement.begin(task, known) })
         break
       }
       case 'end': {
@@ -123,7 +120,7 @@ function live(events: readonly Event[]): void {
         vi.advanceTimersByTime(happening.ms)
         break
     }
-    const targets = [...series.values()].map(({ target }) => target).toSorted()
+    const targets = tasks.map(({ target }) => target).toSorted()
     const present = [...found.values()].map(({ addresses: [address], port }) => `${address}:${port}`).toSorted()
     expect(targets).toEqual(present)
   }

@@ -38,8 +38,7 @@ async function probed(mesh: Mesh, names: readonly string[]): Promise<void> {
 }
 
 const failuresCounted = (mesh: Mesh) => mesh.seen.filter(({ ok, recorded }) => !ok && recorded !== 'set-aside')
-const stateOf = (pod: Pod, name: string) =>
-  pod.agent.snapshot().peers.find((peer) => peer.name === name)?.state ?? 'gone'
+const stateOf = (pod: Pod, name: string) => pod.agent.row().peers.find((peer) => peer.name === name)?.state ?? 'gone'
 
 describe('agents whose pods come and go', () => {
   it('count no failure while every pod is replaced in turn', async () => {
@@ -63,24 +62,25 @@ describe('agents whose pods come and go', () => {
     }
     expect(failuresCounted(mesh)).toEqual([])
     for (const { agent } of pods) {
-      const { peers, series } = agent.snapshot()
-      expect(series).toHaveLength(2)
+      const { peers, series } = agent.row()
       expect(peers.map(({ state }) => state)).toEqual(['ready', 'ready'])
+      const nodes = new Set(peers.map(({ node }) => node))
+      expect(new Set(series.flatMap(({ state, to }) => (state === 'ok' ? [to] : [])))).toEqual(nodes)
     }
   })
 
-  it('set the failures of a pod that is killed aside when the slice tells of it soon after', async () => {
+  it('set the failures of a killed pod aside when the slice reports it soon after', async () => {
     const { mesh } = await startMesh()
     const [watcher] = await runReady(mesh, 'a')
     const victim = await placeListener(mesh, 'victim', '127.0.0.99')
     await eventually(() => mesh.seen.some(({ peer, ok }) => peer === 'victim' && ok), 'the victim is probed')
     victim.kill()
-    await eventually(() => (watcher?.agent.snapshot().held ?? 0) > 0, 'a failure is held back')
-    expect(watcher?.agent.snapshot().series).toMatchObject([{ state: 'ok' }])
+    await eventually(() => (watcher?.agent.row().held ?? 0) > 0, 'a failure is held back')
+    expect(watcher?.agent.row().series).toMatchObject([{ state: 'ok' }])
     mesh.mark('victim', 'gone')
     await eventually(() => mesh.seen.some(({ ok }) => !ok), 'what was held back is set aside')
     expect(failuresCounted(mesh)).toEqual([])
-    expect(watcher?.agent.snapshot()).toMatchObject({ held: 0, series: [] })
+    expect(watcher?.agent.row()).toMatchObject({ held: 0, peers: [], series: [{ state: 'waiting' }] })
   })
 
   it('count the failures of a peer whose power went, since the first of them, until Kubernetes says otherwise', async () => {
@@ -90,7 +90,7 @@ describe('agents whose pods come and go', () => {
     await eventually(() => mesh.seen.some(({ peer, ok }) => peer === 'victim' && ok), 'the victim is probed')
     const killedAtMs = Date.now()
     victim.kill()
-    const series = () => watcher?.agent.snapshot().series[0]
+    const series = () => watcher?.agent.row().series[0]
     await eventually(() => series()?.state === 'failing', 'its link fails')
     expect(series()?.sinceMs).toBeGreaterThanOrEqual(killedAtMs)
     expect(series()?.sinceMs).toBeLessThan(killedAtMs + 500)
@@ -98,21 +98,21 @@ describe('agents whose pods come and go', () => {
     await eventually(() => series()?.state === 'waiting', 'Kubernetes says otherwise')
   })
 
-  it('know who left while the API server is away', async () => {
+  it('know which peer left while the API server is away', async () => {
     const { api, mesh } = await startMesh()
     const [a, b] = await runReady(mesh, 'a', 'b')
     api.always(breakOff)
     api.drop()
-    await eventually(() => a?.agent.snapshot().knowledge.trouble !== undefined, 'trouble')
-    expect(a?.agent.snapshot().isReady).toBe(true)
+    await eventually(() => a?.agent.row().knowledge.trouble !== undefined, 'trouble')
+    expect(a?.agent.row().isReady).toBe(true)
     await b?.agent.stop()
-    expect(a?.agent.snapshot()).toMatchObject({
+    expect(a?.agent.row()).toMatchObject({
       peers: [{ name: 'b', state: 'leaving' }],
       series: [{ state: 'waiting' }],
     })
     api.always(undefined)
     mesh.mark('b', 'gone')
-    await eventually(() => a?.agent.snapshot().peers.length === 0, 'b is gone')
+    await eventually(() => a?.agent.row().peers.length === 0, 'b is gone')
     expect(failuresCounted(mesh)).toEqual([])
   })
 
@@ -137,17 +137,16 @@ describe('agents whose pods come and go', () => {
     await eventually(() => stateOf(a, 'b') === 'leaving', 'the goodbye')
     const answer = await fetch(`http://${mesh.addressOf('b')}:${mesh.port}/`)
     expect(answer.status).toBe(200)
-    expect(b.agent.snapshot().isReady).toBe(false)
+    expect(b.agent.row().isReady).toBe(false)
     await stopped
     await expect(fetch(`http://${mesh.addressOf('b')}:${mesh.port}/`)).rejects.toThrow('fetch failed')
   })
 
-  it('tell each other what no slice holds', async () => {
+  it('report to each other what no slice holds', async () => {
     const { mesh } = await startMesh()
     const [a] = await runReady(mesh, 'a', 'b')
-    await eventually(() => a?.agent.snapshot().peers[0]?.greeting !== undefined, 'a greeting')
-    expect(a?.agent.snapshot().peers[0]?.greeting).toMatchObject({ name: 'b', version: '1', zone: 'zone-1' })
-    expect(a?.agent.snapshot().peers[0]?.greeting?.probes).toContain('tcp')
+    await eventually(() => a?.agent.row().peers[0]?.version !== undefined, 'a greeting')
+    expect(a?.agent.row().peers).toMatchObject([{ name: 'b', version: '1', zone: 'zone-1' }])
   })
 })
 

@@ -50,7 +50,6 @@ function agentOf({ discovery, startVantage, onAnswering = () => {} }: Parts) {
     families: new Set(['ipv4']),
     discovery: discovery ?? { start: async () => {}, stop() {} },
     checks: [],
-    intervalMs: 1_000,
     maxInFlight: 1,
     settleMs: 0,
     graceMs: 0,

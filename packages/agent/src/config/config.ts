@@ -1,5 +1,4 @@
-import { loadWritten, ScoutError } from '@scout/core'
-import type { Check } from '../plan/check.ts'
+import { type Check, loadWritten, ScoutError } from '@scout/core'
 import { type DiscoveryKind, kindFor, lagMs } from './discovery-kind.ts'
 import { clusterDomain } from './host.ts'
 import { explainMisfit } from './misfit.ts'

@@ -1,24 +1,32 @@
 import {
+  type Check,
+  type CheckDefaults,
+  type CheckDefinition,
+  catalogue,
+  makeCheck,
   optionsOf,
-  parseTarget,
   parseWrittenOptions,
   probeNamed,
   probes,
-  responderPort,
   ScoutError,
   type Shape,
-  settingsOf,
-  type TargetForm,
+  targetAt,
   writtenDuration,
+  writtenName,
   writtenShape,
   writtenValue,
 } from '@scout/core'
 import { z } from 'zod'
-import type { Peer } from '../peers/peer.ts'
-import { type Check, targetAt } from '../plan/check.ts'
 
-/** A check as a person writes it: its probe, what it is aimed at, and any option of the probe. */
-export const writtenCheck = z.looseObject({ probe: z.string(), target: z.string().optional() })
+const dayMs = 86_400_000
+
+/** A check as people write it: its probe, where and how often it is made, and any options of the probe. */
+export const writtenCheck = z.looseObject({
+  probe: z.string(),
+  target: z.string().optional(),
+  path: z.enum(['pod', 'node']).optional().describe('address of a peer to probe: that of its pod or that of its node'),
+  intervalMs: z.number().min(10).max(dayMs).optional().describe('time between two attempts'),
+})
 
 /** The JSON schema of one check: each probe takes its own options and no others. */
 export function writtenCheckShape(): Shape {
@@ -33,33 +41,6 @@ export function writtenCheckShape(): Shape {
 
 type WrittenChecks = Readonly<Record<string, z.output<typeof writtenCheck>>>
 
-/**
- * Returns the checks of a configuration without any. DNS is among them only inside a cluster whose domain is known: elsewhere no name is
- * certain to exist, and the check would always fail.
- */
-function defaultChecks(domain: string | undefined): WrittenChecks {
-  return { ...checksOfPeers, ...(domain === undefined ? {} : { dns: { probe: 'dns' } }) }
-}
-
-const checksOfPeers = {
-  http: { probe: 'http', keepBytes: 256 },
-  'http-large': { probe: 'http', target: 'http://{host}:{port}/bytes?size=65536' },
-  tcp: { probe: 'tcp' },
-  udp: { probe: 'udp' },
-  'udp-large': { probe: 'udp', payloadBytes: 1400 },
-  icmp: { probe: 'icmp' },
-} as const satisfies WrittenChecks
-
-/** The targets of checks that do not say otherwise. */
-function defaultTargets(domain = 'cluster.local'): Readonly<Record<TargetForm, string>> {
-  return {
-    host: '{host}',
-    'host:port': '{host}:{port}',
-    url: 'http://{host}:{port}/',
-    'name@server': `kubernetes.default.svc.${domain}`,
-  }
-}
-
 interface CheckPlace {
   /** That of the cluster, where there is one. */
   readonly domain: string | undefined
@@ -69,22 +50,26 @@ interface CheckPlace {
 
 interface GeneralSettings {
   readonly checks?: WrittenChecks | undefined
+  readonly intervalMs: number
   readonly timeoutMs: number
   readonly responder: { readonly key: string }
 }
 
 /**
- * Returns the configured checks, or the default ones, with the general timeout and key where they set none.
+ * Returns the configured checks, or those of the catalogue, with the general interval, timeout and key where they set none. Of the
+ * catalogue, dns is made only inside a cluster with a known domain: elsewhere no name is certain to exist, and the check would always
+ * fail.
  * @throws {ScoutError} for any misuse, now and not with the first packet: the first peer may be far away.
  */
-export function parseChecks(
-  { checks, timeoutMs, responder }: GeneralSettings,
-  { domain, originOf }: CheckPlace,
-): readonly Check[] {
-  const shared = { timeout: writtenDuration(timeoutMs), key: responder.key }
-  return Object.entries(checks ?? defaultChecks(domain)).map(([name, check]) => {
+export function parseChecks(settings: GeneralSettings, { domain, originOf }: CheckPlace): readonly Check[] {
+  const { checks, intervalMs, timeoutMs, responder } = settings
+  const make = (definition: CheckDefinition) =>
+    checkOf(definition, domain, { intervalMs, options: { timeoutMs, key: responder.key } })
+  if (checks === undefined)
+    return catalogue.filter(({ protocol }) => protocol !== 'dns' || domain !== undefined).map(make)
+  return Object.entries(checks).map(([name, check]) => {
     try {
-      return parseWrittenCheck(name, check, { shared, domain })
+      return make(definitionOf(name, check))
     } catch (error) {
       if (!(error instanceof ScoutError)) throw error
       throw new ScoutError(error.code, `check ${name}${originOf(name)}: ${error.message}`, { cause: error })
@@ -93,32 +78,34 @@ export function parseChecks(
 }
 
 /** Returns a check as a person would write it, without secrets. */
-export function shownCheck({ protocol, target, options }: Check): object {
+export function shownCheck({ protocol, target, path, intervalMs, options }: Check): object {
   return {
     probe: protocol,
     target,
+    ...(path === 'node' ? { path } : {}),
+    interval: writtenDuration(intervalMs),
     ...z.record(z.string(), z.unknown()).parse(writtenValue(optionsOf(probeNamed(protocol)), options)),
   }
 }
 
-/** Someone, and an address of documentation (RFC 5737), that a target can be aimed at before any peer is known. */
-const anyone: Peer = { id: '', name: 'peer', node: 'node', addresses: [], port: responderPort, state: 'ready' }
-const someAddress = '192.0.2.1'
-
-function parseWrittenCheck(
+function definitionOf(
   name: string,
-  { probe: protocol, target, ...written }: z.output<typeof writtenCheck>,
-  { shared, domain }: { readonly shared: Readonly<Record<string, unknown>>; readonly domain: string | undefined },
-): Check {
-  const probe = probeNamed(protocol)
-  const known = new Set(settingsOf(optionsOf(probe)).map((option) => option.name))
-  const options = Object.fromEntries(Object.entries(shared).filter(([option]) => known.has(option)))
-  const check = {
-    name,
-    protocol: probe.protocol,
-    target: target ?? defaultTargets(domain)[probe.targetForm],
-    options: parseWrittenOptions(probe, { ...options, ...written }),
+  { probe: protocol, target, path, intervalMs, ...written }: z.output<typeof writtenCheck>,
+): CheckDefinition {
+  const parsed = parseWrittenOptions(probeNamed(protocol), written)
+  // What is not written is that of all checks, which goes before the defaults of the probe.
+  const options = Object.entries(parsed).filter(([option]) => Object.hasOwn(written, writtenName(option)))
+  return { name, protocol, target, path, intervalMs, options: Object.fromEntries<unknown>(options) }
+}
+
+function checkOf(definition: CheckDefinition, domain: string | undefined, defaults: CheckDefaults): Check {
+  const check = makeCheck(definition, defaults)
+  const target = check.target.replaceAll('{question}', `kubernetes.default.svc.${domain ?? 'cluster.local'}`)
+  if (check.path === 'node' && targetAt(check, { host: 'node', name: 'peer', node: 'node' }) === undefined) {
+    throw new ScoutError(
+      'invalid-option',
+      `the target "${target}" cannot be used along the path node, where no responder listens: give a target with {host} and a port of the node, such as {host}:10250`,
+    )
   }
-  parseTarget(probe.targetForm, targetAt(check, anyone, someAddress), { nameServer: () => someAddress })
-  return check
+  return { ...check, target }
 }

@@ -3,18 +3,19 @@ import type { Config } from '../config/config.ts'
 import { chooseAccess } from '../kubernetes/access.ts'
 import type { ApiAccess } from '../kubernetes/api.ts'
 import { isInCluster } from '../kubernetes/service-account.ts'
-import { askGreeting, baseOf, type Caller } from '../peers/greeting.ts'
+import { askGreeting, type Caller } from '../peers/greeting.ts'
 import type { Discovery } from '../peers/knowledge.ts'
 import type { Peer } from '../peers/peer.ts'
+import { baseUrl } from '../peers/reach.ts'
 import { createDnsDiscovery, resolveBoth, serviceName } from './dns.ts'
 import { createSliceDiscovery } from './endpoint-slices.ts'
 import { createOutsideDiscovery } from './outside.ts'
 import { createListDiscovery, openFileDiscovery } from './static.ts'
 
-/** What discovery tells beside its knowledge. */
+/** Events of discovery beside its knowledge. */
 export interface DiscoveryEvents {
   configurationBroken(error: Error): void
-  /** Something it was told makes no sense; one sentence. */
+  /** It received something that makes no sense; one sentence. */
   oddity(what: string): void
   /** How the peers are reached; one sentence. */
   way(what: string): void
@@ -31,8 +32,8 @@ interface ChooseOptions {
 const pollMs = 5_000
 
 /**
- * The discovery a configuration asks for.
- * @throws {ScoutError} `invalid-option` where it cannot be had as configured.
+ * Returns the discovery that is configured.
+ * @throws {ScoutError} `invalid-option` where it cannot work as configured.
  */
 export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery> {
   const { config, events } = options
@@ -75,9 +76,9 @@ async function kubernetes({ config, environment, caller, events }: ChooseOptions
     createOutsideDiscovery(slices, {
       proxyOf: kubeApi === undefined ? undefined : (peer) => proxyTo(peer, access),
       async isReachable(peer) {
-        const base = baseOf(peer, { addresses })
+        const base = baseUrl(peer, { addresses })
         const answer = base === undefined ? 'silent' : await askGreeting(prober, base, caller)
-        // Routers and proxies on the way answer for addresses that are not theirs: only the pod itself knows its name.
+        // Routers and proxies on the way answer for addresses that are not theirs: only the pod itself answers with its name.
         return typeof answer !== 'string' && answer.name === peer.name
       },
       onWay: events.way,

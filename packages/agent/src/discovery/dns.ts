@@ -13,25 +13,25 @@ export interface DnsDiscoveryOptions {
   readonly pollMs: number
   readonly resolve: (name: string) => Promise<readonly string[]>
   readonly isOwn: (address: string) => boolean
-  /** Who the agent at this address is; undefined while it does not say. */
+  /** Asks the agent at this address for its identity; undefined without an answer. */
   readonly ask: (address: string) => Promise<Greeting | undefined>
   readonly onDefect: (error: unknown) => void
 }
 
-/** What is known of one of the addresses. */
+/** One of the addresses. */
 interface Place {
-  /** What the agent there told last; silence changes nothing about who it is. */
+  /** The last answer of the agent there; a missing one later changes nothing. */
   greeting?: Greeting
   askedAtMs: number
   isAsked: boolean
 }
 
-/** So many rounds it takes until all who are known have been asked again: another pod may have got the address. */
+/** Rounds until every known agent has been asked again, since another pod may have got its address. */
 const roundsOfAsking = 12
 
 /**
- * Peers from the addresses of one name: all that is left without the API server. The name lists addresses and nothing else, ready or
- * not; so an address is `starting` until it has said who it is, and those that say the same are one peer.
+ * Finds peers by the addresses of one name, where there is no API server. The name lists only addresses, ready or not; so an address is
+ * `starting` until its agent has answered, and addresses with the same answer are one peer.
  */
 export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
   const { name, port, pollMs, resolve, isOwn, ask, onDefect } = options
@@ -43,7 +43,7 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
       let heardAtMs = 0
       let trouble: string | undefined
 
-      const tell = () => onKnowledge({ peers: peersOf(places, port), source, heardAtMs, trouble })
+      const report = () => onKnowledge({ peers: peersOf(places, port), source, heardAtMs, trouble })
 
       const look = async () => {
         const found = (await resolve(name)).filter((address) => !isOwn(address))
@@ -52,11 +52,11 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
         trouble = undefined
         for (const address of places.keys()) if (!found.includes(address)) places.delete(address)
         for (const address of found) if (!places.has(address)) places.set(address, { askedAtMs: 0, isAsked: false })
-        tell()
+        report()
         for (const [address, place] of dueIn(places)) askAt(address, place).catch(onDefect)
       }
 
-      /** Not waited for by a round: who is silent keeps nobody else waiting. */
+      /** A round does not wait for it, so that a silent agent does not hold up the others. */
       const askAt = async (address: string, place: Place) => {
         place.askedAtMs = performance.now()
         place.isAsked = true
@@ -65,13 +65,13 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
         })
         if (greeting === undefined || places.get(address) !== place || stopping.signal.aborted) return
         place.greeting = greeting
-        tell()
+        report()
       }
 
       const troubleBehind = (error: unknown) => {
         if (error instanceof Error && 'code' in error) return `cannot resolve ${name}: ${error.message}`
         onDefect(error)
-        return `a defect in scout broke off what is heard of ${name}: ${String(error)}`
+        return `a defect in scout interrupted the lookup of ${name}: ${String(error)}`
       }
 
       const poll = async () => {
@@ -81,19 +81,19 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
           } catch (error) {
             if (stopping.signal.aborted) return
             trouble = troubleBehind(error)
-            tell()
+            report()
           }
           await sleep(pollMs, undefined, { signal: stopping.signal }).catch(() => {}) // aborted: the loop ends by itself
         }
       }
-      // Rejects where not even trouble can be told: then the process had better end than look healthy.
+      // Rejects where not even trouble can be reported: the process must end then, and not look healthy.
       void poll()
     },
     stop: () => stopping.abort(),
   }
 }
 
-/** Everyone who has not said who it is, and of the others those asked longest ago. */
+/** Returns every agent that has not answered yet, and of the others those asked longest ago. */
 function dueIn(places: ReadonlyMap<string, Place>): readonly (readonly [string, Place])[] {
   const idle = [...places].filter(([, { isAsked }]) => !isAsked)
   const known = idle.filter(([, { greeting }]) => greeting !== undefined)
@@ -118,7 +118,7 @@ function peersOf(places: ReadonlyMap<string, Place>, port: number): readonly Pee
   return [...peers.values()]
 }
 
-/** Addresses of both families; one of them may have none. Asks the name servers of this host unless told which. */
+/** Resolves a name to addresses of both families, one of which may have none, by these name servers or those of this host. */
 export async function resolveBoth(name: string, servers?: readonly string[]): Promise<readonly string[]> {
   const resolver = new Resolver({ timeout: 2_000, tries: 2 })
   if (servers !== undefined) resolver.setServers(servers)
@@ -128,13 +128,13 @@ export async function resolveBoth(name: string, servers?: readonly string[]): Pr
   return [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
 }
 
-/** The name is there, with no address of this family. */
+/** Whether the name exists without an address of this family. */
 function isWithoutData(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENODATA'
 }
 
 /**
- * The name of a headless Service; one with a dot in it is taken as it is.
+ * Returns the DNS name of a headless Service; a name with a dot stays as it is.
  * @throws {ScoutError} `invalid-option` where the namespace is not known.
  */
 export function serviceName(service: string, namespace: string | undefined, resolvConf?: string): string {

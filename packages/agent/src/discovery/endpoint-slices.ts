@@ -10,17 +10,17 @@ import type { Peer } from '../peers/peer.ts'
 
 export interface SliceDiscoveryOptions {
   readonly access: ApiAccess
-  /** Found by looking into all namespaces unless given, which needs the right to. */
+  /** If absent, all namespaces are searched, which needs the right to. */
   readonly namespace?: string | undefined
-  /** The headless Service all agents are behind. */
+  /** The headless Service of all agents. */
   readonly service: string
-  /** Port of the responders, where the Service does not name one. */
+  /** Port of the responders where the Service names none. */
   readonly port: number
-  /** Watch the conditions of nodes, too: needs a ClusterRole. */
+  /** Watch the conditions of nodes, too, which needs a ClusterRole. */
   readonly nodeConditions: boolean
-  /** `start` fails when the first reading does: for a person who waits. An agent in its cluster goes on trying. */
+  /** `start` fails when the first reading does, for a person who waits. An agent in its cluster goes on trying. */
   readonly isFirstReadingNeeded: boolean
-  /** Told once of each thing that makes no sense. */
+  /** Called once for each object that makes no sense. */
   readonly onOddity: (sentence: string) => void
   readonly onDefect: (error: unknown) => void
   readonly timing?: Partial<Timing>
@@ -29,52 +29,52 @@ export interface SliceDiscoveryOptions {
 /** Name of the responder's port in the Service. */
 const portName = 'responder'
 
-/** A Service without a single endpoint is normal while Scout is being installed, and a mistake later. */
+/** A Service without endpoints is normal while Scout is being installed, and a mistake later. */
 const emptyForMs = 30_000
 
 const slices = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' } as const
 const nodes: Resource = { group: '', version: 'v1', plural: 'nodes' }
 
-/** Peers from one watch of the EndpointSlices of Scout's headless Service. */
+/** Finds peers by one watch of the EndpointSlices of Scout's headless Service. */
 export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery {
   const { access, service, isFirstReadingNeeded } = options
   const stopping = new AbortController()
-  const tellOnce = createOnce(options.onOddity)
+  const reportOnce = createOnce(options.onOddity)
   return {
     async start(onKnowledge) {
       const namespace = options.namespace ?? (await findNamespace(options, stopping.signal))
       const source = `service ${service} in namespace ${namespace} at ${access.server}`
       let knowledge: Knowledge = { peers: [], source, heardAtMs: 0 }
-      const tell = (news: Partial<Knowledge>) => {
+      const report = (news: Partial<Knowledge>) => {
         knowledge = { ...knowledge, ...news }
         onKnowledge(knowledge)
       }
       const first = createGate()
-      // Neither is caught: where not even trouble can be told, the process had better end than look healthy.
-      void watchSlices({ ...options, namespace, tellOnce, signal: stopping.signal }, (news, error) => {
+      // Neither is caught: a process that cannot even report trouble must end, and not look healthy.
+      void watchSlices({ ...options, namespace, reportOnce, signal: stopping.signal }, (news, error) => {
         if (isFirstReadingNeeded && news.trouble !== undefined && first.isClosed()) {
           stopping.abort()
           return first.fail(error ?? new ScoutError('invalid-option', news.trouble))
         }
-        tell(news)
+        report(news)
         first.open()
       })
       if (isFirstReadingNeeded) await first.passed
-      if (options.nodeConditions) void watchNodes({ ...options, tellOnce, signal: stopping.signal }, tell)
+      if (options.nodeConditions) void watchNodes({ ...options, reportOnce, signal: stopping.signal }, report)
     },
     stop: () => stopping.abort(),
   }
 }
 
 interface WatchOptions extends SliceDiscoveryOptions {
-  readonly tellOnce: (sentence: string) => void
+  readonly reportOnce: (sentence: string) => void
   readonly signal: AbortSignal
 }
 
 type News = Pick<Knowledge, 'heardAtMs' | 'trouble'> & Partial<Knowledge>
 
 function watchSlices(
-  { access, service, port, namespace, isFirstReadingNeeded, tellOnce, onDefect, timing, signal }: WatchOptions,
+  { access, service, port, namespace, isFirstReadingNeeded, reportOnce, onDefect, timing, signal }: WatchOptions,
   onNews: (news: News, error: Error | undefined) => void,
 ): Promise<void> {
   const startedAtMs = performance.now()
@@ -86,14 +86,14 @@ function watchSlices(
       resource: { ...slices, namespace },
       labelSelector: selectorOf(service),
       parse: (object) => slice.parse(object),
-      onOdd: (key, why) => tellOnce(`endpoint slice ${key} makes no sense and is left out: ${why}`),
+      onOdd: (key, why) => reportOnce(`endpoint slice ${key} makes no sense and is ignored: ${why}`),
       onDefect,
       timing,
       onListing({ items, heardAtMs, trouble }) {
         if (items !== undefined && items !== known) {
           known = items
           const found = peersOf(items.values(), { portName, otherwisePort: port })
-          found.oddities.forEach(tellOnce)
+          found.oddities.forEach(reportOnce)
           peers = found.peers
         }
         const isEmpty = peers.length === 0 && (isFirstReadingNeeded || performance.now() - startedAtMs > emptyForMs)
@@ -108,20 +108,20 @@ function watchSlices(
 }
 
 function watchNodes(
-  { access, tellOnce, onDefect, timing, signal }: WatchOptions,
-  tell: (news: Partial<Knowledge>) => void,
+  { access, reportOnce, onDefect, timing, signal }: WatchOptions,
+  report: (news: Partial<Knowledge>) => void,
 ): Promise<void> {
   return listAndWatch(
     {
       access,
       resource: nodes,
       parse: nodeConditionsOf,
-      onOdd: (key, why) => tellOnce(`node ${key} makes no sense and is left out: ${why}`),
+      onOdd: (key, why) => reportOnce(`node ${key} makes no sense and is ignored: ${why}`),
       onDefect,
       timing,
       onListing({ items, trouble }) {
-        if (trouble !== undefined) tellOnce(`the conditions of nodes are not known: ${trouble.message}`)
-        if (items !== undefined) tell({ nodes: [...items.values()] })
+        if (trouble !== undefined) reportOnce(`the conditions of nodes are not known: ${trouble.message}`)
+        if (items !== undefined) report({ nodes: [...items.values()] })
       },
     },
     signal,
@@ -143,7 +143,7 @@ async function findNamespace({ access, service, timing }: SliceDiscoveryOptions,
       `there are several services ${service}, in the namespaces ${names}: choose one with --namespace`,
     )
   }
-  // Helm calls the Service after the release.
+  // Helm names the Service after the release.
   const [other] = scouts
   if (other === undefined) throw new ScoutError('invalid-option', noScout(service))
   throw new ScoutError(
@@ -157,21 +157,21 @@ function noScout(service: string, namespace?: string): string {
   return `no endpoint of a service ${service} is known ${where}: install Scout with kubectl apply -f deploy/scout.yaml, or name its service and namespace with --service and --namespace`
 }
 
-/** The label by which Kubernetes ties slices to their Service. */
+/** Selects the slices of a Service, by the label that Kubernetes sets. */
 function selectorOf(service: string): string {
   return `kubernetes.io/service-name=${service}`
 }
 
-function createOnce(tell: (sentence: string) => void): (sentence: string) => void {
-  const told = new Set<string>()
+function createOnce(report: (sentence: string) => void): (sentence: string) => void {
+  const reported = new Set<string>()
   return (sentence) => {
-    if (told.has(sentence)) return
-    told.add(sentence)
-    tell(sentence)
+    if (reported.has(sentence)) return
+    reported.add(sentence)
+    report(sentence)
   }
 }
 
-/** Something to wait for that happens, or fails, once. */
+/** Returns an event to wait for that happens, or fails, once. */
 function createGate() {
   let isClosed = true
   let settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined

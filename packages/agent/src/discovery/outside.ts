@@ -2,29 +2,29 @@ import type { Discovery, Knowledge } from '../peers/knowledge.ts'
 import type { Peer } from '../peers/peer.ts'
 
 export interface OutsideOptions {
-  /** The API server's proxy to a peer's responder; undefined where requests to it need credentials, which probes have not. */
+  /** Returns the API server's proxy to a peer's responder; undefined where it needs credentials, which probes do not have. */
   readonly proxyOf: ((peer: Peer) => string) | undefined
   readonly isReachable: (peer: Peer) => Promise<boolean>
-  /** Told once, in one sentence, which way is taken. */
+  /** Called once, with the way that is taken in one sentence. */
   readonly onWay: (sentence: string) => void
   readonly onDefect: (error: unknown) => void
 }
 
 type Way = 'direct' | 'proxy' | 'none'
 
-/** So many peers, on different nodes, have to be out of reach before all count as such: one that fails is a finding. */
+/** This many peers on different nodes must be out of reach before all count as out of reach; a single one is a finding. */
 const triedPeers = 5
 
 /**
- * Peers of a cluster that this agent is not part of. Whether pods can be reached at all from here is found out once, before any is
- * probed; where they cannot, HTTP goes through the API server's proxy.
+ * Finds the peers of a cluster that this agent is not part of. It tries once, before any probe, whether pods can be reached from here
+ * at all; where they cannot, HTTP goes through the API server's proxy.
  */
 export function createOutsideDiscovery(inner: Discovery, options: OutsideOptions): Discovery {
   let way: Way | 'looking' | undefined
   return {
     async start(onKnowledge) {
       let latest: Knowledge | undefined
-      const tell = () => {
+      const report = () => {
         if (latest !== undefined) onKnowledge(seenBy(latest, way, options.proxyOf))
       }
       await inner.start((knowledge) => {
@@ -36,11 +36,11 @@ export function createOutsideDiscovery(inner: Discovery, options: OutsideOptions
             .then((found) => {
               way = found
               options.onWay(sentences[found])
-              tell()
+              report()
             })
             .catch(options.onDefect)
         }
-        tell()
+        report()
       })
     },
     stop: () => inner.stop(),
@@ -64,7 +64,7 @@ function seenBy(knowledge: Knowledge, way: Way | 'looking' | undefined, proxyOf:
   const { peers, trouble } = knowledge
   if (way === 'direct') return knowledge
   if (way === 'proxy') return { ...knowledge, peers: peers.map((peer) => ({ ...peer, proxy: proxyOf?.(peer) })) }
-  // Nobody can be failed whom no probe can reach.
+  // A peer that no probe can reach must not count as failing.
   const waiting = peers.map((peer): Peer => (peer.state === 'ready' ? { ...peer, state: 'starting' } : peer))
   return { ...knowledge, peers: waiting, trouble: trouble ?? (way === 'none' ? sentences.none : undefined) }
 }

@@ -8,7 +8,7 @@ import { type Peer, writtenPeers } from '../peers/peer.ts'
 
 type WrittenPeers = z.output<typeof writtenPeers>
 
-/** Peers from a list that does not change. */
+/** Finds peers in a list that does not change. */
 export function createListDiscovery(peers: WrittenPeers, trouble?: string): Discovery {
   return {
     async start(onKnowledge) {
@@ -20,16 +20,16 @@ export function createListDiscovery(peers: WrittenPeers, trouble?: string): Disc
 
 export interface FileDiscoveryOptions {
   readonly path: string
-  /** How often the file is read. */
+  /** Interval at which the file is read. */
   readonly pollMs: number
-  /** Told once of each broken version of the file, after the first; the peers stay as they were. */
+  /** Called once for each broken version of the file after the first; the peers stay as they were. */
   readonly onBroken: (error: Error) => void
 }
 
 /**
- * Peers from a YAML file, read again and again, since a mounted ConfigMap is replaced through symbolic links, and believed when it is
- * found the same twice, since it may be read while it is being written.
- * @throws {ScoutError} `invalid-option` when the first reading fails, which is now.
+ * Finds peers in a YAML file. It is polled, since a mounted ConfigMap is replaced through symbolic links, and taken when two readings
+ * are the same, since it may be read while it is being written.
+ * @throws {ScoutError} `invalid-option` when the first reading fails, before `start`.
  */
 export async function openFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOptions): Promise<Discovery> {
   let timer: NodeJS.Timeout | undefined
@@ -39,16 +39,16 @@ export async function openFileDiscovery({ path, pollMs, onBroken }: FileDiscover
   let peers = peersIn(path, known)
   return {
     async start(onKnowledge) {
-      const tell = (trouble?: string) =>
+      const report = (trouble?: string) =>
         onKnowledge({ peers, source: path, ...(trouble === undefined ? {} : { trouble, heardAtMs: Date.now() }) })
       const learn = () => {
         try {
           peers = peersIn(path, known)
-          tell()
+          report()
         } catch (error) {
           if (!(error instanceof ScoutError)) throw error
           onBroken(error)
-          tell(error.message)
+          report(error.message)
         }
       }
       const look = async () => {
@@ -65,7 +65,7 @@ export async function openFileDiscovery({ path, pollMs, onBroken }: FileDiscover
       const lookLater = () => {
         timer = setTimeout(() => void look(), pollMs)
       }
-      tell()
+      report()
       lookLater()
     },
     stop() {
@@ -75,7 +75,7 @@ export async function openFileDiscovery({ path, pollMs, onBroken }: FileDiscover
   }
 }
 
-/** The content of the file, or why it cannot be read. */
+/** Returns the content of the file, or why it cannot be read. */
 async function readText(path: string): Promise<string | Error> {
   try {
     return await readFile(path, 'utf8')
@@ -97,7 +97,7 @@ function peersIn(path: string, text: string | Error): readonly Peer[] {
   throw new ScoutError('invalid-option', `cannot use the peers in ${path}: ${explainMisfit(loaded.misfit)}`)
 }
 
-/** A list knows no life cycle: who is on it is ready, and replaced when its addresses change. */
+/** A list has no life cycle: each peer in it is ready, and replaced when its addresses change. */
 function readyPeer(peer: WrittenPeers[number]): Peer {
   return { ...peer, id: `${peer.name} ${peer.addresses.join(' ')} ${peer.port}`, state: 'ready' }
 }

@@ -1,5 +1,5 @@
+import type { NodeConditions } from '@scout/core'
 import { z } from 'zod'
-import type { NodeConditions } from '../peers/knowledge.ts'
 
 const node = z.object({
   metadata: z.object({ name: z.string() }),

@@ -1,38 +1,32 @@
 import { type AnyResult, outcomeOf } from '@scout/core'
 import type { KnownPeer } from '../peers/roster.ts'
-import type { SeriesKey } from './ledger.ts'
-
-/** A series an attempt belongs to. */
-interface Subject {
-  readonly id: string
-  readonly key: SeriesKey
-}
+import type { PlannedTask } from '../plan/plan.ts'
 
 /**
- * Decides which results count. A peer that is killed fails before discovery can tell of it; so the failure of a ready peer is held back
- * for a while, and set aside if the peer changes in that time. What comes after it in the same series waits behind it, so that a series
- * is recorded in order.
+ * Decides which results count. A peer that is killed fails before discovery can report it; so the failure of a ready peer is held back
+ * for a while, and set aside if the peer changes in that time. Later results of the same task wait behind it, so that they are recorded
+ * in order.
  */
 export interface Settlement {
   /** Failures held back, and successes waiting behind them. */
   readonly held: number
-  /** An attempt on this series begins; what is returned takes its result, if there is one. `peer` is undefined for one that is gone. */
-  begin(subject: Subject, peer: KnownPeer | 'none' | undefined): (result: AnyResult | undefined) => void
-  /** This peer is not what it was: no failure under way or held back says anything about the network. */
+  /** An attempt of this task begins; the returned function takes its result, if there is one. `peer` is undefined for one that is gone. */
+  begin(task: PlannedTask, peer: KnownPeer | 'none' | undefined): (result: AnyResult | undefined) => void
+  /** This peer changed: no failure under way or held back says anything about the network. */
   disturb(peerId: string): void
-  /** Forgets what is held. */
+  /** Drops what is held. */
   stop(): void
 }
 
 interface SettlementOptions {
-  /** How long discovery may take to tell that a peer is gone. */
+  /** How long discovery may take to report that a peer is gone. */
   readonly settleMs: number
-  readonly onSettled: (subject: Subject, result: AnyResult, isCounted: boolean) => void
+  readonly onSettled: (task: PlannedTask, result: AnyResult, isCounted: boolean) => void
 }
 
 /** An attempt from its beginning until its result is recorded. */
-interface Trial {
-  readonly subject: Subject
+interface Pending {
+  readonly task: PlannedTask
   readonly peerId: string | undefined
   isDisturbed: boolean
   result?: AnyResult
@@ -41,27 +35,27 @@ interface Trial {
 }
 
 export function createSettlement({ settleMs, onSettled }: SettlementOptions): Settlement {
-  const underWay = new Set<Trial>()
-  /** By series, oldest first; the first of each is a failure that is not due. */
-  const queues = new Map<string, Trial[]>()
+  const underWay = new Set<Pending>()
+  /** By task, oldest first; the first of each is a failure that is not due. */
+  const queues = new Map<string, Pending[]>()
 
-  const end = (trial: Trial, result: AnyResult | undefined) => {
-    underWay.delete(trial)
+  const end = (attempt: Pending, result: AnyResult | undefined) => {
+    underWay.delete(attempt)
     if (result === undefined) return
-    trial.result = result
-    const { id } = trial.subject
+    attempt.result = result
+    const { id } = attempt.task
     const queue = queues.get(id)
-    if (trial.isDisturbed) return onSettled(trial.subject, result, false)
-    const isAboutPeer = outcomeOf(result) === 'failure' && trial.peerId !== undefined
+    if (attempt.isDisturbed) return onSettled(attempt.task, result, false)
+    const isAboutPeer = outcomeOf(result) === 'failure' && attempt.peerId !== undefined
     const isHeld = queue !== undefined || (isAboutPeer && settleMs > 0)
-    if (!isHeld) return onSettled(trial.subject, result, true)
-    if (queue === undefined) queues.set(id, [trial])
-    else queue.push(trial)
-    if (result.ok) {
-      trial.isDue = true
+    if (!isHeld) return onSettled(attempt.task, result, true)
+    if (queue === undefined) queues.set(id, [attempt])
+    else queue.push(attempt)
+    if (!isAboutPeer) {
+      attempt.isDue = true
     } else {
-      trial.timer = setTimeout(() => {
-        trial.isDue = true
+      attempt.timer = setTimeout(() => {
+        attempt.isDue = true
         release(id)
       }, settleMs)
     }
@@ -73,34 +67,34 @@ export function createSettlement({ settleMs, onSettled }: SettlementOptions): Se
     if (queue.length === 0) queues.delete(id)
   }
 
-  const settle = (trial: Trial | undefined) => {
-    if (trial?.result === undefined) return
-    clearTimeout(trial.timer)
-    onSettled(trial.subject, trial.result, trial.result.ok || !trial.isDisturbed)
+  const settle = (attempt: Pending | undefined) => {
+    if (attempt?.result === undefined) return
+    clearTimeout(attempt.timer)
+    onSettled(attempt.task, attempt.result, attempt.result.ok || !attempt.isDisturbed)
   }
 
   return {
     get held() {
       return [...queues.values()].reduce((sum, { length }) => sum + length, 0)
     },
-    begin(subject, peer) {
-      const trial: Trial = {
-        subject,
+    begin(task, peer) {
+      const attempt: Pending = {
+        task,
         peerId: peer === 'none' ? undefined : peer?.id,
         isDisturbed: peer !== 'none' && peer?.state !== 'ready',
         isDue: false,
       }
-      underWay.add(trial)
-      return (result) => end(trial, result)
+      underWay.add(attempt)
+      return (result) => end(attempt, result)
     },
     disturb(peerId) {
-      for (const trial of underWay) if (trial.peerId === peerId) trial.isDisturbed = true
+      for (const attempt of underWay) if (attempt.peerId === peerId) attempt.isDisturbed = true
       for (const [id, queue] of queues) {
         if (queue[0]?.peerId !== peerId) continue
         queues.delete(id)
-        for (const trial of queue) {
-          trial.isDisturbed = true
-          settle(trial)
+        for (const attempt of queue) {
+          attempt.isDisturbed = true
+          settle(attempt)
         }
       }
     },

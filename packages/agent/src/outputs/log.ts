@@ -2,31 +2,31 @@ import { type AnyResult, type describeProviders, outcomeOf } from '@scout/core'
 import { pino } from 'pino'
 import type { AgentEvents } from '../agent.ts'
 import type { DiscoveryEvents } from '../discovery/choose.ts'
-import type { SeriesKey } from '../memory/ledger.ts'
+import type { PlannedTask } from '../plan/plan.ts'
 
-/** What packets are sent and timed by here, with what it costs where that is not the best there is. */
+/** What sends and times packets on this host, with a remark where that is not the best provider. */
 export type Providers = ReturnType<typeof describeProviders>
 
-/** What an agent says while it runs, beyond the events of its mesh. */
+/** Events of an agent beyond those of its mesh. */
 export interface Log extends AgentEvents, DiscoveryEvents {
-  /** Said once, at the start. */
+  /** Once, at the start. */
   providers(providers: Providers): void
   listening(consoleAddress: string): void
   stopping(signal: string): void
   stopped(): void
 }
 
-/** One JSON object an event, by pino, on standard output. */
+/** Writes one JSON object for each event to standard output, by pino. */
 export function createJsonLog(level: string, self: { readonly name: string; readonly node: string }): Log {
   const logger = pino({ level, base: { agent: self.name, node: self.node }, timestamp: pino.stdTimeFunctions.isoTime })
-  /** Said once a check: it is the same for every peer, and stays so until the process is given more. */
-  const incapable = new Set<string>()
+  /** Logged once for each check: it is the same for every peer, and stays so as long as the process runs. */
+  const unable = new Set<string>()
 
-  const attempted: Log['attempted'] = (key, result, recorded) => {
-    const fields = fieldsOf(key, result)
+  const attempted: Log['attempted'] = (task, result, recorded) => {
+    const fields = fieldsOf(task, result)
     if (!result.ok && outcomeOf(result) === 'unable') {
-      if (incapable.has(key.check.name)) return
-      incapable.add(key.check.name)
+      if (unable.has(task.check.name)) return
+      unable.add(task.check.name)
       return logger.warn(fields, 'check not possible')
     }
     if (recorded === 'began-failing') logger.info(fields, 'probe failed')
@@ -61,7 +61,7 @@ export function createJsonLog(level: string, self: { readonly name: string; read
   }
 }
 
-function fieldsOf({ check, peer, target }: SeriesKey, result: AnyResult) {
+function fieldsOf({ check, peer, target }: PlannedTask, result: AnyResult) {
   const { totalNs, phasesNs, clock } = result
   return {
     check: check.name,

@@ -1,14 +1,185 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type HistogramConfiguration, Registry } from 'prom-client'
-import { bucketEdgesSeconds, type Counts, sumOf } from '../memory/ledger.ts'
-import type { SeriesView, Snapshot } from '../memory/snapshot.ts'
+import {
+  type DurationsReport,
+  durationEdgesSeconds,
+  entriesOf,
+  outcomeFor,
+  pathNs,
+  type Row,
+  type SeriesReport,
+} from '@scout/core'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type { HistogramSample, Metric, Sample } from './exposition.ts'
 
-const linkLabels = ['check', 'protocol', 'family', 'source_node', 'source_zone', 'target_node', 'target_zone'] as const
-const zoneLabels = ['check', 'protocol', 'family', 'source_zone', 'target_zone'] as const
+const checkLabels = ['check', 'protocol', 'path', 'vantage', 'family'] as const
+const linkLabels = [...checkLabels, 'source_node', 'source_zone', 'target_node', 'target_zone'] as const
+const zoneLabels = [...checkLabels, 'source_zone', 'target_zone'] as const
 
-type LinkLabel = (typeof linkLabels)[number]
-type ZoneLabel = (typeof zoneLabels)[number]
+type Label =
+  | (typeof linkLabels)[number]
+  | 'clock'
+  | 'kind'
+  | 'node'
+  | 'outcome'
+  | 'reason'
+  | 'responder'
+  | 'state'
+  | 'version'
 
-/** The process's own metrics, which no snapshot holds: memory, CPU, event loop, garbage collection. */
+/** For the reference page. */
+export const labelMeanings = {
+  check: 'name of the check',
+  protocol: 'protocol of its probe',
+  path: 'how the target is addressed: `pod`, `node`, `api-proxy`, `dns-server` or `name`',
+  vantage: 'network namespace probed from: `pod` or `host`',
+  family: '`ipv4` or `ipv6`; empty for a target that is a name',
+  source_node: 'node of this agent',
+  source_zone: 'its zone',
+  target_node: 'node of the peer; empty for a check that is about no peer',
+  target_zone: 'its zone',
+  outcome:
+    'of an attempt: `success`, `failure`, `inconclusive` or `unable`; of anything else: a word that its metric explains',
+  reason: 'reason of a failure, as in [probes.md](probes.md#reasons-of-failure)',
+  clock: 'clock that took the end of the measurement: `kernel`, `tcp-info` or `user`',
+  state: '`starting`, `ready` or `leaving`',
+  kind: '`late`, `duplicate` or `foreign` (from another address than was asked)',
+  responder: '`http` or `udp`',
+  version: 'version of this agent',
+  node: 'node of this agent',
+} as const satisfies Readonly<Record<Label, string>>
+
+/** Every metric of an agent's row. The exposition and docs/reference/metrics.md derive from this table. */
+export const metrics = [
+  {
+    name: 'scout_build_info',
+    help: 'Version of this agent; always 1.',
+    type: 'gauge',
+    labels: ['version', 'node'],
+    read: ({ self: { version, node } }) => [{ labels: { version, node }, value: 1 }],
+  },
+  {
+    name: 'scout_peers',
+    help: 'Known peers by state.',
+    type: 'gauge',
+    labels: ['state'],
+    read: ({ peers }) =>
+      ['starting', 'ready', 'leaving'].map((state) => ({
+        labels: { state },
+        value: peers.filter((peer) => peer.state === state).length,
+      })),
+  },
+  {
+    name: 'scout_knowledge_age_seconds',
+    help: 'Time since the last sign of life of the source of the peers.',
+    type: 'gauge',
+    labels: [],
+    read: (row) => single(knowledgeAgeSeconds(row)),
+  },
+  {
+    name: 'scout_knowledge_trouble',
+    help: '1 while the source of the peers does not answer.',
+    type: 'gauge',
+    labels: [],
+    read: ({ knowledge }) => single(knowledge.trouble === undefined ? 0 : 1),
+  },
+  {
+    name: 'scout_probe_attempts_total',
+    help: 'Attempts by outcome and reason. inconclusive: this host is to blame; unable: this agent lacks a privilege or feature. The reason of a success is empty.',
+    type: 'counter',
+    labels: [...linkLabels, 'outcome', 'reason'],
+    read: (row) => row.series.flatMap((series) => attempts(series).map(withLabels(linkOf(row, series)))),
+  },
+  {
+    name: 'scout_probe_failing',
+    help: '1 when the last attempt failed, 0 when it succeeded; with several peers on the node, 1 when that of any failed.',
+    type: 'gauge',
+    labels: linkLabels,
+    read: (row) =>
+      row.series
+        .filter(({ state }) => state === 'ok' || state === 'failing')
+        .map((series) => ({ labels: linkOf(row, series), value: series.state === 'failing' ? 1 : 0 })),
+  },
+  {
+    name: 'scout_probe_last_duration_seconds',
+    help: 'Duration of the last attempt, if it succeeded, without name resolution.',
+    type: 'gauge',
+    labels: [...linkLabels, 'clock'],
+    read: (row) =>
+      row.series.flatMap((series) =>
+        series.last?.ok === true
+          ? [{ labels: { ...linkOf(row, series), clock: series.last.clock.rx }, value: pathNs(series.last) / 1e9 }]
+          : [],
+      ),
+  },
+  {
+    name: 'scout_probe_duration_seconds',
+    help: 'Durations of successful attempts by pair of zones, without name resolution.',
+    type: 'histogram',
+    labels: zoneLabels,
+    edges: durationEdgesSeconds,
+    read: ({ durations }) => durations.map(histogram),
+  },
+  {
+    name: 'scout_schedule_runs_total',
+    help: 'Runs of checks: started; of these late by more than their interval; skipped because the one before still waited.',
+    type: 'counter',
+    labels: ['outcome'],
+    read: ({ schedule: { started, late, skipped } }) => byOutcome({ started, late, skipped }),
+  },
+  {
+    name: 'scout_probes_in_flight',
+    help: 'Attempts in flight.',
+    type: 'gauge',
+    labels: [],
+    read: ({ schedule }) => single(schedule.inFlight),
+  },
+  {
+    name: 'scout_results_set_aside_total',
+    help: 'Results that do not count because the peer was starting, leaving or gone, or became so.',
+    type: 'counter',
+    labels: [],
+    read: ({ setAside }) => single(setAside),
+  },
+  {
+    name: 'scout_results_held',
+    help: 'Failures held back until it is known whether their peer was leaving, and results behind them.',
+    type: 'gauge',
+    labels: [],
+    read: ({ held }) => single(held),
+  },
+  {
+    name: 'scout_greetings_total',
+    help: 'Greetings sent to peers by their answer.',
+    type: 'counter',
+    labels: ['outcome'],
+    read: ({ greetings }) => byOutcome(greetings),
+  },
+  {
+    name: 'scout_stray_answers_total',
+    help: 'Answers that no attempt waited for.',
+    type: 'counter',
+    labels: ['vantage', 'protocol', 'kind'],
+    read: ({ vantages }) =>
+      vantages.flatMap(({ name, strays }) =>
+        Object.entries(strays).flatMap(([protocol, counts]) =>
+          Object.entries(counts).map(([kind, value]) => ({ labels: { vantage: name, protocol, kind }, value })),
+        ),
+      ),
+  },
+  {
+    name: 'scout_responder_requests_total',
+    help: 'Requests to the responders of this agent by outcome.',
+    type: 'counter',
+    labels: ['vantage', 'responder', 'outcome'],
+    read: ({ vantages }) =>
+      vantages.flatMap(({ name, responders }) =>
+        Object.entries(responders).flatMap(([responder, counts]) =>
+          byOutcome(counts).map(withLabels({ vantage: name, responder })),
+        ),
+      ),
+  },
+] as const satisfies readonly Metric[]
+
+/** Returns the metrics of the process, which no row holds: memory, CPU, event loop, garbage collection. */
 export function createProcessMetrics(): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -17,191 +188,47 @@ export function createProcessMetrics(): Registry {
   return registry
 }
 
-/** A snapshot as Prometheus metrics: made anew each time, so nothing outlives the peer it is about. */
-export function metricsOf(snapshot: Snapshot): Registry {
-  const registry = new Registry()
-  const registers = [registry]
-  const { self, schedule } = snapshot
-
-  new Gauge({
-    name: 'scout_build_info',
-    help: 'Version of this agent; always 1.',
-    labelNames: ['version', 'node'],
-    registers,
-  }).set({ version: self.version, node: self.node }, 1)
-  const peers = new Gauge({ name: 'scout_peers', help: 'Peers known, by state.', labelNames: ['state'], registers })
-  for (const state of ['starting', 'ready', 'leaving']) {
-    peers.set({ state }, snapshot.peers.filter((peer) => peer.state === state).length)
-  }
-  new Gauge({
-    name: 'scout_knowledge_age_seconds',
-    help: 'Time since the source of the peers was last heard of.',
-    registers,
-  }).set(knowledgeAgeSeconds(snapshot))
-  new Gauge({
-    name: 'scout_knowledge_trouble',
-    help: '1 while the source of the peers does not answer.',
-    registers,
-  }).set(snapshot.knowledge.trouble === undefined ? 0 : 1)
-
-  const attempts = new Counter({
-    name: 'scout_probe_attempts_total',
-    help: 'Attempts by what came of them; unable is what this agent lacks the means for, and reason is empty for successes.',
-    labelNames: [...linkLabels, 'outcome', 'reason'],
-    registers,
-  })
-  const failing = new Gauge({
-    name: 'scout_probe_failing',
-    help: '1 when the last attempt failed, 0 when it succeeded.',
-    labelNames: linkLabels,
-    registers,
-  })
-  const lastSeconds = new Gauge({
-    name: 'scout_probe_last_duration_seconds',
-    help: 'Duration of the last attempt, if it succeeded.',
-    labelNames: [...linkLabels, 'clock'],
-    registers,
-  })
-  const durations = new ZoneHistogram({
-    name: 'scout_probe_duration_seconds',
-    help: 'Duration of successful attempts by pair of zones.',
-    labelNames: zoneLabels,
-    buckets: [...bucketEdgesSeconds],
-    registers,
-  })
-  // Paths between the same two nodes share their labels (two peers on a node, a peer with two addresses): one that fails is shown.
-  const failingLast = snapshot.series.toSorted((a, b) => Number(a.state === 'failing') - Number(b.state === 'failing'))
-  for (const series of failingLast) {
-    const labels = labelsOf(snapshot, series)
-    for (const { count, ...outcome } of outcomesOf(sumOf(series, series.inherited))) {
-      attempts.inc({ ...labels, ...outcome }, count)
-    }
-    if (series.attempts === 0) continue
-    if (series.state === 'ok' || series.state === 'failing') failing.set(labels, series.state === 'failing' ? 1 : 0)
-    if (series.last?.ok === true) lastSeconds.set({ ...labels, clock: series.last.clock.rx }, series.last.totalNs / 1e9)
-    durations.add(labels, series)
-  }
-  for (const gone of snapshot.departed) {
-    const { check, protocol } = gone
-    const zones = { source_zone: snapshot.self.zone ?? '', target_zone: gone.zone ?? '' }
-    durations.add({ check, protocol, family: gone.family ?? '', ...zones }, gone)
-  }
-
-  const runs = new Counter({
-    name: 'scout_schedule_runs_total',
-    help: 'Runs of the schedule.',
-    labelNames: ['outcome'],
-    registers,
-  })
-  runs.inc({ outcome: 'started' }, schedule.started)
-  runs.inc({ outcome: 'late' }, schedule.late)
-  runs.inc({ outcome: 'skipped' }, schedule.skipped)
-  new Gauge({ name: 'scout_probes_in_flight', help: 'Attempts under way.', registers }).set(schedule.inFlight)
-  new Counter({
-    name: 'scout_results_set_aside_total',
-    help: 'Results not counted, because the peer was starting, leaving or gone, or became so.',
-    registers,
-  }).inc(snapshot.setAside)
-  new Gauge({
-    name: 'scout_results_held',
-    help: 'Failures held back until it is known whether their peer was leaving, and results behind them.',
-    registers,
-  }).set(snapshot.held)
-  const greetings = new Counter({
-    name: 'scout_greetings_total',
-    help: 'Peers asked who they are, by what they answered.',
-    labelNames: ['outcome'],
-    registers,
-  })
-  for (const [outcome, count] of Object.entries<number>({ ...snapshot.greetings })) greetings.inc({ outcome }, count)
-  const strays = new Counter({
-    name: 'scout_stray_answers_total',
-    help: 'Answers that no attempt waited for.',
-    labelNames: ['protocol', 'kind'],
-    registers,
-  })
-  for (const [protocol, counts] of Object.entries(snapshot.strays)) {
-    for (const [kind, count] of Object.entries(counts)) strays.inc({ protocol, kind }, count)
-  }
-  const requests = new Counter({
-    name: 'scout_responder_requests_total',
-    help: 'Requests to this responder by what came of them.',
-    labelNames: ['responder', 'outcome'],
-    registers,
-  })
-  for (const [responder, counts] of Object.entries(snapshot.responders)) {
-    for (const [outcome, count] of Object.entries(counts)) requests.inc({ responder, outcome }, count)
-  }
-  return registry
+function single(value: number): readonly Sample[] {
+  return [{ labels: {}, value }]
 }
 
-function outcomesOf({ successes, failures, unable = {} }: Counts) {
+function byOutcome(counts: Readonly<Record<string, number>>): readonly Sample[] {
+  return Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value }))
+}
+
+function withLabels(more: Sample['labels']): (sample: Sample) => Sample {
+  return ({ labels, value }) => ({ labels: { ...more, ...labels }, value })
+}
+
+function attempts({ total: { passed, reasons } }: SeriesReport): readonly Sample[] {
   return [
-    ...(successes === 0 ? [] : [{ outcome: 'success', reason: '', count: successes }]),
-    ...Object.entries(failures).map(([reason, count]) => ({ outcome: 'failure', reason, count })),
-    ...Object.entries(unable).map(([reason, count]) => ({ outcome: 'unable', reason, count })),
+    ...(passed === 0 ? [] : [{ labels: { outcome: 'success' }, value: passed }]),
+    ...entriesOf(reasons).map(([reason, value]) => ({ labels: { outcome: outcomeFor(reason), reason }, value })),
   ]
 }
 
-/** A source that was never heard of is as old as this agent; a list does not grow old. */
-function knowledgeAgeSeconds({ knowledge, takenAtMs, startedAtMs }: Snapshot): number {
+/** A source that never answered is as old as this agent; a list does not age. */
+function knowledgeAgeSeconds({ knowledge, takenAtMs, startedAtMs }: Row): number {
   const { heardAtMs = takenAtMs } = knowledge
   return Math.max(0, takenAtMs - (heardAtMs === 0 ? startedAtMs : heardAtMs)) / 1000
 }
 
-function labelsOf({ self }: Snapshot, { check, protocol, family, peer }: SeriesView): Record<LinkLabel, string> {
+function linkOf({ self }: Row, { check, protocol, path, vantage, family, from, to, toZone }: SeriesReport) {
   return {
     check,
     protocol,
-    family: family ?? '',
-    source_node: self.node,
-    source_zone: self.zone ?? '',
-    target_node: peer?.node ?? '',
-    target_zone: peer?.zone ?? '',
+    path,
+    vantage,
+    family,
+    source_node: from,
+    source_zone: self.zone,
+    target_node: to,
+    target_zone: toZone,
   }
 }
 
-/** prom-client's histogram takes observations one by one; the ledger has counted them already. */
-class ZoneHistogram extends Histogram<ZoneLabel> {
-  readonly #configuration: HistogramConfiguration<ZoneLabel>
-  readonly #sums = new Map<
-    string,
-    { readonly labels: Record<ZoneLabel, string>; buckets: readonly number[]; sumNs: number }
-  >()
-
-  constructor(configuration: HistogramConfiguration<ZoneLabel>) {
-    super(configuration)
-    this.#configuration = configuration
-  }
-
-  add(labels: Record<ZoneLabel, string>, { buckets, sumNs }: Pick<SeriesView, 'buckets' | 'sumNs'>): void {
-    const { check, protocol, family, source_zone, target_zone } = labels
-    const key = [check, protocol, family, source_zone, target_zone].join(' ')
-    const sum = this.#sums.get(key)
-    if (sum === undefined) {
-      this.#sums.set(key, { labels: { check, protocol, family, source_zone, target_zone }, buckets, sumNs })
-    } else {
-      sum.buckets = sum.buckets.map((count, i) => count + (buckets[i] ?? 0))
-      sum.sumNs += sumNs
-    }
-  }
-
-  /** What prom-client writes a histogram from, though its types do not tell; `get` is made from it. */
-  async getForPromString() {
-    const { name, help } = this.#configuration
-    const values = [...this.#sums.values()].flatMap(({ labels: sharedLabels, buckets, sumNs }) => {
-      let below = 0
-      const edges = buckets.map((count, i) => {
-        below += count
-        const le = bucketEdgesSeconds[i] ?? '+Inf'
-        return { metricName: `${name}_bucket`, labels: { le }, sharedLabels, value: below }
-      })
-      return [
-        ...edges,
-        { metricName: `${name}_sum`, labels: {}, sharedLabels, value: sumNs / 1e9 },
-        { metricName: `${name}_count`, labels: {}, sharedLabels, value: below },
-      ]
-    })
-    return { name, help, type: 'histogram', values }
-  }
+function histogram(report: DurationsReport): HistogramSample {
+  const { check, protocol, path, vantage, family, fromZone, toZone, counts, sumNs } = report
+  const labels = { check, protocol, path, vantage, family, source_zone: fromZone, target_zone: toZone }
+  return { labels, counts, sum: sumNs / 1e9 }
 }

@@ -1,16 +1,12 @@
-import { formatDurationNs } from '@scout/core'
+import { formatDurationNs, type NodeConditions, pathNs, type Row, type SeriesReport } from '@scout/core'
 import { html, raw } from 'hono/html'
-import type { SeriesView, Snapshot } from '../memory/snapshot.ts'
-import type { KnownPeer } from '../peers/roster.ts'
-import type { Self } from '../peers/self.ts'
-import { familyOf } from '../plan/check.ts'
 
-/** A snapshot as a page without scripts: each peer's checks, what fails first, refreshed every five seconds. */
-export function pageOf(snapshot: Snapshot) {
-  const { self, peers, series, knowledge } = snapshot
+/** Returns a row as a page without scripts, refreshed every five seconds: failing checks first, then the checks of each node. */
+export function pageOf(row: Row) {
+  const { self, peers, series, knowledge } = row
   const failing = series.filter(({ state }) => state === 'failing')
   const checks = [...new Set(series.map(({ check }) => check))]
-  const { title, sentence } = verdictOf(snapshot, failing.length)
+  const { title, sentence } = verdictOf(row, failing.length)
   return html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -20,75 +16,118 @@ export function pageOf(snapshot: Snapshot) {
 <style>${raw(style)}</style>
 <header><h1>scout <span>on ${self.node}</span></h1>
 <p>${sentence}
-${peers.length} peers from ${knowledge.source}${knowledge.trouble === undefined ? '' : ` (${knowledge.trouble})`}.</p></header>
-${failing.length === 0 ? '' : html`<h2>Failing</h2><ul>${failing.map(failureItem)}</ul>`}
+${peers.length} ${peers.length === 1 ? 'peer' : 'peers'} from ${knowledge.source}${knowledge.trouble === undefined ? '' : ` (${knowledge.trouble})`}.</p></header>
+${failing.length === 0 ? '' : html`<h2>Failing</h2><ul>${failing.map((one) => failureItem(row, one))}</ul>`}
 <h2>Paths</h2>
 <div class="scroll"><table><thead><tr><th>to</th>${checks.map((check) => html`<th>${check}</th>`)}</tr></thead>
-<tbody>${rowsOf(snapshot).map(
-    (row) => html`<tr><th scope="row">${rowTitle(row[0])}</th>${rowCells(checks, self, row)}</tr>`,
+<tbody>${destinationsOf(row).map(
+    (to) => html`<tr><th scope="row">${destinationTitle(row, to)}</th>${destinationCells(checks, to)}</tr>`,
   )}</tbody></table></div>
-<footer>${new Date(snapshot.takenAtMs).toISOString()} · <a href="/metrics">metrics</a> · <a href="/api/v1/snapshot">snapshot</a> · version ${self.version}</footer>
+<footer>${new Date(row.takenAtMs).toISOString()} · <a href="/metrics">metrics</a> · <a href="/api/v1/snapshot">snapshot</a> · version ${self.version}</footer>
 </html>`
 }
 
-/** What can be said of all paths: nothing is well that is not known. */
-function verdictOf({ series, knowledge }: Snapshot, failing: number) {
+/** Returns what can be said of all paths: unknown ones are not called well. */
+function verdictOf({ series, knowledge }: Row, failing: number) {
   if (failing > 0) return { title: `${failing} failing`, sentence: `${failing} of ${series.length} paths fail.` }
   if (!series.some(({ state }) => state === 'ok'))
-    return { title: 'nothing known', sentence: 'Nothing is known of any path.' }
+    return { title: 'nothing known', sentence: 'Nothing is known of any path yet.' }
   if (knowledge.trouble !== undefined)
     return { title: 'not all known', sentence: 'Every path that was probed works; there may be others.' }
   return { title: 'all well', sentence: 'Every path that was probed works.' }
 }
 
-/** A peer, or undefined for what is not about peers, and its series by check. */
-type Row = readonly [peer: KnownPeer | undefined, byCheck: ReadonlyMap<string, readonly SeriesView[]>]
+type Peer = Row['peers'][number]
 
-function rowsOf({ peers, series }: Snapshot): readonly Row[] {
-  const bySubject = new Map<string, Map<string, SeriesView[]>>()
-  for (const one of series) {
-    const subject = subjectOf(one.peer)
-    const byCheck = bySubject.get(subject) ?? new Map<string, SeriesView[]>()
-    byCheck.set(one.check, [...(byCheck.get(one.check) ?? []), one])
-    bySubject.set(subject, byCheck)
-  }
-  const rowOf = (peer?: KnownPeer): Row => [peer, bySubject.get(subjectOf(peer)) ?? new Map()]
-  return [...peers.map(rowOf), ...(bySubject.has(subjectOf(undefined)) ? [rowOf()] : [])]
+/** A node with its peers and series by check; without a node, the checks that are about no peer. */
+interface Destination {
+  readonly node: string | undefined
+  readonly peers: readonly Peer[]
+  readonly byCheck: ReadonlyMap<string, readonly SeriesReport[]>
 }
 
-/** Names need not be unique among namespaces, nor where peers name themselves. */
-function subjectOf(peer: SeriesView['peer']): string {
-  return peer === undefined ? '' : JSON.stringify([peer.namespace, peer.name, peer.node])
+function destinationsOf({ peers, series }: Row): readonly Destination[] {
+  const byNode = grouped(series, ({ to }) => to)
+  const peersByNode = grouped(peers, ({ node }) => node)
+  const others = [...byNode.keys()].filter((node) => node !== undefined && !peersByNode.has(node))
+  const nodes = [...peersByNode.keys(), ...others, ...(byNode.has(undefined) ? [undefined] : [])]
+  return nodes.map((node) => ({
+    node,
+    peers: node === undefined ? [] : (peersByNode.get(node) ?? []),
+    byCheck: grouped(byNode.get(node) ?? [], ({ check }) => check),
+  }))
 }
 
-function rowCells(checks: readonly string[], self: Self, [peer, byCheck]: Row) {
-  if (peer === undefined || byCheck.size > 0) return checks.map((check) => cell(byCheck.get(check)))
-  return html`<td class="waiting" colspan="${Math.max(1, checks.length)}">${whyNotProbed(self, peer)}</td>`
+function destinationCells(checks: readonly string[], { peers, byCheck }: Destination) {
+  if (byCheck.size > 0) return checks.map((check) => cell(byCheck.get(check)))
+  const obstacles = [...new Set(peers.flatMap(({ obstacle }) => obstacle ?? []))]
+  return html`<td class="waiting" colspan="${Math.max(1, checks.length)}">not probed: ${obstacles.join('; ')}</td>`
 }
 
-function whyNotProbed({ addresses }: Self, peer: KnownPeer): string {
-  const families = new Set(addresses.map(familyOf))
-  return peer.proxy !== undefined || peer.addresses.some((address) => families.has(familyOf(address)))
-    ? 'not probed: no check is about it'
-    : 'not probed: it has no address of a family that this agent has an address of'
+function destinationTitle(row: Row, { node, peers }: Destination) {
+  if (node === undefined) return 'cluster'
+  const conditions = row.knowledge.nodes?.find(({ name }) => name === node)
+  const remarks = conditions === undefined ? '' : remarksOn(conditions).map((remark) => html` · ${remark}`)
+  if (peers.length === 0) return html`${node}<small>no peer${remarks}</small>`
+  return peers.map(
+    (peer) =>
+      html`${peer.name}<small>${node}${peer.zone === undefined ? '' : ` · ${peer.zone}`} · ${stateText(row, peer)}${remarks}</small>`,
+  )
 }
 
-function rowTitle(peer: KnownPeer | undefined) {
-  if (peer === undefined) return 'cluster'
-  return html`${peer.name}<small>${peer.node}${peer.zone === undefined ? '' : ` · ${peer.zone}`} · ${peer.state}</small>`
+/** `ready`, `starting for 2m`. */
+function stateText({ takenAtMs }: Row, { state, stateSinceMs }: Peer): string {
+  if (state === 'ready') return state
+  return `${state} for ${ageText(takenAtMs - stateSinceMs)}`
 }
 
-function cell(series: readonly SeriesView[] = []) {
-  return html`<td>${series.map(({ state, last, target, family }) => {
-    const label = last === undefined ? 'waiting' : last.ok ? formatDurationNs(last.totalNs) : last.failure.reason
-    return html`<span class="${state}" title="${target}">${family === 'ipv6' ? 'v6 ' : ''}${label}</span>`
+/** What Kubernetes says against a node: `cordoned`, `not ready (KubeletNotReady)`, `MemoryPressure`. */
+function remarksOn({ isCordoned, problems }: NodeConditions): readonly string[] {
+  return [
+    ...(isCordoned ? ['cordoned'] : []),
+    ...problems.map(({ type, reason }) => {
+      const what = type === 'Ready' ? 'not ready' : type
+      return reason === '' ? what : `${what} (${reason})`
+    }),
+  ]
+}
+
+function cell(series: readonly SeriesReport[] = []) {
+  return html`<td>${series.map(({ state, last, target, family, recent }) => {
+    const label = last === undefined ? 'waiting' : last.ok ? formatDurationNs(pathNs(last)) : last.failure.reason
+    return html`<span class="${state}" title="${[target, ...recentText(recent)].join(': ')}">${family === 'ipv6' ? 'v6 ' : ''}${label}</span>`
   })}</td>`
 }
 
-function failureItem({ check, target, peer, sinceMs, last }: SeriesView) {
-  const since = sinceMs === undefined ? '' : ` since ${new Date(sinceMs).toISOString()}`
+/** `3 of the last 60 attempts failed`. */
+function recentText({ passed, failed, other }: SeriesReport['recent']): readonly string[] {
+  const attempts = passed + failed + other
+  if (attempts === 0) return []
+  const inconclusive = other === 0 ? '' : `, ${other} said nothing about the path`
+  return [`${failed} of the last ${attempts} attempts failed${inconclusive}`]
+}
+
+function failureItem({ takenAtMs, peers }: Row, { check, target, to, family, sinceMs, last }: SeriesReport) {
+  const since =
+    sinceMs === undefined ? '' : ` since ${new Date(sinceMs).toISOString()} (${ageText(takenAtMs - sinceMs)})`
   const what = last?.ok === false ? last.failure.message : ''
-  return html`<li><b>${check}</b> to ${peer === undefined ? target : `${peer.name} on ${peer.node}`}${since}: ${what}</li>`
+  const names = peers.filter(({ node }) => node === to).map(({ name }) => name)
+  const where = to === undefined ? target : [names.join(', '), to].filter((part) => part !== '').join(' on ')
+  return html`<li><b>${check}</b> to ${where}${family === 'ipv6' ? ' over IPv6' : ''}${since}: ${what}</li>`
+}
+
+function ageText(ms: number): string {
+  return formatDurationNs(Math.max(0, Math.round(ms / 1000)) * 1e9).replace(/(?<=m)0s$/, '')
+}
+
+function grouped<Key, T>(items: readonly T[], keyOf: (item: T) => Key): ReadonlyMap<Key, readonly T[]> {
+  const groups = new Map<Key, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group === undefined) groups.set(keyOf(item), [item])
+    else group.push(item)
+  }
+  return groups
 }
 
 const style = `

@@ -1,41 +1,41 @@
 import { once } from 'node:events'
 import { createAdaptorServer } from '@hono/node-server'
+import type { Row } from '@scout/core'
 import { Hono } from 'hono'
-import { Registry } from 'prom-client'
 import type { Health } from '../agent.ts'
-import type { Snapshot } from '../memory/snapshot.ts'
-import { createProcessMetrics, metricsOf } from './metrics.ts'
+import { expositionOf } from './exposition.ts'
+import { createProcessMetrics, metrics } from './metrics.ts'
 import { pageOf } from './page.ts'
 
 export interface ConsoleOptions {
   readonly host: string
   readonly port: number
-  readonly snapshot: () => Snapshot
+  readonly row: () => Row
   readonly health: () => Health
-  /** What the responder answers at `/`; here too, unless a browser asks. */
+  /** Answer of the responder at `/`; here too, except to a browser. */
   readonly document: () => object
 }
 
-/** The console: everything a person or Prometheus asks this agent. */
+/** The console: everything this agent shows to people and to Prometheus. */
 export interface Console {
   readonly port: number
   close(): Promise<void>
 }
 
-export async function startConsole({ host, port, snapshot, health, document }: ConsoleOptions): Promise<Console> {
+export async function startConsole({ host, port, row, health, document }: ConsoleOptions): Promise<Console> {
   const processMetrics = createProcessMetrics()
   const app = new Hono()
   app.get('/', (context) =>
     context.req.header('accept')?.includes('text/html') === true
-      ? context.html(pageOf(snapshot()))
+      ? context.html(pageOf(row()))
       : context.json(document()),
   )
-  app.get('/api/v1/snapshot', (context) => context.json(snapshot()))
+  app.get('/api/v1/snapshot', (context) => context.json(row()))
   app.get('/metrics', async (context) => {
-    const registry = Registry.merge([metricsOf(snapshot()), processMetrics])
-    return context.text(await registry.metrics(), 200, { 'content-type': registry.contentType })
+    const text = `${expositionOf(metrics, row())}${await processMetrics.metrics()}`
+    return context.text(text, 200, { 'content-type': processMetrics.contentType })
   })
-  // Alive means that this answer was given, and that what probes would give one: the health of peers must never restart an agent.
+  // Alive means that this thread and the vantages answer: the health of peers must never restart an agent.
   app.get('/healthz', (context) =>
     health().isAlive
       ? context.json({ status: 'ok' })

@@ -1,12 +1,10 @@
-import { type AnyResult, type Family, formatDurationNs, outcomeOf } from '@scout/core'
+import { type AnyResult, type Family, familyOf, formatDurationNs, outcomeOf, type Self } from '@scout/core'
 import type { Peer } from '../peers/peer.ts'
 import { pathName, podLines } from '../peers/pod-lines.ts'
-import type { Self } from '../peers/self.ts'
-import { familyOf } from '../plan/check.ts'
 import { formatGoDateTime, formatLogTime } from '../vantage/go-time.ts'
 import type { Log } from './log.ts'
 
-/** How the reference output calls each phase; others go by their own name. */
+/** Names of the phases in the reference output; others keep their own. */
 const phaseTitles: Readonly<Record<string, string>> = {
   resolve: 'dns',
   connect: 'connection',
@@ -16,9 +14,9 @@ const phaseTitles: Readonly<Record<string, string>> = {
   transfer: 'content transfer',
 }
 
-/** The project's reference output: peers by node, then each attempt with its phases line by line. */
+/** Prints the reference output: peers by node, then each attempt with its phases line by line. */
 export function createTextLog(write: (text: string) => void, self: Pick<Self, 'name'>): Log {
-  const incapable = new Set<string>()
+  const unable = new Set<string>()
   const print = (...lines: readonly string[]) => {
     const time = formatLogTime(new Date())
     write(lines.map((line) => `${time} ${line}\n`).join(''))
@@ -33,12 +31,12 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
     listening: (console) => print(`server is listening at ${console}`),
     answering() {},
     rosterChanged: (_, peers) => print(...podLines(peers)),
-    attempted({ check, peer, target, family }, result, recorded) {
+    attempted({ check, peer, target, series: { family } }, result, recorded) {
       const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`
       const by = check.name === 'http' ? '' : ` by ${check.name}`
       if (outcomeOf(result) === 'unable') {
-        if (incapable.has(check.name)) return
-        incapable.add(check.name)
+        if (unable.has(check.name)) return
+        unable.add(check.name)
       }
       print(
         `probing: ${self.name} -> ${to}${by}`,
@@ -46,7 +44,7 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
         ...(recorded === 'set-aside' ? ['    set aside: the peer was not ready'] : []),
       )
     },
-    greeted: () => {}, // its own facts are in the snapshot; the reference output has no line for them
+    greeted: () => {}, // the reference output has no line for it
     discoveryTroubled: (trouble, { source }) =>
       print(
         trouble === undefined
@@ -96,7 +94,7 @@ function parsedOr(text: string, otherwise: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return otherwise // a body that is cut or is no JSON is told by its size
+    return otherwise // a body that is cut or not JSON is shown by its size
   }
 }
 

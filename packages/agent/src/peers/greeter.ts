@@ -1,16 +1,17 @@
 import { backoffMs } from '../backoff.ts'
 import type { Greeting, GreetingAnswer } from './greeting.ts'
+import { reachOf } from './reach.ts'
 import type { KnownPeer } from './roster.ts'
 
 export interface GreetingCounters {
   readonly answered: number
-  /** Answers that were no greeting. */
+  /** Answers that are not a greeting. */
   readonly malformed: number
   /** Requests that were not answered. */
   readonly silent: number
 }
 
-/** Asks each ready peer once who it is, again when it has changed, and until it has answered. */
+/** Greets each ready peer until it answers, and again when it has moved. */
 export interface Greeter {
   readonly counters: GreetingCounters
   /** From now on these peers and no others. */
@@ -25,12 +26,12 @@ interface GreeterOptions {
   readonly retry?: { readonly firstMs: number; readonly mostMs: number }
 }
 
-/** Share of the wait for each peer, so that a large mesh that starts together does not ask all at once. */
+/** Wait per peer, so that a large mesh that starts together does not send all greetings at once. */
 const spreadMs = 5
 
 interface Asking {
-  /** What a peer is asked about; when it changes, it is asked anew. */
-  readonly about: string
+  /** Where the peer was when it was asked; it is asked again when it moves. */
+  readonly at: string
   timer: NodeJS.Timeout | undefined
 }
 
@@ -49,7 +50,7 @@ export function createGreeter({ ask, onGreeting, onDefect, retry }: GreeterOptio
 
   const askNow = async (peer: KnownPeer, asking: Asking, failures: number) => {
     const answer = await ask(peer)
-    if (askings.get(peer.id) !== asking) return // it changed, or left, meanwhile
+    if (askings.get(peer.id) !== asking) return // it moved or left in the meantime
     if (typeof answer === 'string') {
       counters[answer]++
       return askLater(peer, asking, failures + 1)
@@ -72,10 +73,10 @@ export function createGreeter({ ask, onGreeting, onDefect, retry }: GreeterOptio
       const ids = new Set(ready.map(({ id }) => id))
       for (const id of askings.keys()) if (!ids.has(id)) forget(id)
       for (const peer of ready) {
-        const about = [...peer.addresses, peer.port, peer.proxy].join(' ')
-        if (askings.get(peer.id)?.about === about) continue
+        const at = reachOf(peer)
+        if (askings.get(peer.id)?.at === at) continue
         forget(peer.id)
-        const asking: Asking = { about, timer: undefined }
+        const asking: Asking = { at, timer: undefined }
         askings.set(peer.id, asking)
         askLater(peer, asking, 0)
       }

@@ -1,12 +1,10 @@
 import { isIP } from 'node:net'
-import { formatHostPort, type Prober, type RouteRequest } from '@scout/core'
+import type { Prober, RouteRequest, Self } from '@scout/core'
 import { z } from 'zod'
-import { familyOf } from '../plan/check.ts'
-import { isLoopback } from './loopback.ts'
 import type { Peer } from './peer.ts'
-import type { Self } from './self.ts'
+import { isLoopback } from './reach.ts'
 
-/** Path on the responder where an agent tells who it is. */
+/** Path on the responder where an agent answers with its identity. */
 export const greetingPath = '/greeting'
 
 const word = z.string().min(1).max(253)
@@ -15,7 +13,7 @@ const addresses = z
   .max(64)
   .readonly()
 
-/** What an agent tells of itself: what no EndpointSlice holds. */
+/** What an agent answers about itself, most of which no EndpointSlice holds. */
 const greeting = z.object({
   name: word,
   namespace: word.optional(),
@@ -26,37 +24,27 @@ const greeting = z.object({
   version: word,
   /** Wall clock at which its process began. */
   startedAtMs: z.number(),
-  /** The probes it is able to make. */
-  probes: z.array(word).max(64).readonly(),
 })
 
 export type Greeting = z.output<typeof greeting>
 
-/** `malformed`: something answered that is no agent, or one that speaks otherwise. */
+/** `malformed`: something answered that is not an agent, or an incompatible one. */
 export type GreetingAnswer = Greeting | 'malformed' | 'silent'
 
 const timeoutMs = 3_500
 const keepBytes = 16_384
 
-/** Who says something to a peer, so that it knows whom to believe. */
+/** The sender of a greeting or goodbye. */
 export type Caller = Pick<Self, 'name' | 'namespace'> & { readonly startedAtMs: number }
 
-/** Asks the agent behind a responder who it is. */
+/** Asks the agent behind a responder for its identity. */
 export async function askGreeting(prober: Prober, base: string, caller: Caller): Promise<GreetingAnswer> {
   const result = await prober.probe('http', urlOf(base, greetingPath, caller), { timeoutMs, keepBytes })
   if (!result.ok) return 'silent'
   return greeting.safeParse(parseJson(result.detail.body ?? '')).data ?? 'malformed'
 }
 
-/** Where a peer's responder is: by an address of a family this agent has, if there is one. */
-export function baseOf({ proxy, addresses, port }: Peer, own: Pick<Self, 'addresses'>): string | undefined {
-  if (proxy !== undefined) return proxy
-  const families = new Set(own.addresses.map(familyOf))
-  const address = addresses.find((candidate) => families.has(familyOf(candidate))) ?? addresses[0]
-  return address === undefined ? undefined : `http://${formatHostPort(address, port)}`
-}
-
-/** `base` and `path`, with who calls. */
+/** Returns the URL of `path` below `base`, with the caller in its query. */
 export function urlOf(base: string, path: string, { name, namespace, startedAtMs }: Caller): string {
   const query = new URLSearchParams({
     name,
@@ -67,8 +55,8 @@ export function urlOf(base: string, path: string, { name, namespace, startedAtMs
 }
 
 /**
- * The peer that made this request, and when its process began. Only its own address may speak for it; among peers of one host, which
- * call from whichever loopback address the host chooses, any of those.
+ * Returns the peer that made this request, and when its process began. The request must come from one of its addresses; among peers of
+ * one host, where the host chooses the loopback address of the sender, any loopback address will do.
  */
 export function callerOf(
   { url, from }: RouteRequest,
@@ -91,6 +79,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // told as malformed
+    return undefined // reported as malformed
   }
 }

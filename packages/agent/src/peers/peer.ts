@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { responderPort } from '@scout/core'
 import { z } from 'zod'
 
-/** Where a peer is in its life; one that is gone is in no list. Only a ready peer can be failed. */
+/** Where a peer is in its life; one that is gone is in no list. Failures count only while it is ready. */
 export type PeerState = 'starting' | 'ready' | 'leaving'
 
 export const ipAddress = z.string().refine((text) => isIP(text) !== 0, 'is not an IP address')
@@ -39,6 +39,6 @@ export interface Peer {
   readonly addresses: readonly string[]
   readonly port: number
   readonly state: PeerState
-  /** The API server's proxy to its responder, where its addresses cannot be reached from here: HTTP, and nothing else. */
+  /** URL of the API server's proxy to its responder, where its addresses cannot be reached from here; it carries only HTTP. */
   readonly proxy?: string | undefined
 }

@@ -1,6 +1,6 @@
 import type { Peer } from './peer.ts'
 
-/** The reference output's list of pods: by node, a line an address. `remarksOf` adds to what a peer's state says of it. */
+/** Returns the reference output's list of pods: by node, one line for each address. `remarksOf` adds to the remarks on a peer's state. */
 export function podLines(
   peers: readonly Peer[],
   remarksOf: (peer: Peer) => readonly string[] = () => [],

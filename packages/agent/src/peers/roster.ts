@@ -1,12 +1,13 @@
 import type { Greeting } from './greeting.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Peer } from './peer.ts'
+import { reachOf } from './reach.ts'
 
-/** A peer with what this agent has learned about it by itself. */
+/** A peer with what this agent has learned about it itself. */
 export interface KnownPeer extends Peer {
   /** Wall clock since which it is in its state. */
   readonly stateSinceMs: number
-  /** What it told of itself; absent until it has. */
+  /** Its answer to our greeting; absent until there is one. */
   readonly greeting?: Greeting | undefined
 }
 
@@ -15,20 +16,20 @@ export interface RosterChange {
   readonly left: readonly KnownPeer[]
   /** Same peer, another state or other facts. */
   readonly changed: readonly { readonly before: KnownPeer; readonly after: KnownPeer }[]
-  /** Ids of peers to whom nothing that is under way says anything: they left, or changed their state or address. */
+  /** Ids of peers that left, or changed their state or address: no attempt under way says anything about them. */
   readonly disturbed: readonly string[]
 }
 
-/** The peers that are there now: what discovery knows, less ourselves, with the goodbyes and greetings that were heard. */
+/** The current peers: those of discovery without ourselves, with the goodbyes and greetings they sent. */
 export interface Roster {
   readonly peers: ReadonlyMap<string, KnownPeer>
   readonly knowledge: Omit<Knowledge, 'peers'>
-  /** This agent as discovery sees it; undefined where it is not among the peers. */
+  /** This agent as discovery has it; undefined where it is not among the peers. */
   readonly own: Peer | undefined
   update(knowledge: Knowledge): void
-  /** This peer, in the process that began then, said that it is about to stop. */
+  /** Takes the goodbye of this peer, from its process that began then. */
   goodbye(peer: Peer, startedAtMs: number): void
-  /** This peer, in the process that began then, is there: an earlier one's goodbye is over. */
+  /** Takes a sign of life of this peer, from its process that began then: the goodbye of an earlier process is over. */
   hello(peer: Peer, startedAtMs: number): void
   greeted(peer: Peer, greeting: Greeting): void
 }
@@ -39,10 +40,9 @@ interface RosterOptions {
 }
 
 /**
- * A goodbye may come before discovery knows that the peer leaves, or after; either makes it leave. It stands until the peer is gone,
- * discovery has seen it not ready and then ready again (its container was restarted in place), it says itself that it is back, or
- * discovery goes on calling it ready for a minute. Silence of the source is no such minute: while the API server is down, who said
- * goodbye is still leaving.
+ * A goodbye may come before discovery reports that the peer is leaving, or after. It holds until the peer is gone, discovery has
+ * reported it not ready and then ready again (its container was restarted in place), the peer greets us again, or discovery reports it
+ * ready for another minute. A silent source does not count: while the API server is down, a peer that said goodbye is still leaving.
  */
 const goodbyeLastsMs = 60_000
 
@@ -50,9 +50,9 @@ interface Goodbye {
   /** Which of the processes that had this identity said it. */
   readonly startedAtMs: number
   readonly saidAtMs: number
-  /** First moment after it at which the source was heard of. */
+  /** First moment after it at which the source reported something. */
   readonly heardAtMs?: number | undefined
-  /** Discovery has noticed, too. */
+  /** Discovery has reported it, too. */
   readonly isConfirmed: boolean
 }
 
@@ -129,7 +129,7 @@ export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
   }
 }
 
-/** What is left of a goodbye when discovery says this of the peer; undefined when it is over. */
+/** Returns what is left of a goodbye when discovery reports this state of the peer; undefined when it is over. */
 function goodbyeAfter(before: Goodbye, state: Peer['state'], newsAtMs: number | undefined): Goodbye | undefined {
   if (state !== 'ready') return { ...before, heardAtMs: undefined, isConfirmed: true }
   if (before.isConfirmed) return undefined
@@ -143,5 +143,5 @@ function isSame(a: Peer, b: Peer): boolean {
 }
 
 function isSameTarget(a: Peer, b: Peer): boolean {
-  return a.state === b.state && a.port === b.port && a.proxy === b.proxy && a.addresses.join() === b.addresses.join()
+  return a.state === b.state && reachOf(a) === reachOf(b)
 }

@@ -1,37 +1,60 @@
-import type { Family } from '@scout/core'
-import type { SeriesKey } from '../memory/ledger.ts'
+import { type Check, type Family, idOf, isAboutAddresses, isAboutPeers, type SeriesKey, targetAt } from '@scout/core'
+import { type Way, waysTo } from '../peers/reach.ts'
 import type { KnownPeer } from '../peers/roster.ts'
-import { type Check, familyOf, isAboutAddresses, isAboutPeers, targetAt, targetThrough } from './check.ts'
 
-/** Every series there should be: each check on each address of a family both sides have, or once where it is not about addresses. */
-export function planSeries(
-  checks: readonly Check[],
-  peers: Iterable<KnownPeer>,
-  families: ReadonlySet<Family>,
-): ReadonlyMap<string, SeriesKey> {
+/** One check of one target, made once an interval. Several tasks feed one series where a node has several peers, or a peer several addresses. */
+export interface PlannedTask {
+  /** Stays the same as long as the task is about the same peer and target. */
+  readonly id: string
+  readonly series: SeriesKey
+  readonly check: Check
+  readonly target: string
+  /** Absent for a check that is about no peer. */
+  readonly peer?: KnownPeer | undefined
+}
+
+interface PlanInput {
+  readonly checks: readonly Check[]
+  readonly peers: Iterable<KnownPeer>
+  /** Families this agent has an address of. */
+  readonly families: ReadonlySet<Family>
+  /** Node of this agent. */
+  readonly from: string
+}
+
+/** Returns every task there should be: each check along its path to each peer, or once where it is about no peer. */
+export function planTasks({ checks, peers, families, from }: PlanInput): readonly PlannedTask[] {
   const everyPeer = [...peers]
-  return new Map(
-    checks.flatMap((check) =>
-      isAboutPeers(check)
-        ? everyPeer.flatMap((peer) => seriesOf(check, peer, families))
-        : [[check.name, { check, target: check.target }] as const],
-    ),
+  return checks.flatMap((check) =>
+    isAboutPeers(check)
+      ? everyPeer.flatMap((peer) =>
+          waysOf(check, peer, families).flatMap((way) => taskOf({ check, from, way, peer }) ?? []),
+        )
+      : (taskOf({ check, from, way: { path: check.path, place: {} } }) ?? []),
   )
 }
 
-function seriesOf(
-  check: Check,
-  peer: KnownPeer,
-  families: ReadonlySet<Family>,
-): readonly (readonly [string, SeriesKey])[] {
-  if (peer.proxy !== undefined) {
-    const target = targetThrough(check, peer.proxy)
-    return target === undefined ? [] : [[`${check.name} ${peer.proxy} ${peer.id}`, { check, peer, target }]]
-  }
-  const addresses = isAboutAddresses(check) ? peer.addresses : peer.addresses.slice(0, 1)
-  return addresses.flatMap((address) => {
-    const family = isAboutAddresses(check) ? familyOf(address) : undefined
-    if (family !== undefined && !families.has(family)) return []
-    return [[`${check.name} ${address} ${peer.id}`, { check, peer, target: targetAt(check, peer, address), family }]]
-  })
+/** Whether attempts of the task can count: a peer that is starting or leaving cannot be failed. */
+export function isReady({ peer }: PlannedTask): boolean {
+  return peer === undefined || peer.state === 'ready'
+}
+
+function waysOf(check: Check, peer: KnownPeer, families: ReadonlySet<Family>): readonly Way[] {
+  const ways = waysTo(peer, check.path)
+  if (isAboutAddresses(check)) return ways.filter(({ family }) => family === undefined || families.has(family))
+  return ways.slice(0, 1).map(({ path, place }) => ({ path, place }))
+}
+
+interface TaskInput {
+  readonly check: Check
+  readonly from: string
+  readonly way: Way
+  readonly peer?: KnownPeer
+}
+
+function taskOf({ check, from, way: { path, family, place }, peer }: TaskInput): PlannedTask | undefined {
+  const target = targetAt(check, place)
+  if (target === undefined) return undefined
+  const series = { check: check.name, path, vantage: check.vantage, family, from, to: peer?.node }
+  return { id: JSON.stringify([idOf(series), peer?.id, target]), series, check, target, peer }
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 
 /** Something to be done once an interval. */
 export interface Task {
-  /** Decides when in the interval it is due: always the same place for the same key. */
+  /** Decides when in the interval it is due: always the same place for the same key, in one process. */
   readonly key: string
+  readonly intervalMs: number
   run(): Promise<void>
 }
 
@@ -20,17 +21,18 @@ export interface ScheduleCounters {
 
 export interface Schedule {
   readonly counters: ScheduleCounters
-  /** From now on these tasks and no others; a task with a known key keeps its place. */
+  /** From now on these tasks and no others; a task with a known key and interval keeps its place. */
   setTasks(tasks: readonly Task[]): void
   stop(): void
 }
 
 interface ScheduleOptions {
-  readonly intervalMs: number
   /** Runs under way at once; what is due beyond that waits in order. */
   readonly maxInFlight: number
   /** A run rejected: a defect, since expected failures are data. */
   readonly onDefect: (error: unknown) => void
+  /** Shifts all places by this part (0 to 1) of their intervals; random if absent. */
+  readonly phase?: number
 }
 
 interface Slot {
@@ -42,30 +44,28 @@ interface Slot {
 }
 
 /**
- * Spreads tasks evenly over the interval by the hash of their keys, so that peers that come and go never bunch them. All tasks have
- * one interval, so the order they are due in changes only when some miss more rounds than others: a ring, of which only the head is
- * looked at.
+ * Spreads tasks evenly over their intervals by the hash of their keys, so that peers that come and go never bunch them. All places are
+ * shifted by a phase that each process draws, so that agents do not run in step, nor an agent with itself after a restart.
  */
-export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOptions): Schedule {
-  let ring: Slot[] = []
+export function createSchedule({ maxInFlight, onDefect, phase = Math.random() }: ScheduleOptions): Schedule {
+  /** By due time, soonest first. */
+  let slots: Slot[] = []
   const waiting: Slot[] = []
   const counters = { started: 0, late: 0, skipped: 0, inFlight: 0 }
   let timer: NodeJS.Timeout | undefined
 
   const turn = () => {
-    const now = performance.now()
-    let hasMissed = false
-    for (let head = ring[0]; head !== undefined && head.dueMs <= now; head = ring[0]) {
-      ring.shift()
+    const nowMs = performance.now()
+    for (let head = slots[0]; head !== undefined && head.dueMs <= nowMs; head = slots[0]) {
+      slots.shift()
+      const { intervalMs } = head.task
       // After a block longer than the interval, the runs missed meanwhile are left out, not made up for.
-      const passed = 1 + Math.floor((now - head.dueMs) / intervalMs)
+      const passed = 1 + Math.floor((nowMs - head.dueMs) / intervalMs)
       counters.skipped += passed - 1
-      hasMissed ||= passed > 1
       enqueue(head)
       head.dueMs += intervalMs * passed
-      ring.push(head)
+      slots.splice(placeIn(slots, head.dueMs), 0, head)
     }
-    if (hasMissed) ring.sort(byDue)
     startWaiting()
     arm()
   }
@@ -83,7 +83,7 @@ export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOp
     while (counters.inFlight < maxInFlight) {
       const slot = waiting.shift()
       if (slot === undefined) return
-      if (performance.now() - (slot.waitsSinceMs ?? 0) > intervalMs) counters.late++
+      if (performance.now() - (slot.waitsSinceMs ?? 0) > slot.task.intervalMs) counters.late++
       slot.waitsSinceMs = undefined
       counters.started++
       counters.inFlight++
@@ -99,8 +99,15 @@ export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOp
 
   const arm = () => {
     clearTimeout(timer)
-    const [head] = ring
+    const [head] = slots
     if (head !== undefined) timer = setTimeout(turn, Math.max(0, head.dueMs - performance.now()))
+  }
+
+  const slotOf = (task: Task, known: Slot | undefined): Slot => {
+    if (known?.task.intervalMs !== task.intervalMs)
+      return { task, dueMs: firstDueMs(task, phase), waitsSinceMs: undefined }
+    known.task = task
+    return known
   }
 
   return {
@@ -108,39 +115,37 @@ export function createSchedule({ intervalMs, maxInFlight, onDefect }: ScheduleOp
       return { ...counters, waiting: waiting.length }
     },
     setTasks(tasks) {
-      const known = new Map(ring.map((slot) => [slot.task.key, slot]))
-      const now = performance.now()
-      ring = tasks
-        .map((task) => {
-          const slot = known.get(task.key) ?? {
-            task,
-            dueMs: firstDueMs(task.key, now, intervalMs),
-            waitsSinceMs: undefined,
-          }
-          slot.task = task
-          return slot
-        })
-        .toSorted(byDue)
-      const kept = new Set(ring)
+      const known = new Map(slots.map((slot) => [slot.task.key, slot]))
+      slots = tasks.map((task) => slotOf(task, known.get(task.key))).toSorted((a, b) => a.dueMs - b.dueMs)
+      const kept = new Set(slots)
       waiting.splice(0, waiting.length, ...waiting.filter((slot) => kept.has(slot)))
       arm()
     },
     stop() {
       clearTimeout(timer)
-      ring = []
+      slots = []
       waiting.length = 0
     },
   }
 }
 
-function byDue(a: Slot, b: Slot): number {
-  return a.dueMs - b.dueMs
+/** Returns where a slot that is due then belongs: behind all that are due no later. */
+function placeIn(slots: readonly Slot[], dueMs: number): number {
+  let low = 0
+  let high = slots.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((slots[middle]?.dueMs ?? 0) <= dueMs) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
-/** The next time the task's place in the interval comes round. */
-function firstDueMs(key: string, nowMs: number, intervalMs: number): number {
-  const placeMs = (createHash('sha256').update(key).digest().readUInt32BE() / 2 ** 32) * intervalMs
-  const roundMs = Math.floor(nowMs / intervalMs) * intervalMs
-  const dueMs = roundMs + placeMs
+/** Returns the next time the task's place in its interval comes round. */
+function firstDueMs({ key, intervalMs }: Task, phase: number): number {
+  const hash = createHash('sha256').update(key).digest().readUInt32BE() / 2 ** 32
+  const placeMs = ((hash + phase) % 1) * intervalMs
+  const nowMs = performance.now()
+  const dueMs = Math.floor(nowMs / intervalMs) * intervalMs + placeMs
   return dueMs >= nowMs ? dueMs : dueMs + intervalMs
 }

@@ -109,8 +109,8 @@ checks:
       - {"name":"scout-2","zone":"a","addresses":["10.0.0.2"],"port":8081,"node":"scout-2"}
       - {"name":"scout-3","addresses":["10.0.0.3"],"port":8081,"node":"scout-3"}
     checks:                                          # FILE
-      web: {"probe":"http","target":"https://{name}/","method":"GET","headers":{"authorization":"(secret)"},"status":"200-399","sendBytes":0,"keepBytes":0,"observe":false,"verify":true,"timeout":"3.5s","family":"any"}
-      udp: {"probe":"udp","target":"{host}:{port}","payloadBytes":64,"key":"(secret)","timeout":"250ms","family":"any"}
+      web: {"probe":"http","target":"https://{name}/","interval":"10s","method":"GET","headers":{"authorization":"(secret)"},"status":"200-399","sendBytes":0,"keepBytes":0,"observe":false,"verify":true,"timeout":"3.5s","family":"any"}
+      udp: {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"key":"(secret)","timeout":"250ms","family":"any"}
     "
   `)
   expect(command.print).not.toContain('hush')

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { catalogue } from '@scout/core'
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/config.ts'
 import { anyAddress } from '../../src/config/host.ts'
@@ -27,12 +28,14 @@ test('has a value for every setting that needs one', async () => {
   expect(config.node).toBe(config.name)
   expect(config.checks.map(({ name, protocol, target }) => `${name}: ${protocol} ${target}`)).toMatchInlineSnapshot(`
     [
-      "http: http http://{host}:{port}/",
-      "http-large: http http://{host}:{port}/bytes?size=65536",
+      "http: http {base}/",
+      "http-large: http {base}/bytes?size=100000",
       "tcp: tcp {host}:{port}",
+      "syn: syn {host}:{port}",
       "udp: udp {host}:{port}",
       "udp-large: udp {host}:{port}",
       "icmp: icmp {host}",
+      "icmp-large: icmp {host}",
       "dns: dns kubernetes.default.svc.example.org",
     ]
   `)
@@ -130,10 +133,11 @@ checks:
     ])
   })
 
-  test('are without dns where there is no domain of a cluster to ask for, which is told', async () => {
+  test('are without dns, and say so, where the domain of a cluster is not known', async () => {
     const resolvConf = await writeTemporary('resolv.conf', outside)
     const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
-    expect(config.checks.map(({ name }) => name)).toEqual(['http', 'http-large', 'tcp', 'udp', 'udp-large', 'icmp'])
+    const names = catalogue.map(({ name }) => name)
+    expect(config.checks.map(({ name }) => name)).toEqual(names.filter((name) => name !== 'dns'))
     expect([...origins]).toEqual([['checks', 'default without dns, since resolv.conf names no domain of a cluster']])
   })
 
@@ -144,6 +148,29 @@ checks:
     const resolvConf = await writeTemporary('resolv.conf', content)
     const file = await writeTemporary('config.yaml', 'checks: { names: { probe: dns } }')
     expect(loadConfig({ file, environment: {}, flags: [], resolvConf }).config.checks).toMatchObject([{ target }])
+  })
+
+  test('are made at the general interval, costly ones every third time, and at one of their own where it is written', async () => {
+    const file = await writeTemporary(
+      'config.yaml',
+      'checks: { web: { probe: http }, slow: { probe: tcp, interval: 1m } }',
+    )
+    const intervals = (from?: string) => {
+      const { checks } = loadConfig({ file: from, environment: { SCOUT_INTERVAL: '2s' }, flags: [] }).config
+      return Object.fromEntries(checks.map(({ name, intervalMs }) => [name, intervalMs]))
+    }
+    expect(intervals()).toMatchObject({ tcp: 2_000, 'http-large': 6_000 })
+    expect(intervals(file)).toEqual({ web: 2_000, slow: 60_000 })
+  })
+
+  test('may be aimed at the node of a peer', async () => {
+    const checks =
+      'checks: { ping: { probe: icmp, path: node }, kubelet: { probe: tcp, path: node, target: "{host}:10250" } }'
+    const file = await writeTemporary('config.yaml', checks)
+    expect(loadConfig({ file, environment: {}, flags: [] }).config.checks).toMatchObject([
+      { name: 'ping', path: 'node', target: '{host}' },
+      { name: 'kubelet', path: 'node', target: '{host}:10250' },
+    ])
   })
 
   test('may be none', async () => {
@@ -204,7 +231,19 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       'checks: { web: { probe: tcp, target: "{hots}:80" } }',
-      'check web (from FILE): cannot probe "{hots}:80": "{hots}" is neither an address nor a host name',
+      'check web (from FILE): the target "{hots}:80" has an unknown placeholder {hots}: did you mean {host}?',
+    ],
+    [
+      'checks: { web: { probe: tcp, path: node } }',
+      'check web (from FILE): the target "{host}:{port}" cannot be used along the path node, where no responder listens: give a target with {host} and a port of the node, such as {host}:10250',
+    ],
+    [
+      'checks: { web: { probe: tcp, path: service } }',
+      'setting checks.web.path (from FILE): "service" is not one of pod, node',
+    ],
+    [
+      'checks: { web: { probe: tcp, interval: 1ms } }',
+      'setting checks.web.interval (from FILE): "1ms" is out of range: it takes at least 10ms and at most 24h',
     ],
     [
       'interval: [',

@@ -116,7 +116,7 @@ describe('discovery by name', () => {
     world.failure = new TypeError('not a function')
     await start()
     await eventually(() => told.at(-1)?.trouble !== undefined, 'trouble')
-    expect(told.at(-1)?.trouble).toContain('a defect in scout broke off what is heard of scout.scout.svc')
+    expect(told.at(-1)?.trouble).toContain('a defect in scout interrupted the lookup of scout.scout.svc')
     expect(world.defects[0]).toBe(world.failure)
     world.failure = undefined
     world.addresses = ['10.0.0.1']

@@ -46,7 +46,7 @@ describe('discovery by endpoint slices', () => {
     expect(api.requests.map(({ verb }) => verb)).toEqual(['list', 'watch'])
   })
 
-  it('tells where its knowledge comes from and when it was heard', async () => {
+  it('reports where its knowledge comes from and how old it is', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
     const beforeMs = Date.now()
@@ -203,7 +203,7 @@ describe('conditions of nodes', () => {
     ])
   })
 
-  it('are done without where the right is missing, which is told once with the remedy', async () => {
+  it('are done without where the right is missing, which is reported once with the remedy', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
     const said = 'nodes is forbidden: User "system:serviceaccount:scout:scout" cannot list resource "nodes"'

@@ -54,7 +54,7 @@ test.each([
     /^cannot use the peers in .*peers\.yaml: there is no setting 0\.adresses: did you mean addresses\?$/,
   ],
   ['names a peer twice', one + one, /^cannot use the peers in .*peers\.yaml: setting 1\.name: "one" is listed twice$/],
-])('is misuse, told before anything is started, when the file %s', async (_, content, message) => {
+])('is misuse, reported before anything is started, when the file %s', async (_, content, message) => {
   const path = join(await temporaryFolder(), 'peers.yaml')
   if (content !== undefined) await writeFile(path, content)
   const opening = openFileDiscovery({ path, pollMs: 2, onBroken: () => {} })
@@ -76,7 +76,7 @@ test('a file is read again when another takes its place', async () => {
   expect(told).toHaveLength(2)
 })
 
-test('a broken version is told once and changes no peer, until it is mended', async () => {
+test('a broken version is reported once and changes no peer, until it is fixed', async () => {
   const { path, until, told, broken } = await watched(one)
   await replace(path, '- name: two\n')
   const { peers, trouble = '' } = await until((knowledge) => knowledge.trouble !== undefined)

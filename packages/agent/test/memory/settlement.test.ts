@@ -1,17 +1,11 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { SeriesKey } from '../../src/memory/ledger.ts'
 import { createSettlement } from '../../src/memory/settlement.ts'
 import type { KnownPeer } from '../../src/peers/roster.ts'
-import { peer } from '../support/peers.ts'
 import { failure, success } from '../support/results.ts'
+import { known as knownPeer, taskOf } from '../support/tasks.ts'
 
-const key: SeriesKey = { check: { name: 'tcp', protocol: 'tcp', target: '{host}', options: {} }, target: '10.0.0.1' }
-
-const known = (name: string, state: KnownPeer['state'] = 'ready'): KnownPeer => ({
-  ...peer(name, { state }),
-  stateSinceMs: 0,
-})
+const known = (name: string, state: KnownPeer['state'] = 'ready') => knownPeer(name, { state })
 
 function startSettlement(settleMs: number) {
   const settled: string[] = []
@@ -24,7 +18,7 @@ function startSettlement(settleMs: number) {
   return {
     settled,
     settlement,
-    begin: (id: string, of: KnownPeer | 'none' | undefined) => settlement.begin({ id, key }, of),
+    begin: (id: string, of: KnownPeer | 'none' | undefined) => settlement.begin({ ...taskOf(), id }, of),
   }
 }
 
@@ -53,7 +47,7 @@ describe('the settlement', () => {
     expect([settled, settlement.held]).toEqual([['s 1000 failed set aside'], 1])
   })
 
-  it('sets aside whatever comes of an attempt during which its peer changed', () => {
+  it('sets aside the result of an attempt during which its peer changed', () => {
     const { begin, settled, settlement } = startSettlement(longMs)
     const ends = [begin('s', known('a')), begin('t', known('a'))]
     settlement.disturb('uid-of-a')
@@ -66,25 +60,28 @@ describe('the settlement', () => {
     { what: 'starting', of: known('a', 'starting') },
     { what: 'leaving', of: known('a', 'leaving') },
     { what: 'gone', of: undefined },
-  ])('sets aside what comes of an attempt on a peer that is $what', ({ of }) => {
+  ])('sets aside the result of an attempt on a peer that is $what', ({ of }) => {
     const { begin, settled } = startSettlement(longMs)
     begin('s', of)(failure())
     expect(settled).toEqual(['s 1000 failed set aside'])
   })
 
-  it('does not hold back what is not about a peer', () => {
+  it('does not hold back a failure that is about no peer', () => {
     const { begin, settled } = startSettlement(longMs)
     begin('s', 'none')(failure())
     expect(settled).toEqual(['s 1000 failed counted'])
   })
 
-  it('does not hold back what this process is not able to do, whatever the peer', () => {
-    const { begin, settled } = startSettlement(longMs)
-    begin('s', known('a'))(failure(1, 'not-permitted'))
-    expect(settled).toEqual(['s 1 failed counted'])
-  })
+  it.each(['not-permitted', 'local-error'] as const)(
+    'does not hold back %s, which says nothing about the peer',
+    (reason) => {
+      const { begin, settled } = startSettlement(longMs)
+      begin('s', known('a'))(failure(1, reason))
+      expect(settled).toEqual(['s 1 failed counted'])
+    },
+  )
 
-  it('keeps the order within a series: what comes after a failure waits behind it', async () => {
+  it('keeps the order within a task: later results wait behind a failure', async () => {
     const { begin, settled } = startSettlement(30)
     begin('s', known('a'))(failure(1))
     begin('s', known('a'))(success(2))
@@ -104,9 +101,20 @@ describe('the settlement', () => {
     expect(settled).toEqual(['s 1 failed set aside', 's 2 ok counted'])
   })
 
-  it('counts failures at once where nothing is to be waited for', () => {
+  it('counts failures at once where discovery needs no time', () => {
     const { begin, settled } = startSettlement(0)
     begin('s', known('a'))(failure())
     expect(settled).toEqual(['s 1000 failed counted'])
+  })
+
+  it('leaves no timer when it is stopped, and settles nothing afterwards', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const { begin, settled, settlement } = startSettlement(longMs)
+    begin('s', known('a'))(failure())
+    settlement.stop()
+    expect([vi.getTimerCount(), settlement.held]).toEqual([0, 0])
+    vi.advanceTimersByTime(2 * longMs)
+    expect(settled).toEqual([])
   })
 })

@@ -1,214 +1,219 @@
 import { execFileSync } from 'node:child_process'
+import type { Row } from '@scout/core'
 import { expect, test } from 'vitest'
 import { testWith } from '../../../../test/support/requirements.ts'
-import type { Snapshot } from '../../src/memory/snapshot.ts'
-import { createProcessMetrics, metricsOf } from '../../src/outputs/metrics.ts'
-import { failingSeriesOf, failureOf, peerOf, seriesOf, snapshotOf } from '../support/snapshots.ts'
+import { expositionOf } from '../../src/outputs/exposition.ts'
+import { createProcessMetrics, labelMeanings, metrics } from '../../src/outputs/metrics.ts'
+import { durationsOf, failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 
-const mesh = snapshotOf({
+const own = { check: 'dns', protocol: 'dns', path: 'dns-server', family: undefined } as const
+const mesh = rowOf({
   peers: [peerOf(), peerOf({ name: 'scout-3', node: 'node-3', state: 'leaving' })],
   series: [
     seriesOf({ tookSeconds: [0.00004, 0.00031, 8] }),
-    failingSeriesOf('refused', { peer: { name: 'scout-3', node: 'node-3', zone: 'zone-b' } }),
-    seriesOf({ check: 'dns', protocol: 'dns', peer: undefined, family: undefined, tookSeconds: [0.002] }),
+    failingSeriesOf('refused', { to: 'node-3' }),
+    seriesOf({ ...own, to: undefined, toZone: undefined, tookSeconds: [0.002] }),
     seriesOf({ check: 'udp', protocol: 'udp' }),
   ],
+  durations: [durationsOf([0.00004, 0.00031, 8]), durationsOf([0.002], { ...own, toZone: '' })],
   schedule: { started: 9, late: 1, skipped: 2, inFlight: 3, waiting: 4 },
   setAside: 5,
-  strays: { udp: { late: 1, duplicate: 2, foreign: 3 } },
-  responders: { http: { answered: 4, rejected: 5, unsent: 0 } },
+  vantages: [
+    {
+      name: 'pod',
+      port: 8081,
+      responders: { http: { answered: 4, rejected: 5, unsent: 0 } },
+      strays: { udp: { late: 1, duplicate: 2, foreign: 3 } },
+    },
+  ],
 })
 
-test('exposes what the snapshot holds and nothing else', async () => {
-  expect(await metricsOf(mesh).metrics()).toMatchInlineSnapshot(`
+test('exposes what the row holds and nothing else', () => {
+  expect(expositionOf(metrics, mesh)).toMatchInlineSnapshot(`
     "# HELP scout_build_info Version of this agent; always 1.
     # TYPE scout_build_info gauge
     scout_build_info{version="1.2.3",node="node-1"} 1
-
-    # HELP scout_peers Peers known, by state.
+    # HELP scout_peers Known peers by state.
     # TYPE scout_peers gauge
     scout_peers{state="starting"} 0
     scout_peers{state="ready"} 1
     scout_peers{state="leaving"} 1
-
-    # HELP scout_knowledge_age_seconds Time since the source of the peers was last heard of.
+    # HELP scout_knowledge_age_seconds Time since the last sign of life of the source of the peers.
     # TYPE scout_knowledge_age_seconds gauge
     scout_knowledge_age_seconds 1.5
-
     # HELP scout_knowledge_trouble 1 while the source of the peers does not answer.
     # TYPE scout_knowledge_trouble gauge
     scout_knowledge_trouble 0
-
-    # HELP scout_probe_attempts_total Attempts by what came of them; unable is what this agent lacks the means for, and reason is empty for successes.
+    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: this host is to blame; unable: this agent lacks a privilege or feature. The reason of a success is empty.
     # TYPE scout_probe_attempts_total counter
-    scout_probe_attempts_total{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
-    scout_probe_attempts_total{check="dns",protocol="dns",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="success",reason=""} 1
-    scout_probe_attempts_total{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="failure",reason="refused"} 1
-
-    # HELP scout_probe_failing 1 when the last attempt failed, 0 when it succeeded.
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="failure",reason="refused"} 1
+    scout_probe_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="success",reason=""} 1
+    # HELP scout_probe_failing 1 when the last attempt failed, 0 when it succeeded; with several peers on the node, 1 when that of any failed.
     # TYPE scout_probe_failing gauge
-    scout_probe_failing{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 0
-    scout_probe_failing{check="dns",protocol="dns",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone=""} 0
-    scout_probe_failing{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b"} 1
-
-    # HELP scout_probe_last_duration_seconds Duration of the last attempt, if it succeeded.
+    scout_probe_failing{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 0
+    scout_probe_failing{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b"} 1
+    scout_probe_failing{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone=""} 0
+    # HELP scout_probe_last_duration_seconds Duration of the last attempt, if it succeeded, without name resolution.
     # TYPE scout_probe_last_duration_seconds gauge
-    scout_probe_last_duration_seconds{check="tcp",protocol="tcp",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",clock="user"} 8
-    scout_probe_last_duration_seconds{check="dns",protocol="dns",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",clock="user"} 0.002
-
-    # HELP scout_probe_duration_seconds Duration of successful attempts by pair of zones.
+    scout_probe_last_duration_seconds{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",clock="user"} 8
+    scout_probe_last_duration_seconds{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",clock="user"} 0.002
+    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, without name resolution.
     # TYPE scout_probe_duration_seconds histogram
-    scout_probe_duration_seconds_bucket{le="0.00005",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 1
-    scout_probe_duration_seconds_bucket{le="0.0001",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 1
-    scout_probe_duration_seconds_bucket{le="0.0002",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 1
-    scout_probe_duration_seconds_bucket{le="0.0005",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.001",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.002",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.005",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.01",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.02",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.05",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.1",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.25",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.5",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="0.95",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="1.1",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="2.9",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="3.2",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="6.9",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="7.2",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 2
-    scout_probe_duration_seconds_bucket{le="+Inf",check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 3
-    scout_probe_duration_seconds_sum{check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 8.00035
-    scout_probe_duration_seconds_count{check="tcp",protocol="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 3
-    scout_probe_duration_seconds_bucket{le="0.00005",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 0
-    scout_probe_duration_seconds_bucket{le="0.0001",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 0
-    scout_probe_duration_seconds_bucket{le="0.0002",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 0
-    scout_probe_duration_seconds_bucket{le="0.0005",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 0
-    scout_probe_duration_seconds_bucket{le="0.001",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 0
-    scout_probe_duration_seconds_bucket{le="0.002",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.005",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.01",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.02",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.05",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.1",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.25",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.5",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="0.95",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="1.1",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="2.9",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="3.2",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="6.9",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="7.2",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_bucket{le="+Inf",check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-    scout_probe_duration_seconds_sum{check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 0.002
-    scout_probe_duration_seconds_count{check="dns",protocol="dns",family="",source_zone="zone-a",target_zone=""} 1
-
-    # HELP scout_schedule_runs_total Runs of the schedule.
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.00005"} 1
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.0001"} 1
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.0002"} 1
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.0005"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.001"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.002"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.005"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.01"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.02"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.05"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.1"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.25"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.5"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.95"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="1.1"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="2.9"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="3.2"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="6.9"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="7.2"} 2
+    scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="+Inf"} 3
+    scout_probe_duration_seconds_sum{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 8.00035
+    scout_probe_duration_seconds_count{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b"} 3
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.00005"} 0
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.0001"} 0
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.0002"} 0
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.0005"} 0
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.001"} 0
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.002"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.005"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.01"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.02"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.05"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.1"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.25"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.5"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="0.95"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="1.1"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="2.9"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="3.2"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="6.9"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="7.2"} 1
+    scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="+Inf"} 1
+    scout_probe_duration_seconds_sum{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone=""} 0.002
+    scout_probe_duration_seconds_count{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone=""} 1
+    # HELP scout_schedule_runs_total Runs of checks: started; of these late by more than their interval; skipped because the one before still waited.
     # TYPE scout_schedule_runs_total counter
     scout_schedule_runs_total{outcome="started"} 9
     scout_schedule_runs_total{outcome="late"} 1
     scout_schedule_runs_total{outcome="skipped"} 2
-
-    # HELP scout_probes_in_flight Attempts under way.
+    # HELP scout_probes_in_flight Attempts in flight.
     # TYPE scout_probes_in_flight gauge
     scout_probes_in_flight 3
-
-    # HELP scout_results_set_aside_total Results not counted, because the peer was starting, leaving or gone, or became so.
+    # HELP scout_results_set_aside_total Results that do not count because the peer was starting, leaving or gone, or became so.
     # TYPE scout_results_set_aside_total counter
     scout_results_set_aside_total 5
-
     # HELP scout_results_held Failures held back until it is known whether their peer was leaving, and results behind them.
     # TYPE scout_results_held gauge
     scout_results_held 0
-
-    # HELP scout_greetings_total Peers asked who they are, by what they answered.
+    # HELP scout_greetings_total Greetings sent to peers by their answer.
     # TYPE scout_greetings_total counter
     scout_greetings_total{outcome="answered"} 0
     scout_greetings_total{outcome="malformed"} 0
     scout_greetings_total{outcome="silent"} 0
-
     # HELP scout_stray_answers_total Answers that no attempt waited for.
     # TYPE scout_stray_answers_total counter
-    scout_stray_answers_total{protocol="udp",kind="late"} 1
-    scout_stray_answers_total{protocol="udp",kind="duplicate"} 2
-    scout_stray_answers_total{protocol="udp",kind="foreign"} 3
-
-    # HELP scout_responder_requests_total Requests to this responder by what came of them.
+    scout_stray_answers_total{vantage="pod",protocol="udp",kind="late"} 1
+    scout_stray_answers_total{vantage="pod",protocol="udp",kind="duplicate"} 2
+    scout_stray_answers_total{vantage="pod",protocol="udp",kind="foreign"} 3
+    # HELP scout_responder_requests_total Requests to the responders of this agent by outcome.
     # TYPE scout_responder_requests_total counter
-    scout_responder_requests_total{responder="http",outcome="answered"} 4
-    scout_responder_requests_total{responder="http",outcome="rejected"} 5
-    scout_responder_requests_total{responder="http",outcome="unsent"} 0
+    scout_responder_requests_total{vantage="pod",responder="http",outcome="answered"} 4
+    scout_responder_requests_total{vantage="pod",responder="http",outcome="rejected"} 5
+    scout_responder_requests_total{vantage="pod",responder="http",outcome="unsent"} 0
     "
   `)
 })
 
-test('counts each duration in every bucket whose edge is not below it, and sums up the paths between two zones', async () => {
-  const zoneB = (node: string, tookSeconds: readonly number[]) =>
-    seriesOf({ peer: { name: node, node, zone: 'zone-b' }, tookSeconds })
-  const samples = await samplesOf(
-    snapshotOf({ series: [zoneB('node-2', [0.00004, 0.0003]), zoneB('node-3', [0.0004, 100])] }),
+test('counts each duration in every bucket with an edge not below it', () => {
+  const histogram = samplesOf(rowOf({ durations: [durationsOf([0.00004, 0.0003, 0.0004, 100])] })).filter(({ name }) =>
+    name.startsWith('scout_probe_duration_seconds'),
   )
-  const histogram = samples.filter(({ name }) => name.startsWith('scout_probe_duration_seconds'))
   const buckets = histogram.filter(({ name }) => name.endsWith('_bucket')).map(({ value }) => value)
   expect(buckets).toEqual(buckets.toSorted((a, b) => a - b))
-  expect(buckets.at(0)).toBe(1)
-  expect(buckets.at(-2)).toBe(3)
-  expect(buckets.at(-1)).toBe(4)
+  expect([buckets.at(0), buckets.at(-2), buckets.at(-1)]).toEqual([1, 3, 4])
   expect(histogram.slice(-2)).toEqual([
     expect.objectContaining({ name: 'scout_probe_duration_seconds_sum', value: 100.00074 }),
     expect.objectContaining({ name: 'scout_probe_duration_seconds_count', value: 4 }),
   ])
 })
 
-test.each([
-  ['first', [failingSeriesOf('timeout'), seriesOf({ tookSeconds: [0.001] })]],
-  ['last', [seriesOf({ tookSeconds: [0.001] }), failingSeriesOf('timeout')]],
-])('shows a link as failing when one of its paths fails, be it the %s', async (_, series) => {
-  const samples = await samplesOf(snapshotOf({ series }))
-  expect(samples.filter(({ name }) => name === 'scout_probe_failing')).toEqual([expect.objectContaining({ value: 1 })])
-})
-
-test('goes on counting, when one of two peers on a node is gone, what came of both', async () => {
-  const inherited = { successes: 3, failures: { timeout: 1 } } as const
-  const samples = await samplesOf(
-    snapshotOf({ series: [seriesOf({ tookSeconds: [0.001], inherited }), seriesOf({ check: 'udp', inherited })] }),
-  )
-  expect(attemptsIn(samples)).toEqual(['tcp success 4', 'tcp failure 1', 'udp success 3', 'udp failure 1'])
-})
-
-test('tells what this agent is not able to do from what failed', async () => {
+test('tells attempts that failed from those that say nothing about the network', () => {
+  const reasons = { timeout: 4, 'local-error': 3, cancelled: 1, 'not-permitted': 2 } as const
   const last = failureOf('not-permitted')
-  const samples = await samplesOf(
-    snapshotOf({ series: [seriesOf({ state: 'unable', attempts: 2, unable: { 'not-permitted': 2 }, last })] }),
-  )
-  expect(attemptsIn(samples)).toEqual(['tcp unable 2'])
+  const samples = samplesOf(rowOf({ series: [seriesOf({ state: 'unable', total: { passed: 0, reasons }, last })] }))
+  expect(attemptsIn(samples)).toEqual([
+    'tcp failure timeout 4',
+    'tcp inconclusive local-error 3',
+    'tcp inconclusive cancelled 1',
+    'tcp unable not-permitted 2',
+  ])
   expect(samples.filter(({ name }) => name === 'scout_probe_failing')).toEqual([])
 })
 
-test('says nothing of a peer any more once it is gone', async () => {
-  const [first, ...others] = mesh.series
-  const before = await metricsOf(mesh).metrics()
-  const after = await metricsOf({ ...mesh, series: first === undefined ? others : [first] }).metrics()
-  expect(before).toContain('node-3')
-  expect(after).not.toContain('node-3')
+test.each([
+  ['that was never heard of is as old as the agent', 0, 60],
+  ['is as old as its last sign of life', 1_500, 1.5],
+  ['that is a list does not age', undefined, 0],
+])('a source of peers %s', (_, agoMs, ageSeconds) => {
+  const { takenAtMs } = rowOf()
+  const heardAtMs = agoMs === undefined || agoMs === 0 ? agoMs : takenAtMs - agoMs
+  const samples = samplesOf(rowOf({ knowledge: { source: 'a test', heardAtMs } }))
+  expect(samples.find(({ name }) => name === 'scout_knowledge_age_seconds')?.value).toBe(ageSeconds)
+})
+
+test('leaves the time to resolve a name out of the last duration', () => {
+  const series = seriesOf({ tookSeconds: [3] })
+  const last = { ...series.last, phasesNs: { resolve: 1e9, connect: 2e9 } } as typeof series.last
+  const samples = samplesOf(rowOf({ series: [{ ...series, last }] }))
+  expect(samples.find(({ name }) => name === 'scout_probe_last_duration_seconds')?.value).toBe(2)
+})
+
+test('has no metric without a value, and no label without a place and a meaning', () => {
+  expect(expositionOf(metrics, rowOf())).not.toContain('scout_probe_attempts_total')
+  for (const metric of metrics) {
+    const labels = metric.read(mesh).flatMap((sample) => Object.keys(sample.labels))
+    expect(new Set<string>(metric.labels)).toEqual(new Set([...metric.labels, ...labels]))
+    expect(Object.keys(labelMeanings)).toEqual(expect.arrayContaining([...metric.labels]))
+  }
+})
+
+test('escapes what would end a label', () => {
+  const name = 'a"\\b\nc'
+  const self = { ...rowOf().self, node: name }
+  expect(expositionOf(metrics, rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
 })
 
 testWith('promtool')('is what Prometheus wants to see, in form and in names', async () => {
-  const exposition = (await metricsOf(mesh).metrics()) + (await createProcessMetrics().metrics())
+  const exposition = expositionOf(metrics, mesh) + (await createProcessMetrics().metrics())
   expect(execFileSync('promtool', ['check', 'metrics'], { input: exposition, encoding: 'utf8' })).toBe('')
 })
 
-function attemptsIn(samples: Awaited<ReturnType<typeof samplesOf>>): readonly string[] {
+function attemptsIn(samples: ReturnType<typeof samplesOf>): readonly string[] {
   return samples
     .filter(({ name }) => name === 'scout_probe_attempts_total')
     .map(({ labels, value }) => {
-      const [, check, outcome] = /check="(\w+)".*outcome="(\w+)"/.exec(labels) ?? []
-      return `${check} ${outcome} ${value}`
+      const [, check, outcome, reason] = /check="(\w+)".*outcome="(\w+)",reason="([\w-]*)"/.exec(labels) ?? []
+      return `${check} ${outcome} ${reason} ${value}`
     })
 }
 
-async function samplesOf(snapshot: Snapshot) {
-  const lines = (await metricsOf(snapshot).metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+function samplesOf(row: Row) {
+  const lines = expositionOf(metrics, row)
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
   return lines.map((line) => {
     const [, name = '', labels = '', value = ''] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
     return { name, labels, value: Number(value) }

@@ -1,10 +1,10 @@
+import type { Row } from '@scout/core'
 import { expect, test } from 'vitest'
-import type { Snapshot } from '../../src/memory/snapshot.ts'
 import { pageOf } from '../../src/outputs/page.ts'
-import { failingSeriesOf, failureOf, peerOf, seriesOf, snapshotOf } from '../support/snapshots.ts'
+import { failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 
 test('says that all is well when nothing fails', async () => {
-  const page = await textOf(snapshotOf({ peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001548375] })] }))
+  const page = await textOf(rowOf({ peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001548375] })] }))
   expect(page).toContain('<title>all well · scout on node-1</title>')
   expect(page).toContain('Every path that was probed works.')
   expect(page).toContain('1.548375ms')
@@ -14,10 +14,10 @@ test('says that all is well when nothing fails', async () => {
 test('says first what fails, since when and why', async () => {
   const last = failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there')
   const series = [seriesOf({ tookSeconds: [0.001] }), failingSeriesOf('refused', { last })]
-  const page = await textOf(snapshotOf({ peers: [peerOf()], series }))
+  const page = await textOf(rowOf({ peers: [peerOf()], series }))
   expect(page).toContain('<title>1 failing · scout on node-1</title>')
   expect(page).toContain(
-    '<li><b>tcp</b> to scout-2 on node-2 since 2023-10-30T22:09:44.899Z: tcp probe of 10.0.0.2:8081: nobody listens there</li>',
+    '<li><b>tcp</b> to scout-2 on node-2 since 2023-10-30T22:09:44.899Z (5s): tcp probe of 10.0.0.2:8081: nobody listens there</li>',
   )
   expect(page.indexOf('<h2>Failing</h2>')).toBeLessThan(page.indexOf('<h2>Paths</h2>'))
 })
@@ -26,42 +26,77 @@ test.each([
   { what: 'there are no paths', series: [] },
   { what: 'no path has a result', series: [seriesOf({})] },
 ])('says that nothing is known when $what', async ({ series }) => {
-  const page = await textOf(snapshotOf({ peers: [peerOf()], series }))
+  const page = await textOf(rowOf({ peers: [peerOf()], series }))
   expect(page).toContain('<title>nothing known · scout on node-1</title>')
   expect(page).not.toContain('works')
 })
 
 test('does not say that all is well while the source of the peers is in trouble', async () => {
   const knowledge = { source: 'the API server', heardAtMs: 0, trouble: 'it does not answer' }
-  const page = await textOf(snapshotOf({ knowledge, peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001] })] }))
+  const page = await textOf(rowOf({ knowledge, peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001] })] }))
   expect(page).toContain('<title>not all known · scout on node-1</title>')
-  expect(page).toContain('1 peers from the API server (it does not answer).')
+  expect(page).toContain('1 peer from the API server (it does not answer).')
 })
 
 test('says why a peer is not probed', async () => {
-  const peers = [peerOf({ name: 'six', addresses: ['fd00::1'] }), peerOf({ name: 'four', addresses: ['10.0.0.9'] })]
-  expect(rowsIn(await textOf(snapshotOf({ peers })))).toEqual([
-    'six node-2 · zone-b · ready not probed: it has no address of a family that this agent has an address of',
-    'four node-2 · zone-b · ready not probed: no check is about it',
-  ])
-})
-
-test('gives each peer a row, be there two of one name, and one to what is not about peers', async () => {
-  const peers = [peerOf({ id: '1', node: 'node-2' }), peerOf({ id: '2', node: 'node-3' })]
-  const series = [
-    ...peers.map((peer, index) => seriesOf({ peer, tookSeconds: [index + 1] })),
-    seriesOf({ check: 'dns', protocol: 'dns', peer: undefined, family: undefined, tookSeconds: [3] }),
+  const peers = [
+    peerOf({
+      name: 'six',
+      node: 'node-6',
+      obstacle: 'it has no address of a family that this agent has an address of',
+    }),
+    peerOf({ name: 'four', node: 'node-4', obstacle: 'no check is about it' }),
   ]
-  expect(rowsIn(await textOf(snapshotOf({ peers, series })))).toEqual([
-    'scout-2 node-2 · zone-b · ready 1s',
-    'scout-2 node-3 · zone-b · ready 2s',
-    'cluster 3s',
+  expect(rowsIn(await textOf(rowOf({ peers })))).toEqual([
+    'six node-6 · zone-b · ready not probed: it has no address of a family that this agent has an address of',
+    'four node-4 · zone-b · ready not probed: no check is about it',
   ])
 })
 
-test('tells where the peers are known from, and why that may be out of date', async () => {
+test('has a row for each node with its peers, one for a node that lost its peers, and one for checks that are about no peer', async () => {
+  const peers = [peerOf({ id: '1' }), peerOf({ id: '2', name: 'scout-b' }), peerOf({ id: '3', node: 'node-3' })]
+  const series = [
+    seriesOf({ check: 'dns', protocol: 'dns', to: undefined, family: undefined, tookSeconds: [4] }),
+    ...['node-2', 'node-3', 'node-4'].map((to, index) => seriesOf({ to, tookSeconds: [index + 1] })),
+  ]
+  expect(rowsIn(await textOf(rowOf({ peers, series })))).toEqual([
+    'scout-2 node-2 · zone-b · ready scout-b node-2 · zone-b · ready 1s',
+    'scout-2 node-3 · zone-b · ready 2s',
+    'node-4 no peer 3s',
+    'cluster 4s',
+  ])
+})
+
+test('says since when a peer is not ready, and what Kubernetes says against its node', async () => {
+  const peers = [peerOf({ state: 'starting', stateSinceMs: rowOf().takenAtMs - 120_000 }), peerOf({ node: 'node-3' })]
+  const problems = [
+    { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' },
+    { type: 'MemoryPressure', status: 'True', reason: '' },
+  ]
+  const nodes = [
+    { name: 'node-2', isCordoned: true, problems },
+    { name: 'node-3', isCordoned: false, problems: [] },
+  ]
+  expect(rowsIn(await textOf(rowOf({ peers, knowledge: { source: 'a test', nodes } })))).toEqual([
+    expect.stringContaining(
+      'node-2 · zone-b · starting for 2m · cordoned · not ready (NodeStatusUnknown) · MemoryPressure',
+    ),
+    expect.stringContaining('node-3 · zone-b · ready not probed'),
+  ])
+})
+
+test('says in the title of a cell how many of the last attempts failed', async () => {
+  const titleOf = async (recent: { passed: number; failed: number; other: number }) =>
+    /title="([^"]*)"/.exec(await textOf(rowOf({ series: [seriesOf({ tookSeconds: [1], recent })] })))?.[1]
+  expect(await titleOf({ passed: 57, failed: 3, other: 0 })).toBe('10.0.0.2:8081: 3 of the last 60 attempts failed')
+  expect(await titleOf({ passed: 0, failed: 0, other: 2 })).toBe(
+    '10.0.0.2:8081: 0 of the last 2 attempts failed, 2 said nothing about the path',
+  )
+})
+
+test('says where the peers are known from, and why that may be out of date', async () => {
   const knowledge = { source: '/etc/scout/peers.yaml', heardAtMs: 0, trouble: 'cannot read it' }
-  expect(await textOf(snapshotOf({ knowledge }))).toContain('0 peers from /etc/scout/peers.yaml (cannot read it).')
+  expect(await textOf(rowOf({ knowledge }))).toContain('0 peers from /etc/scout/peers.yaml (cannot read it).')
 })
 
 test.each([
@@ -70,18 +105,23 @@ test.each([
   ['the end of an attribute in single quotes', "' onmouseover='alert(1)"],
   ['a character reference', '&lt;script&gt;'],
 ])('has the same elements and attributes when every name in it is %s', async (_, name) => {
-  const page = await textOf(snapshotNamed(name))
-  expect(skeletonOf(page)).toEqual(skeletonOf(await textOf(snapshotNamed('harmless'))))
+  const page = await textOf(rowNamed(name))
+  expect(skeletonOf(page)).toEqual(skeletonOf(await textOf(rowNamed('harmless'))))
   expect(page).not.toContain(name)
 })
 
 /** Everything that may come from elsewhere is called this. */
-function snapshotNamed(name: string): Snapshot {
+function rowNamed(name: string): Row {
   const peer = peerOf({ name, node: name, zone: name, addresses: [name] })
-  const about = { check: name, target: name, peer: { name, node: name, zone: name } }
-  return snapshotOf({
+  const about = { check: name, target: name, to: name }
+  return rowOf({
     self: { name, node: name, zone: name, addresses: [name], nodeAddresses: [name], version: name },
-    knowledge: { source: name, heardAtMs: 0, trouble: name },
+    knowledge: {
+      source: name,
+      heardAtMs: 0,
+      trouble: name,
+      nodes: [{ name, isCordoned: true, problems: [{ type: name, status: name, reason: name }] }],
+    },
     peers: [peer],
     series: [
       seriesOf({ ...about, tookSeconds: [1] }),
@@ -101,6 +141,6 @@ function rowsIn(page: string): readonly string[] {
   return rows.map(([row]) => row.replaceAll(/(<[^>]*>)+/g, ' ').trim())
 }
 
-async function textOf(snapshot: Snapshot): Promise<string> {
-  return String(await pageOf(snapshot))
+async function textOf(row: Row): Promise<string> {
+  return String(await pageOf(row))
 }

@@ -1,9 +1,10 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import type { Row } from '@scout/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../../test/support/collect.ts'
-import type { Snapshot } from '../../src/memory/snapshot.ts'
 import { type ConsoleOptions, startConsole } from '../../src/outputs/server.ts'
-import { seriesOf, snapshotOf } from '../support/snapshots.ts'
+import { rowOf, seriesOf } from '../support/rows.ts'
 
 const document = { message: 'connected to scout', time: 'now' }
 
@@ -18,10 +19,10 @@ test('answers the reference document at /, and the page to a browser', async () 
   expect(await browser.text()).toMatch(/^<!doctype html>/)
 })
 
-test('answers the snapshot as it is at /api/v1/snapshot', async () => {
-  const snapshot = snapshotOf({ series: [seriesOf({ tookSeconds: [0.001] })] })
-  const response = await fetch(`${await consoleOf(snapshot)}/api/v1/snapshot`)
-  expect(await response.json()).toEqual(snapshot)
+test('answers its row as it is at /api/v1/snapshot', async () => {
+  const row = rowOf({ series: [seriesOf({ tookSeconds: [0.001] })] })
+  const response = await fetch(`${await consoleOf(row)}/api/v1/snapshot`)
+  expect(await response.json()).toEqual(row)
 })
 
 test('answers its metrics and those of the process at /metrics', async () => {
@@ -33,12 +34,12 @@ test('answers its metrics and those of the process at /metrics', async () => {
 })
 
 test('is alive whatever it knows, and ready when it knows its peers', async () => {
-  const unready = snapshotOf({ isReady: false, knowledge: { source: 'nothing yet', heardAtMs: 0 } })
+  const unready = rowOf({ isReady: false, knowledge: { source: 'nothing yet', heardAtMs: 0 } })
   const url = await consoleOf(unready)
   expect(await statusAndJson(`${url}/healthz`)).toEqual([200, { status: 'ok' }])
   expect(await statusAndJson(`${url}/readyz`)).toEqual([503, { status: 'not ready', knowledge: unready.knowledge }])
 
-  const ready = snapshotOf()
+  const ready = rowOf()
   expect(await statusAndJson(`${await consoleOf(ready)}/readyz`)).toEqual([
     200,
     { status: 'ok', knowledge: ready.knowledge },
@@ -46,7 +47,7 @@ test('is alive whatever it knows, and ready when it knows its peers', async () =
 })
 
 test('is not alive when what probes does not answer', async () => {
-  expect(await statusAndJson(`${await consoleOf(snapshotOf(), false)}/healthz`)).toEqual([
+  expect(await statusAndJson(`${await consoleOf(rowOf(), false)}/healthz`)).toEqual([
     503,
     { status: 'the thread that probes does not answer' },
   ])
@@ -59,8 +60,20 @@ test('says what there is when asked for something else', async () => {
   ])
 })
 
+test('closes although a client is in the middle of its request', async () => {
+  const console = await startConsole(optionsOf(rowOf()))
+  const client = connect(console.port, '127.0.0.1')
+  client.write('GET /healthz HTTP/1.1\r\nHost: sc')
+  await once(client, 'connect')
+  // Connections are accepted in order.
+  await fetch(`http://127.0.0.1:${console.port}/healthz`)
+  const rest = collect(client)
+  await console.close()
+  expect(await rest).toEqual([])
+})
+
 test('closes although a client keeps its connection', async () => {
-  const console = await startConsole(optionsOf(snapshotOf()))
+  const console = await startConsole(optionsOf(rowOf()))
   const client = connect(console.port, '127.0.0.1')
   client.write('GET /healthz HTTP/1.1\r\nHost: scout\r\n\r\n')
   const answered = new Promise((resolve) => client.once('data', resolve))
@@ -70,15 +83,15 @@ test('closes although a client keeps its connection', async () => {
   expect(await rest).toEqual([])
 })
 
-async function consoleOf(snapshot = snapshotOf(), isAlive = true): Promise<string> {
-  const console = await startConsole(optionsOf(snapshot, isAlive))
+async function consoleOf(row = rowOf(), isAlive = true): Promise<string> {
+  const console = await startConsole(optionsOf(row, isAlive))
   onTestFinished(console.close)
   return `http://127.0.0.1:${console.port}`
 }
 
-function optionsOf(snapshot: Snapshot, isAlive = true): ConsoleOptions {
-  const health = () => ({ isAlive, isReady: snapshot.isReady, knowledge: snapshot.knowledge })
-  return { host: '127.0.0.1', port: 0, snapshot: () => snapshot, health, document: () => document }
+function optionsOf(row: Row, isAlive = true): ConsoleOptions {
+  const health = () => ({ isAlive, isReady: row.isReady, knowledge: row.knowledge })
+  return { host: '127.0.0.1', port: 0, row: () => row, health, document: () => document }
 }
 
 async function statusAndJson(url: string): Promise<readonly [number, unknown]> {

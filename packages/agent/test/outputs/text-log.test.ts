@@ -1,19 +1,17 @@
 import type { AnyResult } from '@scout/core'
 import { expect, test } from 'vitest'
-import type { SeriesKey } from '../../src/memory/ledger.ts'
 import { createTextLog } from '../../src/outputs/text-log.ts'
-import type { Check } from '../../src/plan/check.ts'
-import { failureOf, peerOf, successOf } from '../support/snapshots.ts'
+import { failureOf, successOf } from '../support/rows.ts'
+import { checkOf, known, taskOf, tasksOf } from '../support/tasks.ts'
 
-const peer = peerOf({
-  name: 'scout-66dd96cbb4-rf6z9',
+const peer = known('scout-66dd96cbb4-rf6z9', {
   namespace: 'default',
   node: 'kind-worker',
   addresses: ['10.244.1.30'],
 })
 const startedAtMs = Date.parse('2023-10-30T22:09:49.899Z')
 
-/** What the reference output tells of, except that its phases overlap. */
+/** The attempt of the reference output, except that there the phases overlap. */
 const success = {
   protocol: 'http',
   target: 'http://scout-66dd96cbb4-rf6z9:8080/',
@@ -33,7 +31,7 @@ test('prints the reference output', () => {
   const { log, printed } = logOf()
   log.listening('http://localhost:8080')
   log.rosterChanged({ joined: [peer], left: [], changed: [], disturbed: [] }, [peer])
-  log.attempted(keyOf('http'), success, 'steady')
+  log.attempted(of('http'), success, 'steady')
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss server is listening at http://localhost:8080
     YYYY/MM/DD hh:mm:ss scout pods:
@@ -52,7 +50,7 @@ test('prints the reference output', () => {
   `)
 })
 
-test('says which providers run and what they cost, and nothing of the best', () => {
+test('says which providers run and what they cost, except for the best', () => {
   const { log, printed } = logOf()
   const best = { name: 'native' } as const
   log.providers({ udp: best, icmp: best, tcp: best })
@@ -70,11 +68,11 @@ test('says which providers run and what they cost, and nothing of the best', () 
   `)
 })
 
-test('names the check that is not http, and a target that is nobody in particular', () => {
+test('names a check that is not http, and a target that is not a peer', () => {
   const { log, printed } = logOf()
-  log.attempted(keyOf('tcp'), successOf(1_500_000), 'steady')
-  const check = checkOf('dns')
-  log.attempted({ check, target: 'kubernetes.default' }, successOf(2_000_000), 'steady')
+  log.attempted(of('tcp'), successOf(1_500_000), 'steady')
+  const [dns] = tasksOf([], [checkOf('dns', { protocol: 'dns', target: 'kubernetes.default' })])
+  if (dns !== undefined) log.attempted(dns, successOf(2_000_000), 'steady')
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
     YYYY/MM/DD hh:mm:ss     connection start: (time)
@@ -93,9 +91,9 @@ test('names the check that is not http, and a target that is nobody in particula
 test('groups the peers by node, every address of both families, and says who is not ready', () => {
   const { log, printed } = logOf()
   const peers = [
-    peerOf({ name: 'a', node: 'node-1', addresses: ['10.0.0.1', 'fd00::1'] }),
-    peerOf({ name: 'b', node: 'node-2', addresses: ['10.0.0.2'], state: 'leaving' }),
-    peerOf({ name: 'c', node: 'node-1', addresses: ['10.0.0.3'], state: 'starting' }),
+    known('a', { node: 'node-1', addresses: ['10.0.0.1', 'fd00::1'] }),
+    known('b', { node: 'node-2', addresses: ['10.0.0.2'], state: 'leaving' }),
+    known('c', { node: 'node-1', addresses: ['10.0.0.3'], state: 'starting' }),
   ]
   log.rosterChanged({ joined: peers, left: [], changed: [], disturbed: [] }, peers)
   expect(printed()).toMatchInlineSnapshot(`
@@ -110,9 +108,9 @@ test('groups the peers by node, every address of both families, and says who is 
   `)
 })
 
-test('prints how far a failed attempt came, its reason and its sentence', () => {
+test('prints the phases of a failed attempt, its reason and its sentence', () => {
   const { log, printed } = logOf()
-  log.attempted(keyOf('tcp'), failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there'), 'began-failing')
+  log.attempted(of('tcp'), failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there'), 'began-failing')
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
     YYYY/MM/DD hh:mm:ss     connection start: (time)
@@ -124,7 +122,7 @@ test('prints how far a failed attempt came, its reason and its sentence', () => 
 
 test('says that a result is set aside', () => {
   const { log, printed } = logOf()
-  log.attempted(keyOf('tcp'), successOf(1_000_000), 'set-aside')
+  log.attempted(of('tcp'), successOf(1_000_000), 'set-aside')
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
     YYYY/MM/DD hh:mm:ss     connection start: (time)
@@ -139,7 +137,7 @@ test('says that a result is set aside', () => {
 test.each(['not-permitted', 'not-supported'] as const)('says once a check that it is %s', (reason) => {
   const { log, printed } = logOf()
   const remedy = failureOf(reason, 'cannot open a raw socket: add CAP_NET_RAW')
-  for (const check of ['icmp', 'icmp', 'icmp-large', 'icmp']) log.attempted(keyOf(check), remedy, 'steady')
+  for (const check of ['icmp', 'icmp', 'icmp-large', 'icmp']) log.attempted(of(check), remedy, 'steady')
   expect(printed().match(/probing: .*/g)).toEqual([
     'probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by icmp',
     'probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by icmp-large',
@@ -147,13 +145,13 @@ test.each(['not-permitted', 'not-supported'] as const)('says once a check that i
   expect(printed()).toContain(`failure: ${reason} in connect: cannot open a raw socket: add CAP_NET_RAW`)
 })
 
-test('tells a body that is cut or no JSON by its size', () => {
+test('shows the size of a body that is cut or not JSON', () => {
   const { log, printed } = logOf()
-  log.attempted(keyOf('http'), { ...success, detail: { statusCode: 200, bodyBytes: 65_536, body: '{"mess' } }, 'steady')
+  log.attempted(of('http'), { ...success, detail: { statusCode: 200, bodyBytes: 65_536, body: '{"mess' } }, 'steady')
   expect(printed()).toContain('response: {"status":"OK","statusCode":200,"body":"65536 bytes"}')
 })
 
-test('tells the end, broken configuration and our own defects', () => {
+test('reports the end, a broken configuration and defects of its own', () => {
   const { log, printed } = logOf()
   log.configurationBroken(new Error('cannot read the peers in peers.yaml: it is empty'))
   log.defect('something impossible')
@@ -186,10 +184,6 @@ function logOf() {
   }
 }
 
-function keyOf(check: string): SeriesKey {
-  return { check: checkOf(check), peer, target: '10.244.1.30:8081', family: 'ipv4' }
-}
-
-function checkOf(name: string): Check {
-  return { name, protocol: 'tcp', target: '{host}:{port}', options: {} }
+function of(check: string) {
+  return taskOf(peer, checkOf(check))
 }

@@ -76,4 +76,20 @@ describe('the greeter', () => {
     await eventually(() => greeted.length > 0, 'a greeting')
     expect(greeted).toEqual(['b 1.0.0'])
   })
+
+  it('does not take an answer from an address that the peer no longer has', async () => {
+    let answerOld: ((answer: GreetingAnswer) => void) | undefined
+    const { greeter, asked, greeted } = startGreeter((asked) =>
+      asked === 1
+        ? new Promise((resolve) => (answerOld = resolve))
+        : Promise.resolve(greeting('a', { version: 'of the new address' })),
+    )
+    greeter.setPeers([known('a')])
+    await eventually(() => asked.length === 1, 'a question')
+    greeter.setPeers([known('a', { addresses: ['10.0.0.2'] })])
+    answerOld?.(greeting('a', { version: 'of the old address' }))
+    await eventually(() => greeted.length > 0, 'a greeting')
+    expect(greeted).toEqual(['a of the new address'])
+    expect(greeter.counters.answered).toBe(1)
+  })
 })

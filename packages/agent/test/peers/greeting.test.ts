@@ -1,7 +1,7 @@
 import { createProber, startHttpResponder } from '@scout/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { listenTcp } from '../../../../test/support/servers.ts'
-import { askGreeting, baseOf, callerOf, urlOf } from '../../src/peers/greeting.ts'
+import { askGreeting, callerOf, urlOf } from '../../src/peers/greeting.ts'
 import { greeting } from '../support/greetings.ts'
 import { peer } from '../support/peers.ts'
 
@@ -26,7 +26,7 @@ async function answering(answer: object | undefined): Promise<string> {
 
 describe('a greeting', () => {
   it('is read from the responder of the peer', async () => {
-    const theirs = greeting('them', { zone: 'zone-1', nodeAddresses: ['192.0.2.1', '2001:db8::1'], probes: ['udp'] })
+    const theirs = greeting('them', { zone: 'zone-1', nodeAddresses: ['192.0.2.1', '2001:db8::1'] })
     await expect(ask(await answering(theirs))).resolves.toEqual(theirs)
   })
 
@@ -46,22 +46,6 @@ describe('a greeting', () => {
   it('is missing where something that is no agent answers', async () => {
     const port = await listenTcp((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'))
     await expect(ask(`http://127.0.0.1:${port}`)).resolves.toBe('silent')
-  })
-})
-
-describe('the way to a responder', () => {
-  const both = peer('a', { addresses: ['10.0.0.1', 'fd00::1'] })
-  it.each([
-    { own: ['192.0.2.1', '2001:db8::1'], base: 'http://10.0.0.1:8081' },
-    { own: ['2001:db8::1'], base: 'http://[fd00::1]:8081' },
-    { own: [], base: 'http://10.0.0.1:8081' },
-  ])('is an address of a family both sides have: $own', ({ own, base }) => {
-    expect(baseOf(both, { addresses: own })).toBe(base)
-  })
-
-  it('is the proxy where there is one, and nothing where there is no address', () => {
-    expect(baseOf({ ...both, proxy: 'http://127.0.0.1:8001/p' }, { addresses: [] })).toBe('http://127.0.0.1:8001/p')
-    expect(baseOf(peer('a', { addresses: [] }), { addresses: [] })).toBeUndefined()
   })
 })
 

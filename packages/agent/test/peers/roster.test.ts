@@ -21,7 +21,7 @@ function startRoster() {
 const minuteMs = 60_000
 
 describe('the roster', () => {
-  it('tells who joined, who changed and who left, and nothing when nothing did', () => {
+  it('reports which peers joined, changed and left, and nothing when none did', () => {
     const { hear, changes } = startRoster()
     hear([peer('a')])
     hear([peer('a')])
@@ -153,7 +153,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('ready')
   })
 
-  it('is over when discovery, heard for a minute since, goes on calling the peer ready', () => {
+  it('is over when discovery goes on reporting the peer ready for a minute', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a')])
     roster.goodbye(peer('a'), 1)
@@ -165,7 +165,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('ready')
   })
 
-  it('stands while the source is silent, and for a minute after it was heard again', () => {
+  it('stands while the source is silent, and for a minute after it has answered again', () => {
     const { roster, hear, stateOf } = startRoster()
     const heardMs = Date.now() - 10_000
     hear([peer('a')], heardMs)
@@ -184,5 +184,14 @@ describe('a goodbye', () => {
     roster.goodbye(peer('a'), 1)
     roster.update(list)
     expect(stateOf('a')).toBe('leaving')
+  })
+
+  it('is forgotten with its peer: one that comes back under its id is ready', () => {
+    const { roster, hear, stateOf } = startRoster()
+    hear([peer('a')])
+    roster.goodbye(peer('a'), 1)
+    hear([])
+    hear([peer('a')])
+    expect(stateOf('a')).toBe('ready')
   })
 })

@@ -1,30 +1,24 @@
 import type { Family } from '@scout/core'
 import { describe, expect, it } from 'vitest'
 import type { KnownPeer } from '../../src/peers/roster.ts'
-import type { Check } from '../../src/plan/check.ts'
-import { planSeries } from '../../src/plan/plan.ts'
-import { peer } from '../support/peers.ts'
+import { greeting } from '../support/greetings.ts'
+import { checkOf, known, tasksOf } from '../support/tasks.ts'
 
-const check = (name: string, protocol: Check['protocol'], target: string): Check => ({
-  name,
-  protocol,
-  target,
-  options: {},
-})
 const checks = [
-  check('http', 'http', 'http://{host}:{port}/'),
-  check('tcp', 'tcp', '{host}:{port}'),
-  check('by-name', 'http', 'http://{name}.scout/'),
-  check('dns', 'dns', 'kubernetes.default'),
+  checkOf('http', { protocol: 'http' }),
+  checkOf('tcp'),
+  checkOf('by-name', { protocol: 'http', target: 'http://{name}.scout/' }),
+  checkOf('dns', { protocol: 'dns', target: 'kubernetes.default' }),
 ]
+const addresses = ['10.0.0.1', 'fd00::1']
+const proxy = 'http://127.0.0.1:8001/api/v1/namespaces/scout/pods/a:8081/proxy'
 
-function targets(more: Partial<KnownPeer>, families: readonly Family[] = ['ipv4', 'ipv6']): readonly string[] {
-  const known: KnownPeer = { ...peer('a', { addresses: ['10.0.0.1', 'fd00::1'] }), stateSinceMs: 0, ...more }
-  return [...planSeries(checks, [known], new Set(families)).values()].map(({ target }) => target)
+function targets(more: Partial<KnownPeer>, families?: readonly Family[]): readonly string[] {
+  return tasksOf([known('a', { addresses, ...more })], checks, families).map(({ target }) => target)
 }
 
 describe('the plan', () => {
-  it('has a series for each check and address, and one for each check that is not about addresses', () => {
+  it('has a task for each check and address, and one for each check that is not about addresses', () => {
     expect(targets({})).toEqual([
       'http://10.0.0.1:8081/',
       'http://[fd00::1]:8081/',
@@ -35,7 +29,7 @@ describe('the plan', () => {
     ])
   })
 
-  it('leaves out addresses of families this agent has not', () => {
+  it('leaves out addresses of families this agent does not have', () => {
     expect(targets({}, ['ipv6'])).toEqual([
       'http://[fd00::1]:8081/',
       '[fd00::1]:8081',
@@ -44,14 +38,58 @@ describe('the plan', () => {
     ])
   })
 
-  it('has HTTP to the responder, and nothing else, of a peer behind the proxy of an API server', () => {
-    expect(targets({ proxy: 'http://127.0.0.1:8001/api/v1/namespaces/scout/pods/a:8081/proxy' })).toEqual([
-      'http://127.0.0.1:8001/api/v1/namespaces/scout/pods/a:8081/proxy/',
-      'kubernetes.default',
-    ])
+  it('has only HTTP to the responder of a peer behind the proxy of an API server', () => {
+    expect(targets({ proxy })).toEqual([`${proxy}/`, 'kubernetes.default'])
   })
 
   it('has nothing for a peer without addresses', () => {
     expect(targets({ addresses: [] })).toEqual(['kubernetes.default'])
+  })
+
+  it('says of each task which series it feeds: nodes, path, vantage and family', () => {
+    const series = [...tasksOf([known('a', { addresses })], checks), ...tasksOf([known('b', { proxy })], checks)].map(
+      (task) => task.series,
+    )
+    const common = { vantage: 'pod', from: 'node-1', to: 'node-of-a' }
+    expect(series.slice(0, 2)).toEqual([
+      { ...common, check: 'http', path: 'pod', family: 'ipv4' },
+      { ...common, check: 'http', path: 'pod', family: 'ipv6' },
+    ])
+    expect(series[4]).toEqual({ ...common, check: 'by-name', path: 'name' })
+    expect(series[5]).toEqual({ check: 'dns', path: 'dns-server', vantage: 'pod', from: 'node-1' })
+    expect(series[6]).toEqual({ ...common, check: 'http', path: 'api-proxy', to: 'node-of-b' })
+  })
+
+  it('feeds one series by all peers of a node, with a task for each', () => {
+    const peers = [
+      known('a', { node: 'n', addresses: ['10.0.0.1'] }),
+      known('b', { node: 'n', addresses: ['10.0.0.2'] }),
+    ]
+    const tasks = tasksOf(peers)
+    expect(new Set(tasks.map(({ series }) => JSON.stringify(series))).size).toBe(1)
+    expect(new Set(tasks.map(({ id }) => id)).size).toBe(2)
+  })
+
+  it('keeps the id of a task whatever else changes, and gives another to another target', () => {
+    const idOf = (more: Partial<KnownPeer>) => tasksOf([known('a', more)]).map(({ id }) => id)
+    expect(idOf({ state: 'leaving', zone: 'z' })).toEqual(idOf({}))
+    expect(idOf({ port: 9 })).not.toEqual(idOf({}))
+  })
+
+  describe('along the path node', () => {
+    const ping = checkOf('ping-node', { protocol: 'icmp', path: 'node' })
+
+    it('has a task for each address of the node that the peer reported', () => {
+      const nodeAddresses = ['192.0.2.1', '2001:db8::1']
+      const tasks = tasksOf([known('a', { greeting: greeting('a', { nodeAddresses }) })], [ping])
+      expect(tasks.map(({ target, series }) => [target, series.path, series.family])).toEqual([
+        ['192.0.2.1', 'node', 'ipv4'],
+        ['[2001:db8::1]', 'node', 'ipv6'],
+      ])
+    })
+
+    it('has nothing for a peer that has not reported any', () => {
+      expect(tasksOf([known('a')], [ping])).toEqual([])
+    })
   })
 })

@@ -3,7 +3,7 @@ import { createSchedule, type Schedule, type Task } from '../../src/plan/schedul
 
 const intervalMs = 10_000
 
-/** When each run of each task began. */
+/** Start times of each task. */
 let startsMs: Map<string, number[]>
 
 beforeEach(() => {
@@ -61,7 +61,74 @@ describe('spreads tasks over the interval', () => {
   })
 })
 
-test('does not run what is gone, even when it waits for its turn', async () => {
+describe('each task has an interval of its own', () => {
+  test('and is run once in each', async () => {
+    const schedule = scheduleOf({})
+    schedule.setTasks([quick('often'), { ...quick('rarely'), intervalMs: 3 * intervalMs }])
+    await vi.advanceTimersByTimeAsync(9 * intervalMs)
+    expect(startsMs.get('often')).toHaveLength(9)
+    expect(gapsOf(startsMs.get('rarely'))).toEqual([3, 3])
+  })
+
+  test('by which it is late or skipped', async () => {
+    const schedule = scheduleOf({ maxInFlight: 1 })
+    const blocking = slow('blocking')
+    schedule.setTasks([blocking.task])
+    await vi.advanceTimersByTimeAsync(intervalMs)
+    schedule.setTasks([{ ...quick('rarely'), intervalMs: 10 * intervalMs }, quick('often')])
+    await vi.advanceTimersByTimeAsync(10 * intervalMs)
+    expect(schedule.counters).toMatchObject({ waiting: 2, skipped: 9 })
+    await blocking.finish()
+    expect(schedule.counters.late).toBe(1)
+  })
+
+  test('and a place of its own when the interval changes', async () => {
+    const schedule = scheduleOf({})
+    schedule.setTasks([{ ...quick('a'), intervalMs: 100 * intervalMs }])
+    schedule.setTasks([quick('a')])
+    await vi.advanceTimersByTimeAsync(2 * intervalMs)
+    expect(gapsOf(startsMs.get('a'))).toEqual([1])
+  })
+})
+
+test('runs what a known task was given last', async () => {
+  const schedule = scheduleOf({})
+  schedule.setTasks([quick('a')])
+  schedule.setTasks([{ ...quick('a'), run: async () => noteStart('newest') }])
+  await vi.advanceTimersByTimeAsync(intervalMs)
+  expect([...startsMs.keys()]).toEqual(['newest'])
+})
+
+test('shifts all places by the phase of its process', async () => {
+  const placesOf = async (phase: number) => {
+    startsMs = new Map()
+    const schedule = scheduleOf({ phase })
+    const startMs = performance.now()
+    schedule.setTasks(namesOf(20).map(quick))
+    await vi.advanceTimersByTimeAsync(intervalMs)
+    schedule.stop()
+    return new Map([...startsMs].map(([name, [at = 0]]) => [name, at - startMs]))
+  }
+  const [before, after] = [await placesOf(0), await placesOf(0.25)]
+  for (const name of namesOf(20)) {
+    const shiftMs = ((after.get(name) ?? 0) - (before.get(name) ?? 0) + intervalMs) % intervalMs
+    expect(Math.abs(shiftMs - intervalMs / 4)).toBeLessThan(2)
+  }
+})
+
+test('holds six thousand tasks of several intervals at little cost', async () => {
+  const schedule = scheduleOf({})
+  const startMs = process.cpuUsage().user
+  schedule.setTasks(
+    namesOf(6_000).map((name, index) => ({ ...quick(name), intervalMs: (1 + (index % 3)) * intervalMs })),
+  )
+  await vi.advanceTimersByTimeAsync(6 * intervalMs)
+  expect(schedule.counters).toMatchObject({ skipped: 0, late: 0, started: 2_000 * (6 + 3 + 2) })
+  // Half a millisecond for each run would be fifty times what it takes.
+  expect((process.cpuUsage().user - startMs) / 1_000).toBeLessThan(22_000 * 0.5)
+})
+
+test('does not run a task that is gone, even when it waits for its turn', async () => {
   const schedule = scheduleOf({ maxInFlight: 1 })
   const { task, finish } = slow('slow')
   schedule.setTasks([task, ...namesOf(3).map(quick)])
@@ -118,16 +185,16 @@ test('runs of one task overlap when each takes longer than the interval', async 
   expect(schedule.counters).toMatchObject({ inFlight: 3, started: 3, skipped: 0, late: 0 })
 })
 
-test('tells of a run that rejects, and goes on', async () => {
+test('reports a run that rejects, and goes on', async () => {
   const defects: unknown[] = []
   const schedule = scheduleOf({ onDefect: (error) => defects.push(error) })
-  schedule.setTasks([{ key: 'broken', run: () => Promise.reject(new Error('a defect')) }])
+  schedule.setTasks([{ key: 'broken', intervalMs, run: () => Promise.reject(new Error('a defect')) }])
   await vi.advanceTimersByTimeAsync(2 * intervalMs)
   expect(defects).toEqual([new Error('a defect'), new Error('a defect')])
   expect(schedule.counters).toMatchObject({ started: 2, inFlight: 0 })
 })
 
-test('begins nothing any more when it was stopped', async () => {
+test('starts nothing after it was stopped', async () => {
   const schedule = scheduleOf({ maxInFlight: 1 })
   const tasks = namesOf(3).map(slow)
   schedule.setTasks(tasks.map(({ task }) => task))
@@ -142,9 +209,9 @@ test('begins nothing any more when it was stopped', async () => {
 test('leaves out the runs missed while the event loop was blocked, and counts them', async () => {
   vi.useRealTimers()
   const shortMs = 20
-  const schedule = scheduleOf({ intervalMs: shortMs })
+  const schedule = scheduleOf({})
   const ran = new Promise<void>((resolve) => {
-    schedule.setTasks([{ key: 'a', run: async () => resolve() }])
+    schedule.setTasks([{ key: 'a', intervalMs: shortMs, run: async () => resolve() }])
     block(5.5 * shortMs)
   })
   await ran
@@ -170,7 +237,7 @@ test('keeps each at its place after a stall in which some missed more rounds tha
 })
 
 function scheduleOf(options: Partial<Parameters<typeof createSchedule>[0]>): Schedule {
-  const schedule = createSchedule({ intervalMs, maxInFlight: 1_000, onDefect: rethrow, ...options })
+  const schedule = createSchedule({ maxInFlight: 1_000, onDefect: rethrow, phase: 0, ...options })
   onTestFinished(schedule.stop)
   return schedule
 }
@@ -184,10 +251,10 @@ function namesOf(count: number): readonly string[] {
 }
 
 function quick(key: string): Task {
-  return { key, run: async () => noteStart(key) }
+  return { key, intervalMs, run: async () => noteStart(key) }
 }
 
-/** A task each of whose runs lasts until it is told to finish. */
+/** A task with runs that last until `finish` is called. */
 function slow(name: string) {
   const finishers: (() => void)[] = []
   const run = () => {
@@ -196,7 +263,7 @@ function slow(name: string) {
   }
   return {
     name,
-    task: { key: name, run } satisfies Task,
+    task: { key: name, intervalMs, run } satisfies Task,
     async finish() {
       for (const finish of finishers.splice(0)) finish()
       await vi.advanceTimersByTimeAsync(0)
@@ -215,7 +282,7 @@ function gapsOf(starts: readonly number[] = []): readonly number[] {
     .map((start, index) => Math.round(((start - (starts[index] ?? 0)) / intervalMs) * 1_000) / 1_000)
 }
 
-/** Nothing else runs meanwhile, timers included. */
+/** Blocks everything else, timers included. */
 function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }

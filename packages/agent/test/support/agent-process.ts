@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { type Row, row } from '@scout/core'
 import { onTestFinished } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
-import type { Snapshot } from '../../src/memory/snapshot.ts'
 import { writeTemporary } from './temporary.ts'
 
 const script = fileURLToPath(new URL('../../bin/scout-agent.js', import.meta.url))
@@ -14,7 +14,7 @@ export interface LogLine {
   readonly msg: string
   readonly level: number
   readonly check?: string
-  /** The name in what is told of an attempt, everything in what is told of the peer. */
+  /** Its name in events about attempts, all of it in events about the peer. */
   readonly peer?: string | { readonly name: string; readonly state: string }
   readonly failure?: { readonly reason: string; readonly message: string }
   readonly recorded?: string
@@ -33,7 +33,8 @@ export interface AgentProcess {
   readonly log: readonly LogLine[]
   /** Waits until the log has as many lines like this; returns them. */
   logged(isWanted: (line: LogLine) => boolean, count?: number): Promise<readonly LogLine[]>
-  snapshot(): Promise<Snapshot>
+  /** Its row as the API has it. */
+  row(): Promise<Row>
   /** Sends the signal and waits for the end. */
   end(signal: NodeJS.Signals): Promise<Ended>
 }
@@ -89,7 +90,7 @@ export async function startAgent(config: object, wrapper: readonly string[] = []
     responderPort: responder?.port ?? 0,
     log,
     logged,
-    snapshot: async () => (await (await fetch(`${url}/api/v1/snapshot`)).json()) as Snapshot,
+    row: async () => row.parse(await (await fetch(`${url}/api/v1/snapshot`)).json()),
     async end(signal) {
       const startMs = performance.now()
       child.kill(signal)

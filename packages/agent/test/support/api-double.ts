@@ -50,7 +50,7 @@ export interface ApiDouble {
   drop(): void
   /** Does this with the next requests, one each. */
   next(...misbehaviours: readonly Misbehaviour[]): void
-  /** Does this with every request of such a path until told otherwise. */
+  /** Does this with every request of such a path until the next call. */
   always(misbehaviour: Misbehaviour | undefined, where?: RegExp): void
   /** What the proxy to pods answers at this path, `/POD:PORT/PATH`. */
   serve(path: string, content: unknown): void

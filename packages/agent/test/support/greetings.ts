@@ -9,7 +9,6 @@ export function greeting(name: string, more: Partial<Greeting> = {}): Greeting {
     nodeAddresses: [],
     version: '1.0.0',
     startedAtMs: 1,
-    probes: [],
     ...more,
   }
 }

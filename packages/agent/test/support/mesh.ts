@@ -1,13 +1,14 @@
-import type { AnyResult } from '@scout/core'
+import { type AnyResult, makeCheck } from '@scout/core'
 import { onTestFinished } from 'vitest'
 import { type Agent, createAgent } from '../../src/agent.ts'
 import { createSliceDiscovery } from '../../src/discovery/endpoint-slices.ts'
-import type { Recorded, SeriesKey } from '../../src/memory/ledger.ts'
+import type { Recorded } from '../../src/memory/memory.ts'
+import type { PlannedTask } from '../../src/plan/plan.ts'
 import { startLocalVantage } from '../../src/vantage/local.ts'
 import type { ApiDouble } from './api-double.ts'
 import { conditions, endpoint, endpointSlice } from './slices.ts'
 
-/** What came of an attempt on a peer. */
+/** One attempt on a peer, as it was recorded. */
 export interface Seen {
   readonly by: string
   readonly peer: string
@@ -55,7 +56,7 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
 
   const attempted =
     (by: string) =>
-    ({ peer }: SeriesKey, { ok }: AnyResult, recorded: Recorded) =>
+    ({ peer }: PlannedTask, { ok }: AnyResult, recorded: Recorded) =>
       seen.push({ by, peer: peer?.name ?? '', ok, recorded })
 
   return {
@@ -99,8 +100,7 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
           onDefect,
           timing: { answerMs: 500, retryFirstMs: 1, retryMostMs: 20 },
         }),
-        checks: [{ name: 'tcp', protocol: 'tcp', target: '{host}:{port}', options: { timeoutMs: 200 } }],
-        intervalMs: 20,
+        checks: [makeCheck({ name: 'tcp', protocol: 'tcp', options: { timeoutMs: 200 } }, { intervalMs: 20 })],
         maxInFlight: 64,
         settleMs: 500,
         graceMs,

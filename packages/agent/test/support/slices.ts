@@ -1,4 +1,4 @@
-/** An endpoint as Kubernetes writes it, of a pod that is ready unless told otherwise. */
+/** An endpoint as Kubernetes writes it, of a ready pod by default. */
 export function endpoint(pod: string, addresses: readonly string[], more: Readonly<Record<string, unknown>> = {}) {
   return {
     addresses,

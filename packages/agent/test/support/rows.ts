@@ -1,12 +1,17 @@
-import type { AnyResult, FailureReason } from '@scout/core'
-import { bucketEdgesSeconds } from '../../src/memory/ledger.ts'
-import type { SeriesView, Snapshot } from '../../src/memory/snapshot.ts'
-import type { KnownPeer } from '../../src/peers/roster.ts'
+import {
+  type AnyResult,
+  type DurationsReport,
+  durationEdgesSeconds,
+  type FailureReason,
+  Histogram,
+  type Row,
+  type SeriesReport,
+} from '@scout/core'
 
 const takenAtMs = Date.UTC(2023, 9, 30, 22, 9, 49, 899)
 
 /** What an agent without peers knows. */
-export function snapshotOf(parts: Partial<Snapshot> = {}): Snapshot {
+export function rowOf(parts: Partial<Row> = {}): Row {
   return {
     takenAtMs,
     startedAtMs: takenAtMs - 60_000,
@@ -21,19 +26,18 @@ export function snapshotOf(parts: Partial<Snapshot> = {}): Snapshot {
     isReady: true,
     knowledge: { source: 'configuration', heardAtMs: takenAtMs - 1_500 },
     peers: [],
+    vantages: [],
     series: [],
-    departed: [],
+    durations: [],
     schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
     greetings: { answered: 0, malformed: 0, silent: 0 },
-    strays: {},
-    responders: {},
     ...parts,
   }
 }
 
-export function peerOf(parts: Partial<KnownPeer> = {}): KnownPeer {
+export function peerOf(parts: Partial<Row['peers'][number]> = {}): Row['peers'][number] {
   const name = parts.name ?? 'scout-2'
   return {
     id: name,
@@ -41,7 +45,6 @@ export function peerOf(parts: Partial<KnownPeer> = {}): KnownPeer {
     node: 'node-2',
     zone: 'zone-b',
     addresses: ['10.0.0.2'],
-    port: 8081,
     state: 'ready',
     stateSinceMs: takenAtMs - 30_000,
     ...parts,
@@ -49,35 +52,59 @@ export function peerOf(parts: Partial<KnownPeer> = {}): KnownPeer {
 }
 
 /** A series of successes that took these seconds. */
-export function seriesOf(parts: Partial<SeriesView> & { readonly tookSeconds?: readonly number[] }): SeriesView {
+export function seriesOf(parts: Partial<SeriesReport> & { readonly tookSeconds?: readonly number[] }): SeriesReport {
   const { tookSeconds = [], ...rest } = parts
-  const peer = peerOf()
-  const edges = [...bucketEdgesSeconds, Number.POSITIVE_INFINITY]
-  const bucketOf = (seconds: number) => edges.findIndex((edge) => seconds <= edge)
   const lastSeconds = tookSeconds.at(-1)
   return {
     check: 'tcp',
     protocol: 'tcp',
-    target: '10.0.0.2:8081',
+    path: 'pod',
+    vantage: 'pod',
     family: 'ipv4',
-    peer: { name: peer.name, node: peer.node, zone: peer.zone },
+    from: 'node-1',
+    to: 'node-2',
+    toZone: 'zone-b',
+    target: '10.0.0.2:8081',
     state: tookSeconds.length === 0 ? 'waiting' : 'ok',
     sinceMs: takenAtMs - 5_000,
-    attempts: tookSeconds.length,
-    successes: tookSeconds.length,
-    failures: {},
+    total: { passed: tookSeconds.length, reasons: {} },
+    recent: { passed: tookSeconds.length, failed: 0, other: 0 },
     setAside: 0,
-    buckets: edges.map((_, bucket) => tookSeconds.filter((seconds) => bucketOf(seconds) === bucket).length),
-    sumNs: tookSeconds.reduce((sum, seconds) => sum + seconds * 1e9, 0),
     ...(lastSeconds === undefined ? {} : { last: successOf(lastSeconds * 1e9) }),
-    recentFailures: [],
+    failures: [],
     ...rest,
   }
 }
 
-/** A series that has seen nothing but this failure. */
-export function failingSeriesOf(reason: FailureReason, parts: Partial<SeriesView> = {}): SeriesView {
-  return seriesOf({ state: 'failing', attempts: 1, failures: { [reason]: 1 }, last: failureOf(reason), ...parts })
+/** A series with this failure as its only result. */
+export function failingSeriesOf(reason: FailureReason, parts: Partial<SeriesReport> = {}): SeriesReport {
+  const last = failureOf(reason)
+  return seriesOf({
+    state: 'failing',
+    total: { passed: 0, reasons: { [reason]: 1 } },
+    recent: { passed: 0, failed: 1, other: 0 },
+    last,
+    failures: [last],
+    ...parts,
+  })
+}
+
+/** Durations in seconds from zone-a. */
+export function durationsOf(tookSeconds: readonly number[], parts: Partial<DurationsReport> = {}): DurationsReport {
+  const times = new Histogram()
+  for (const seconds of tookSeconds) times.record(seconds * 1e9)
+  return {
+    check: 'tcp',
+    protocol: 'tcp',
+    path: 'pod',
+    vantage: 'pod',
+    family: 'ipv4',
+    fromZone: 'zone-a',
+    toZone: 'zone-b',
+    counts: times.countsBetween(durationEdgesSeconds.map((seconds) => seconds * 1e9)),
+    sumNs: times.sumNs,
+    ...parts,
+  }
 }
 
 export function successOf(totalNs: number): AnyResult {

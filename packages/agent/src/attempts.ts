@@ -1,0 +1,69 @@
+import type { AnyResult } from '@scout/core'
+import type { Memory, Recorded } from './memory/memory.ts'
+import { createSettlement } from './memory/settlement.ts'
+import type { KnownPeer } from './peers/roster.ts'
+import { isReady, type PlannedTask } from './plan/plan.ts'
+import type { Task } from './plan/schedule.ts'
+import type { Vantages } from './vantage/vantages.ts'
+
+interface AttemptsOptions {
+  readonly vantages: Vantages
+  readonly memory: Memory
+  /** How long failures of ready peers are held back. */
+  readonly settleMs: number
+  /** Returns the peer as it is now; undefined for one that is gone. */
+  readonly peerOf: (id: string) => KnownPeer | undefined
+  readonly onAttempted: (task: PlannedTask, result: AnyResult, recorded: Recorded) => void
+}
+
+/** Runs planned tasks: an attempt on the vantage of its check, then settlement, then memory. */
+export interface Attempts {
+  /** Results held back until it is known whether they count. */
+  readonly held: number
+  /** From now on these tasks and no others; returns those that are to be scheduled. */
+  setTasks(tasks: readonly PlannedTask[]): readonly Task[]
+  /** This peer changed: failures under way or held back say nothing about it. */
+  disturb(peerId: string): void
+  /** Cancels what is under way and forgets what is held. */
+  stop(): void
+}
+
+export function createAttempts({ vantages, memory, settleMs, peerOf, onAttempted }: AttemptsOptions): Attempts {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const settlement = createSettlement({
+    settleMs,
+    onSettled: (task, result, isCounted) => onAttempted(task, result, memory.record(task, result, isCounted)),
+  })
+
+  const run = async (task: PlannedTask) => {
+    const { check, peer, target, series } = task
+    const end = settlement.begin(task, peer === undefined ? 'none' : peerOf(peer.id))
+    const family = series.family === undefined ? {} : { family: series.family }
+    let result: AnyResult | undefined
+    try {
+      result = await vantages
+        .get(series.vantage)
+        ?.prober.probe(check.protocol, target, { ...check.options, ...family, signal })
+    } finally {
+      end(signal.aborted ? undefined : result)
+    }
+  }
+
+  return {
+    get held() {
+      return settlement.held
+    },
+    setTasks(tasks) {
+      memory.setTasks(tasks, performance.now())
+      return tasks
+        .filter(isReady)
+        .map((task) => ({ key: task.id, intervalMs: task.check.intervalMs, run: () => run(task) }))
+    },
+    disturb: settlement.disturb,
+    stop() {
+      stopping.abort()
+      settlement.stop()
+    },
+  }
+}

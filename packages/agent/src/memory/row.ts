@@ -1,0 +1,122 @@
+import {
+  type AnyResult,
+  type Check,
+  commonOptions,
+  durationEdgesSeconds,
+  type Family,
+  type Row,
+  type Self,
+  type SeriesReport,
+} from '@scout/core'
+import type { GreetingCounters } from '../peers/greeter.ts'
+import { obstacleTo } from '../peers/reach.ts'
+import type { KnownPeer, Roster } from '../peers/roster.ts'
+import type { PlannedTask } from '../plan/plan.ts'
+import type { ScheduleCounters } from '../plan/schedule.ts'
+import { isFailure, type Memory, type Series } from './memory.ts'
+
+/** Rounds without a result after which the last one says nothing about now. */
+const missedRounds = 3
+
+const durationEdgesNs = durationEdgesSeconds.map((seconds) => seconds * 1e9)
+
+interface RowInput extends Pick<Row, 'takenAtMs' | 'startedAtMs' | 'isReady' | 'vantages' | 'held'> {
+  readonly self: Self
+  readonly families: ReadonlySet<Family>
+  readonly checks: readonly Check[]
+  /** How long failures of ready peers are held back. */
+  readonly settleMs: number
+  readonly tasks: readonly PlannedTask[]
+  readonly roster: Pick<Roster, 'peers' | 'knowledge'>
+  readonly memory: Memory
+  readonly schedule: ScheduleCounters
+  readonly greetings: GreetingCounters
+}
+
+/** Returns everything this agent knows at one moment; metrics, API and page are functions of it. */
+export function rowOf(input: RowInput): Row {
+  const { takenAtMs, startedAtMs, self, isReady, roster, memory, vantages, schedule, held, greetings } = input
+  const freshMs = freshMsOf(input)
+  const reached = new Set(input.tasks.map(({ peer }) => peer?.id))
+  return {
+    takenAtMs,
+    startedAtMs,
+    self,
+    isReady,
+    knowledge: roster.knowledge,
+    peers: [...roster.peers.values()].map((peer) =>
+      peerReport(peer, reached.has(peer.id) ? undefined : obstacleTo(peer, input.families)),
+    ),
+    vantages,
+    series: [...memory.series].map((series) =>
+      seriesReport(series, { takenAtMs, oldestMs: takenAtMs - (freshMs.get(series.key.check) ?? 0) }),
+    ),
+    durations: [...memory.durations].map(({ key: { from: _, to = '', ...key }, protocol, window: { times } }) => ({
+      ...key,
+      protocol,
+      fromZone: self.zone ?? '',
+      toZone: to,
+      counts: times.countsBetween(durationEdgesNs),
+      sumNs: times.sumNs,
+    })),
+    schedule,
+    setAside: memory.setAside,
+    held,
+    greetings,
+  }
+}
+
+/** Returns for each check how old a result may be that still says something about now. */
+function freshMsOf({ checks, settleMs }: RowInput): ReadonlyMap<string, number> {
+  return new Map(
+    checks.map(({ name, options, intervalMs }) => {
+      const { timeoutMs } = commonOptions.parse(options)
+      return [name, missedRounds * intervalMs + timeoutMs + settleMs]
+    }),
+  )
+}
+
+function peerReport({ port: _, proxy: __, greeting, ...peer }: KnownPeer, obstacle: string | undefined) {
+  return {
+    ...peer,
+    ...(greeting === undefined ? {} : { version: greeting.version }),
+    ...(obstacle === undefined ? {} : { obstacle }),
+  }
+}
+
+/** Returns the report on a series; results that began before `oldestMs` say nothing about now. */
+export function seriesReport(
+  series: Series,
+  { takenAtMs, oldestMs }: { readonly takenAtMs: number; readonly oldestMs: number },
+): SeriesReport {
+  const { key, protocol, toZone, target, total, recent, latest, last, failures, sinceMs, setAside } = series
+  const current = [...latest.values()].filter((result) => result !== undefined && result.startedAtMs >= oldestMs)
+  const state = stateOf(current)
+  const { check, path, vantage, family, from, to } = key
+  // Named one by one: there are thousands of them, and an object that begins as a copy takes several times as long to make and read.
+  return {
+    check,
+    path,
+    vantage,
+    family,
+    from,
+    to,
+    protocol,
+    toZone,
+    target,
+    state,
+    sinceMs,
+    total: { passed: total.passed, reasons: { ...total.reasons }, packets: total.packets },
+    recent: recent.sum(takenAtMs),
+    setAside,
+    // Where several tasks feed the series, a failing one is the reason for its state.
+    last: state === 'failing' ? current.findLast(isFailure) : last,
+    failures,
+  }
+}
+
+function stateOf(current: readonly (AnyResult | undefined)[]): SeriesReport['state'] {
+  if (current.length === 0) return 'waiting'
+  if (current.some(isFailure)) return 'failing'
+  return current.some((result) => result?.ok === true) ? 'ok' : 'unable'
+}

@@ -1,0 +1,57 @@
+import type { Protocol, Row, Stray, Vantage as VantageName } from '@scout/core'
+import type { Vantage, VantageOptions } from './vantage.ts'
+
+type StrayCounts = Row['vantages'][number]['strays']
+
+/** Starts what probes and answers from one place in the network. */
+export type StartVantage = (options: Omit<VantageOptions, 'responder'>) => Promise<Vantage>
+
+/** The vantages of one agent by name, with what each counts. */
+export interface Vantages {
+  open(name: VantageName): Promise<Vantage>
+  /** Returns undefined until it is open. */
+  get(name: VantageName): Vantage | undefined
+  reports(): Row['vantages']
+  /** Returns for how long the most silent one has owed a sign of life; 0 while none does. */
+  silentMs(): number
+  close(): Promise<void>
+}
+
+export function createVantages(start: StartVantage, requests: Pick<VantageOptions, 'paths' | 'onRequest'>): Vantages {
+  const open = new Map<VantageName, { readonly vantage: Vantage; strays: StrayCounts }>()
+  return {
+    async open(name) {
+      let strays: StrayCounts = {}
+      const vantage = await start({
+        ...requests,
+        onStray: (protocol, stray) => {
+          strays = withStray(strays, protocol, stray)
+        },
+      })
+      open.set(name, {
+        vantage,
+        get strays() {
+          return strays
+        },
+      })
+      return vantage
+    },
+    get: (name) => open.get(name)?.vantage,
+    reports: () =>
+      [...open].map(([name, { vantage, strays }]) => ({
+        name,
+        port: vantage.port,
+        responders: vantage.counters(),
+        strays,
+      })),
+    silentMs: () => Math.max(0, ...[...open.values()].map(({ vantage }) => vantage.silentMs())),
+    async close() {
+      await Promise.all([...open.values()].map(({ vantage }) => vantage.close()))
+    },
+  }
+}
+
+function withStray(strays: StrayCounts, protocol: Protocol, { kind }: Stray): StrayCounts {
+  const before = strays[protocol] ?? { late: 0, duplicate: 0, foreign: 0 }
+  return { ...strays, [protocol]: { ...before, [kind]: before[kind] + 1 } }
+}

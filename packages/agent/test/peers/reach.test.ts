@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { baseUrl, directUrl, obstacleTo, reachOf } from '../../src/peers/reach.ts'
+import { peer } from '../support/peers.ts'
+
+describe('the way to a responder', () => {
+  const both = peer('a', { addresses: ['10.0.0.1', 'fd00::1'] })
+  it.each([
+    { own: ['192.0.2.1', '2001:db8::1'], base: 'http://10.0.0.1:8081' },
+    { own: ['2001:db8::1'], base: 'http://[fd00::1]:8081' },
+    { own: [], base: 'http://10.0.0.1:8081' },
+  ])('is an address of a family both sides have: $own', ({ own, base }) => {
+    expect(baseUrl(both, { addresses: own })).toBe(base)
+  })
+
+  it('is the proxy where there is one, and nothing where there is no address', () => {
+    expect(baseUrl({ ...both, proxy: 'http://127.0.0.1:8001/p' }, { addresses: [] })).toBe('http://127.0.0.1:8001/p')
+    expect(baseUrl(peer('a', { addresses: [] }), { addresses: [] })).toBeUndefined()
+  })
+})
+
+describe('a peer behind the proxy of an API server', () => {
+  const behind = peer('a', { proxy: 'http://127.0.0.1:8001/p', addresses: ['fd00::1'] })
+
+  it('has no URL at which it could tell that a request is ours', () => {
+    expect([directUrl(peer('a'), { addresses: [] }), directUrl(behind, { addresses: [] })]).toEqual([
+      'http://10.0.0.1:8081',
+      undefined,
+    ])
+  })
+
+  it('can be reached whatever its addresses', () => {
+    const families = new Set(['ipv4'] as const)
+    expect(obstacleTo(behind, families)).toBe('no check is about it')
+    expect(obstacleTo(peer('a', { addresses: ['fd00::1'] }), families)).toMatch(/^it has no address of a family/)
+  })
+
+  it('is reached otherwise than without it', () => {
+    expect(new Set([peer('a'), peer('a', { port: 9 }), behind].map(reachOf)).size).toBe(3)
+  })
+})

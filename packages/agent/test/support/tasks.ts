@@ -1,0 +1,29 @@
+import { type CheckDefinition, type Family, makeCheck } from '@scout/core'
+import type { KnownPeer } from '../../src/peers/roster.ts'
+import { type PlannedTask, planTasks } from '../../src/plan/plan.ts'
+import { peer } from './peers.ts'
+
+/** A check once every ten seconds. */
+export function checkOf(name: string, more: Partial<CheckDefinition> = {}) {
+  return makeCheck({ name, protocol: 'tcp', ...more }, { intervalMs: 10_000 })
+}
+
+export function known(name: string, more: Partial<KnownPeer> = {}): KnownPeer {
+  return { ...peer(name), stateSinceMs: 0, ...more }
+}
+
+/** The tasks of checks on these peers, of an agent on node-1. */
+export function tasksOf(
+  peers: readonly KnownPeer[],
+  checks = [checkOf('tcp')],
+  families: readonly Family[] = ['ipv4', 'ipv6'],
+): readonly PlannedTask[] {
+  return planTasks({ checks, peers, families: new Set(families), from: 'node-1' })
+}
+
+/** The one task of a check on a peer. */
+export function taskOf(of = known('a'), check = checkOf('tcp')): PlannedTask {
+  const [task] = tasksOf([of], [check])
+  if (task === undefined) throw new Error(`no task of ${check.name} on ${of.name}`)
+  return task
+}

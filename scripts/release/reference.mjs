@@ -11,6 +11,7 @@ await prepare('start')
 // Only now is there a build to import. Each page is a line.
 const pages = {
   'docs/reference/probes.md': (await import('./reference/probes.mjs')).probesPage,
+  'docs/reference/metrics.md': (await import('./reference/metrics.mjs')).metricsPage,
   'docs/reference/settings.md': (await import('./reference/settings.mjs')).settingsPage,
 }
 

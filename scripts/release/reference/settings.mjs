@@ -28,7 +28,9 @@ A flag \`--peer NODE=ADDRESS[,ADDRESS][:PORT]\` adds one.
 
 ## Checks
 
-An entry of \`checks\` names a check and has a \`probe\`, an optional \`target\`, and the options of that probe, as [probes.md](probes.md)
-lists them.
+An entry of \`checks\` names a check and has a \`probe\`, an optional \`target\`, \`interval\` and \`path\`, and the options of that probe, as
+[probes.md](probes.md) lists them. In a target, \`{host}\`, \`{port}\`, \`{name}\` and \`{node}\` stand for those of each peer, and \`{base}\` for
+the URL of its responder. The path is \`pod\` or \`node\`: whether \`{host}\` is an address of the peer's pod or of its node. A node has no
+\`{port}\`.
 `
 }

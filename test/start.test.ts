@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { catalogue } from '@scout/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { namespaces } from './support/child.ts'
 import { testWith } from './support/requirements.ts'
@@ -16,15 +17,14 @@ const unprivileged = ['unshare', '--user', '--map-user=65534', '--map-group=6553
 const overLoopback = ['npm', 'start', '--', '--loopback', '--interval', '500ms'] as const
 
 testWith(namespaces, 'ip')(
-  'npm start probes by all five protocols, shows it, and ends with Ctrl-C',
+  'npm start makes every check of the catalogue, shows it, and ends with Ctrl-C',
   { timeout },
   async () => {
     const demo = await startDemo(overLoopback)
-    for (const check of ['http', 'http-large', 'tcp', 'udp', 'udp-large', 'icmp', 'dns'])
-      for (const peer of peers) await demo.printed(success(check, peer))
+    for (const { name } of catalogue) for (const peer of peers) await demo.printed(success(name, peer))
     expect(demo.out()).toContain('server is listening at http://localhost:8080\n')
     const { series } = JSON.parse(await demo.fetch('/api/v1/snapshot')) as { series: readonly { state: string }[] }
-    expect(series.map(({ state }) => state)).toEqual(new Array(14).fill('ok'))
+    expect(series.map(({ state }) => state)).toEqual(new Array(2 * catalogue.length).fill('ok'))
     expect(JSON.parse(await demo.fetch('/'))).toMatchObject({ message: 'connected to scout' })
     expect(await demo.fetch('/', { accept: 'text/html' })).toContain('<title>all well · scout on node-1</title>')
 

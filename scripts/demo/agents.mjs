@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { catalogue, parseDurationMs } from '@scout/core'
 import { root } from '../command.mjs'
 
 /**
@@ -66,17 +67,26 @@ async function writeConfiguration({ self, index, members, place, folder }) {
     responder: { host: place.host(self), port },
     peers: members.filter(({ name }) => name !== self.name),
     checks: {
-      http: { probe: 'http', keepBytes: 256 },
-      'http-large': { probe: 'http', target: 'http://{host}:{port}/bytes?size=65536' },
-      tcp: { probe: 'tcp' },
-      udp: { probe: 'udp' },
-      'udp-large': { probe: 'udp', payloadBytes: 1400 },
-      icmp: { probe: 'icmp' },
-      dns: { probe: 'dns', target: place.dnsTarget },
+      ...Object.fromEntries(catalogue.map((definition) => [definition.name, writtenCheck(definition, place)])),
       ...(place.serviceTarget === undefined ? {} : { service: { probe: 'http', target: place.serviceTarget } }),
     },
   }
   const path = join(folder, `${self.name}.yaml`)
   await writeFile(path, JSON.stringify(config))
   return path
+}
+
+/**
+ * A check of the catalogue as a configuration has it.
+ *
+ * @param {import('@scout/core').CheckDefinition} definition
+ * @param {Place} place
+ */
+function writtenCheck({ protocol, target, options, rounds = 1 }, { interval, dnsTarget }) {
+  return {
+    probe: protocol,
+    target: protocol === 'dns' ? dnsTarget : target,
+    interval: `${rounds * parseDurationMs(interval)}ms`,
+    ...options,
+  }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AnyResult, Check, Family, Row, Self } from '@scout/core'
+import type { AnyResult, Family, Row, Self } from '@scout/core'
 import { createAttempts } from './attempts.ts'
+import type { Config } from './config/config.ts'
 import { createMemory, type Recorded } from './memory/memory.ts'
 import { rowOf } from './memory/row.ts'
 import { sayGoodbye } from './peers/goodbye.ts'
@@ -22,12 +23,7 @@ export interface AgentParts {
   readonly startedAtMs: number
   readonly families: ReadonlySet<Family>
   readonly discovery: Discovery
-  readonly checks: readonly Check[]
-  readonly maxInFlight: number
-  /** How long discovery may take to report that a peer is gone: for this long, failures of ready peers are held back. */
-  readonly settleMs: number
-  /** How long to go on answering after the goodbye. */
-  readonly graceMs: number
+  readonly config: Pick<Config, 'checks' | 'maxInFlight' | 'settleMs' | 'graceMs'>
   readonly startVantage: StartVantage
   readonly events: AgentEvents
 }
@@ -64,10 +60,11 @@ export interface Agent {
 const silentMostMs = 30_000
 
 export function createAgent(parts: AgentParts): Agent {
-  const { self, startedAtMs, discovery, checks, families, settleMs, events } = parts
+  const { self, startedAtMs, discovery, families, events } = parts
+  const { checks, maxInFlight, settleMs, graceMs } = parts.config
   const caller = { ...self, startedAtMs }
   const memory = createMemory()
-  const schedule = createSchedule({ maxInFlight: parts.maxInFlight, onDefect: events.defect })
+  const schedule = createSchedule({ maxInFlight, onDefect: events.defect })
   const roster = createRoster({
     isSelf: ({ name, namespace, addresses, port }) =>
       (name === self.name && namespace === self.namespace) ||
@@ -143,7 +140,7 @@ export function createAgent(parts: AgentParts): Agent {
     try {
       const received = await sayGoodbye(vantage.prober, caller, roster.peers.values())
       // Peers may have attempts under way; without peers there is nothing to wait for.
-      if (received > 0) await sleep(parts.graceMs)
+      if (received > 0) await sleep(graceMs)
     } finally {
       await vantages.close()
     }

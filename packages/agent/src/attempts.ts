@@ -1,4 +1,4 @@
-import type { AnyResult } from '@scout/core'
+import type { AnyResult, Prober, SeriesSession } from '@scout/core'
 import type { Memory, Recorded } from './memory/memory.ts'
 import { createSettlement } from './memory/settlement.ts'
 import type { KnownPeer } from './peers/roster.ts'
@@ -36,15 +36,41 @@ export function createAttempts({ vantages, memory, settleMs, peerOf, onAttempted
     onSettled: (task, result, isCounted) => onAttempted(task, result, memory.record(task, result, isCounted)),
   })
 
-  const run = async (task: PlannedTask) => {
-    const { check, peer, target, series } = task
-    const end = settlement.begin(task, peer === undefined ? 'none' : peerOf(peer.id))
+  /** By id of the task: what its attempts leave for the next ones is about one peer and target. */
+  const sessions = new Map<string, SeriesSession>()
+
+  const sessionOf = ({ id }: PlannedTask, prober: Prober): SeriesSession => {
+    const session = sessions.get(id) ?? prober.openSession()
+    sessions.set(id, session)
+    return session
+  }
+
+  const closeSessions = (isKept: (id: string) => boolean) => {
+    for (const [id, session] of sessions) {
+      if (isKept(id)) continue
+      session.close()
+      sessions.delete(id)
+    }
+  }
+
+  const attempt = async (task: PlannedTask): Promise<AnyResult | undefined> => {
+    const { check, target, series } = task
+    const prober = vantages.get(series.vantage)?.prober
     const family = series.family === undefined ? {} : { family: series.family }
+    return prober?.probe(check.protocol, target, {
+      ...check.options,
+      ...family,
+      signal,
+      session: sessionOf(task, prober),
+    })
+  }
+
+  const run = async (task: PlannedTask) => {
+    const { peer } = task
+    const end = settlement.begin(task, peer === undefined ? 'none' : peerOf(peer.id))
     let result: AnyResult | undefined
     try {
-      result = await vantages
-        .get(series.vantage)
-        ?.prober.probe(check.protocol, target, { ...check.options, ...family, signal })
+      result = await attempt(task)
     } finally {
       end(signal.aborted ? undefined : result)
     }
@@ -56,13 +82,15 @@ export function createAttempts({ vantages, memory, settleMs, peerOf, onAttempted
     },
     setTasks(tasks) {
       memory.setTasks(tasks, performance.now())
-      return tasks
-        .filter(isReady)
-        .map((task) => ({ key: task.id, intervalMs: task.check.intervalMs, run: () => run(task) }))
+      const ready = tasks.filter(isReady)
+      const kept = new Set(ready.map(({ id }) => id))
+      closeSessions((id) => kept.has(id))
+      return ready.map((task) => ({ key: task.id, intervalMs: task.check.intervalMs, run: () => run(task) }))
     },
     disturb: settlement.disturb,
     stop() {
       stopping.abort()
+      closeSessions(() => false)
       settlement.stop()
     },
   }

@@ -40,7 +40,7 @@ export async function runAgent(args: readonly string[], environment: Environment
 }
 
 async function serve(config: Config, environment: Environment): Promise<void> {
-  const { console: consoleListen, responder, maxInFlight, settleMs, graceMs, checks } = config
+  const { console: consoleListen, responder } = config
   const startedAtMs = Date.now()
   const self = {
     name: config.name,
@@ -66,10 +66,7 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     ),
     startedAtMs,
     discovery: await chooseDiscovery({ config, environment, caller: { ...self, startedAtMs }, events: log }),
-    checks,
-    maxInFlight,
-    settleMs,
-    graceMs,
+    config,
     startVantage: (options) => startVantage({ ...options, responder }),
     events: log,
   })

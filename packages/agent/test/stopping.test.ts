@@ -49,10 +49,7 @@ function agentOf({ discovery, startVantage, onAnswering = () => {} }: Parts) {
     startedAtMs: Date.now(),
     families: new Set(['ipv4']),
     discovery: discovery ?? { start: async () => {}, stop() {} },
-    checks: [],
-    maxInFlight: 1,
-    settleMs: 0,
-    graceMs: 0,
+    config: { checks: [], maxInFlight: 1, settleMs: 0, graceMs: 0 },
     startVantage,
     events: {
       answering: onAnswering,

@@ -100,10 +100,12 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
           onDefect,
           timing: { answerMs: 500, retryFirstMs: 1, retryMostMs: 20 },
         }),
-        checks: [makeCheck({ name: 'tcp', protocol: 'tcp', options: { timeoutMs: 200 } }, { intervalMs: 20 })],
-        maxInFlight: 64,
-        settleMs: 500,
-        graceMs,
+        config: {
+          checks: [makeCheck({ name: 'tcp', protocol: 'tcp', options: { timeoutMs: 200 } }, { intervalMs: 20 })],
+          maxInFlight: 64,
+          settleMs: 500,
+          graceMs,
+        },
         startVantage: (options) => startLocalVantage({ ...options, responder: { host: address, port, key: '' } }),
         events: {
           answering() {},

@@ -2,7 +2,8 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { isSystemError } from '../model/failure.ts'
-import type { Arrival, PacketSocket } from '../net/packets/packet-socket.ts'
+import { formatHostPort } from '../model/target.ts'
+import type { Arrival, PacketListener, PacketSocket } from '../net/packets/packet-socket.ts'
 import { providerOf } from '../net/packets/providers.ts'
 import { startOnOnePort } from './one-port.ts'
 import type { Listen } from './responder.ts'
@@ -42,17 +43,28 @@ export async function startUdpServer(listen: Listen, received: (datagram: Datagr
 async function startNatively({ host, port }: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
   const family = isIPv6(host) ? 'ipv6' : 'ipv4'
   const isEverywhere = host === '0.0.0.0' || host === '::'
-  const socket = providerOf('udp').open(
-    family,
-    {
-      arrived: (arrival) => received(datagramOf(arrival, socket, family)),
-      // An answer was sent to a port that is closed by now, or this host was too busy: the prober counts both.
-      failed() {},
-      overflowed() {},
-    },
-    { address: host, port, reportsLocal: isEverywhere },
+  const listener: PacketListener = {
+    arrived: (arrival) => received(datagramOf(arrival, socket, family)),
+    // An answer was sent to a port that is closed by now, or this host was too busy: the prober counts both.
+    failed() {},
+    overflowed() {},
+  }
+  const socket = bound({ host, port }, () =>
+    providerOf('udp').open(family, listener, { address: host, port, reportsLocal: isEverywhere }),
   )
   return { port: socket.port, close: async () => socket.close() }
+}
+
+/** Gives the error of a bind the address and port it is about, as node:net and node:dgram do. */
+function bound({ host, port }: Listen, open: () => PacketSocket): PacketSocket {
+  try {
+    return open()
+  } catch (error) {
+    if (!isSystemError(error) || error.syscall !== 'bind') throw error
+    const { code, syscall } = error
+    const message = `bind ${code} ${formatHostPort(host, port)}`
+    throw Object.assign(new Error(message, { cause: error }), { code, syscall, address: host, port })
+  }
 }
 
 function datagramOf(arrival: Arrival, socket: PacketSocket, family: 'ipv4' | 'ipv6'): Datagram {

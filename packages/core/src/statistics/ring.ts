@@ -92,7 +92,7 @@ export class Ring {
   }
 
   #oldestIndex(nowMs: number): number {
-    return Math.max(1, Math.floor(nowMs / this.spanMs) - this.#slots + 1)
+    return Math.max(0, Math.floor(nowMs / this.spanMs) - this.#slots + 1)
   }
 
   #close(): void {
@@ -114,9 +114,9 @@ const rowBytes = 22
 class Block {
   readonly #view = new DataView(new ArrayBuffer(rowsOfBlock * rowBytes))
 
-  /** Returns the number of the slot since 1970; 0 where nothing was written. */
+  /** Returns the number of the slot since 1970; -1 where nothing was written. */
   index(row: number): number {
-    return this.#view.getUint32(row * rowBytes + at.index)
+    return this.#view.getUint32(row * rowBytes + at.index) - 1
   }
 
   counts(row: number): SlotCounts {
@@ -126,7 +126,7 @@ class Block {
 
   write(row: number, index: number, { passed, failed, other, reasons, timesNs }: Omit<Slot, 'fromMs'>): void {
     const start = row * rowBytes
-    this.#view.setUint32(start + at.index, index)
+    this.#view.setUint32(start + at.index, index + 1)
     const set = reasons.reduce((bits, reason) => bits | (1 << reasonNames.indexOf(reason)), 0)
     this.#view.setUint32(start + at.reasons, set)
     for (const [position, count] of [passed, failed, other].entries())

@@ -45,7 +45,7 @@ const attempt = () => {
 const result = await attempt()
 const tally = createTally()
 
-const echo = { kind: /** @type {const} */ ('request'), session: 1, sequence: 2 }
+const echo = { kind: /** @type {const} */ ('request'), sender: 1, sequence: 2 }
 const datagram = encodeEchoDatagram(echo, 64, 'key')
 const icmp = { kind: /** @type {const} */ ('reply'), identifier: 1, sequence: 2, payload: new Uint8Array(56) }
 const message = encodeEcho('ipv4', icmp)

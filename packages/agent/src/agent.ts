@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AnyResult, Family, Row, Self } from '@scout/core'
 import { createAttempts } from './attempts.ts'
 import type { Config } from './config/config.ts'
+import { type HistoryQuery, historyOf, type SeriesHistory } from './memory/history.ts'
 import { createMemory, type Recorded } from './memory/memory.ts'
 import { rowOf } from './memory/row.ts'
 import { sayGoodbye } from './peers/goodbye.ts'
@@ -51,6 +52,7 @@ export interface Agent {
   /** Resolves when the agent runs, with the vantage of its pod. */
   start(): Promise<Pick<Vantage, 'port' | 'failed'>>
   row(): Row
+  history(query: HistoryQuery): readonly SeriesHistory[]
   health(): Health
   /** Stops probing, says goodbye to every peer, goes on answering for the grace, then stops. */
   stop(): Promise<void>
@@ -176,6 +178,7 @@ export function createAgent(parts: AgentParts): Agent {
         greetings: greeter.counters,
       })
     },
+    history: (query) => historyOf(memory, query, Date.now()),
     stop() {
       stopped ??= end()
       return stopped

@@ -54,9 +54,9 @@ export function createAttempts({ vantages, memory, settleMs, peerOf, onAttempted
   }
 
   const attempt = async (task: PlannedTask): Promise<AnyResult | undefined> => {
-    const { check, target, series } = task
-    const prober = vantages.get(series.vantage)?.prober
-    const family = series.family === undefined ? {} : { family: series.family }
+    const { check, target, key } = task
+    const prober = vantages.get(key.vantage)?.prober
+    const family = key.family === undefined ? {} : { family: key.family }
     return prober?.probe(check.protocol, target, {
       ...check.options,
       ...family,

@@ -10,7 +10,7 @@ import { createTextLog } from './outputs/text-log.ts'
 import { isLoopback } from './peers/reach.ts'
 import { startLocalVantage } from './vantage/local.ts'
 import { startVantageThread } from './vantage/thread.ts'
-import { reference } from './vantage/vantage.ts'
+import { rootDocument } from './vantage/vantage.ts'
 import { packageVersion } from './version.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -71,8 +71,7 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     events: log,
   })
   const stopped = untilSignal(log)
-  const { row, health } = agent
-  const page = await startConsole({ ...consoleListen, row, health, document: reference })
+  const page = await startConsole({ ...consoleListen, ...agent, document: rootDocument })
   try {
     log.listening(`http://localhost:${page.port}`)
     // A signal ends a start that waits for an API server, too.

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { responderPort } from '@scout/core'
+import { commonOptions, responderPort } from '@scout/core'
 import { z } from 'zod'
 import { mountedNamespace } from '../kubernetes/service-account.ts'
 import { ipAddress, writtenPeers } from '../peers/peer.ts'
@@ -56,7 +56,7 @@ export const configSchema = z.strictObject({
     .number()
     .min(1)
     .max(10 * minuteMs)
-    .default(3_500)
+    .default(commonOptions.parse({}).timeoutMs)
     .describe('timeout of checks that set none'),
   settleMs: optional(
     z

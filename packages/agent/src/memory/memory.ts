@@ -7,6 +7,7 @@ import {
   probeNamed,
   Ring,
   type SeriesKey,
+  type SeriesReport,
   Window,
 } from '@scout/core'
 import { isReady, type PlannedTask } from '../plan/plan.ts'
@@ -85,7 +86,7 @@ export function createMemory(): Memory {
     }
   }
 
-  const durationsFor = ({ series: key, check: { protocol }, peer }: PlannedTask): Window => {
+  const durationsFor = ({ key, check: { protocol }, peer }: PlannedTask): Window => {
     const ofZone = { ...key, to: peer?.zone }
     const id = idOf(ofZone)
     const known = durations.get(id) ?? { key: ofZone, protocol, window: new Window() }
@@ -106,7 +107,7 @@ export function createMemory(): Memory {
     setTasks(tasks, nowMs) {
       const fed = new Map<string, KeptSeries>()
       for (const task of tasks) {
-        const id = idOf(task.series)
+        const id = idOf(task.key)
         const known = series.get(id)
         const one = fed.get(id) ?? { ...(known ?? newSeries(task)), latest: new Map(), idleSinceMs: undefined }
         fed.set(id, one)
@@ -122,7 +123,7 @@ export function createMemory(): Memory {
     },
     forget,
     record(task, result, isCounted) {
-      const one = series.get(idOf(task.series))
+      const one = series.get(idOf(task.key))
       if (one === undefined || !isCounted) {
         setAside++
         if (one !== undefined) one.setAside++
@@ -137,7 +138,7 @@ export function createMemory(): Memory {
   }
 }
 
-function newSeries({ series: key, check: { protocol }, peer, target }: PlannedTask): KeptSeries {
+function newSeries({ key, check: { protocol }, peer, target }: PlannedTask): KeptSeries {
   return {
     key,
     protocol,
@@ -166,7 +167,7 @@ function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recor
   // The task of a result that was under way may have left in the meantime.
   if (one.latest.has(task.id)) one.latest.set(task.id, result)
   if (outcome === 'failure') one.failures = [...one.failures, result].slice(-keptFailures)
-  const isFailing = [...one.latest.values()].some(isFailure)
+  const isFailing = stateOf([...one.latest.values()]) === 'failing'
   const isChange = one.isFailing !== isFailing
   one.isFailing = isFailing
   if (isFirst || isChange) one.sinceMs = result.startedAtMs
@@ -176,4 +177,12 @@ function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recor
 
 export function isFailure(result: AnyResult | undefined): boolean {
   return result !== undefined && outcomeOf(result) === 'failure'
+}
+
+/** Returns the state of a series by the latest result of each of its tasks: one that fails makes it failing. */
+export function stateOf(latest: readonly (AnyResult | undefined)[]): SeriesReport['state'] {
+  const results = latest.filter((result) => result !== undefined)
+  if (results.length === 0) return 'waiting'
+  if (results.some(isFailure)) return 'failing'
+  return results.some(({ ok }) => ok) ? 'ok' : 'unable'
 }

@@ -1,5 +1,4 @@
 import {
-  type AnyResult,
   type Check,
   commonOptions,
   durationEdgesSeconds,
@@ -13,7 +12,7 @@ import { obstacleTo } from '../peers/reach.ts'
 import type { KnownPeer, Roster } from '../peers/roster.ts'
 import type { PlannedTask } from '../plan/plan.ts'
 import type { ScheduleCounters } from '../plan/schedule.ts'
-import { isFailure, type Memory, type Series } from './memory.ts'
+import { isFailure, type Memory, type Series, stateOf } from './memory.ts'
 
 /** Rounds without a result after which the last one says nothing about now. */
 const missedRounds = 3
@@ -59,10 +58,10 @@ export function rowOf(input: RowInput): Row {
       counts: times.countsBetween(durationEdgesNs),
       sumNs: times.sumNs,
     })),
-    schedule,
+    schedule: { ...schedule },
     setAside: memory.setAside,
     held,
-    greetings,
+    greetings: { ...greetings },
   }
 }
 
@@ -113,10 +112,4 @@ export function seriesReport(
     last: state === 'failing' ? current.findLast(isFailure) : last,
     failures,
   }
-}
-
-function stateOf(current: readonly (AnyResult | undefined)[]): SeriesReport['state'] {
-  if (current.length === 0) return 'waiting'
-  if (current.some(isFailure)) return 'failing'
-  return current.some((result) => result?.ok === true) ? 'ok' : 'unable'
 }

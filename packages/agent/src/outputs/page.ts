@@ -113,7 +113,9 @@ function failureItem({ takenAtMs, peers }: Row, { check, target, to, family, sin
   const what = last?.ok === false ? last.failure.message : ''
   const names = peers.filter(({ node }) => node === to).map(({ name }) => name)
   const where = to === undefined ? target : [names.join(', '), to].filter((part) => part !== '').join(' on ')
-  return html`<li><b>${check}</b> to ${where}${family === 'ipv6' ? ' over IPv6' : ''}${since}: ${what}</li>`
+  const query = new URLSearchParams({ check, ...(to === undefined ? {} : { to }) })
+  return html`<li><b>${check}</b> to ${where}${family === 'ipv6' ? ' over IPv6' : ''}${since}: ${what}
+<small><a href="/api/v1/history?${query.toString()}">history</a></small></li>`
 }
 
 function ageText(ms: number): string {

@@ -1,17 +1,14 @@
 import { once } from 'node:events'
 import { createAdaptorServer } from '@hono/node-server'
-import type { Row } from '@scout/core'
 import { Hono } from 'hono'
-import type { Health } from '../agent.ts'
+import type { Agent } from '../agent.ts'
 import { expositionOf } from './exposition.ts'
 import { createProcessMetrics, metrics } from './metrics.ts'
 import { pageOf } from './page.ts'
 
-export interface ConsoleOptions {
+export interface ConsoleOptions extends Pick<Agent, 'row' | 'history' | 'health'> {
   readonly host: string
   readonly port: number
-  readonly row: () => Row
-  readonly health: () => Health
   /** Answer of the responder at `/`; here too, except to a browser. */
   readonly document: () => object
 }
@@ -22,7 +19,7 @@ export interface Console {
   close(): Promise<void>
 }
 
-export async function startConsole({ host, port, row, health, document }: ConsoleOptions): Promise<Console> {
+export async function startConsole({ host, port, row, history, health, document }: ConsoleOptions): Promise<Console> {
   const processMetrics = createProcessMetrics()
   const app = new Hono()
   app.get('/', (context) =>
@@ -31,6 +28,9 @@ export async function startConsole({ host, port, row, health, document }: Consol
       : context.json(document()),
   )
   app.get('/api/v1/snapshot', (context) => context.json(row()))
+  app.get('/api/v1/history', (context) =>
+    context.json(history({ check: context.req.query('check'), to: context.req.query('to') })),
+  )
   app.get('/metrics', async (context) => {
     const text = `${expositionOf(metrics, row())}${await processMetrics.metrics()}`
     return context.text(text, 200, { 'content-type': processMetrics.contentType })
@@ -47,7 +47,9 @@ export async function startConsole({ host, port, row, health, document }: Consol
   })
   app.notFound((context) =>
     context.json(
-      { message: `there is nothing at ${context.req.path}: try /, /metrics, /api/v1/snapshot, /healthz or /readyz` },
+      {
+        message: `there is nothing at ${context.req.path}: try /, /metrics, /api/v1/snapshot, /api/v1/history, /healthz or /readyz`,
+      },
       404,
     ),
   )

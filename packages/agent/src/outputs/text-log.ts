@@ -1,7 +1,7 @@
 import { type AnyResult, type Family, familyOf, formatDurationNs, outcomeOf, type Self } from '@scout/core'
+import { formatGoDateTime, formatLogTime } from '../go-time.ts'
 import type { Peer } from '../peers/peer.ts'
 import { pathName, podLines } from '../peers/pod-lines.ts'
-import { formatGoDateTime, formatLogTime } from '../vantage/go-time.ts'
 import type { Log } from './log.ts'
 
 /** Names of the phases in the reference output; others keep their own. */
@@ -31,7 +31,7 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
     listening: (console) => print(`server is listening at ${console}`),
     answering() {},
     rosterChanged: (_, peers) => print(...podLines(peers)),
-    attempted({ check, peer, target, series: { family } }, result, recorded) {
+    attempted({ check, peer, target, key: { family } }, result, recorded) {
       const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`
       const by = check.name === 'http' ? '' : ` by ${check.name}`
       if (outcomeOf(result) === 'unable') {

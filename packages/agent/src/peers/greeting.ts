@@ -31,7 +31,6 @@ export type Greeting = z.output<typeof greeting>
 /** `malformed`: something answered that is not an agent, or an incompatible one. */
 export type GreetingAnswer = Greeting | 'malformed' | 'silent'
 
-const timeoutMs = 3_500
 const keepBytes = 16_384
 
 /** The sender of a greeting or goodbye. */
@@ -39,7 +38,7 @@ export type Caller = Pick<Self, 'name' | 'namespace'> & { readonly startedAtMs: 
 
 /** Asks the agent behind a responder for its identity. */
 export async function askGreeting(prober: Prober, base: string, caller: Caller): Promise<GreetingAnswer> {
-  const result = await prober.probe('http', urlOf(base, greetingPath, caller), { timeoutMs, keepBytes })
+  const result = await prober.probe('http', urlOf(base, greetingPath, caller), { keepBytes })
   if (!result.ok) return 'silent'
   return greeting.safeParse(parseJson(result.detail.body ?? '')).data ?? 'malformed'
 }

@@ -6,7 +6,8 @@ import type { KnownPeer } from '../peers/roster.ts'
 export interface PlannedTask {
   /** Stays the same as long as the task is about the same peer and target. */
   readonly id: string
-  readonly series: SeriesKey
+  /** The series its results belong to. */
+  readonly key: SeriesKey
   readonly check: Check
   readonly target: string
   /** Absent for a check that is about no peer. */
@@ -55,6 +56,6 @@ interface TaskInput {
 function taskOf({ check, from, way: { path, family, place }, peer }: TaskInput): PlannedTask | undefined {
   const target = targetAt(check, place)
   if (target === undefined) return undefined
-  const series = { check: check.name, path, vantage: check.vantage, family, from, to: peer?.node }
-  return { id: JSON.stringify([idOf(series), peer?.id, target]), series, check, target, peer }
+  const key = { check: check.name, path, vantage: check.vantage, family, from, to: peer?.node }
+  return { id: JSON.stringify([idOf(key), peer?.id, target]), key, check, target, peer }
 }

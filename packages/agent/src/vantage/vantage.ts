@@ -10,7 +10,7 @@ import {
   type ThreadResponders,
 } from '@scout/core'
 import { z } from 'zod'
-import { formatGoDateTime } from './go-time.ts'
+import { formatGoDateTime } from '../go-time.ts'
 
 /** What a vantage thread is started with. */
 export const threadData = z.object({
@@ -50,7 +50,7 @@ export async function startResponders(
   const routes = Object.fromEntries(paths.map((path) => [path, (request: RouteRequest) => answer(path, request)]))
   const [http, udp] = await startOnOnePort(
     port,
-    (port) => startHttpResponder({ host, port, document: reference, routes }),
+    (port) => startHttpResponder({ host, port, document: rootDocument, routes }),
     (port) => startUdpResponder({ host, port, key }),
   )
   return {
@@ -63,6 +63,6 @@ export async function startResponders(
 }
 
 /** What an agent answers at `/`, on its responder and its console. */
-export function reference() {
+export function rootDocument() {
   return { message: 'connected to scout', time: formatGoDateTime(new Date()) }
 }

@@ -17,7 +17,7 @@ test('says first what fails, since when and why', async () => {
   const page = await textOf(rowOf({ peers: [peerOf()], series }))
   expect(page).toContain('<title>1 failing · scout on node-1</title>')
   expect(page).toContain(
-    '<li><b>tcp</b> to scout-2 on node-2 since 2023-10-30T22:09:44.899Z (5s): tcp probe of 10.0.0.2:8081: nobody listens there</li>',
+    '<li><b>tcp</b> to scout-2 on node-2 since 2023-10-30T22:09:44.899Z (5s): tcp probe of 10.0.0.2:8081: nobody listens there\n<small><a href="/api/v1/history?check=tcp&amp;to=node-2">history</a></small></li>',
   )
   expect(page.indexOf('<h2>Failing</h2>')).toBeLessThan(page.indexOf('<h2>Paths</h2>'))
 })

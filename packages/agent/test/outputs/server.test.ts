@@ -3,8 +3,12 @@ import { connect } from 'node:net'
 import type { Row } from '@scout/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../../test/support/collect.ts'
+import { historyOf, type SeriesHistory } from '../../src/memory/history.ts'
+import { createMemory } from '../../src/memory/memory.ts'
 import { type ConsoleOptions, startConsole } from '../../src/outputs/server.ts'
+import { failure, success } from '../support/results.ts'
 import { rowOf, seriesOf } from '../support/rows.ts'
+import { known, tasksOf } from '../support/tasks.ts'
 
 const document = { message: 'connected to scout', time: 'now' }
 
@@ -23,6 +27,30 @@ test('answers its row as it is at /api/v1/snapshot', async () => {
   const row = rowOf({ series: [seriesOf({ tookSeconds: [0.001] })] })
   const response = await fetch(`${await consoleOf(row)}/api/v1/snapshot`)
   expect(await response.json()).toEqual(row)
+})
+
+test('answers the history of the selected series at /api/v1/history', async () => {
+  const memory = createMemory()
+  const tasks = tasksOf([known('a', { node: 'node-2' }), known('b', { node: 'node-3' })])
+  memory.setTasks(tasks, 0)
+  const nowMs = 1_700_000_040_000
+  for (const task of tasks) memory.record(task, success(nowMs - 70_000), true)
+  for (const task of tasks) memory.record(task, failure(nowMs), true)
+  const console = await startConsole({ ...optionsOf(rowOf()), history: (query) => historyOf(memory, query, nowMs) })
+  onTestFinished(console.close)
+  const ask = async (query: string) => {
+    const response = await fetch(`http://127.0.0.1:${console.port}/api/v1/history${query}`)
+    return (await response.json()) as readonly SeriesHistory[]
+  }
+  const [one, ...others] = await ask('?to=node-3&check=tcp')
+  expect(others).toEqual([])
+  expect(one).toMatchObject({ check: 'tcp', to: 'node-3', recent: { spanMs: 10_000 }, day: { spanMs: 60_000 } })
+  expect(one?.day.slots.map(({ passed, failed, reasons }) => [passed, failed, reasons])).toEqual([
+    [1, 0, []],
+    [0, 1, ['timeout']],
+  ])
+  expect((await ask('')).map(({ to }) => to)).toEqual(['node-2', 'node-3'])
+  expect(await ask('?to=node-9')).toEqual([])
 })
 
 test('answers its metrics and those of the process at /metrics', async () => {
@@ -56,7 +84,7 @@ test('is not alive when what probes does not answer', async () => {
 test('says what there is when asked for something else', async () => {
   expect(await statusAndJson(`${await consoleOf()}/metric`)).toEqual([
     404,
-    { message: 'there is nothing at /metric: try /, /metrics, /api/v1/snapshot, /healthz or /readyz' },
+    { message: 'there is nothing at /metric: try /, /metrics, /api/v1/snapshot, /api/v1/history, /healthz or /readyz' },
   ])
 })
 
@@ -91,7 +119,7 @@ async function consoleOf(row = rowOf(), isAlive = true): Promise<string> {
 
 function optionsOf(row: Row, isAlive = true): ConsoleOptions {
   const health = () => ({ isAlive, isReady: row.isReady, knowledge: row.knowledge })
-  return { host: '127.0.0.1', port: 0, row: () => row, health, document: () => document }
+  return { host: '127.0.0.1', port: 0, row: () => row, history: () => [], health, document: () => document }
 }
 
 async function statusAndJson(url: string): Promise<readonly [number, unknown]> {

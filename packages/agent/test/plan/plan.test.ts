@@ -48,7 +48,7 @@ describe('the plan', () => {
 
   it('says of each task which series it feeds: nodes, path, vantage and family', () => {
     const series = [...tasksOf([known('a', { addresses })], checks), ...tasksOf([known('b', { proxy })], checks)].map(
-      (task) => task.series,
+      (task) => task.key,
     )
     const common = { vantage: 'pod', from: 'node-1', to: 'node-of-a' }
     expect(series.slice(0, 2)).toEqual([
@@ -66,7 +66,7 @@ describe('the plan', () => {
       known('b', { node: 'n', addresses: ['10.0.0.2'] }),
     ]
     const tasks = tasksOf(peers)
-    expect(new Set(tasks.map(({ series }) => JSON.stringify(series))).size).toBe(1)
+    expect(new Set(tasks.map(({ key }) => JSON.stringify(key))).size).toBe(1)
     expect(new Set(tasks.map(({ id }) => id)).size).toBe(2)
   })
 
@@ -82,7 +82,7 @@ describe('the plan', () => {
     it('has a task for each address of the node that the peer reported', () => {
       const nodeAddresses = ['192.0.2.1', '2001:db8::1']
       const tasks = tasksOf([known('a', { greeting: greeting('a', { nodeAddresses }) })], [ping])
-      expect(tasks.map(({ target, series }) => [target, series.path, series.family])).toEqual([
+      expect(tasks.map(({ target, key }) => [target, key.path, key.family])).toEqual([
         ['192.0.2.1', 'node', 'ipv4'],
         ['[2001:db8::1]', 'node', 'ipv6'],
       ])

@@ -69,24 +69,29 @@ export function placeAt(address: string, port: number): Place {
   return { host: bracketed(address), port: String(port), base: `http://${authority}` }
 }
 
-const placeholder = /\{(host|port|base|name|node|question)\}/g
-const placeholders = ['host', 'port', 'base', 'name', 'node', 'question'] as const
+const ofPeers = ['host', 'port', 'base', 'name', 'node'] as const
+const placeholders = [...ofPeers, 'question'] as const
+
+/** The placeholders in a target, known or not. */
+function placeholdersIn(target: string): readonly string[] {
+  return Array.from(target.matchAll(/\{(\w*)\}/g), ([, key = '']) => key)
+}
 
 /** Returns the target of a check at a place; undefined where the place lacks what the target needs. */
 export function targetAt({ target }: Pick<Check, 'target'>, place: Place): string | undefined {
   const needed = placeholders.filter((key) => target.includes(`{${key}}`))
   if (needed.some((key) => place[key] === undefined)) return undefined
-  return target.replaceAll(placeholder, (_, key: (typeof placeholders)[number]) => place[key] ?? '')
+  return needed.reduce((text, key) => text.replaceAll(`{${key}}`, place[key] ?? ''), target)
 }
 
 /** Whether the check is made for each peer, and not once. */
 export function isAboutPeers({ target }: Pick<Check, 'target'>): boolean {
-  return /\{(host|port|base|name|node)\}/.test(target)
+  return placeholdersIn(target).some((key) => ofPeers.some((one) => one === key))
 }
 
 /** Whether the check is made for each address of a peer, and not once for its name. */
 export function isAboutAddresses({ target }: Pick<Check, 'target'>): boolean {
-  return /\{(host|base)\}/.test(target)
+  return placeholdersIn(target).some((key) => key === 'host' || key === 'base')
 }
 
 /** An address for documentation (RFC 5737), to aim at before any peer is known. */
@@ -138,8 +143,7 @@ function pathOf(target: string, form: string): Path {
 }
 
 function refuseUnknown(target: string): void {
-  const [, unknown] =
-    [...target.matchAll(/\{(\w*)\}/g)].find(([, key = '']) => !placeholders.some((known) => known === key)) ?? []
+  const unknown = placeholdersIn(target).find((key) => !placeholders.some((known) => known === key))
   if (unknown === undefined) return
   const near = nearest(unknown, placeholders)
   const hint =

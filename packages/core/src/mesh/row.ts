@@ -160,18 +160,15 @@ export const row = z.object({
   vantages: z.array(vantage).readonly(),
   series: z.array(series).readonly(),
   durations: z.array(durations).readonly(),
-  schedule: z.object({
-    started: z.int(),
-    late: z.int(),
-    skipped: z.int(),
-    inFlight: z.int(),
-    waiting: z.int(),
-  }),
+  /** Like `greetings` open to more counters, which their owner and the table of metrics agree on. */
+  schedule: z
+    .object({ started: z.int(), late: z.int(), skipped: z.int(), inFlight: z.int(), waiting: z.int() })
+    .catchall(z.int()),
   /** Results of peers that were gone, and set-aside results of all series. */
   setAside: z.int(),
   /** Failures held back until it is known whether their peer was leaving, and results behind them. */
   held: z.int(),
-  greetings: z.object({ answered: z.int(), malformed: z.int(), silent: z.int() }),
+  greetings: z.object({ answered: z.int(), malformed: z.int(), silent: z.int() }).catchall(z.int()),
 })
 
 export type Row = z.output<typeof row>

@@ -12,7 +12,7 @@ export interface ExchangeKind {
   /** The protocol that owns it; strays are counted under this name. */
   readonly protocol: string
   readonly transport: Transport
-  readonly keyOf: (bytes: Uint8Array, family: Family, session: number) => string | number | undefined
+  readonly keyOf: (bytes: Uint8Array, family: Family, sender: number) => string | number | undefined
 }
 
 /** The sockets of one prober in one vantage, opened at their first use and closed together. */
@@ -52,7 +52,7 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
         sourcePorts,
         family,
         isShared: kind.transport !== 'udp',
-        keyOf: (bytes, session) => kind.keyOf(bytes, family, session),
+        keyOf: (bytes, sender) => kind.keyOf(bytes, family, sender),
         onStray: (stray) => onStray(kind.protocol, stray),
       })
       exchanges[family].set(kind, exchange)

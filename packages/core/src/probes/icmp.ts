@@ -9,14 +9,14 @@ import { defineProbe } from './probe.ts'
  * What the payload begins with. The 16 bits of the ICMP header wrap within minutes at 500 probes a second; and a reply has to bring back
  * all that was sent (RFC 792).
  */
-const token = { session: 0, sequence: 4, length: 8, bytes: 12 } as const
+const token = { sender: 0, sequence: 4, length: 8, bytes: 12 } as const
 
 const echoes: ExchangeKind = {
   protocol: 'icmp',
   transport: 'icmp',
-  keyOf: (message, family, session) => {
+  keyOf: (message, family, sender) => {
     if (message.length < echoHeaderBytes + token.bytes) return undefined
-    if (readUint32(message, echoHeaderBytes + token.session) !== session) return undefined
+    if (readUint32(message, echoHeaderBytes + token.sender) !== sender) return undefined
     if (readUint32(message, echoHeaderBytes + token.length) !== message.length - echoHeaderBytes) return undefined
     if (echoKindOf(family, message) !== 'reply') return undefined
     return readUint32(message, echoHeaderBytes + token.sequence)
@@ -42,12 +42,12 @@ export const icmp = defineProbe({
     const exchange = sockets.exchange(echoes, endpoint.family)
     const sequence = exchange.nextSequence()
     const payload = new Uint8Array(payloadBytes)
-    writeUint32(payload, token.session, exchange.session)
+    writeUint32(payload, token.sender, exchange.sender)
     writeUint32(payload, token.sequence, sequence)
     writeUint32(payload, token.length, payloadBytes)
     const echo = {
       kind: 'request',
-      identifier: exchange.session & 0xffff,
+      identifier: exchange.sender & 0xffff,
       sequence: sequence & 0xffff,
       payload,
     } as const

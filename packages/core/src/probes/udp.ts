@@ -14,9 +14,9 @@ import { defineProbe } from './probe.ts'
 const echoes: ExchangeKind = {
   protocol: 'udp',
   transport: 'udp',
-  keyOf: (bytes, _, session) => {
+  keyOf: (bytes, _, sender) => {
     const echo = decodeEchoDatagram(bytes)
-    return echo?.kind === 'reply' && echo.session === session ? echo.sequence : undefined
+    return echo?.kind === 'reply' && echo.sender === sender ? echo.sequence : undefined
   },
 }
 
@@ -41,7 +41,7 @@ export const udp = defineProbe({
     const flow = await nextFlow(attempt.session, 'udp flow', exchange)
     attempt.stopwatch.enter('echo')
     const answer = await ask(attempt, exchange, {
-      bytes: encodeEchoDatagram({ kind: 'request', session: exchange.session, sequence }, payloadBytes, key),
+      bytes: encodeEchoDatagram({ kind: 'request', sender: exchange.sender, sequence }, payloadBytes, key),
       key: sequence,
       to: attempt.endpoint,
       flow,

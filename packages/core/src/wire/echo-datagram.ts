@@ -10,7 +10,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
  * | 4      | version, 1                                                   |
  * | 5      | kind: 1 request, 2 reply                                     |
  * | 6–7    | length of the whole datagram                                 |
- * | 8–11   | session, random for each sender                              |
+ * | 8–11   | sender, random for each sender                              |
  * | 12–15  | sequence number, 32 bits, wraps                              |
  * | 16–23  | tag: HMAC-SHA-256 of bytes 0–15, cut to 64 bits (RFC 2104 §5) |
  * | 24–    | padding up to the payload size asked for                     |
@@ -18,7 +18,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 export interface EchoDatagram {
   readonly kind: 'request' | 'reply'
   /** 32 bits, as the sequence. */
-  readonly session: number
+  readonly sender: number
   readonly sequence: number
 }
 
@@ -35,7 +35,7 @@ const tagged = 16
 export type EchoKey = string
 
 export function encodeEchoDatagram(
-  { kind, session, sequence }: EchoDatagram,
+  { kind, sender, sequence }: EchoDatagram,
   payloadBytes: number,
   key: EchoKey,
 ): Uint8Array {
@@ -45,7 +45,7 @@ export function encodeEchoDatagram(
   view.setUint8(4, version)
   view.setUint8(5, kinds[kind])
   view.setUint16(6, bytes.length)
-  view.setUint32(8, session)
+  view.setUint32(8, sender)
   view.setUint32(12, sequence)
   bytes.set(tagOf(bytes, key), tagged)
   return bytes
@@ -59,7 +59,7 @@ export function decodeEchoDatagram(bytes: Uint8Array): EchoDatagram | undefined 
     return undefined
   const kindByte = view.getUint8(5)
   const kind = kindByte === kinds.request ? 'request' : kindByte === kinds.reply ? 'reply' : undefined
-  return kind === undefined ? undefined : { kind, session: view.getUint32(8), sequence: view.getUint32(12) }
+  return kind === undefined ? undefined : { kind, sender: view.getUint32(8), sequence: view.getUint32(12) }
 }
 
 /** The sender of this datagram has the key. */

@@ -13,7 +13,7 @@ import { formatHostPort } from '../../src/model/target.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
 import { encodeEchoDatagram, maxPayloadBytes } from '../../src/wire/echo-datagram.ts'
 
-const request = (size = 64, key = '') => encodeEchoDatagram({ kind: 'request', session: 1, sequence: 2 }, size, key)
+const request = (size = 64, key = '') => encodeEchoDatagram({ kind: 'request', sender: 1, sequence: 2 }, size, key)
 
 test.for([28, 64, 1472, maxPayloadBytes])('answers a request of %i bytes with as many', async (size) => {
   const { responder, client, received } = await setUp()
@@ -32,7 +32,7 @@ describe('counts and never answers', () => {
     ['a request cut off within its header', request().subarray(0, 20)],
     ['a request with more behind it', Buffer.concat([request(), Buffer.of(0)])],
     ['a request made with another key', request(64, 'other')],
-    ['a reply', encodeEchoDatagram({ kind: 'reply', session: 1, sequence: 2 }, 64, 'secret')],
+    ['a reply', encodeEchoDatagram({ kind: 'reply', sender: 1, sequence: 2 }, 64, 'secret')],
   ])('%s', async ([, bytes]) => {
     const { responder, client, received } = await setUp('secret')
     client.send(bytes, responder.port, '127.0.0.1')

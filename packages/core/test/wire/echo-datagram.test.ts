@@ -11,7 +11,7 @@ import {
 
 const datagram = fc.record<EchoDatagram>({
   kind: fc.constantFrom('request', 'reply'),
-  session: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  sender: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   sequence: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
 })
 const payloadBytes = fc.oneof(
@@ -31,13 +31,13 @@ test('what was encoded decodes to the same, has the size asked for and is genuin
 })
 
 test('a datagram is never smaller than its header', () => {
-  const bytes = encodeEchoDatagram({ kind: 'request', session: 1, sequence: 2 }, 0, '')
+  const bytes = encodeEchoDatagram({ kind: 'request', sender: 1, sequence: 2 }, 0, '')
   expect(bytes.length).toBe(echoHeaderBytes)
-  expect(decodeEchoDatagram(bytes)).toEqual({ kind: 'request', session: 1, sequence: 2 })
+  expect(decodeEchoDatagram(bytes)).toEqual({ kind: 'request', sender: 1, sequence: 2 })
 })
 
 describe('is not accepted', () => {
-  const bytes = () => encodeEchoDatagram({ kind: 'request', session: 7, sequence: 8 }, 64, 'key')
+  const bytes = () => encodeEchoDatagram({ kind: 'request', sender: 7, sequence: 8 }, 64, 'key')
 
   test('cut off anywhere', () => {
     for (let length = 0; length < 64; length++) expect(decodeEchoDatagram(bytes().subarray(0, length))).toBeUndefined()

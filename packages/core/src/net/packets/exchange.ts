@@ -21,7 +21,7 @@ export interface Stray {
 /** Questions and answers over one transport: matches by key and source address, and counts what does not match. */
 export interface Exchange {
   /** 32 bits, random for each exchange: tells our answers from those of every other prober. */
-  readonly session: number
+  readonly sender: number
   /** Local ports a question may be sent from, where it carries one itself. */
   readonly ports: readonly number[]
   /** How many source ports its shots can choose from by `flow`. */
@@ -41,8 +41,8 @@ export interface ExchangeOptions {
   /** Sockets that flows are spread over, each opened at its first use. */
   readonly sourcePorts: number
   readonly family: Family
-  /** The key in a packet that may be an answer of this session; undefined when it cannot be one. */
-  readonly keyOf: (bytes: Uint8Array, session: number) => Key | undefined
+  /** The key in a packet that may be an answer to this sender; undefined when it cannot be one. */
+  readonly keyOf: (bytes: Uint8Array, sender: number) => Key | undefined
   /** The socket also receives what was sent to others (raw ICMP): a packet without a key is not counted. */
   readonly isShared: boolean
   readonly onStray: (stray: Stray) => void
@@ -68,7 +68,7 @@ const mostRemembered = 8_192
 
 export function openExchange(options: ExchangeOptions): Exchange {
   const { open, sourcePorts, family, keyOf, isShared, onStray } = options
-  const session = randomInt(2 ** 32)
+  const sender = randomInt(2 ** 32)
   let sequence = randomInt(2 ** 32)
   const pending = new Map<Key, Waiting>()
   const past = createMemory<Key, Past>({
@@ -85,7 +85,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
   }
 
   const arrived = (arrival: Arrival) => {
-    const found = keyOf(arrival.bytes, session)
+    const found = keyOf(arrival.bytes, sender)
     if (found === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from: sourceOf(arrival) })
     const key = unboxed(found)
     const waiting = pending.get(key)
@@ -158,7 +158,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
   }
 
   return {
-    session,
+    sender,
     ports: first.ports,
     flows: sourcePorts,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),

@@ -53,7 +53,7 @@ export type Fate<Message> =
     }
 
 /** Codes of packets that were not handed to the kernel at all. */
-export const unsentCodes = { isOver: 'ECANCELED', keyInUse: 'EBUSY' } as const
+export const unsentCodes = { isOver: 'ECANCELED', keyInUse: 'EBUSY', lacksOptions: 'ENOTSUP' } as const
 
 /** Counts the fates of packets that were sent in this order. */
 export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
@@ -115,6 +115,13 @@ function unsentFailure(
     return new FailureError(
       'local-error',
       `cannot send to ${address}: all sequence numbers are waiting for answers; send fewer probes at once`,
+    )
+  }
+  if (code === unsentCodes.lacksOptions) {
+    return new FailureError(
+      'not-supported',
+      `cannot send to ${address} with a TTL, traffic class or DF of its own: that takes the native part (install a C compiler, make and python3, then npm rebuild @scout/core)`,
+      { code },
     )
   }
   const firstHop = mtu === undefined ? '' : `, where the first hop's MTU is ${mtu} bytes`

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { formatGoDateTime, formatLogTime } from '../../src/vantage/go-time.ts'
+import { formatGoDateTime, formatLogTime } from '../src/go-time.ts'
 
 const moment = new Date('2023-10-30T22:09:49.890Z')
 
@@ -22,7 +22,7 @@ describe.each([
     vi.stubEnv('TZ', zone)
     // A process has one zone for as long as it lasts.
     vi.resetModules()
-    const anew = await import('../../src/vantage/go-time.ts')
+    const anew = await import('../src/go-time.ts')
     expect(anew.formatGoDateTime(moment).replace(/ m=.*/, '')).toBe(go)
   })
 })

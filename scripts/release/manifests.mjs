@@ -30,7 +30,7 @@ process.exitCode = problems.length > 0 ? 1 : 0
 
 /** @returns {Promise<readonly string[]>} what is wrong */
 async function check() {
-  const outdated = stale.map(({ path }) => `${relative(root, path)} is stale: npm run manifests writes it anew`)
+  const outdated = stale.map(({ path }) => `${relative(root, path)} is stale: npm run manifests rewrites it`)
   if (!hasHelm) {
     const reason = 'manifests are not rendered, since helm is not on the PATH'
     if (process.env['CI'] === 'true') return [...outdated, reason]

@@ -22,8 +22,8 @@ describe.each([
     vi.stubEnv('TZ', zone)
     // A process has one zone for as long as it lasts.
     vi.resetModules()
-    const anew = await import('../src/go-time.ts')
-    expect(anew.formatGoDateTime(moment).replace(/ m=.*/, '')).toBe(go)
+    const reloaded = await import('../src/go-time.ts')
+    expect(reloaded.formatGoDateTime(moment).replace(/ m=.*/, '')).toBe(go)
   })
 })
 

@@ -15,7 +15,7 @@ import { createListDiscovery, openFileDiscovery } from './static.ts'
 /** Events of discovery beside its knowledge. */
 export interface DiscoveryEvents {
   configurationBroken(error: Error): void
-  /** It received something that makes no sense; one sentence. */
+  /** It received something invalid; one sentence. */
   oddity(what: string): void
   /** How the peers are reached; one sentence. */
   way(what: string): void

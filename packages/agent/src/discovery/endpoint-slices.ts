@@ -20,7 +20,7 @@ export interface SliceDiscoveryOptions {
   readonly nodeConditions: boolean
   /** `start` fails when the first reading does, for a person who waits. An agent in its cluster goes on trying. */
   readonly isFirstReadingNeeded: boolean
-  /** Called once for each object that makes no sense. */
+  /** Called once for each invalid object. */
   readonly onOddity: (sentence: string) => void
   readonly onDefect: (error: unknown) => void
   readonly timing?: Partial<Timing>
@@ -86,7 +86,7 @@ function watchSlices(
       resource: { ...slices, namespace },
       labelSelector: selectorOf(service),
       parse: (object) => slice.parse(object),
-      onOdd: (key, why) => reportOnce(`endpoint slice ${key} makes no sense and is ignored: ${why}`),
+      onOdd: (key, why) => reportOnce(`endpoint slice ${key} is invalid and ignored: ${why}`),
       onDefect,
       timing,
       onListing({ items, heardAtMs, trouble }) {
@@ -116,7 +116,7 @@ function watchNodes(
       access,
       resource: nodes,
       parse: nodeConditionsOf,
-      onOdd: (key, why) => reportOnce(`node ${key} makes no sense and is ignored: ${why}`),
+      onOdd: (key, why) => reportOnce(`node ${key} is invalid and ignored: ${why}`),
       onDefect,
       timing,
       onListing({ items, trouble }) {

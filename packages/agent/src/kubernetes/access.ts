@@ -2,7 +2,7 @@ import { ScoutError } from '@scout/core'
 import type { ApiAccess } from './api.ts'
 
 export interface AccessChoice {
-  /** An API server that asks for no credentials, such as `kubectl proxy`. */
+  /** URL of an API server that needs no credentials, such as `kubectl proxy`. */
   readonly kubeApi?: string | undefined
   readonly kubeconfig?: string | undefined
   readonly context?: string | undefined
@@ -10,12 +10,12 @@ export interface AccessChoice {
 }
 
 /**
- * The way to the API server: the one given, else that of the service account or of a kubeconfig.
- * @throws {ScoutError} `invalid-option` where there is none as asked for.
+ * Returns the access to the API server: the given one, otherwise that of the service account or of a kubeconfig.
+ * @throws {ScoutError} `invalid-option` where it does not exist.
  */
 export async function chooseAccess({ kubeApi, ...choice }: AccessChoice): Promise<ApiAccess> {
   if (kubeApi !== undefined) return accessWithout(kubeApi)
-  // Loaded only where it is needed, for its size.
+  // Loaded on demand: the client library is large.
   const { createAccess } = await import('./credentials.ts')
   return createAccess(choice)
 }

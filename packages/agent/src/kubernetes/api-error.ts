@@ -1,30 +1,30 @@
 import { z } from 'zod'
 
-/** A kind of object, in one namespace or in all; or one of them, or a part of one. */
+/** A kind of object in one namespace or in all, one object of it, or a subresource of that object. */
 export interface Resource {
   /** Empty for the core group. */
   readonly group: string
   readonly version: string
   readonly plural: string
   readonly namespace?: string | undefined
-  /** A pod's may end in `:` and a port, for its proxy. */
+  /** For the proxy of a pod it ends in `:` and a port. */
   readonly name?: string
   readonly subresource?: 'exec' | 'proxy'
 }
 
-/** What is done with a resource, as roles name it. */
+/** Action on a resource, as roles name it. */
 export type Verb = 'create' | 'get' | 'list' | 'watch'
 
-/** Why nothing was learned from an API server: one sentence with the remedy. */
+/** A failed request to an API server: one sentence with the remedy. */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
-  /** No answer; an answer that says no; an answer that makes no sense. */
+  /** Without an answer; rejected; answered with something that cannot be used. */
   readonly kind: 'unreachable' | 'refused' | 'unreliable'
   /** HTTP status, if there was an answer. */
   readonly status: number | undefined
-  /** How long the server asks to be left alone. */
+  /** How long the server asks to wait before the next request (Retry-After). */
   readonly retryAfterMs: number | undefined
-  /** What the server itself said, if it said no as Kubernetes does. */
+  /** Message of the Kubernetes Status object, where the answer is one. */
   readonly said: string | undefined
 
   constructor(kind: ApiError['kind'], message: string, options: ApiErrorOptions = {}) {
@@ -51,7 +51,7 @@ interface Refusal {
   readonly retryAfter: string | undefined
 }
 
-/** The error behind an answer other than 200. */
+/** Returns the error for an answer other than 200. */
 export function refusalOf(refusal: Refusal): ApiError {
   const { status, body, retryAfter } = refusal
   const seconds = Number(retryAfter ?? Number.NaN)
@@ -63,10 +63,11 @@ export function refusalOf(refusal: Refusal): ApiError {
   })
 }
 
-/** The error behind a connection that could not be made or broke. */
+/** Returns the error for a connection that failed or broke. */
 export function unreachable(server: string, cause: unknown): ApiError {
   const { message, code } = causeOf(cause)
-  const remedy = remedies[code] ?? (/certificate|self.signed/i.test(message) ? untrusted : 'look at the way there')
+  const remedy =
+    remedies[code] ?? (/certificate|self.signed/i.test(message) ? untrusted : 'check the network path to it')
   return new ApiError('unreachable', `cannot reach the API server at ${server}: ${message} (${remedy})`, { cause })
 }
 
@@ -88,22 +89,22 @@ function sentenceOf({ server, resource, verb, status }: Refusal, said: string | 
   }
   if (status === 403 && said !== undefined) {
     const where = resource.namespace === undefined ? 'in the whole cluster' : `in namespace ${resource.namespace}`
-    return `no right to ${verb} ${partOf(resource)} in API group "${resource.group}" ${where}: grant it with ${grantOf(resource, verb, said)}`
+    return `not permitted to ${verb} ${partOf(resource)} in API group "${resource.group}" ${where}: grant it with ${grantOf(resource, verb, said)}`
   }
   if (status === 403 && resource.subresource === 'exec') {
-    return `${server} passes no command on (403): start kubectl proxy with --reject-paths='^/api/.*/pods/.*/attach', or take a kubeconfig instead`
+    return `${server} does not pass commands on (403): start kubectl proxy with --reject-paths='^/api/.*/pods/.*/attach', or use a kubeconfig instead`
   }
-  if (status === 410) return `${server} no longer knows the version that was asked for (410)`
+  if (status === 410) return `${server} no longer has the requested version (410)`
   if (status === 404 && said !== undefined && resource.name === undefined) {
     return `${server} does not serve ${what}/${resource.version}: Kubernetes 1.21 or newer is needed`
   }
   if (said === undefined) {
-    return `${server} answered ${status} with something that is no Kubernetes answer: check that it is the address of an API server`
+    return `${server} answered ${status}, but not as Kubernetes does: check that it is the address of an API server`
   }
-  return `${server} refused to ${verb} ${what} (${status}): ${said}`
+  return `${server} rejected ${verb} of ${what} (${status}): ${said}`
 }
 
-/** The kubectl commands that give the right to whoever the server says has it not. */
+/** Returns the kubectl commands that grant the permission to the user that the server names. */
 function grantOf(resource: Resource, verb: Verb, said: string): string {
   const { namespace } = resource
   const user = /User "([^"]+)"/.exec(said)?.[1] ?? 'system:serviceaccount:scout:scout'
@@ -116,7 +117,7 @@ function grantOf(resource: Resource, verb: Verb, said: string): string {
     : `kubectl create role ${name} -n ${namespace} ${rule} && kubectl create rolebinding ${name} -n ${namespace} --role=${name} ${subject}`
 }
 
-/** What is needed together: who watches lists, too; a command is run by getting a connection, and since Kubernetes 1.35 by creating it. */
+/** Verbs that are needed together: a watch begins with a list, and exec is a get, since Kubernetes 1.35 a create. */
 const verbsWith: Readonly<Record<Verb, readonly Verb[]>> = {
   create: ['get', 'create'],
   get: ['get'],
@@ -143,7 +144,7 @@ function saidBy(body: string): string | undefined {
 
 function causeOf(cause: unknown): { readonly message: string; readonly code: string } {
   if (!(cause instanceof Error)) return { message: String(cause), code: '' }
-  // Attempts on several addresses of a name come as one error without a message of its own (RFC 8305).
+  // Node reports attempts on several addresses of a name as one error without a message (RFC 8305).
   const inner: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
   const error = inner instanceof Error ? inner : cause
   return { message: error.message, code: 'code' in error && typeof error.code === 'string' ? error.code : '' }

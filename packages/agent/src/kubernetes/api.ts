@@ -2,13 +2,13 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { ApiError, type Resource, refusalOf, unreachable, type Verb } from './api-error.ts'
 
-/** How one API server is reached. */
+/** Access to one API server. */
 export interface ApiAccess {
-  /** Address with the path in front of every API path, without a slash at its end. */
+  /** URL that every API path is appended to, without a slash at its end. */
   readonly server: string
-  /** What a request needs to be let in: certificates, headers, proxy. Asked before each request, since tokens are rotated. */
+  /** Returns certificates, headers and proxy of a request. Called before each request, because tokens are rotated. */
   credentials(): Promise<RequestOptions>
-  /** The credentials were refused: read them anew before the next request. */
+  /** Makes the next request read the credentials again, after they were rejected. */
   renew(): void
 }
 
@@ -16,7 +16,7 @@ export interface ApiRequest {
   readonly access: ApiAccess
   readonly resource: Resource
   readonly verb: Verb
-  /** Below the resource: what its proxy is asked for. */
+  /** Path behind the resource, for its proxy. */
   readonly path?: string
   readonly query: Readonly<Record<string, string>>
   readonly signal: AbortSignal
@@ -26,16 +26,16 @@ export interface ApiRequest {
   readonly silenceMs: number
 }
 
-/** First keepalive probe after this long; the kernel gives a vanished host up ten unanswered seconds later. */
+/** Idle time before the first keepalive probe; the kernel drops a vanished host ten unanswered seconds later. */
 const keepAliveMs = 15_000
 
-/** A whole answer. @throws {ApiError} */
+/** Returns a whole answer. @throws {ApiError} */
 export async function readJson(request: ApiRequest): Promise<unknown> {
   const response = await open(request)
   return parseJson(await collect(response, request), request.access.server)
 }
 
-/** An answer line by line, as it comes, once its head is there; a last line without an end is left out. @throws {ApiError} */
+/** Resolves at the head of the answer, to its lines as they arrive; an unfinished last line is dropped. @throws {ApiError} */
 export async function openLines(request: ApiRequest): Promise<AsyncIterable<string>> {
   return linesOf(chunksOf(await open(request), request))
 }
@@ -59,7 +59,7 @@ export function parseJson(text: string, server: string): unknown {
   } catch (cause) {
     throw new ApiError(
       'unreliable',
-      `${server} answered with ${text.length} characters of broken JSON: look for a proxy in between that cuts answers off`,
+      `${server} answered with ${text.length} characters of broken JSON: look for a proxy on the path that cuts answers off`,
       { cause },
     )
   }
@@ -80,15 +80,14 @@ function open(asked: ApiRequest): Promise<IncomingMessage> {
 }
 
 export interface Bounds {
-  /** Aborts when what is done has to end, and no more once it is done. */
+  /** Aborts when the work must end; never after it has ended. */
   readonly ending: AbortSignal
-  /** It is as good as done. */
+  /** Ends the time limit: the rest takes as long as it takes. */
   lift(): void
 }
 
 /**
- * Does something with the credentials. It has `answerMs` for all of it, and getting them, which may be the work of another program, is
- * part of that.
+ * Runs `act` with the credentials. The limit of `answerMs` includes reading them, which may run another program.
  * @throws {ApiError}
  */
 export async function letIn<Done>(
@@ -98,7 +97,7 @@ export async function letIn<Done>(
   signal.throwIfAborted()
   const ending = new AbortController()
   const giveUp = () => ending.abort(signal.reason)
-  let late = unreadableCredentials(access, `they are not there within ${answerMs / 1000} s`)
+  let late = unreadableCredentials(access, `timeout after ${answerMs / 1000} s`)
   const actWithCredentials = async () => {
     const credentials = await credentialsOf(access)
     ending.signal.throwIfAborted()
@@ -130,14 +129,14 @@ function endOf(signal: AbortSignal): Promise<never> {
 function tooLate({ server }: ApiAccess, answerMs: number): ApiError {
   return new ApiError(
     'unreachable',
-    `${server} did not answer within ${answerMs / 1000} s: look at its load and the way there`,
+    `${server} did not answer within ${answerMs / 1000} s: check its load and the network path to it`,
   )
 }
 
 function answerTo(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on('response', resolve)
-    // Beyond the head of the answer, errors are the response's to tell, and this changes nothing.
+    // After the head of the answer the response reports errors, and this listener has no effect.
     request.on('error', reject)
     request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs))
     request.end()
@@ -154,7 +153,7 @@ async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
 }
 
 export function unreadableCredentials({ server }: ApiAccess, cause: unknown): ApiError {
-  // What a command said before it failed may have several lines.
+  // The output of a failed command may have several lines.
   const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, ' ')
   return new ApiError('unreachable', `cannot read the credentials for ${server}: ${why}`, { cause })
 }
@@ -173,7 +172,7 @@ function encodeStep(step: string): string {
   return encodeURIComponent(step).replace('%3A', ':')
 }
 
-/** The error behind an answer that is none of those asked for, with what the server says in it. */
+/** Returns the error for an unwanted answer, with the server's message. */
 export async function refusalBy(
   response: IncomingMessage,
   { access, resource, verb }: Pick<ApiRequest, 'access' | 'resource' | 'verb'>,
@@ -207,7 +206,7 @@ async function* chunksOf(
     response.destroy(
       new ApiError(
         'unreachable',
-        `nothing was heard of ${server} for ${silenceMs / 1000} s: the connection is half open`,
+        `received nothing from ${server} for ${silenceMs / 1000} s: the connection is half open`,
       ),
     )
   const watchdog = setTimeout(silent, silenceMs)

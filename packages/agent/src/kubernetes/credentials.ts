@@ -8,15 +8,15 @@ import type { ApiAccess } from './api.ts'
 import { isInCluster } from './service-account.ts'
 
 export interface AccessOptions {
-  /** File; those of KUBECONFIG or ~/.kube/config unless given. */
+  /** File (default: those of KUBECONFIG, otherwise ~/.kube/config). */
   readonly kubeconfig?: string | undefined
-  /** The file's current one unless given. */
+  /** Context of the file (default: its current one). */
   readonly context?: string | undefined
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 /**
- * Access by service account within a cluster, by kubeconfig anywhere. The client library reads credentials of every kind (tokens,
+ * Returns the access by service account within a cluster, by kubeconfig anywhere. The client library reads credentials of every kind (tokens,
  * certificates, exec plugins, OIDC, proxies); the requests are our own, see `listAndWatch`.
  * @throws {ScoutError} `invalid-option` for a kubeconfig that is missing, broken or without that context.
  */
@@ -26,7 +26,7 @@ export function createAccess(options: AccessOptions): ApiAccess {
   return {
     server,
     async credentials() {
-      // The client library refuses plain http, which kubectl allows; no credentials go over it.
+      // The client library rejects plain http, which kubectl allows; credentials are never sent over it.
       if (server.startsWith('http:')) return {}
       const credentials: RequestOptions = {}
       await config.applyToHTTPSOptions(credentials)
@@ -38,7 +38,7 @@ export function createAccess(options: AccessOptions): ApiAccess {
       return { ...credentials, headers: Object.fromEntries<string>(headers) }
     },
     renew() {
-      // The library keeps a token for a minute, and a certificate for ever.
+      // The library caches a token for a minute, and a certificate for ever.
       config = load(options)
     },
   }

@@ -10,27 +10,27 @@ export interface ExecRequest {
   readonly command: readonly string[]
   /** Longest wait for credentials and the connection. */
   readonly answerMs: number
-  /** Longest silence of the server, which is asked for a sign of life all the time. */
+  /** Longest silence of the server, which is pinged three times as often. */
   readonly silenceMs?: number
   readonly signal: AbortSignal
-  /** The command may run, and no output has come yet. */
+  /** Called when the connection is open, before any output. */
   readonly onOpen?: () => void
   readonly onOutput: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void
 }
 
-/** A process in a pod, and the connection it hangs on. */
+/** A process in a pod, with its connection. */
 export interface RemoteProcess {
   /** Writes to its standard input. */
   write(text: string): void
-  /** Its exit code. @throws {ApiError} where it could not be run or nothing is known of its end. */
+  /** Resolves to its exit code. @throws {ApiError} where it could not run, or the connection broke before it ended. */
   readonly exited: Promise<number>
-  /** Breaks the connection off, which to the process is the end of its input. */
+  /** Closes the connection, which ends the input of the process. */
   close(): void
 }
 
 const usualSilenceMs = 15_000
 
-/** Both have the same streams; of the later one's own (closing one of them) nothing is used. */
+/** Both have the same streams; the later one adds closing a single stream, which is not used here. */
 const protocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
 
 /** First byte of each message. */
@@ -41,19 +41,19 @@ const channels = { stdin: 0, stdout: 1, stderr: 2, status: 3 } as const
  * (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-connect-get-requests-to-exec-of-pod). Streams stay
  * apart, since there is no terminal.
  *
- * The client library's own Exec is not used: of a refusal it tells the status without the server's reason, it waits for ever on a
- * server that is silent, says nothing when the connection breaks off, and refuses plain http.
- * @throws {ApiError} where no connection came about.
+ * The client library's own Exec is not used: it drops the server's reason for a rejection, waits for ever on a silent server, does not
+ * report a broken connection, and rejects plain http.
+ * @throws {ApiError} where it cannot connect
  */
 export function execInPod(request: ExecRequest): Promise<RemoteProcess> {
   return letIn(request, async (credentials, bounds) => {
     const socket = connect(request, credentials)
-    // Sent from the first moment on, before anybody could listen later.
+    // Listens before the connection opens, because output may follow at once.
     const exited = exitOf(socket, request)
     try {
       await opened(socket, request, bounds)
     } catch (error) {
-      exited.catch(() => {}) // told once, here
+      exited.catch(() => {}) // the caller gets the error below
       socket.terminate()
       throw error
     }
@@ -85,7 +85,7 @@ function opened(socket: WebSocket, { access, pod, onOpen }: ExecRequest, { endin
     ending.addEventListener('abort', () => reject(ending.reason))
     socket.on('open', () => {
       onOpen?.()
-      // The first output may come in the same moment, and be the reason to abort: from now on the command decides how it ends.
+      // The first output may arrive at once and make the caller abort: from now on the command decides how it ends.
       lift()
       resolve()
     })
@@ -101,9 +101,9 @@ function exitOf(
   { access, pod, silenceMs = usualSilenceMs, onOutput }: ExecRequest,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    let reason = `the connection to ${access.server} broke off`
+    let reason = `the connection to ${access.server} broke`
     const watchdog = setTimeout(() => {
-      reason = `nothing was heard of ${access.server} for ${silenceMs / 1000} s`
+      reason = `received nothing from ${access.server} for ${silenceMs / 1000} s`
       socket.terminate()
     }, silenceMs)
     const question = setInterval(() => {
@@ -132,7 +132,7 @@ function exitOf(
     socket.on('close', () => {
       clearTimeout(watchdog)
       clearInterval(question)
-      // Changes nothing where the status came before.
+      // No effect after the status has settled the promise.
       reject(new ApiError('unreachable', `${reason} before the command in pod ${pod.name} had ended`))
     })
   })

@@ -8,9 +8,9 @@ import { peersOf, slice } from './slices.ts'
 export interface Scout {
   readonly namespace: string
   readonly service: string
-  /** Each with the port of its console. */
+  /** Their ports are those of the console. */
   readonly agents: readonly Peer[]
-  /** Sentences about what was left out. */
+  /** Sentences about what was ignored. */
   readonly oddities: readonly string[]
 }
 
@@ -22,14 +22,14 @@ interface Bounds {
 
 interface FindOptions extends Bounds {
   readonly access: ApiAccess
-  /** Looks into all namespaces unless given, which needs the right to. */
+  /** Default: all namespaces, which needs the permission to list them all. */
   readonly namespace?: string | undefined
 }
 
 const endpointSlices = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' } as const
 const pods = { group: '', version: 'v1', plural: 'pods' } as const
 
-/** Kubernetes gives a slice the labels of its Service, and one of its own if that has no address. */
+/** Kubernetes copies the labels of a Service to its slices, and adds one where the Service is headless. */
 const labelSelector = 'app.kubernetes.io/name=scout,service.kubernetes.io/headless'
 
 const labelledSlice = slice.extend({
@@ -37,7 +37,7 @@ const labelledSlice = slice.extend({
 })
 const answer = z.object({ items: z.array(labelledSlice) })
 
-/** Every Scout there is, by namespace and service. @throws {ApiError} */
+/** Returns every installation of Scout, by namespace and service. @throws {ApiError} */
 export async function findScouts({ access, namespace, signal, answerMs }: FindOptions): Promise<readonly Scout[]> {
   const json = await readJson({
     access,
@@ -52,7 +52,10 @@ export async function findScouts({ access, namespace, signal, answerMs }: FindOp
   if (data === undefined) {
     const [issue] = error.issues
     const what = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim()
-    throw new ApiError('unreliable', `${access.server} answered with JSON that is no list of EndpointSlices: ${what}`)
+    throw new ApiError(
+      'unreliable',
+      `${access.server} answered with JSON that is not a list of EndpointSlices: ${what}`,
+    )
   }
   const services = new Map<string, z.output<typeof labelledSlice>[]>()
   for (const item of data.items) {
@@ -72,7 +75,7 @@ interface AskOptions extends Bounds {
   readonly path: `/${string}`
 }
 
-/** What an agent's console answers, asked through the API server. @throws {ApiError} */
+/** Returns the answer of an agent's console, through the API server's proxy. @throws {ApiError} */
 export async function askAgent({ access, agent, path, signal, answerMs }: AskOptions): Promise<unknown> {
   const { name, namespace, port } = agent
   return readJson({

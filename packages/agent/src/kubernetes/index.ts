@@ -1,4 +1,4 @@
-/** What others than the agent may ask of a cluster and of the agents in it: the door of this folder. */
+/** The door of this folder: what the command line uses of it. */
 
 export type { Peer, PeerState } from '../peers/peer.ts'
 export { podLines } from '../peers/pod-lines.ts'

@@ -4,13 +4,13 @@ import { backoffMs } from '../backoff.ts'
 import { type ApiAccess, openLines, parseJson, readJson, unreadableCredentials } from './api.ts'
 import { ApiError, type Resource } from './api-error.ts'
 
-/** What is in force at the API server, as far as it was heard. */
+/** The objects at the API server, as of its last message. */
 export interface Listing<Item> {
-  /** By namespace and name; another map after each change, and only then. Undefined until the first list. */
+  /** By namespace and name; a new map after each change, and only then. Undefined until the first list. */
   readonly items: ReadonlyMap<string, Item> | undefined
   /** Wall clock of the last list, watch, event or bookmark; 0 until the first. */
   readonly heardAtMs: number
-  /** Why nothing is heard at present. */
+  /** Why the server cannot be read at present. */
   readonly trouble?: ApiError | undefined
 }
 
@@ -18,12 +18,12 @@ export interface ListWatchOptions<Item> {
   readonly access: ApiAccess
   readonly resource: Resource
   readonly labelSelector?: string
-  /** The part of an object that matters; throws for one that makes no sense, which is then left out. */
+  /** Returns the needed part of an object; throws a ZodError for an invalid one, which is then ignored. */
   readonly parse: (object: unknown) => Item
   readonly onListing: (listing: Listing<Item>) => void
-  /** Told of an object that was left out, and why. */
+  /** Called for each ignored object. */
   readonly onOdd: (key: string, why: string) => void
-  /** Told of a defect of Scout, which then is trouble like any other: everything is listed again. */
+  /** Called for a defect of Scout, after which everything is listed again. */
   readonly onDefect: (error: unknown) => void
   readonly timing?: Partial<Timing> | undefined
 }
@@ -31,9 +31,9 @@ export interface ListWatchOptions<Item> {
 export interface Timing {
   /** Longest wait for credentials and the head of an answer. */
   readonly answerMs: number
-  /** The server is asked to end a watch after this long, so that a silence beyond it tells of a half-open connection. */
+  /** Time after which the server is asked to end a watch; a longer silence means a half-open connection. */
   readonly watchMs: number
-  /** How late a server may be with that. */
+  /** How late the server may end it. */
   readonly graceMs: number
   readonly retryFirstMs: number
   readonly retryMostMs: number
@@ -44,7 +44,7 @@ const defaultTiming: Timing = {
   watchMs: 240_000,
   graceMs: 15_000,
   retryFirstMs: 200,
-  // Below the 5 s within which every change is to be known once the server is back.
+  // Below the 5 s within which every change must arrive once the server is back.
   retryMostMs: 4_000,
 }
 
@@ -69,13 +69,13 @@ const watchEvent = z.discriminatedUnion('type', [
 type ApiObject = z.output<typeof apiObject>
 
 /**
- * Lists the objects, then watches them, until the signal aborts. A watch that ends or breaks goes on where it was. Where that is not
- * known any more (410 Gone), an event could not be read, or there is no right to watch, everything is listed again
+ * Lists the objects, then watches them, until the signal aborts. A watch that ends or breaks resumes where it was. Everything is listed
+ * again where the server no longer has that version (410 Gone), an event could not be read, or the watch is not permitted
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
  *
- * The client library's own Watch is not used: it leaves out lines it cannot parse, forgets what the server said when it refused, and
- * waits for ever on a half-open connection.
- * @throws when not even trouble can be told
+ * The client library's own Watch is not used: it drops lines that it cannot parse, drops the server's reason for a rejection, and waits
+ * for ever on a half-open connection.
+ * @throws when `onListing` throws
  */
 export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal: AbortSignal): Promise<void> {
   const { access, resource, labelSelector, onListing } = options
@@ -84,8 +84,8 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
   const selection: Record<string, string> = labelSelector === undefined ? {} : { labelSelector }
   let listing: Listing<Item> = { items: undefined, heardAtMs: 0 }
   /**
-   * What was heard last: no list may be older, and the watch goes on from there. At first anything the server has at hand will do (0);
-   * where it does not know that version, it has to ask its store (empty), which is dear when all agents make it.
+   * Version of the last message: lists must not be older, and the watch resumes there. The first list may come from the server's cache
+   * (0). Where the server no longer has the version, it must read its store (empty), which is expensive when all agents ask.
    */
   let version = '0'
   /** An event may have been missed. */
@@ -105,15 +105,15 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
     const query = { ...selection, resourceVersion: version }
     const json = await readJson({ access, resource, verb: 'list', query, signal, answerMs, silenceMs: answerMs })
     const { metadata, items } = listAnswer.parse(json)
-    // Trouble lasts until the watch is there, too.
+    // Trouble ends only when the watch is open, too.
     tell({ items: new Map(items.flatMap((object) => entryOf(object, options))), heardAtMs: Date.now() })
     version = metadata.resourceVersion
     isListDue = false
   }
 
-  /** Returns when the server ended the watch in good order. */
+  /** Resolves when the server ended the watch as asked. */
   const watch = async () => {
-    // Spread, so that agents that began together do not come back together.
+    // Spread, so that agents that started together do not return together.
     const timeoutSeconds = Math.ceil((watchMs * (1 + Math.random() / 4)) / 1000)
     const lines = await openLines({
       access,
@@ -141,7 +141,7 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
 
   const apply = ({ type, object }: z.output<typeof watchEvent>) => {
     if (type === 'ERROR') {
-      throw new ApiError('unreliable', `${access.server} broke the watch off: ${object.message}`, {
+      throw new ApiError('unreliable', `${access.server} ended the watch with an error: ${object.message}`, {
         status: object.code,
       })
     }
@@ -171,14 +171,14 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
     }
     const wasLong = performance.now() - openedAtMs > retryMostMs
     if (wasLong) failures = 0
-    // Connections drop and tokens expire in a healthy cluster: only what fails twice, or from the start, is told.
+    // Connections drop and tokens expire in a healthy cluster: only a second failure, or one from the start, is reported.
     const isTold = trouble?.status !== 410 && (errors > 0 || listing.items === undefined)
     if (trouble !== undefined) {
       errors++
       if (isTold) tell({ trouble })
     }
     if (trouble === undefined && wasLong) continue
-    // A server that ends every watch at once must not be asked without a pause either.
+    // Also pauses for a server that ends every watch at once.
     await pause(failures++, trouble)
   }
 
@@ -204,17 +204,17 @@ function keyOf({ metadata: { namespace = '', name } }: ApiObject): string {
   return `${namespace}/${name}`
 }
 
-/** Nothing that was said is in doubt: the server could not be reached, or was not able to answer. */
+/** Whether what is known still holds: the server could not be reached, or could not answer. */
 function canResumeAfter({ kind, status = 0 }: ApiError): boolean {
   return kind === 'unreachable' || (kind === 'refused' && (status === 401 || status === 429 || status >= 500))
 }
 
-/** Too old, or from before the server's store was put back to an earlier state. */
+/** Whether the version is too old, or from before the server's store was restored from a backup. */
 function isVersionUnknown({ status, message }: ApiError): boolean {
   return status === 410 || (status === 504 && message.includes('Too large resource version'))
 }
 
-/** Credentials that cannot be read now, as while a kubeconfig is being written, may be readable at the next try. */
+/** Returns why the credentials cannot be read; a kubeconfig that is being written can be read at the next try. */
 function troubleOfRenewal(access: ApiAccess): ApiError | undefined {
   try {
     access.renew()
@@ -228,11 +228,11 @@ function asApiError<Item>(error: unknown, { access: { server }, onDefect }: List
   if (error instanceof ApiError) return error
   if (!(error instanceof z.ZodError)) {
     onDefect(error)
-    return new ApiError('unreliable', `a defect in scout broke off what is heard of ${server}: ${String(error)}`, {
+    return new ApiError('unreliable', `a defect in scout ended the watch of ${server}: ${String(error)}`, {
       cause: error,
     })
   }
-  const message = `${server} answered with JSON that is no Kubernetes list or watch: ${issueOf(error)}`
+  const message = `${server} answered with JSON that is not a Kubernetes list or watch: ${issueOf(error)}`
   return new ApiError('unreliable', message, { cause: error })
 }
 

@@ -20,7 +20,7 @@ const node = z.object({
     .nullish(),
 })
 
-/** A node's conditions without those that are as they should be: `Ready` true, every other one false. */
+/** Returns the conditions of a node that are not as they should be: `Ready` not true, any other not false. */
 export function nodeConditionsOf(object: unknown): NodeConditions {
   const { metadata, spec, status } = node.parse(object)
   const problems = (status?.conditions ?? [])

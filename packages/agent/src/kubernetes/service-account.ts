@@ -5,17 +5,17 @@ const folder = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** This process runs in a pod: Kubernetes tells each of them where its API server is. */
+/** Whether this process runs in a pod: Kubernetes sets the address of the API server in each. */
 export function isInPod(environment: Environment): boolean {
   return environment['KUBERNETES_SERVICE_HOST'] !== undefined
 }
 
-/** This process runs in a pod that may speak to its API server. */
+/** Whether this process runs in a pod with a token for its API server. */
 export function isInCluster(environment: Environment): boolean {
   return isInPod(environment) && existsSync(`${folder}/token`)
 }
 
-/** The namespace of the pod this process runs in, if it is one with a service account. */
+/** Returns the namespace of this process's pod, where a service account is mounted. */
 export function mountedNamespace(): string | undefined {
   const path = `${folder}/namespace`
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined

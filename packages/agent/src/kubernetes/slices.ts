@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import type { Peer, PeerState } from '../peers/peer.ts'
 
-/** The part of an EndpointSlice that matters here (discovery.k8s.io/v1); what is absent means what its documentation says. */
+/** The part of an EndpointSlice that is used here (discovery.k8s.io/v1); absent fields mean what its documentation says. */
 export const slice = z.object({
   metadata: z.object({ name: z.string(), namespace: z.string() }),
   ports: z
@@ -34,7 +34,7 @@ type SliceEndpoint = Slice['endpoints'][number]
 
 export interface SlicePeers {
   readonly peers: readonly Peer[]
-  /** Sentences about what was left out. */
+  /** Sentences about what was ignored. */
   readonly oddities: readonly string[]
 }
 
@@ -46,8 +46,8 @@ interface SlicePeersOptions {
 }
 
 /**
- * The pods behind the slices of one Service. A pod has an endpoint in the slice of each of its address families, and for a moment in
- * two slices of one family when it is moved between them; its UID tells that they are one.
+ * Returns the pods of the slices of one Service. A pod has an endpoint in one slice for each of its address families, and briefly in
+ * two slices of one family while it moves between them; they share its UID.
  */
 export function peersOf(slices: Iterable<Slice>, options: SlicePeersOptions): SlicePeers {
   const peers = new Map<string, Peer>()
@@ -58,7 +58,7 @@ export function peersOf(slices: Iterable<Slice>, options: SlicePeersOptions): Sl
       const found = peerOf(slice, endpoint, options)
       for (const address of endpoint.addresses.filter((text) => isIP(text) === 0)) {
         oddities.push(
-          `endpoint slice ${slice.metadata.name} gives ${found.name} the address "${address}", which is none: left out`,
+          `endpoint slice ${slice.metadata.name} has the invalid address "${address}" for ${found.name}: ignored`,
         )
       }
       const known = peers.get(found.id)
@@ -93,7 +93,7 @@ function stateOf({ conditions }: SliceEndpoint): PeerState {
   return (conditions?.serving ?? conditions?.ready ?? true) ? 'ready' : 'starting'
 }
 
-/** The slices of one pod change one after the other: the one that speaks most against failing it counts. */
+/** The slices of a pod change one after the other: the state that is furthest from ready counts. */
 function merged(a: Peer, b: Peer): Peer {
   const states = [a.state, b.state]
   const state =
@@ -101,10 +101,10 @@ function merged(a: Peer, b: Peer): Peer {
   return { ...a, zone: a.zone ?? b.zone, addresses: [...new Set([...a.addresses, ...b.addresses])], state }
 }
 
-/** Slices have random names, so their order says nothing; the same addresses in another order would look like a change. */
+/** Sorts the addresses: slices have random names, so the same addresses in another order are no change. */
 function settled(peer: Peer): Peer {
   const addresses = inOrder(peer.addresses)
-  // Who cannot be reached by any address cannot be said to work.
+  // A pod without an address cannot be probed, so it cannot fail.
   return { ...peer, addresses, state: addresses.length === 0 && peer.state === 'ready' ? 'starting' : peer.state }
 }
 

@@ -87,7 +87,7 @@ describe('discovery by endpoint slices', () => {
       api.set(endpointSlice('a', [endpoint('scout-1', ['nowhere']), endpoint('scout-2', [other])]))
       await eventually(() => seen.latest()?.peers[1]?.addresses[0] === other, other)
     }
-    expect(seen.oddities).toEqual(['endpoint slice a gives scout-1 the address "nowhere", which is none: left out'])
+    expect(seen.oddities).toEqual(['endpoint slice a has the invalid address "nowhere" for scout-1: ignored'])
   })
 
   it('uses its own namespace where there are Scouts in several', async () => {
@@ -158,9 +158,9 @@ describe('discovery by endpoint slices from outside', () => {
       sentence: /text\/html instead of JSON/,
     },
     {
-      what: 'the answer is no list of slices',
+      what: 'the answer is not a list of slices',
       misbehaviour: answerWith('{"metadata":{"resourceVersion":"1"},"items":[{}]}'),
-      sentence: /answered with JSON that is no (list of EndpointSlices|Kubernetes list or watch)/,
+      sentence: /answered with JSON that is not a (list of EndpointSlices|Kubernetes list or watch)/,
     },
     { what: 'nobody answers properly', misbehaviour: breakOff, sentence: /cannot reach the API server/ },
   ])('fails at once when $what', async ({ misbehaviour, sentence }) => {
@@ -212,7 +212,7 @@ describe('conditions of nodes', () => {
     const requests = () => api.requests.filter(({ path }) => path.endsWith('/nodes')).length
     await eventually(() => requests() >= 3, 'three requests for nodes')
     expect(seen.oddities).toEqual([
-      'the conditions of nodes are not known: no right to list nodes in API group "" in the whole cluster: grant it with kubectl create clusterrole scout-nodes --verb=get,list,watch --resource=nodes && kubectl create clusterrolebinding scout-nodes --clusterrole=scout-nodes --serviceaccount=scout:scout',
+      'the conditions of nodes are not known: not permitted to list nodes in API group "" in the whole cluster: grant it with kubectl create clusterrole scout-nodes --verb=get,list,watch --resource=nodes && kubectl create clusterrolebinding scout-nodes --clusterrole=scout-nodes --serviceaccount=scout:scout',
     ])
     expect(seen.states()).toEqual({ 'scout-1': 'ready' })
     expect(seen.latest()?.trouble).toBeUndefined()

@@ -152,7 +152,7 @@ describe('access by kubeconfig', () => {
     const access = createAccess({ kubeconfig: kubeconfig({ server: api.server, user }), environment: {} })
     const seen = watch(access, { answerMs: 100 })
     await eventually(() => seen.trouble !== '', 'trouble')
-    expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: they are not there within 0.1 s`)
+    expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: timeout after 0.1 s`)
     expect(api.requests).toEqual([])
   })
 

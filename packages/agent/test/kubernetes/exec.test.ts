@@ -95,7 +95,7 @@ describe('a command in a pod', () => {
     const broken = remote.exited.catch(String)
     remote.close()
     await eventually(process.isCutOff, 'the end of the input')
-    expect(await broken).toContain('broke off')
+    expect(await broken).toContain('broke before')
     remote.write('more')
     expect(process.input()).toBe('stop')
   })
@@ -110,7 +110,7 @@ describe('an end that is none', () => {
     })
     const { exited } = await start(accessTo(api.server))
     await expect(exited).rejects.toThrow(
-      `the connection to ${api.server} broke off before the command in pod scout-1 had ended`,
+      `the connection to ${api.server} broke before the command in pod scout-1 had ended`,
     )
     await expect(exited).rejects.toMatchObject({ kind: 'unreachable' })
   })
@@ -119,7 +119,7 @@ describe('an end that is none', () => {
     const api = await startApiDouble()
     api.run((process) => process.freeze())
     const { exited } = await start(accessTo(api.server), { silenceMs: 300 })
-    await expect(exited).rejects.toThrow(`nothing was heard of ${api.server} for 0.3 s before the command`)
+    await expect(exited).rejects.toThrow(`received nothing from ${api.server} for 0.3 s before the command`)
   })
 
   test('is not seen in a process that says nothing for long', async () => {
@@ -157,13 +157,13 @@ describe('no connection', () => {
       what: 'the right is missing',
       misbehaviour: answerStatus(403, said),
       sentence:
-        'no right to create pods/exec in API group "" in namespace scout: grant it with kubectl create role scout-pods-exec -n scout --verb=get,create --resource=pods/exec && kubectl create rolebinding scout-pods-exec -n scout --role=scout-pods-exec --user=\'jo\'',
+        'not permitted to create pods/exec in API group "" in namespace scout: grant it with kubectl create role scout-pods-exec -n scout --verb=get,create --resource=pods/exec && kubectl create rolebinding scout-pods-exec -n scout --role=scout-pods-exec --user=\'jo\'',
     },
     {
-      what: 'kubectl proxy passes no command on',
+      what: 'kubectl proxy does not pass commands on',
       misbehaviour: answerBare(403, { 'content-type': 'text/plain' }),
       sentence:
-        /passes no command on \(403\): start kubectl proxy with --reject-paths='\^\/api\/\.\*\/pods\/\.\*\/attach'/,
+        /does not pass commands on \(403\): start kubectl proxy with --reject-paths='\^\/api\/\.\*\/pods\/\.\*\/attach'/,
     },
     {
       what: 'the token has expired',
@@ -173,12 +173,12 @@ describe('no connection', () => {
     {
       what: 'the pod is gone',
       misbehaviour: answerStatus(404, 'pods "scout-1" not found'),
-      sentence: /refused to create pods\/exec \(404\): pods "scout-1" not found$/,
+      sentence: /rejected create of pods\/exec \(404\): pods "scout-1" not found$/,
     },
     {
       what: 'a web page answers',
       misbehaviour: answerWith('<html>', 'text/html'),
-      sentence: /answered 200 with something that is no Kubernetes answer/,
+      sentence: /answered 200, but not as Kubernetes does/,
     },
     {
       what: 'the connection breaks',
@@ -198,7 +198,7 @@ describe('no connection', () => {
     api.always(hang)
     const startMs = performance.now()
     await expect(start(accessTo(api.server), { answerMs: 200 })).rejects.toThrow(
-      `${api.server} did not answer within 0.2 s: look at its load and the way there`,
+      `${api.server} did not answer within 0.2 s: check its load and the network path to it`,
     )
     expect(performance.now() - startMs).toBeLessThan(2_000)
   })
@@ -206,7 +206,7 @@ describe('no connection', () => {
   test('is not waited for any longer where the credentials take for ever, or nobody wants them any more', async () => {
     const access = { ...accessTo('http://127.0.0.1:1'), credentials: () => new Promise<never>(() => {}) }
     await expect(start(access, { answerMs: 20 })).rejects.toThrow(
-      'cannot read the credentials for http://127.0.0.1:1: they are not there within 0.02 s',
+      'cannot read the credentials for http://127.0.0.1:1: timeout after 0.02 s',
     )
     const signal = AbortSignal.timeout(20)
     await expect(start(access, { signal })).rejects.toMatchObject({ name: 'TimeoutError' })

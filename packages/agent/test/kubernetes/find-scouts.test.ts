@@ -60,20 +60,24 @@ describe('the Scouts of a cluster', () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('a-1', ['10.0.0.1', 'fe80::zz'])]))
     const [scout] = await findScouts({ access: accessTo(api.server), ...bounds })
-    expect(scout?.oddities).toEqual(['endpoint slice a gives a-1 the address "fe80::zz", which is none: left out'])
+    expect(scout?.oddities).toEqual(['endpoint slice a has the invalid address "fe80::zz" for a-1: ignored'])
   })
 
   test.each([
     [
       'the right is missing',
       answerStatus(403, 'forbidden: User "jo" cannot list'),
-      /^no right to list endpointslices in API group "discovery.k8s.io" in the whole cluster/,
+      /^not permitted to list endpointslices in API group "discovery.k8s.io" in the whole cluster/,
     ],
-    ['a list is none', answerWith('{"kind":"List"}'), /answered with JSON that is no list of EndpointSlices: items /],
+    [
+      'a list is none',
+      answerWith('{"kind":"List"}'),
+      /answered with JSON that is not a list of EndpointSlices: items /,
+    ],
     ['a web page answers', answerWith('<html>', 'text/html'), /answered with text\/html instead of JSON/],
-    ['something else answers', answerBare(502, {}), /answered 502 with something that is no Kubernetes answer/],
+    ['something else answers', answerBare(502, {}), /answered 502, but not as Kubernetes does/],
     ['it never answers', hang, /did not answer within 0.2 s/],
-    ['it stalls', stall, /nothing was heard of .* for 0.2 s/],
+    ['it stalls', stall, /received nothing from .* for 0.2 s/],
   ])('are not known when %s', async (_, misbehaviour, sentence) => {
     const api = await startApiDouble()
     api.always(misbehaviour)
@@ -99,12 +103,12 @@ describe('an agent asked through the API server', () => {
     [
       'the right is missing',
       answerStatus(403, 'forbidden: User "system:serviceaccount:dev:jo" cannot get'),
-      'no right to get pods/proxy in API group "" in namespace scout: grant it with kubectl create role scout-pods-proxy -n scout --verb=get --resource=pods/proxy && kubectl create rolebinding scout-pods-proxy -n scout --role=scout-pods-proxy --serviceaccount=dev:jo',
+      'not permitted to get pods/proxy in API group "" in namespace scout: grant it with kubectl create role scout-pods-proxy -n scout --verb=get --resource=pods/proxy && kubectl create rolebinding scout-pods-proxy -n scout --role=scout-pods-proxy --serviceaccount=dev:jo',
     ],
     [
       'its node is away',
       answerStatus(503, 'error trying to reach service: dial tcp 10.0.0.1:8080: connect: no route to host'),
-      /refused to get pods\/proxy \(503\): error trying to reach service: dial tcp 10\.0\.0\.1:8080/,
+      /rejected get of pods\/proxy \(503\): error trying to reach service: dial tcp 10\.0\.0\.1:8080/,
     ],
   ])('does not answer when %s', async (_, misbehaviour, sentence) => {
     const api = await startApiDouble()

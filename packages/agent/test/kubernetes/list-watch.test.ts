@@ -137,7 +137,7 @@ describe('a list and watch', () => {
     expect(api.requests[2]).toMatchObject({ verb: 'watch', query: { resourceVersion: '101' } })
   })
 
-  it('lists anew, from the source, when its version is gone', async () => {
+  it('lists again, from the source, when its version is gone', async () => {
     const api = await startApiDouble()
     api.set(slice('a'))
     const seen = watch(api)
@@ -159,7 +159,7 @@ describe('a list and watch', () => {
     expect(seen.troubles()).toEqual([])
   })
 
-  it('lists anew no older than what it knows, and from the source only right after it was told that this is gone', async () => {
+  it('lists again no older than what it has, and from the source only right after the server reported that this is gone', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -179,7 +179,7 @@ describe('a list and watch', () => {
     expect(lists()).toEqual(['0', '101', '', '103'])
   })
 
-  it('lists anew from the source where the server has gone back to before what is known', async () => {
+  it('lists again from the source where its store was restored to an earlier state', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -193,7 +193,7 @@ describe('a list and watch', () => {
     ])
   })
 
-  it('lists anew when the watch says in an event that its version is gone', async () => {
+  it('lists again when an event of the watch reports that its version is gone', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -207,7 +207,7 @@ describe('a list and watch', () => {
     { what: 'broken JSON', text: '{"type":"ADDED","object":{"meta\n' },
     { what: 'an event of no known kind', text: '{"type":"SURPRISE","object":{}}\n' },
     { what: 'HTML', text: '<html>\n' },
-  ])('lists anew after a line with $what, since an event may have been lost', async ({ text }) => {
+  ])('lists again after a line with $what, since an event may have been lost', async ({ text }) => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -232,7 +232,7 @@ describe('a list and watch', () => {
     expect(seen.trouble()).toBeUndefined()
   })
 
-  it('leaves an object that makes no sense out, and tells of it', async () => {
+  it('ignores an invalid object, and reports it', async () => {
     const api = await startApiDouble()
     api.set({ ...slice('odd'), endpoints: 'none' } as never)
     api.set(slice('a'))
@@ -291,7 +291,7 @@ describe('trouble with an API server', () => {
         'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:scout:agent" cannot list resource',
       ),
       sentence:
-        /^no right to list endpointslices in API group "discovery.k8s.io" in namespace scout: grant it with kubectl create role scout-endpointslices -n scout --verb=get,list,watch --resource=endpointslices.discovery.k8s.io && kubectl create rolebinding scout-endpointslices -n scout --role=scout-endpointslices --serviceaccount=scout:agent$/,
+        /^not permitted to list endpointslices in API group "discovery.k8s.io" in namespace scout: grant it with kubectl create role scout-endpointslices -n scout --verb=get,list,watch --resource=endpointslices.discovery.k8s.io && kubectl create rolebinding scout-endpointslices -n scout --role=scout-endpointslices --serviceaccount=scout:agent$/,
     },
     {
       what: 'denies the right to a person',
@@ -306,7 +306,7 @@ describe('trouble with an API server', () => {
     {
       what: 'is overloaded',
       misbehaviour: answerStatus(500, 'etcdserver: request timed out'),
-      sentence: /refused to list endpointslices.discovery.k8s.io \(500\): etcdserver: request timed out/,
+      sentence: /rejected list of endpointslices.discovery.k8s.io \(500\): etcdserver: request timed out/,
     },
     {
       what: 'is a web page',
@@ -317,12 +317,12 @@ describe('trouble with an API server', () => {
     {
       what: 'is a web page that refuses',
       misbehaviour: answerBare(403, { 'content-type': 'text/html' }),
-      sentence: /answered 403 with something that is no Kubernetes answer/,
+      sentence: /answered 403, but not as Kubernetes does/,
     },
     {
       what: 'redirects to a login',
       misbehaviour: answerBare(302, { location: 'https://login' }),
-      sentence: /answered 302 with something that is no Kubernetes answer/,
+      sentence: /answered 302, but not as Kubernetes does/,
     },
     {
       what: 'cuts its answer off',
@@ -332,13 +332,13 @@ describe('trouble with an API server', () => {
     {
       what: 'answers with other JSON',
       misbehaviour: answerWith('{"hello":"world"}'),
-      sentence: /answered with JSON that is no Kubernetes list or watch: metadata/,
+      sentence: /answered with JSON that is not a Kubernetes list or watch: metadata/,
     },
     { what: 'never answers', misbehaviour: hang, sentence: /did not answer within 0.3 s/ },
     {
       what: 'stalls within its answer',
       misbehaviour: stall,
-      sentence: /nothing was heard of .* the connection is half open/,
+      sentence: /received nothing from .* the connection is half open/,
     },
     { what: 'breaks off', misbehaviour: breakOff, sentence: /^cannot reach the API server at http:.*: socket hang up/ },
   ])('is told at once when it $what, and over when it is well again', async ({ misbehaviour, sentence }) => {
@@ -382,7 +382,7 @@ describe('trouble with an API server', () => {
     await seen.watched()
     api.set(slice('a'))
     await eventually(() => seen.trouble() !== undefined, 'trouble')
-    expect(seen.trouble()).toBe(`a defect in scout broke off what is heard of ${api.server}: TypeError: not a function`)
+    expect(seen.trouble()).toBe(`a defect in scout ended the watch of ${api.server}: TypeError: not a function`)
     expect(seen.defects[0]).toBeInstanceOf(TypeError)
     isDefective = false
     await seen.knows('a')
@@ -411,7 +411,7 @@ describe('trouble with an API server', () => {
     await eventually(() => api.requests.length >= 4, 'two lists and two watches')
     await eventually(() => seen.troubles().length > 0, 'trouble')
     expect(api.requests.slice(0, 4).map(({ verb }) => verb)).toEqual(['list', 'watch', 'list', 'watch'])
-    expect(seen.troubles()[0]).toMatch(/^no right to watch endpointslices/)
+    expect(seen.troubles()[0]).toMatch(/^not permitted to watch endpointslices/)
   })
 
   it('leaves a server alone for as long as it asks', async () => {

@@ -91,7 +91,7 @@ describe('peers of endpoint slices', () => {
   it('leaves out an address that is none, and says so', () => {
     expect(found(endpointSlice('a', [endpoint('scout-1', ['10.0.0.300', '10.0.0.3'])]))).toMatchObject({
       peers: [{ addresses: ['10.0.0.3'], state: 'ready' }],
-      oddities: ['endpoint slice a gives scout-1 the address "10.0.0.300", which is none: left out'],
+      oddities: ['endpoint slice a has the invalid address "10.0.0.300" for scout-1: ignored'],
     })
   })
 

@@ -146,7 +146,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     const api = await startFakeCluster({
       nodes: three,
       states: { node3: 'starting' },
-      trouble: 'cannot reach the API server at https://10.96.0.1: connect ETIMEDOUT (look at the way there)',
+      trouble: 'cannot reach the API server at https://10.96.0.1: connect ETIMEDOUT (check the network path to it)',
       change: (series) => {
         if (series.to === 'node3') return { ...series, state: 'waiting' }
         if (series.from === 'node3') return { ...series, to: 'gone' }
@@ -178,7 +178,7 @@ describe('a mesh on a terminal of 80 columns', () => {
           not probed
 
       node1, node2, node3: peers may be out of date: cannot reach the API server at
-          https://10.96.0.1: connect ETIMEDOUT (look at the way there)
+          https://10.96.0.1: connect ETIMEDOUT (check the network path to it)
       icmp cannot be made on node1, node2: cannot open a raw ICMP socket: this process
           lacks CAP_NET_RAW
       "
@@ -238,8 +238,8 @@ describe('a mesh of 30 nodes', () => {
           in echo: no answer within 3500 ms
 
       worker-30: no answer from scout-on-worker-30, so its links are unknown:
-          http://api did not answer within 5 s: look at its load and the
-          way there
+          http://api did not answer within 5 s: check its load and the
+          network path to it
       "
     `)
   }, 20_000)
@@ -422,7 +422,7 @@ describe('no mesh', () => {
       misbehaviour: answerStatus(403, 'forbidden: User "jo" cannot list'),
       code: 3,
       sentence:
-        /^cannot search all namespaces for Scout \(name its namespace with -n\): no right to list endpointslices .*--user='jo'$/,
+        /^cannot search all namespaces for Scout \(name its namespace with -n\): not permitted to list endpointslices .*--user='jo'$/,
     },
     {
       what: 'the token has expired',
@@ -440,7 +440,7 @@ describe('no mesh', () => {
       what: 'the API server hangs',
       misbehaviour: hang,
       code: 1,
-      sentence: /^http:\/\/api did not answer within 5 s: look at its load and the way there$/,
+      sentence: /^http:\/\/api did not answer within 5 s: check its load and the network path to it$/,
     },
     {
       what: 'the connection breaks',
@@ -465,7 +465,7 @@ describe('no mesh', () => {
     const { code, out, err } = await mesh(api)
     expect({ code, out }).toEqual({ code: 3, out: '' })
     expect(err).toMatch(
-      /^scout-probe: no right to get pods\/proxy in API group "" in namespace scout: grant it with [^\n]*\n$/,
+      /^scout-probe: not permitted to get pods\/proxy in API group "" in namespace scout: grant it with [^\n]*\n$/,
     )
   })
 

@@ -175,26 +175,26 @@ describe('no probe from there', () => {
       misbehaviour: answerStatus(403, said),
       code: 3,
       sentence:
-        /^no right to create pods\/exec in API group "" in namespace scout: grant it with kubectl create role scout-pods-exec .*--user='jo'$/,
+        /^not permitted to create pods\/exec in API group "" in namespace scout: grant it with kubectl create role scout-pods-exec .*--user='jo'$/,
     },
     {
       what: 'kubectl proxy does not pass it on',
       misbehaviour: answerBare(403, {}),
       code: 3,
       sentence:
-        /passes no command on \(403\): start kubectl proxy with --reject-paths=.*, or take a kubeconfig instead$/,
+        /does not pass commands on \(403\): start kubectl proxy with --reject-paths=.*, or use a kubeconfig instead$/,
     },
     {
       what: 'the API server hangs',
       misbehaviour: hang,
       code: 1,
-      sentence: /^http:.* did not answer within 5 s: look at its load/,
+      sentence: /^http:.* did not answer within 5 s: check its load/,
     },
     {
       what: 'the connection breaks off',
       program: (played: Played) => played.close('at once'),
       code: 1,
-      sentence: /^the connection to http:.* broke off before the command in pod scout-on-node2 had ended$/,
+      sentence: /^the connection to http:.* broke before the command in pod scout-on-node2 had ended$/,
     },
     {
       what: 'the image has no scout-probe',

@@ -13,28 +13,31 @@ export interface AttemptRequest {
   readonly protocol: string
   readonly target: string
   readonly options: object
-  /** Its caller has given up already: nothing is sent. */
+  /** Whether the caller has already cancelled it. If so, nothing is sent. */
   readonly isCancelled: boolean
-  /** Number of the session it is part of; without one it has a session of its own, which ends with it. */
+  /** Number of its session (default: a new one that ends with the attempt). */
   readonly session?: number
-  /** Name of the vantage it is made from; default: the thread's own network namespace. */
+  /** Name of the vantage to probe from (default: the thread's own network namespace). */
   readonly vantage?: string
 }
 
-/** An attempt under way. */
+/** An attempt in progress. */
 export interface StartedAttempt {
-  /** Success or failure; a rejection is a defect, or misuse that another thread reports. */
+  /** Success or failure. A rejection is a bug, or misuse reported by another thread. */
   readonly result: Promise<Result>
   cancel(): void
 }
 
-/** Makes attempts: in this thread, or in another that does nothing else. */
+/** Makes attempts, in this thread or in a separate one. */
 export interface Engine {
-  /** @throws {ScoutError} for misuse, before the first packet. */
+  /**
+   * Starts an attempt.
+   * @throws {ScoutError} for misuse, before the first packet
+   */
   start(request: AttemptRequest): StartedAttempt
-  /** Closes what the attempts of a session hold. Its number must not be used again. */
+  /** Closes a session. Its number must not be reused. */
   endSession(session: number): void
-  /** Cancels what is under way. */
+  /** Cancels all attempts in progress. */
   close(): void
 }
 
@@ -45,10 +48,10 @@ export interface EngineOptions {
   readonly vantages?: Vantages | undefined
 }
 
-/** Paths of network namespaces (`/proc/1/ns/net`) to probe from, by the names attempts choose them by. */
+/** Paths of network namespaces (`/proc/1/ns/net`) to probe from, keyed by the name that attempts use. */
 export type Vantages = Readonly<Record<string, string>>
 
-/** Attempts in this thread, over shared sockets. */
+/** Creates an engine that makes attempts in this thread, over shared sockets. */
 export function createEngine({ onStray, resolve, nameServer, vantages = {} }: EngineOptions): Engine {
   const socketsIn = (namespace: string | undefined) =>
     createSockets({
@@ -77,7 +80,7 @@ export function createEngine({ onStray, resolve, nameServer, vantages = {} }: En
     const names = [...others.keys()].join(', ')
     throw new ScoutError(
       'invalid-option',
-      `there is no vantage "${vantage}": ${names === '' ? 'give the prober some' : `choose one of ${names}`}`,
+      `there is no vantage "${vantage}": ${names === '' ? 'the prober has no vantages' : `choose one of ${names}`}`,
     )
   }
 
@@ -105,7 +108,7 @@ export function createEngine({ onStray, resolve, nameServer, vantages = {} }: En
     },
     close() {
       isClosed = true
-      deadlines.endAll(new FailureError('cancelled', 'the prober was closed while this attempt ran'))
+      deadlines.endAll(new FailureError('cancelled', 'the prober was closed during this attempt'))
       for (const session of sessions.values()) session.close()
       sessions.clear()
       for (const sockets of [own, ...others.values()]) sockets.close()

@@ -10,43 +10,43 @@ import { createEngine, type Engine, type StartedAttempt, type Vantages } from '.
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 
 export interface ProberOptions {
-  /** Called for every answer that no attempt waited for. */
+  /** Called for every answer that no attempt was waiting for. */
   readonly onStray?: (protocol: Protocol, stray: Stray) => void
-  /** How names become addresses (default: getaddrinfo). */
+  /** Resolves names to addresses (default: getaddrinfo). */
   readonly resolve?: ResolveName
-  /** The name server of DNS targets that name none (default: the first of /etc/resolv.conf). */
+  /** Name server for DNS targets without one (default: the first in /etc/resolv.conf). */
   readonly nameServer?: string
-  /** Network namespaces to probe from (`{ host: '/proc/1/ns/net' }`), chosen by attempts by name. Needs CAP_SYS_ADMIN. */
+  /** Network namespaces to probe from (`{ host: '/proc/1/ns/net' }`); attempts select one by name. Needs CAP_SYS_ADMIN. */
   readonly vantages?: Vantages
   /**
-   * Probe in a thread of its own, so that no work of this one delays a stamp: `true`, or a thread of the caller's that runs
-   * `serveProber` with its own way to resolve names.
+   * Probes in a separate thread, so that work in this one does not delay timestamps: `true`, or a thread of the caller that runs
+   * `serveProber` with its own `resolve`.
    */
   readonly worker?: boolean | Worker
 }
 
-/** Keeps state between the attempts of one series, such as source ports in turn, until it is closed. */
+/** Keeps state between the attempts of one series, such as the next source port, until it is closed. */
 export interface SeriesSession {
   close(): void
 }
 
-/** How an attempt is made, whatever its probe. */
+/** Options of an attempt that do not depend on its probe. */
 interface Circumstances {
-  /** Gives the attempt up. */
+  /** Cancels the attempt when aborted. */
   readonly signal?: AbortSignal | undefined
-  /** The session it is part of; default: one of its own. */
+  /** Session of the attempt (default: a new one). */
   readonly session?: SeriesSession | undefined
-  /** One of the prober's vantages to probe from; default: the network namespace of this process. Names are resolved by this process. */
+  /** One of the prober's vantages (default: the network namespace of this process). Names are always resolved by this process. */
   readonly vantage?: string | undefined
 }
 
-/** The probe's own options, the common ones, and the circumstances of the attempt. */
+/** The probe's own options, the common ones, and those of the attempt itself. */
 export type AttemptOptions<Name extends Protocol> = OptionsOf<Name> & Circumstances
 
-/** Probes many times over shared sockets. Close it when done: its sockets keep the process alive. Closing cancels what is under way. */
+/** Probes many times over shared sockets. Close it when done, because its sockets keep the process alive. Closing cancels attempts. */
 export interface Prober {
   /**
-   * One attempt. Whatever happens on the network is in the result.
+   * Makes one attempt. The result covers everything that happens on the network.
    * @throws {ScoutError} for misuse, before the first packet.
    */
   probe<Name extends Protocol>(protocol: Name, target: string, options?: AttemptOptions<Name>): Promise<ResultOf<Name>>
@@ -59,14 +59,14 @@ export interface Prober {
 }
 
 /**
- * Probes over shared sockets, in this thread or in one of its own.
+ * Creates a prober over shared sockets, in this thread or a separate one.
  * @throws {ScoutError} `invalid-option`
  */
 export function createProber(options: ProberOptions = {}): Prober {
   return proberOver(engineFor(options))
 }
 
-/** The prober of an engine. */
+/** Returns a prober that uses an engine. */
 export function proberOver(engine: Engine): Prober {
   const sessions = new Map<SeriesSession, number>()
   let opened = 0
@@ -75,7 +75,7 @@ export function proberOver(engine: Engine): Prober {
   const numberOf = (session: SeriesSession): number => {
     const number = sessions.get(session)
     if (number !== undefined) return number
-    throw new ScoutError('closed', 'this session is closed, or of another prober: open one with openSession()')
+    throw new ScoutError('closed', 'this session is closed or belongs to another prober: open a new one with openSession()')
   }
 
   const start = ({ protocol, target, options = {} }: ProbeCall): Promise<Result> => {
@@ -95,7 +95,7 @@ export function proberOver(engine: Engine): Prober {
   return {
     probe(protocol, target, options) {
       try {
-        // The registry ties a protocol to its result; the runner serves them all and knows only the general shape.
+        // The registry maps each protocol to its result type, but the runner handles all of them and has only the general type.
         return start({ protocol, target, options }) as Promise<ResultOf<typeof protocol>>
       } catch (error) {
         return Promise.reject(error)
@@ -137,13 +137,13 @@ function engineFor({ onStray = () => {}, worker = false, nameServer, resolve, va
   const unreachable = Object.entries({ resolve, ...(worker === true ? {} : { nameServer, vantages }) })
   const [setting] = unreachable.find(([, value]) => value !== undefined) ?? []
   if (setting !== undefined) {
-    throw new ScoutError('invalid-option', `${setting} cannot reach another thread: give it to serveProber there`)
+    throw new ScoutError('invalid-option', `cannot pass ${setting} to another thread: pass it to serveProber in that thread`)
   }
   return createThreadEngine(worker === true ? startProbeThread({ nameServer, vantages }) : worker, { onStray })
 }
 
 async function cancelledBy(signal: AbortSignal, { result, cancel }: StartedAttempt): Promise<Result> {
-  // Any number of attempts may be under way for one caller; each takes its listener away when it ends.
+  // Any number of attempts may share one signal. Each removes its listener when it ends.
   setMaxListeners(0, signal)
   signal.addEventListener('abort', cancel, { once: true })
   try {
@@ -154,7 +154,7 @@ async function cancelledBy(signal: AbortSignal, { result, cancel }: StartedAttem
 }
 
 /**
- * One attempt on its own, with its own sockets.
+ * Makes a single attempt with its own sockets.
  * @example const result = await probe('tcp', '10.244.1.31:8080')
  * @throws {ScoutError} for misuse, before the first packet.
  */

@@ -3,18 +3,18 @@ import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
 import type { AttemptOptions, Prober } from './prober.ts'
 
 export interface RepeatOptions {
-  /** Attempts to make (default: no end). */
+  /** Number of attempts (default: unlimited). */
   readonly count?: number
-  /** From the start of one attempt to the start of the next; attempts that take longer overlap. */
+  /** Time from the start of one attempt to the start of the next. Attempts that take longer overlap. */
   readonly intervalMs: number
   readonly signal?: AbortSignal
   /** Called when an attempt starts, with its number. */
   readonly onStart?: (number: number) => void
 }
 
-/** One of several attempts. */
+/** Result of one attempt in a series. */
 export interface Repeated<Name extends Protocol> {
-  /** Counts attempts from 1 in the order they started. */
+  /** Position in the order of starts, from 1. */
   readonly number: number
   readonly result: ResultOf<Name>
 }
@@ -26,19 +26,19 @@ export interface RepeatRequest<Name extends Protocol> {
 }
 
 /**
- * Attempts at a steady interval over one session, each yielded when it ends (so a slow one may come after its successor). Ends after `count`, or
- * when `signal` aborts: attempts under way are then cancelled and not yielded.
- * @throws {ScoutError} `invalid-option`, and what the prober throws for misuse.
+ * Makes attempts at a steady interval in one session. Yields each when it ends, so a slow one may come after its successor. Ends after
+ * `count` attempts, or when `signal` aborts; attempts in progress are then cancelled and not yielded.
+ * @throws {ScoutError} `invalid-option`, and any misuse that the prober reports
  */
 export async function* repeat<Name extends Protocol>(
   prober: Prober,
   { protocol, target, options }: RepeatRequest<Name>,
   { count = Number.POSITIVE_INFINITY, intervalMs, signal, onStart }: RepeatOptions,
 ): AsyncGenerator<Repeated<Name>, void, undefined> {
-  // A timer takes no more than 31 bits of milliseconds, and fires at once when given more.
+  // Timers support at most 31 bits of milliseconds; with a longer delay they fire at once.
   if (!(intervalMs >= 1 && intervalMs < 2 ** 31))
-    throw new ScoutError('invalid-option', `cannot repeat every ${intervalMs} ms: take an interval of 1 ms to 24 days`)
-  if (!(count >= 0)) throw new ScoutError('invalid-option', `cannot repeat ${count} times: take a count of 0 or more`)
+    throw new ScoutError('invalid-option', `cannot repeat every ${intervalMs} ms: choose an interval from 1 ms to 24 days`)
+  if (!(count >= 0)) throw new ScoutError('invalid-option', `cannot repeat ${count} times: choose a count of 0 or more`)
   const ended: Repeated<Name>[] = []
   const errors: unknown[] = []
   const stop = new AbortController()

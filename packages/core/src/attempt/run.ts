@@ -10,13 +10,13 @@ import type { Session } from '../probes/session.ts'
 import { Stopwatch } from '../time/clock.ts'
 import type { Deadline } from '../time/deadline.ts'
 
-/** A probe's request after every check: nothing in it can be misuse any more. */
+/** A validated request, which is free of misuse. */
 export interface Request {
   readonly target: TargetOf<TargetForm>
   readonly options: Readonly<Record<string, unknown>> & CommonOptions
 }
 
-/** What the runner needs from its surroundings. */
+/** Dependencies of the runner. */
 export interface RunContext {
   readonly sockets: Sockets
   readonly resolve: ResolveName
@@ -26,7 +26,7 @@ export interface RunContext {
 }
 
 /**
- * Checks target and options before the first packet.
+ * Validates target and options before the first packet.
  * @throws {ScoutError} `invalid-target`, `invalid-option`, `unknown-option`
  */
 export function prepare(
@@ -40,7 +40,7 @@ export function prepare(
   }
 }
 
-/** Makes one attempt. Everything expected comes back as data; a rejection is a defect. */
+/** Makes one attempt. Returns every expected outcome as data; a rejection is a bug. */
 export async function run(
   probe: Probe,
   { target, options }: Request,
@@ -65,7 +65,7 @@ export async function run(
     stopwatch.stop()
     const { phasesNs, totalNs: pathNs, clocks: clock } = stopwatch.reading()
     const totalNs = probe.yields === 'facts' ? deadline.elapsedNs() : pathNs
-    // A connection that a busy process heard of late may have been made late, too: the kernel knows.
+    // A busy process cannot tell whether the connection or only its notification was late, but the kernel's clock can.
     if (clock.rx !== 'user' && pathNs > deadline.timeoutNs) {
       if (typeof detail === 'object' && detail !== null) record({ detail })
       throw deadline.timedOut()

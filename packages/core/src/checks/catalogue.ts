@@ -1,15 +1,15 @@
 import type { CheckDefinition } from './check.ts'
 
-/** Fits an overlay (VXLAN leaves 1,450 bytes of 1,500), so that a path where only this fails loses packets that are nearly full. */
+/** Fits an overlay network (VXLAN leaves 1,450 of 1,500 bytes). If only checks of this size fail, the path drops nearly full packets. */
 const largePayloadBytes = 1400
 
-/** Takes some seventy segments: more than a first congestion window (10, RFC 6928), so that full-sized segments have to pass. */
+/** Takes some seventy segments. That exceeds the initial congestion window (10, RFC 6928), so full-sized segments must get through. */
 const largeBodyBytes = 100_000
 
 /**
- * Every check that is made by default, by agents, `scout-probe all` and the demo alike. Most are made every round of the general interval
- * (10 s by default). The dear ones come every third: a large body costs a hundred times the packets of any other check, and half-open
- * handshakes and large pings say little that a handshake and a large datagram do not.
+ * Default checks of agents, `scout-probe all` and the demo. Most run once per general interval (default: 10 s). The expensive or
+ * redundant ones run every third time. A large body costs a hundred times the packets of any other check. Half-open handshakes and large
+ * pings add little to a full handshake and a large datagram.
  */
 export const catalogue = [
   { name: 'http', protocol: 'http', options: { keepBytes: 256 } },

@@ -5,65 +5,65 @@ import { bracketed, formatHostPort, parseTarget, targetForms } from '../model/ta
 import { type Protocol, probeNamed } from '../probes/index.ts'
 import { optionsOf, parseOptions } from '../probes/options.ts'
 
-/** The network namespace a check is made from: that of the agent's pod, or that of its node. */
+/** Network namespace that a check probes from: the agent's pod, or its node. */
 export type Vantage = 'pod' | 'host'
 
 /**
- * How the target of a check is addressed: a peer by the address of its pod, by that of its node, or through the proxy of an API server;
- * a name server; or by a name that the check itself gives.
+ * Way that a check reaches its target. A peer: by its pod's address, by its node's address, or through the API server's proxy.
+ * Otherwise: a name server, or a name in the check itself.
  */
 export type Path = 'pod' | 'node' | 'api-proxy' | 'dns-server' | 'name'
 
-/** A probe with its options, aimed along a path, from a vantage, once an interval. */
+/** A probe with its options, path, vantage and interval. */
 export interface Check {
-  /** Unique among the checks of an agent. */
+  /** Name, unique among the checks of an agent. */
   readonly name: string
   readonly protocol: Protocol
-  /** As `parseOptions` returns them. */
+  /** Options as `parseOptions` returns them. */
   readonly options: Readonly<Record<string, unknown>>
   readonly path: Path
   readonly vantage: Vantage
   readonly intervalMs: number
   /** Target with placeholders: `{base}/bytes?size=100000`. */
   readonly target: string
-  /** Bytes it sends or asks for, where it is about size. */
+  /** Bytes it sends or requests, if its size matters. */
   readonly bytes?: number | undefined
 }
 
-/** A check as the catalogue or a configuration has it; what is left out follows from its probe. */
+/** A check as written in the catalogue or a configuration. Defaults follow from its probe. */
 export interface CheckDefinition extends Pick<Check, 'name' | 'bytes'> {
   readonly protocol: string
   readonly options?: Readonly<Record<string, unknown>>
   readonly target?: string | undefined
   readonly path?: Path | undefined
   readonly vantage?: Vantage | undefined
-  /** Interval as a multiple of the general one: dear checks are made less often. */
+  /** Interval as a multiple of the general one, so that expensive checks run less often. */
   readonly rounds?: number
   readonly intervalMs?: number | undefined
 }
 
 export interface CheckDefaults {
-  /** General interval, which `rounds` counts. */
+  /** General interval, which `rounds` multiplies. */
   readonly intervalMs: number
-  /** Options of every check whose probe has them (a timeout, a key). */
+  /** Options for every check whose probe supports them (a timeout, a key). */
   readonly options?: Readonly<Record<string, unknown>>
 }
 
-/** Somewhere a check can be aimed at: the values of the placeholders. A target that needs one this place lacks is not made there. */
+/** Values of the placeholders for one destination. A check is skipped there if its target needs a value that is missing. */
 export interface Place {
-  /** Address or name, in brackets where it is IPv6. */
+  /** Address or name; an IPv6 address is in brackets. */
   readonly host?: string
   readonly port?: string
-  /** Where HTTP requests to the responder begin: `http://HOST:PORT`, or the URL of a proxy to it. */
+  /** Base URL of HTTP requests to the responder: `http://HOST:PORT`, or the URL of a proxy to it. */
   readonly base?: string
-  /** Of the peer. */
+  /** Name of the peer. */
   readonly name?: string
   readonly node?: string
-  /** What a name server is asked, as NAME or NAME@SERVER. */
+  /** Query for a name server, as NAME or NAME@SERVER. */
   readonly question?: string
 }
 
-/** The place of a responder at this address. */
+/** Returns the place of a responder at this address. */
 export function placeAt(address: string, port: number): Place {
   const authority = formatHostPort(address, port)
   return { host: bracketed(address), port: String(port), base: `http://${authority}` }
@@ -77,29 +77,29 @@ function placeholdersIn(target: string): readonly string[] {
   return Array.from(target.matchAll(/\{(\w*)\}/g), ([, key = '']) => key)
 }
 
-/** Returns the target of a check at a place; undefined where the place lacks what the target needs. */
+/** Returns the target of a check at a place; undefined if the place lacks a value that the target needs. */
 export function targetAt({ target }: Pick<Check, 'target'>, place: Place): string | undefined {
   const needed = placeholders.filter((key) => target.includes(`{${key}}`))
   if (needed.some((key) => place[key] === undefined)) return undefined
   return needed.reduce((text, key) => text.replaceAll(`{${key}}`, place[key] ?? ''), target)
 }
 
-/** Whether the check is made for each peer, and not once. */
+/** Returns whether the check runs once per peer, not just once. */
 export function isAboutPeers({ target }: Pick<Check, 'target'>): boolean {
   return placeholdersIn(target).some((key) => ofPeers.some((one) => one === key))
 }
 
-/** Whether the check is made for each address of a peer, and not once for its name. */
+/** Returns whether the check runs once per address of a peer, not just once for its name. */
 export function isAboutAddresses({ target }: Pick<Check, 'target'>): boolean {
   return placeholdersIn(target).some((key) => key === 'host' || key === 'base')
 }
 
-/** An address for documentation (RFC 5737), to aim at before any peer is known. */
+/** Documentation address (RFC 5737), used to validate targets before any peer is known. */
 const someAddress = '192.0.2.1'
 const someplace: Place = { ...placeAt(someAddress, responderPort), name: 'peer', node: 'node', question: 'name' }
 
 /**
- * Makes a check of its definition, before the first peer is known: the first one may be far away.
+ * Creates a check from its definition. Validates it at once, because the first peer may appear much later.
  * @throws {ScoutError} for any misuse
  */
 export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults): Check {
@@ -115,7 +115,7 @@ export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults):
   const probe = probeNamed(protocol)
   const known = new Set(Object.keys(optionsOf(probe).shape))
   const shared = Object.entries(defaults.options ?? {}).filter(([option]) => known.has(option))
-  // What people write for a responder holds behind a proxy, too.
+  // A target written for a responder works through a proxy, too.
   const target = (definition.target ?? targetForms[probe.targetForm].template).replace(
     /^http:\/\/\{host\}:\{port\}/,
     '{base}',
@@ -147,6 +147,6 @@ function refuseUnknown(target: string): void {
   if (unknown === undefined) return
   const near = nearest(unknown, placeholders)
   const hint =
-    near === undefined ? `it knows ${placeholders.map((key) => `{${key}}`).join(', ')}` : `did you mean {${near}}?`
+    near === undefined ? `use one of ${placeholders.map((key) => `{${key}}`).join(', ')}` : `did you mean {${near}}?`
   throw new ScoutError('invalid-target', `the target "${target}" has an unknown placeholder {${unknown}}: ${hint}`)
 }

@@ -7,33 +7,33 @@ import { openIcmpSocket } from '../net/packets/fallback-icmp.ts'
 import { bufferBytes } from '../net/packets/native-packet-socket.ts'
 import { observeConnections } from '../net/tcp/connection-observer.ts'
 
-/** Something a process may or may not do, which decides what it can probe with and how well it is timed. */
+/** Privilege or feature of a process. It determines what the process can probe with, and how exactly it can time packets. */
 export interface Ability {
   readonly name: 'raw sockets' | 'ping sockets' | 'packet observer' | 'network namespaces' | 'receive buffer'
-  /** All of it, as Scout wishes it. */
+  /** Whether it is granted in full. */
   readonly isGranted: boolean
-  /** What was found; where it is not granted, why and what to change. */
+  /** What was found. If it is not granted: why, and what to change. */
   readonly found: string
 }
 
-/** What this process may do. Each is tried and undone, since capabilities alone do not tell: a filter or a sysctl may decide too. */
+/** Returns what this process may do. Tries each ability and undoes it: a seccomp filter or sysctl may deny what a capability grants. */
 export function describeAbilities(): readonly Ability[] {
   return [
     tried('raw sockets', tryRawSocket),
     tried('ping sockets', () => {
       open('ping4', `cannot open a ping socket: ${pingSocketRemedy}`).close()
-      return 'granted to its group by net.ipv4.ping_group_range'
+      return 'granted to the group of this process by net.ipv4.ping_group_range'
     }),
     tried('packet observer', () => {
       observeConnections([discardPort]).close()
-      return 'http can take its phases from packets'
+      return 'http can measure its phases from packets'
     }),
     tried('network namespaces', tryNamespace),
     tried('receive buffer', tryBuffer),
   ]
 }
 
-/** RFC 863; nothing is sent there. */
+/** RFC 863. Nothing is sent to it. */
 const discardPort = 9
 
 function tried(name: Ability['name'], attempt: () => string): Ability {
@@ -51,7 +51,7 @@ function tryRawSocket(): string {
   return 'granted'
 }
 
-/** Entering the namespace one is in takes the same privilege as any other, and changes nothing. */
+/** Re-enters the current namespace, which needs the same privilege as entering another and changes nothing. */
 function tryNamespace(): string {
   const native = presentNative()
   try {
@@ -63,15 +63,15 @@ function tryNamespace(): string {
 }
 
 function tryBuffer(): string {
-  const socket = open('udp4', 'cannot open a UDP socket: a filter of system calls forbids it')
+  const socket = open('udp4', 'cannot open a UDP socket: a seccomp filter forbids it')
   socket.close()
-  // The kernel doubles what is wished, for its own needs (socket(7), SO_RCVBUF).
+  // The kernel doubles the requested size for its own bookkeeping (socket(7), SO_RCVBUF).
   const wishedBytes = 2 * bufferBytes
   const found = `${socket.bufferBytes} of ${wishedBytes} bytes granted`
   if (socket.bufferBytes >= wishedBytes) return found
   throw new FailureError(
     'not-permitted',
-    `${found}, so a burst of answers may find no room: add CAP_NET_ADMIN, or on the host sysctl -w net.core.rmem_max=${bufferBytes}`,
+    `${found}, so a burst of answers may overflow it: add CAP_NET_ADMIN, or run sysctl -w net.core.rmem_max=${bufferBytes} on the host`,
   )
 }
 

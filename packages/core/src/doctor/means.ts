@@ -9,27 +9,27 @@ import type { Clocks } from '../time/clock.ts'
 import { userClocks } from '../time/clock.ts'
 import { type Ability, describeAbilities } from './abilities.ts'
 
-/** What a probe will send and time with in this process. */
+/** Socket and clocks that a probe will use in this process. */
 export interface ProbeMeans {
   readonly protocol: string
-  /** `kernel-tcp`: connections of the kernel's own, which need nothing else. */
+  /** `kernel-tcp` is an ordinary TCP connection, which needs no packet socket. */
   readonly provider: Provider['name'] | 'kernel-tcp'
   readonly means: string
-  /** Absent where the probe cannot run. */
+  /** Absent if the probe cannot run. */
   readonly clocks?: Clocks
   /** Why it cannot run, and what to change. */
   readonly obstacle?: Pick<Failure, 'reason' | 'message'>
-  /** What keeps it from better clocks, and what to change. */
+  /** Why it cannot use better clocks, and what to change. */
   readonly remark?: string
 }
 
-/** What a process can probe with. */
+/** Abilities of a process, and the means of each probe. */
 export interface ProcessMeans {
   readonly abilities: readonly Ability[]
   readonly probes: readonly ProbeMeans[]
 }
 
-/** Finds out, by trying, what this process may do and what each probe will work with. Sends nothing. */
+/** Finds out by trial what this process may do and what each probe will use. Sends nothing. */
 export function describeMeans(): ProcessMeans {
   const all: readonly Pick<Probe, 'protocol' | 'needs'>[] = Object.values(probes)
   return {
@@ -67,13 +67,13 @@ function meansOfHandshake(): Omit<ProbeMeans, 'protocol'> {
   const part = nativePart()
   const common = { provider: 'kernel-tcp', means: 'connection' } as const
   if (part.isPresent) return { ...common, clocks: handshakeClocks }
-  return { ...common, clocks: userClocks, remark: `${part.reason}; times include the wait for the event loop` }
+  return { ...common, clocks: userClocks, remark: `${part.reason}; times include event loop delays` }
 }
 
-/** Phases behind the handshake are stamped by this process, and a result is as exact as its least exact phase. */
+/** This process timestamps the phases after the handshake, and a result is as exact as its least exact phase. */
 function meansOfConnection(): Omit<ProbeMeans, 'protocol'> {
   const {
-    remark = 'tcp-info for connect; later phases include the wait for the event loop, unless --observe takes them from packets',
+    remark = 'tcp-info for connect; later phases include event loop delays unless --observe measures them from packets',
     ...means
   } = meansOfHandshake()
   return { ...means, clocks: userClocks, remark }

@@ -2,26 +2,26 @@ import { familyNames } from '../model/endpoint.ts'
 import { formatDurationNs } from '../time/duration.ts'
 import type { FailingCheck, Link } from './links.ts'
 
-/** Checks that fail alike, on one link or on many. */
+/** Checks that fail in the same way, on one link or many. */
 export interface FailureGroup {
-  /** Empty `to` for checks that are not about peers. */
+  /** `to` is undefined for checks that do not target peers. */
   readonly links: readonly Pick<Link, 'from' | 'to'>[]
   readonly checks: readonly string[]
-  /** The link has no other checks, and more than one. */
+  /** Whether the group contains all checks of the link, and at least two. */
   readonly isEvery: boolean
   readonly family: FailingCheck['family']
   readonly reason: string
   readonly phase: string
-  /** Of one of them. */
+  /** Message of one of the failures. */
   readonly message: string
-  /** Of the first. */
+  /** Start of the earliest failure. */
   readonly sinceMs: number
 }
 
-/** So many links that fail alike and share an end are told as one. */
+/** Number of links from which failures of the same kind are grouped, if they share an end. */
 const manyLinks = 3
 
-/** What fails, with checks of one link that fail alike told together, and links that share an end, too. */
+/** Groups the failures of all links. A group joins checks of one link, or links with a common end, that fail in the same way. */
 export function failureGroups(links: readonly Link[]): readonly FailureGroup[] {
   const single = links.flatMap(groupsOfLink)
   const byEnd = [
@@ -41,7 +41,7 @@ export function failureGroups(links: readonly Link[]): readonly FailureGroup[] {
   return [...together, ...single.filter((group) => !told.has(group))]
 }
 
-/** `node1 -> node2: udp and udp-large fail since 13:05:11 (2m10s): timeout in echo: no answer within 3500 ms` */
+/** Returns `node1 -> node2: udp and udp-large fail since 13:05:11 (2m10s): timeout in echo: no answer within 3500 ms`. */
 export function failureSentence({ links, checks, isEvery, ...group }: FailureGroup, nowMs: number): string {
   const { family, reason, phase, message, sinceMs } = group
   const what = isEvery ? 'every check fails' : `${listed(checks)} ${checks.length === 1 ? 'fails' : 'fail'}`
@@ -82,7 +82,7 @@ function placeOf(links: readonly Pick<Link, 'from' | 'to'>[]): string {
   return to.length === 0 ? from : `${from} -> ${nodesText(to)}`
 }
 
-/** Their names, or how many there are. */
+/** Returns the names of nodes, or their number if they are many. */
 export function nodesText(nodes: readonly string[]): string {
   const different = [...new Set(nodes)]
   return different.length > manyLinks ? `${different.length} nodes` : different.join(', ')

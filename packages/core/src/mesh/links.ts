@@ -1,54 +1,54 @@
 import type { Family } from '../model/endpoint.ts'
 import type { Row, SeriesReport } from './row.ts'
 
-/** What one agent answered when it was asked for its row. */
+/** One agent's answer to a request for its row. */
 export interface RowAnswer {
   readonly node: string
-  /** Absent where there was no answer. `receivedAtMs` is on the clock of the asker. */
+  /** Absent if there was no answer. `receivedAtMs` is on the clock of the requesting machine. */
   readonly received?: { readonly row: Row; readonly receivedAtMs: number } | undefined
 }
 
-/** `unknown`: the agents that would know did not answer. */
+/** State of a link. `unknown` means that the agents of its node did not answer. */
 export type LinkState = 'ok' | 'failing' | 'waiting' | 'not probed' | 'unknown'
 
-/** From one node to another; or a node's checks that are not about peers. */
+/** All checks from one node to another, or a node's checks that do not target peers. */
 export interface Link {
   readonly from: string
   readonly to: string | undefined
-  /** Failing where one of its checks is, over any family; else ok where one is, for what waits has nothing to tell yet. */
+  /** `failing` if any check fails over any family; otherwise `ok` if any check is ok; otherwise `waiting`, if any check is. */
   readonly state: LinkState
-  /** Of how many checks something is known. */
+  /** Number of checks with a known state. */
   readonly checkCount: number
   readonly failing: readonly FailingCheck[]
 }
 
-/** A check that fails for one reason, over the families where it does. */
+/** A check that fails for one reason, over one or all families. */
 export interface FailingCheck {
   readonly check: string
-  /** Absent where it fails over every one it has. */
+  /** Absent if it fails over all its families. */
   readonly family?: Family | undefined
   readonly target: string
   readonly reason: string
   readonly phase: string
   readonly message: string
-  /** In the time of this machine. */
+  /** Wall clock of this machine. */
   readonly sinceMs: number
 }
 
-/** A check that an agent is not able to make, which says nothing about the network. */
+/** A check that some agents are unable to run, which is no evidence about the network. */
 export interface Inability {
   readonly check: string
   readonly message: string
   readonly nodes: readonly string[]
 }
 
-/** What all agents know together. */
+/** Combined view of all agents. */
 export interface Mesh {
-  /** In the order of their names, numbers as numbers. */
+  /** Sorted by name, with numbers in numeric order. */
   readonly nodes: readonly string[]
-  /** Every ordered pair of nodes, by rows. */
+  /** Every ordered pair of nodes, row by row. */
   readonly links: readonly Link[]
-  /** By node: checks that are not about peers, where an agent has any. */
+  /** One entry per node for checks that do not target peers; empty if there are none. */
   readonly own: readonly Link[]
   /** Names of those checks. */
   readonly ownChecks: readonly string[]
@@ -61,7 +61,7 @@ export function compareNames(a: string, b: string): number {
   return names.compare(a, b)
 }
 
-/** Joins the rows of all agents; several on one node speak for it together. */
+/** Joins the rows of all agents. Agents on the same node are merged. */
 export function meshOf(answers: readonly RowAnswer[]): Mesh {
   const nodes = [...new Set(answers.map(({ node }) => node))].toSorted(compareNames)
   const views = nodes.map((node) => viewFrom(node, answers))
@@ -71,7 +71,7 @@ export function meshOf(answers: readonly RowAnswer[]): Mesh {
     nodes,
     links: views.flatMap((view) =>
       nodes
-        // Several agents on one node are peers, too.
+        // Agents on the same node can be peers of each other.
         .filter((to) => to !== view.node || view.seriesTo.has(to))
         .map((to) => linkOf(view, to)),
     ),
@@ -81,11 +81,11 @@ export function meshOf(answers: readonly RowAnswer[]): Mesh {
   }
 }
 
-/** What is known of a node's links. */
+/** The links of one node, as its agents reported them. */
 interface View {
   readonly node: string
   readonly hasAnswer: boolean
-  /** By node of the peer; undefined for checks that are about none. */
+  /** Keyed by the peer's node; undefined for checks that do not target peers. */
   readonly seriesTo: ReadonlyMap<string | undefined, readonly SeriesReport[]>
 }
 
@@ -126,14 +126,14 @@ function failingChecks(series: readonly SeriesReport[]): readonly FailingCheck[]
     const isEverywhere = series
       .filter(isOfSame)
       .every((other) => other.state === 'failing' && failureOf(other.last).reason === reason)
-    // One line stands for both families.
+    // Report one line for both families.
     if (isEverywhere && failing.find(isOfSame) !== one) return []
     const since = isEverywhere ? Math.min(...failing.filter(isOfSame).map((other) => other.sinceMs ?? 0)) : sinceMs
     return [{ check, ...(isEverywhere ? {} : { family }), target, reason, phase, message, sinceMs: since }]
   })
 }
 
-const unknownFailure = { reason: 'failure', phase: 'setup', message: 'no reason is known' }
+const unknownFailure = { reason: 'failure', phase: 'setup', message: 'the reason is unknown' }
 
 function failureOf(last: SeriesReport['last']): typeof unknownFailure {
   return last?.ok === false ? last.failure : unknownFailure

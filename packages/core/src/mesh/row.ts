@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
 /*
- * One row of the mesh: everything one agent knows at one moment. The API serves it, the page and the metrics are made from it, and the
- * command line reads it from many agents; so its schema is the one description of what these exchange. Agents of several versions meet
- * in every rollout: sets that may grow (reasons, paths, vantages, protocols) are plain text to a reader.
+ * One row of the mesh: the complete state of one agent at one point in time. The API serves it, the page and the metrics derive from
+ * it, and the command line reads it from many agents. This schema is the only definition of that exchange. Agents of different versions
+ * coexist during a rollout, so readers treat sets that may grow (reasons, paths, vantages, protocols) as plain text.
  */
 
 const family = z.enum(['ipv4', 'ipv6'])
@@ -30,7 +30,7 @@ const measured = {
   packets: packets.optional(),
 }
 
-/** A result of any probe, as it goes through JSON. */
+/** Result of any probe, as JSON. */
 const result = z.discriminatedUnion('ok', [
   z.object({ ...measured, ok: z.literal(true), detail: z.unknown() }),
   z.object({
@@ -56,7 +56,7 @@ const key = {
   family: family.optional(),
 }
 
-/** What an agent knows of one series. */
+/** One series, as an agent reports it. */
 const series = z.object({
   ...key,
   protocol: z.string(),
@@ -64,32 +64,32 @@ const series = z.object({
   to: z.string().optional(),
   /** Zone of `to`. */
   toZone: z.string().optional(),
-  /** Of the last attempt, or of the next where there was none. */
+  /** Target of the last attempt, or of the next one if there was none. */
   target: z.string(),
   /**
-   * `waiting`: there is no result yet, or none for too long, or no peer there is ready, so that what is known says nothing about now.
-   * `unable`: this process lacks what the probe needs.
+   * `waiting`: there is no current result, because none has arrived yet, the last one is stale, or no peer on that node is ready.
+   * `unable`: this process lacks a privilege or feature that the probe needs.
    */
   state: z.enum(['ok', 'failing', 'waiting', 'unable']),
-  /** Wall clock since which it has been ok or failing. */
+  /** Wall clock at which it became ok or failing. */
   sinceMs: z.number().optional(),
   total: z.object(counts),
-  /** Attempts of the last ten minutes; `other` says nothing about the link. */
+  /** Attempts in the last ten minutes. `other` counts inconclusive ones. */
   recent: z.object({ passed: z.int(), failed: z.int(), other: z.int() }),
-  /** Results that say nothing about the network, because a peer's state changed while they were under way. */
+  /** Results that were discarded because a peer's state changed while they were in flight. */
   setAside: z.int(),
   last: result.optional(),
   /** The newest failures, newest last. */
   failures: z.array(result).readonly(),
 })
 
-/** Durations of one check between two zones, which outlive the nodes they were measured on: counters must not decrease. */
+/** Durations of one check between two zones. They outlive the nodes they were measured on, because counters must not decrease. */
 const durations = z.object({
   ...key,
   protocol: z.string(),
   fromZone: z.string(),
   toZone: z.string(),
-  /** One count for each edge of `durationEdgesSeconds`, of values up to it and above the one before; and one above the last. */
+  /** One count per edge of `durationEdgesSeconds`, for values above the previous edge and up to this one; then one for values above all. */
   counts: z.array(z.int()).readonly(),
   sumNs: z.number(),
 })
@@ -108,20 +108,20 @@ const self = z.object({
 
 const nodeConditions = z.object({
   name: z.string(),
-  /** It takes no new pods (`kubectl cordon`). */
+  /** Whether new pods are kept off it (`kubectl cordon`). */
   isCordoned: z.boolean(),
-  /** Conditions that are not as they should be; empty for a healthy node. */
+  /** Abnormal conditions; empty for a healthy node. */
   problems: z
     .array(z.object({ type: z.string(), status: z.string(), reason: z.string(), sinceMs: z.number().optional() }))
     .readonly(),
 })
 
 const knowledge = z.object({
-  /** Where peers come from, for people. */
+  /** Source of the peers, for display. */
   source: z.string(),
-  /** Wall clock of the last sign of life of the source; absent for a list, which cannot grow old, and 0 before the first. */
+  /** Wall clock of the source's last update or heartbeat; 0 before the first. Absent for a static list, which cannot become stale. */
   heardAtMs: z.number().optional(),
-  /** Why it may be out of date; absent while the source answers. */
+  /** Why it may be stale; absent while the source answers. */
   trouble: z.string().optional(),
   nodes: z.array(nodeConditions).readonly().optional(),
 })
@@ -136,7 +136,7 @@ const peer = z.object({
   state: z.enum(['starting', 'ready', 'leaving']),
   stateSinceMs: z.number(),
   version: z.string().optional(),
-  /** Why no check reaches it; absent where one does. */
+  /** Why no check can reach it; absent if one can. */
   obstacle: z.string().optional(),
 })
 
@@ -145,13 +145,13 @@ const vantage = z.object({
   /** Port of its responder. */
   port: z.int(),
   responders: z.record(z.string(), z.object({ answered: z.int(), rejected: z.int(), unsent: z.int() })),
-  /** Answers that no attempt waited for, by protocol. */
+  /** Answers that no attempt was waiting for, by protocol. */
   strays: z.record(z.string(), z.object({ late: z.int(), duplicate: z.int(), foreign: z.int() })),
 })
 
 export const row = z.object({
   takenAtMs: z.number(),
-  /** Wall clock at which the agent's process began. */
+  /** Wall clock at which the agent's process started. */
   startedAtMs: z.number(),
   self,
   isReady: z.boolean(),
@@ -160,13 +160,13 @@ export const row = z.object({
   vantages: z.array(vantage).readonly(),
   series: z.array(series).readonly(),
   durations: z.array(durations).readonly(),
-  /** Like `greetings` open to more counters, which their owner and the table of metrics agree on. */
+  /** Like `greetings`, may hold further counters, which match the table of metrics. */
   schedule: z
     .object({ started: z.int(), late: z.int(), skipped: z.int(), inFlight: z.int(), waiting: z.int() })
     .catchall(z.int()),
-  /** Results of peers that were gone, and set-aside results of all series. */
+  /** Discarded results of departed peers and of all series. */
   setAside: z.int(),
-  /** Failures held back until it is known whether their peer was leaving, and results behind them. */
+  /** Failures held until it is clear whether their peer was leaving, and the results queued after them. */
   held: z.int(),
   greetings: z.object({ answered: z.int(), malformed: z.int(), silent: z.int() }).catchall(z.int()),
 })
@@ -178,7 +178,7 @@ export type NodeConditions = z.output<typeof nodeConditions>
 export type Knowledge = z.output<typeof knowledge>
 export type Self = z.output<typeof self>
 
-/** Upper edges of duration counts: geometric from 50 µs, and dense where one, two and three lost SYNs end (1, 3 and 7 s). */
+/** Upper edges of duration counts: geometric from 50 µs, and dense around the delays of one, two and three lost SYNs (1, 3 and 7 s). */
 export const durationEdgesSeconds = [
   0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.95, 1.1, 2.9, 3.2, 6.9, 7.2,
 ] as const

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net'
 /** IP version of an endpoint. */
 export type Family = 'ipv4' | 'ipv6'
 
-/** The address a target stands for. `port` is absent for protocols without ports. */
+/** Address that a target resolved to. `port` is absent for protocols without ports. */
 export interface Endpoint {
   readonly host: string
   readonly address: string
@@ -15,7 +15,7 @@ export function familyOf(address: string): Family {
   return isIPv6(address) ? 'ipv6' : 'ipv4'
 }
 
-/** How people write the families. */
+/** Display names of the families. */
 export const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
 
 /** Default port of Scout's responders, over TCP and UDP. */

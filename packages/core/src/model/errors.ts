@@ -1,4 +1,4 @@
-/** Every code a `ScoutError` can carry: misuse by the caller, found before the first packet. */
+/** Codes of a `ScoutError`: misuse by the caller, detected before the first packet. */
 export type ScoutErrorCode =
   | 'invalid-target'
   | 'invalid-option'
@@ -7,7 +7,7 @@ export type ScoutErrorCode =
   | 'invalid-duration'
   | 'closed'
 
-/** Thrown for misuse and for nothing else; what happens on the network is a `Failure` in a result. */
+/** Thrown only for misuse; network failures are reported as a `Failure` in a result. */
 export class ScoutError extends Error {
   override readonly name = 'ScoutError'
   readonly code: ScoutErrorCode
@@ -19,5 +19,5 @@ export class ScoutError extends Error {
 }
 
 export function closedError(): ScoutError {
-  return new ScoutError('closed', 'this prober was closed: create another')
+  return new ScoutError('closed', 'this prober is closed: create a new one')
 }

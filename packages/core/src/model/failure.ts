@@ -1,6 +1,6 @@
 import type { Family } from './endpoint.ts'
 
-/** What a failure counts against: the path, the other side, this host, this process, or the caller. */
+/** Party a failure counts against: the path, the other side, this host, this process, or the caller. */
 export type Blame = 'path' | 'target' | 'host' | 'process' | 'caller'
 
 interface Reason {
@@ -11,61 +11,61 @@ interface Reason {
   readonly advice?: string
 }
 
-/** Every reason an attempt can fail for. Reference docs, metric labels, exit codes and series states derive from this table. */
+/** Every failure reason. Reference docs, metric labels, exit codes and series states derive from this table. */
 export const reasons = {
-  timeout: { says: 'nothing came back before the deadline', blames: 'path' },
+  timeout: { says: 'no answer arrived before the deadline', blames: 'path' },
   refused: {
-    says: 'the endpoint answered that nobody listens (TCP RST, ICMP port unreachable)',
+    says: 'the endpoint answered that nothing is listening (TCP RST, ICMP port unreachable)',
     blames: 'target',
-    advice: 'nobody listens there, or a firewall rejects the port',
+    advice: 'nothing is listening there, or a firewall rejects the port',
   },
   reset: {
-    says: 'the connection was made and then torn down by a TCP RST',
+    says: 'the connection was established and then reset by a TCP RST',
     blames: 'target',
-    advice: 'the other side, or something on the path, tore the connection down',
+    advice: 'the other side, or a device on the path, reset the connection',
   },
   unreachable: {
-    says: 'a router or this host answered that there is no way to the endpoint',
+    says: 'a router or this host reported that the endpoint cannot be reached',
     blames: 'path',
     advice: 'a router or this host has no route to it',
   },
   expired: {
-    says: 'a router dropped the packet because its TTL or hop limit ran out',
+    says: 'a router dropped the packet because its TTL or hop limit expired',
     blames: 'path',
-    advice: 'the packet passed more routers than its TTL allows: look for a routing loop',
+    advice: 'the packet crossed more routers than its TTL allows: look for a routing loop',
   },
   prohibited: {
-    says: 'a filter answered, or this host denied the packet, instead of dropping it silently',
+    says: 'a firewall or this host rejected the packet explicitly instead of dropping it silently',
     blames: 'path',
-    advice: 'a firewall or policy denied it: look at the rules of this host and its network policies',
+    advice: 'a firewall or policy denied it: check the firewall rules of this host and its network policies',
   },
-  unresolved: { says: 'the name could not be turned into an address', blames: 'host' },
+  unresolved: { says: 'the name could not be resolved to an address', blames: 'host' },
   'bad-reply': {
-    says: 'an answer came that does not belong to the question or breaks the protocol',
+    says: 'the answer does not match the request or violates the protocol',
     blames: 'target',
   },
   'bad-status': {
-    says: 'a well-formed answer came with another status than expected (HTTP status, DNS rcode)',
+    says: 'the answer is well-formed, but its status is not the expected one (HTTP status, DNS rcode)',
     blames: 'target',
   },
   tls: { says: 'the TLS handshake failed', blames: 'target' },
   'too-big': {
-    says: 'the packet is larger than this host may send or a router may pass on in one piece',
+    says: 'the packet is too big for this host to send, or for a router to forward, without fragmentation',
     blames: 'path',
-    advice: 'the packet exceeds what may be sent in one piece: choose a smaller payload',
+    advice: 'the packet is too big to send unfragmented: choose a smaller payload',
   },
   'local-error': {
     says: 'this host could not send or receive: no free port, file descriptor, buffer or source address',
     blames: 'host',
-    advice: 'this host has no free port, file descriptor, buffer or source address for it',
+    advice: 'this host has no free port, file descriptor, buffer or source address',
   },
   'not-permitted': { says: 'this process lacks a privilege the probe needs; nothing was sent', blames: 'process' },
   'not-supported': {
     says: 'this platform or installation lacks what the probe needs; nothing was sent',
     blames: 'process',
-    advice: 'this host does not speak that IP version',
+    advice: 'this host does not support that IP version',
   },
-  cancelled: { says: 'the caller gave up', blames: 'caller' },
+  cancelled: { says: 'the caller cancelled the attempt', blames: 'caller' },
 } as const satisfies Record<string, Reason>
 
 export type FailureReason = keyof typeof reasons
@@ -75,8 +75,8 @@ export function isFailureReason(text: string): text is FailureReason {
 }
 
 /**
- * What an attempt says about its link: `failure` counts against it; `inconclusive` (this host or the caller is to blame) and `unable`
- * (this process lacks a privilege or feature) say nothing about it.
+ * Meaning of an attempt for its link. Only `failure` counts against the link. `inconclusive` means that this host or the caller is to
+ * blame; `unable` means that this process lacks a privilege or feature.
  */
 export type Outcome = 'success' | 'failure' | 'inconclusive' | 'unable'
 
@@ -98,17 +98,17 @@ export function outcomeFor(reason: FailureReason): Outcome {
   return outcomes[reasons[reason].blames]
 }
 
-/** An ICMP error about a packet that was sent (RFC 792, RFC 4443 §3). */
+/** ICMP error about a packet that was sent (RFC 792, RFC 4443 §3). */
 export interface IcmpError {
   readonly type: number
   readonly code: number
   /** Address of the router or host that sent it. */
   readonly from: string
-  /** MTU of the next hop in bytes, where a router said that the packet was too big for it. */
+  /** MTU of the next hop in bytes, if a router reported that the packet was too big for it. */
   readonly mtu?: number
 }
 
-/** Carries a failure's reason from where it is known (a probe, a socket) to the runner, which turns it into data. */
+/** Carries a failure's reason from a probe or socket to the runner, which turns it into data. */
 export class FailureError extends Error {
   override readonly name = 'FailureError'
   readonly reason: FailureReason
@@ -133,8 +133,8 @@ interface SystemError extends Error {
 }
 
 /**
- * errno → reason. Linux folds the codes of ICMP unreachable into errnos (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c
- * `icmpv6_err_convert`): only ICMPv6 keeps "prohibited" apart (EACCES); for IPv4 the error queue tells more, where it is read.
+ * errno → reason. Linux maps the codes of ICMP unreachable to errnos (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c
+ * `icmpv6_err_convert`). Only ICMPv6 has an errno for "prohibited" (EACCES). For IPv4 the socket's error queue has the details.
  */
 const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
   ECONNREFUSED: 'refused',
@@ -149,7 +149,7 @@ const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
   EACCES: 'prohibited',
   EPERM: 'prohibited',
   ETIMEDOUT: 'timeout',
-  // What Node makes of a TLS alert that arrives while it writes.
+  // Node reports this for a TLS alert that arrives during a write.
   EPROTO: 'tls',
   EMSGSIZE: 'too-big',
   EADDRNOTAVAIL: 'local-error',
@@ -158,14 +158,14 @@ const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
   ENFILE: 'local-error',
   ENOBUFS: 'local-error',
   ENOMEM: 'local-error',
-  // A blackhole route makes connect() and send() fail with EINVAL (net/ipv4/route.c).
+  // connect() and send() fail with EINVAL on a blackhole route (net/ipv4/route.c).
   EINVAL: 'unreachable',
   EAFNOSUPPORT: 'not-supported',
 }
 
 /**
- * ICMP errors by type and code, where they do not mean "unreachable" (RFC 792, RFC 1812 §5.2.7.1, RFC 4443 §3). Of type 11 only code 0
- * is about the TTL; code 1 is a fragment that was never completed.
+ * ICMP errors by type and code; those not listed mean "unreachable" (RFC 792, RFC 1812 §5.2.7.1, RFC 4443 §3). For type 11, only code 0
+ * is about the TTL; code 1 means that fragment reassembly timed out.
  */
 const icmpReasons: Readonly<Record<Family, Readonly<Record<string, FailureReason>>>> = {
   ipv4: {
@@ -186,17 +186,17 @@ const icmpReasons: Readonly<Record<Family, Readonly<Record<string, FailureReason
   },
 }
 
-/** Returns the failure that an ICMP error about a packet for `address` stands for. */
+/** Returns the failure for an ICMP error about a packet to `address`. */
 export function icmpFailure(
   icmp: IcmpError,
   { family, address }: { readonly family: Family; readonly address: string },
 ): FailureError {
   const { type, code, from, mtu } = icmp
   const reason = icmpReasons[family][`${type}/${code}`] ?? 'unreachable'
-  const passes = mtu === undefined ? '' : `, which can pass on ${mtu} bytes`
+  const passes = mtu === undefined ? '' : `, next-hop MTU ${mtu} bytes`
   return new FailureError(
     reason,
-    `${from} answered ICMP type ${type} code ${code} to a packet for ${address}${passes}${inParentheses(adviceOn(reason))}`,
+    `${from} answered with ICMP type ${type} code ${code} to a packet for ${address}${passes}${inParentheses(adviceOn(reason))}`,
     { code: `ICMP ${type}/${code}`, icmp },
   )
 }
@@ -211,7 +211,7 @@ function inParentheses(text: string | undefined): string {
 }
 
 export function isSystemError(error: unknown): error is SystemError {
-  // Names of errno and, from getaddrinfo, EAI_…; not ERR_…, which are Node's own.
+  // Matches errno names and getaddrinfo's EAI_…, but not Node's own ERR_….
   return (
     error instanceof Error &&
     'code' in error &&
@@ -220,7 +220,7 @@ export function isSystemError(error: unknown): error is SystemError {
   )
 }
 
-/** A system error as a failure that says what was tried; any other error is a defect of ours and thrown on. */
+/** Turns a system error into a failure that names what was tried. Rethrows any other error, which is a bug in Scout. */
 export function failureErrorOf(error: unknown, tried: string): FailureError {
   if (error instanceof FailureError) return error
   if (!isSystemError(error)) throw error

@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 
 /**
- * Returns the candidate a misspelt word most likely meant; undefined when none is near: more than two letters and a third of them differ, or
- * all do.
+ * Returns the candidate that a misspelled word most likely means. Undefined if every candidate differs in all letters, or in more than
+ * two letters and a third of them.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const [best] = candidates
@@ -11,13 +11,13 @@ export function nearest(word: string, candidates: readonly string[]): string | u
       edits: distance(word.toLowerCase(), candidate.toLowerCase()),
       lengthGap: Math.abs(word.length - candidate.length),
     }))
-    // Two letters swapped count as two edits: of equals, the one of the same length is meant.
+    // Two swapped letters count as two edits, so prefer a candidate of the same length on a tie.
     .toSorted((a, b) => a.edits - b.edits || a.lengthGap - b.lengthGap)
   if (best === undefined || best.edits >= Math.max(word.length, best.candidate.length)) return undefined
   return best.edits <= Math.max(2, best.candidate.length / 3) ? best.candidate : undefined
 }
 
-/** Finishes a sentence about a name that does not exist: `did you mean udp?`, or all names where none is near. */
+/** Returns the end of a sentence about an unknown name: `did you mean udp?`, or a list of all names if none is close. */
 export function hintFor(name: string, known: readonly string[]): string {
   const near = nearest(name, known)
   if (near !== undefined) return `did you mean ${near}?`

@@ -1,15 +1,15 @@
-/** Counts of the packets of one attempt, or of all attempts of a window. */
+/** Packet counts of one attempt, or of all attempts in a window. */
 export interface Packets {
   readonly sent: number
-  /** Requests that reached the other side; absent where the other side does not count them. */
+  /** Requests that reached the other side; absent if the other side does not count them. */
   readonly arrived?: number
   /** Requests that were answered in time. */
   readonly returned: number
-  /** Further copies of answers. */
+  /** Extra copies of answers. */
   readonly duplicated: number
-  /** Answers that came after the answer to a later request. */
+  /** Answers that arrived after the answer to a later request. */
   readonly reordered: number
-  /** Answers that came after the deadline. */
+  /** Answers that arrived after the deadline. */
   readonly late: number
 }
 

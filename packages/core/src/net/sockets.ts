@@ -7,33 +7,33 @@ import { providerOf, type Transport } from './packets/providers.ts'
 import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
 import { connectFrom, openStream } from './tcp/stream.ts'
 
-/** What a datagram protocol needs to share one socket among all its attempts. */
+/** Lets all attempts of a datagram protocol share one socket. */
 export interface ExchangeKind {
-  /** The protocol that owns it; strays are counted under this name. */
+  /** Protocol that owns the exchange; strays are counted under this name. */
   readonly protocol: string
   readonly transport: Transport
   readonly keyOf: (bytes: Uint8Array, family: Family, sender: number) => string | number | undefined
 }
 
-/** The sockets of one prober in one vantage, opened at their first use and closed together. */
+/** Sockets of one prober in one vantage, opened on first use and closed together. */
 export interface Sockets {
-  /** Throws `FailureError` (not-permitted, not-supported) when this process cannot have the socket. */
+  /** Returns the exchange of this kind. Throws `FailureError` (not-permitted, not-supported) if its socket cannot be opened. */
   exchange(kind: ExchangeKind, family: Family): Exchange
   /**
-   * Sees the connections of this host to a port. It stays open: closing one waits for all processors (packet(7) sockets are freed
-   * after a grace period). Throws as `exchange` does.
+   * Returns the observer of this host's connections to a port. It stays open, because closing one waits for all processors: packet(7)
+   * sockets are freed after an RCU grace period. Throws as `exchange` does.
    */
   observer(remotePort: number): ConnectionObserver
-  /** Begins a TCP connection; its caller closes it. Throws as `exchange` does. */
+  /** Starts a TCP connection, which the caller closes. Throws as `exchange` does. */
   connect(endpoint: Endpoint): Socket
-  /** The address this vantage sends from; throws `FailureError` for destinations it has no route to. */
+  /** Returns the address this vantage sends from. Throws `FailureError` if it has no route to the destination. */
   sourceAddress(family: Family, destination: string): string
   close(): void
 }
 
 export interface SocketsOptions {
   readonly onStray: (protocol: string, stray: Stray) => void
-  /** Path of the network namespace to open them in; default: the thread's own. */
+  /** Path of the network namespace to open them in (default: the thread's own). */
   readonly namespace?: string | undefined
 }
 

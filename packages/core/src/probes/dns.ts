@@ -15,30 +15,30 @@ import {
 import { ask, nextFlow } from './packet.ts'
 import { type Attempt, defineProbe } from './probe.ts'
 
-/** A connection has one question, so any id will do. */
+/** Any ID works, because each connection carries only one query. */
 const tcpId = 1
 
 const questions: ExchangeKind = { protocol: 'dns', transport: 'udp', keyOf: dnsResponseId }
 
 const advice: Readonly<Record<string, string>> = {
-  NXDOMAIN: 'the name does not exist: check its spelling, namespace and final domain',
-  SERVFAIL: 'the server could not find out: look at its log and its upstream servers',
-  REFUSED: 'the server does not answer this client or zone: check its access lists',
+  NXDOMAIN: 'the name does not exist: check its spelling, namespace and top-level domain',
+  SERVFAIL: 'the server failed to resolve it: check its log and its upstream servers',
+  REFUSED: 'the server does not serve this client or zone: check its access lists',
 }
 
 type DnsAttempt = Attempt<'connect' | 'query', 'name@server'>
 
 export const dns = defineProbe({
   protocol: 'dns',
-  summary: 'ask one name server one question and time the answer',
+  summary: 'send one query to one name server and time the answer',
   targetForm: 'name@server',
   needs: 'udp',
-  phases: { connect: 'TCP handshake with the server (transport tcp only)', query: 'question sent to answer received' },
+  phases: { connect: 'TCP handshake with the server (transport tcp only)', query: 'query sent to answer received' },
   options: z.object({
     type: z.enum(recordTypes).default('A').describe('record type; with PTR the name may be an address'),
-    transport: z.enum(['udp', 'tcp']).default('udp').describe('UDP, or one TCP connection'),
-    recursion: z.boolean().default(true).describe('ask the server to recurse (flag RD)'),
-    ednsBytes: z.int().min(0).max(65_535).default(1232).describe('largest UDP answer accepted (EDNS); 0 sends no EDNS'),
+    transport: z.enum(['udp', 'tcp']).default('udp').describe('UDP, or a new TCP connection'),
+    recursion: z.boolean().default(true).describe('request recursion (flag RD)'),
+    ednsBytes: z.int().min(0).max(65_535).default(1232).describe('largest accepted UDP answer (EDNS); 0 disables EDNS'),
     rcode: z.enum(responseCodes).default('NOERROR').describe('response code that counts as success'),
   }),
   async measure(attempt, { type, transport, recursion, ednsBytes, rcode }) {
@@ -48,11 +48,11 @@ export const dns = defineProbe({
     const answer = decodeDnsAnswer(bytes)
     const server = attempt.endpoint.address
     if (answer === undefined)
-      throw new FailureError('bad-reply', `${server} answered with ${bytes.length} bytes that are no DNS message`)
+      throw new FailureError('bad-reply', `${server} answered with ${bytes.length} bytes that are not a DNS message`)
     if (!isAbout(answer, name, type)) {
       throw new FailureError(
         'bad-reply',
-        `${server} answered another question than ${type} ${name}: something on the path rewrites DNS`,
+        `${server} answered a different query than ${type} ${name}: a device on the path rewrites DNS`,
       )
     }
     if (answer.rcode !== rcode) {
@@ -85,7 +85,7 @@ async function askByUdp(attempt: DnsAttempt, encode: (id: number) => Uint8Array)
   return answer.message
 }
 
-/** One question on a fresh connection, each message behind its length in two bytes (RFC 1035 §4.2.2). */
+/** Sends one query over a new connection. Each message is prefixed with its length in two bytes (RFC 1035 §4.2.2). */
 async function askByTcp(
   { endpoint, deadline, sockets, stopwatch }: DnsAttempt,
   encode: (id: number) => Uint8Array,
@@ -112,7 +112,7 @@ async function askByTcp(
       if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) continue
       const answer = received.subarray(2, 2 + received.readUInt16BE(0))
       if (dnsResponseId(answer) === tcpId) return answer
-      throw new FailureError('bad-reply', `${address} sent ${answer.length} bytes that do not answer the question`)
+      throw new FailureError('bad-reply', `${address} sent ${answer.length} bytes that do not answer the query`)
     }
     signal.throwIfAborted()
     throw new FailureError('bad-reply', `${address} closed the connection after ${received.length} bytes of an answer`)
@@ -124,7 +124,7 @@ async function askByTcp(
 }
 
 function isAbout(answer: DnsAnswer, name: string, type: string): boolean {
-  // A server that cannot parse a question may leave it out of its answer (RFC 1035 §4.1.1, FORMERR).
+  // A server that cannot parse a query may omit the question from its answer (RFC 1035 §4.1.1, FORMERR).
   if (answer.question === undefined) return answer.rcode !== 'NOERROR'
   return answer.question.type === type && withoutDot(answer.question.name) === withoutDot(name)
 }

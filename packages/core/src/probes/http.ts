@@ -14,18 +14,18 @@ const headers = z
   .record(z.string(), z.string().meta({ writeOnly: true }))
   .refine(
     (fields) => Object.entries(fields).every(([name, value]) => isFieldName(name) && /^[\t -~\x80-\xff]*$/.test(value)),
-    `names take letters, digits and -, values one line, and ${ownHeaders.join(', ')} are the probe's own`,
+    `use letters, digits and - in names and one line per value; the probe itself sets ${ownHeaders.join(', ')}`,
   )
 
 export const http = defineProbe({
   protocol: 'http',
-  summary: 'make one HTTP request on a fresh connection and time each of its phases',
+  summary: 'make one HTTP request over a new connection and time each phase',
   targetForm: 'url',
   needs: 'connection',
   phases: {
     connect: 'SYN sent to SYN-ACK received',
     tls: 'TLS handshake (https only)',
-    write: 'connection ready to last byte of the request handed to the kernel',
+    write: 'connection ready to last byte of the request passed to the kernel',
     server: 'request written to first byte of the response',
     transfer: 'first to last byte of the response',
   } satisfies Record<HttpPhase, string>,
@@ -43,14 +43,14 @@ export const http = defineProbe({
       .max(64 << 20)
       .default(0)
       .describe('size of the request body'),
-    keepBytes: z.int().min(0).max(65_536).default(0).describe('how much of the response body to keep in the result'),
+    keepBytes: z.int().min(0).max(65_536).default(0).describe('number of bytes of the response body to keep in the result'),
     observe: z
       .boolean()
       .default(false)
       .describe(
-        'take the phases from a packet observer of this connection (of https: connect only); needs CAP_NET_RAW',
+        'measure the phases with a packet observer (with https: only connect); needs CAP_NET_RAW',
       ),
-    verify: z.boolean().default(true).describe('check the server certificate'),
+    verify: z.boolean().default(true).describe('verify the server certificate'),
   }),
   async measure(attempt, options) {
     const { url, host } = attempt.target
@@ -80,13 +80,13 @@ export const http = defineProbe({
           unconnected: (handshake) => {
             synRetransmits = handshake?.synRetransmits
           },
-          // The first error is the cause; undici adds its own, also to close a socket it is done with.
+          // Keep the first error, which is the cause. undici adds its own, even when it just closes a finished socket.
           broken: (error) => {
             if (!(error instanceof errors.UndiciError)) broken ??= error
           },
         },
       }),
-      // The attempt's deadline is the only one: undici's timers are accurate to half a second.
+      // Disabled in favour of the attempt's deadline, because undici's timers are accurate only to half a second.
       headersTimeout: 0,
       bodyTimeout: 0,
       pipelining: 1,
@@ -95,7 +95,7 @@ export const http = defineProbe({
     try {
       const body = await exchange(client, { url, received }, options)
       const { statusCode } = received
-      // To undici a reset ends a response that has no length as well as a close does.
+      // For a response without a length, undici treats a reset like a regular close.
       if (broken !== undefined) throw broken
       const observed = observer === undefined ? undefined : observedPhases(observer, attempt, local)
       if (observed !== undefined) attempt.stopwatch.revise(observed, kernelClocks)
@@ -126,9 +126,9 @@ export const http = defineProbe({
 })
 
 /**
- * The phases as the wire had them; undefined where some of their packets were not seen in order: lost to the observer, or an answer
- * that came before the request was out. Of TLS the wire tells no more than the handshake below it, since a session ticket looks like
- * the first byte of an answer (RFC 8446 §4.6.1).
+ * Returns the phases as seen on the wire. Undefined if packets are missing or out of order: the observer dropped some, or the answer came
+ * before the request was complete. With TLS, only the TCP handshake can be observed, because a session ticket looks like the first byte
+ * of an answer (RFC 8446 §4.6.1).
  */
 function observedPhases(
   observer: ConnectionObserver,
@@ -150,7 +150,7 @@ function observedPhases(
 }
 
 function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected' | 'unconnected'> {
-  // A server may answer before the request is out (an early refusal of a large body); a phase never begins twice or backwards.
+  // A server may answer before the request is complete, for example to reject a large body early. Phases must not go back.
   let isAnswered = false
   return {
     connecting: () => stopwatch.enter('connect'),
@@ -166,7 +166,7 @@ function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, '
   }
 }
 
-/** What has come of a response so far, which a failure keeps as well; `statusCode` is 0 before its head. */
+/** The response so far, which a failure reports, too. `statusCode` is 0 until the response head arrives. */
 interface Received {
   statusCode: number
   bodyBytes: number
@@ -179,7 +179,7 @@ interface ExchangeOptions {
   readonly keepBytes: number
 }
 
-/** Makes the request and resolves to the beginning of the response's body. */
+/** Makes the request and resolves to the first `keepBytes` of the response body. */
 function exchange(
   client: Client,
   { url, received }: { readonly url: URL; readonly received: Received },
@@ -215,7 +215,7 @@ function exchange(
   })
 }
 
-/** Names are the same in either case (RFC 9110 §5.1), and each is sent once. */
+/** Converts header names to lower case, so that each is sent once: names are case-insensitive (RFC 9110 §5.1). */
 function lowerCased(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
@@ -234,17 +234,17 @@ function isFieldName(name: string): boolean {
 
 const endedEarly: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
 
-/** undici has words of its own for what is not the system's: a peer that closes early, and answers that are not HTTP. */
+/** Maps undici's own errors to failures: a peer that closes early, and answers that are not HTTP. */
 function failureOf(error: unknown, url: URL): unknown {
   if (!(error instanceof Error) || error instanceof FailureError) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  // A server that wants a certificate of ours may say so only after the handshake (RFC 8446 §4.4.2.4).
+  // A server that requires a client certificate may reject the connection only after the handshake (RFC 8446 §4.4.2.4).
   if (code?.startsWith('ERR_SSL_')) return tlsFailureOf(error, url.hostname)
   const badReply = (what: string) => new FailureError('bad-reply', `${url.host} ${what}`, { cause: error, code })
   if (code !== undefined && endedEarly.has(code))
-    return badReply('closed the connection before its answer was complete')
-  // The parser gives its errors no code.
+    return badReply('closed the connection before the response was complete')
+  // The parser's errors have no code.
   if (error instanceof errors.HTTPParserError || error instanceof errors.UndiciError)
-    return badReply(`answered with something that is not HTTP/1.1: ${error.message}`)
+    return badReply(`sent a response that is not valid HTTP/1.1: ${error.message}`)
   return error
 }

@@ -6,8 +6,8 @@ import { ask } from './packet.ts'
 import { defineProbe } from './probe.ts'
 
 /**
- * What the payload begins with. The 16 bits of the ICMP header wrap within minutes at 500 probes a second; and a reply has to bring back
- * all that was sent (RFC 792).
+ * Layout of the payload's first bytes, which identify a probe: the 16-bit sequence of the ICMP header wraps within minutes at 500 probes
+ * a second. A reply must return the whole payload (RFC 792).
  */
 const token = { sender: 0, sequence: 4, length: 8, bytes: 12 } as const
 
@@ -35,7 +35,7 @@ export const icmp = defineProbe({
       .min(token.bytes)
       .max(65_507)
       .default(56)
-      .describe('bytes after the ICMP header; 56 makes a packet of 84 bytes over IPv4, as ping does'),
+      .describe('bytes after the ICMP header; 56 results in 84-byte packets over IPv4, as with ping'),
   }),
   async measure(attempt, { payloadBytes }) {
     const { endpoint, sockets, stopwatch } = attempt

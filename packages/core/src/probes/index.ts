@@ -11,17 +11,17 @@ import { syn } from './syn.ts'
 import { tcp } from './tcp.ts'
 import { udp } from './udp.ts'
 
-/** Every probe, by its protocol. A new one is a file beside this one and a line here. */
+/** All probes by protocol. To add one, create a file in this folder and add a line here. */
 export const probes = { http, tcp, syn, udp, icmp, dns } as const
 
 export type Protocol = keyof typeof probes
 
 type ProbeOf<Name extends Protocol> = (typeof probes)[Name]
 
-/** Options as a caller writes them: all may be left out. */
+/** Options as a caller writes them; all are optional. */
 export type OptionsOf<Name extends Protocol> = Named<ProbeOf<Name>['options']> & Partial<CommonOptions>
 
-/** Only what the schema names: without any option its input has an index signature that forbids every other key. */
+/** Picks only the schema's own keys. The input of a schema without options has an index signature that forbids all other keys. */
 type Named<Options extends z.ZodObject> = Pick<z.input<Options>, keyof Options['shape'] & keyof z.input<Options>>
 
 export type ResultOf<Name extends Protocol> = {
@@ -30,14 +30,17 @@ export type ResultOf<Name extends Protocol> = {
     : never
 }[Name]
 
-/** A result of any probe; `protocol` tells which. */
+/** Result of any probe, discriminated by `protocol`. */
 export type AnyResult = ResultOf<Protocol>
 
 export function isProtocol(name: string): name is Protocol {
   return Object.hasOwn(probes, name)
 }
 
-/** @throws {ScoutError} `unknown-probe`, with the nearest name. */
+/**
+ * Returns the probe of this name.
+ * @throws {ScoutError} `unknown-probe`, with the nearest name
+ */
 export function probeNamed(name: string): Probe<Protocol> {
   if (isProtocol(name)) return probes[name]
   throw new ScoutError('unknown-probe', `there is no probe "${name}": ${hintFor(name, Object.keys(probes))}`)

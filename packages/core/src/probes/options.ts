@@ -4,26 +4,26 @@ import { type Misfit, misfitOf } from '../settings/misfit.ts'
 import { loadWritten } from '../settings/written.ts'
 import type { Probe } from './probe.ts'
 
-/** Options every probe has. */
+/** Options of every probe. */
 export const commonOptions = z.object({
   timeoutMs: z
     .number()
     .positive()
     .max(600_000)
     .default(3500)
-    .describe('give up after this long; 3.5 s leaves room for two retransmitted SYNs (RFC 6298: at 1 s and 3 s)'),
-  family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('IP version to resolve names to'),
+    .describe('timeout of an attempt; 3.5 s allows for two retransmitted SYNs (RFC 6298: after 1 s and 3 s)'),
+  family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('IP version of addresses that names resolve to'),
 })
 
 export type CommonOptions = z.output<typeof commonOptions>
 
-// Making a schema takes longer than the rest of an attempt's preparation, and so does asking one.
+// Creating a schema takes longer than the rest of preparing an attempt, and so does parsing with one.
 const schemas = new WeakMap<Probe, z.ZodObject>()
 const defaults = new WeakMap<Probe, ParsedOptions>()
 
 type ParsedOptions = Readonly<Record<string, unknown>> & CommonOptions
 
-/** Every option of a probe: its own and the common ones. */
+/** Returns the schema of all options of a probe: its own and the common ones. */
 export function optionsOf(probe: Probe): z.ZodObject {
   const known = schemas.get(probe)
   if (known !== undefined) return known
@@ -33,7 +33,7 @@ export function optionsOf(probe: Probe): z.ZodObject {
 }
 
 /**
- * Options from code: names and numbers as the schema has them.
+ * Parses options from code, with the names and units of the schema.
  * @throws {ScoutError} `unknown-option`, `invalid-option`
  */
 export function parseOptions(probe: Probe, options: object): ParsedOptions {
@@ -51,7 +51,7 @@ function parseGiven(probe: Probe, options: object): ParsedOptions {
 }
 
 /**
- * Options from a person (configuration, command line): written names, durations as text with units.
+ * Parses options that a person wrote in a configuration or on the command line, with durations as text with units.
  * @throws {ScoutError} `unknown-option`, `invalid-option`
  */
 export function parseWrittenOptions(probe: Probe, written: Readonly<Record<string, unknown>>): ParsedOptions {

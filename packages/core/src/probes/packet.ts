@@ -4,8 +4,8 @@ import type { Attempt } from './probe.ts'
 import type { Session } from './session.ts'
 
 /**
- * Sends the only packet of an attempt: records its counts, and ends the phase in progress with the time of its answer.
- * @throws {FailureError} for every fate but an answer
+ * Sends the only packet of an attempt. Records its counts, and ends the current phase with the time of the answer.
+ * @throws {FailureError} for every fate except an answer
  */
 export async function ask<Message>(
   {
@@ -26,8 +26,8 @@ export async function ask<Message>(
 }
 
 /**
- * Returns the flow after the session's last one. The first is random, and each series goes through all source ports, so that every
- * one of several paths of equal cost is probed in turn.
+ * Returns the next flow of a session. The first is random. Each series cycles through all source ports, so that it probes all equal-cost
+ * paths in turn.
  */
 export async function nextFlow(session: Session, name: string, { flows }: Exchange): Promise<number> {
   if (flows === 1) return 0

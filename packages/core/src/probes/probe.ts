@@ -8,32 +8,33 @@ import type { Stopwatch } from '../time/clock.ts'
 import type { Deadline } from '../time/deadline.ts'
 import type { Session } from './session.ts'
 
-/** What a process must be able to do for a probe: send packets of a transport, time a handshake, or time all of a connection. */
+/** Ability that a probe needs: to send packets of a transport, to time a handshake, or to time a whole connection. */
 export type Need = Transport | 'handshake' | 'connection'
 
+/** What an attempt has learned so far. */
 export interface Learned {
   readonly packets?: Packets
   /** Part of the probe's detail. */
   readonly detail?: object
 }
 
-/** What the runner lends a probe for one attempt. */
+/** Everything the runner provides to a probe for one attempt. */
 export interface Attempt<Phase extends string, Form extends TargetForm = TargetForm> {
   readonly target: TargetOf<Form>
   readonly endpoint: Endpoint
-  /** When it is over the probe rejects at once with its reason. */
+  /** When it is over, the probe must reject at once with its reason. */
   readonly deadline: Deadline
   /** Sockets shared by all attempts of one prober. */
   readonly sockets: Sockets
-  /** State that lives as long as the series this attempt is part of. */
+  /** State of the series this attempt belongs to. */
   readonly session: Session
-  /** Told of each phase as it begins, and of what took its time better than the event loop can. */
+  /** Receives the start of each phase, and durations by a better clock than the event loop's. */
   readonly stopwatch: Pick<Stopwatch<Phase>, 'enter' | 'settle' | 'revise'>
-  /** Records what a failure is to hold as well; a success holds the detail that `measure` returns. The last call of each counts. */
+  /** Records packets, and detail for the case of failure; a success uses the detail that `measure` returns. Later calls override. */
   readonly record: (learned: Learned) => void
 }
 
-/** One protocol's way to time a path: a single file under `probes/`, and one line in its registry. */
+/** Measures a path with one protocol. Each probe is one file in `probes/` and one line in its registry. */
 export interface Probe<
   Name extends string = string,
   Phase extends string = string,
@@ -42,20 +43,20 @@ export interface Probe<
   Detail = unknown,
 > {
   readonly protocol: Name
-  /** Finishes the sentence "the probe that … ": first line of help and docs. */
+  /** First line of help and docs, as an imperative: `time a TCP handshake`. */
   readonly summary: string
   readonly targetForm: Form
   readonly needs: Need
-  /** In the order they happen. */
+  /** Phases in the order they happen, each with its start and end. */
   readonly phases: Readonly<Record<Phase, string>>
   /**
-   * `facts` where a result's duration says nothing about the path (a search of many packets): such a result never enters a duration
-   * histogram; `time` where it is left out.
+   * `facts` if the duration of a result does not measure the path, as in a search with many packets (default: `time`). Facts never enter
+   * a duration histogram.
    */
   readonly yields?: 'time' | 'facts'
-  /** The one source of types, defaults, flags, config keys and docs. */
+  /** Single source of types, defaults, flags, config keys and docs. */
   readonly options: Options
-  /** Makes one attempt and returns what it learned; throws whatever happened, which the runner turns into a `Failure`. */
+  /** Makes one attempt and returns its detail. Throws on failure; the runner turns the error into a `Failure`. */
   measure(attempt: Attempt<Phase, Form>, options: z.output<Options>): Promise<Detail>
 }
 

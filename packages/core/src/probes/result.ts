@@ -5,30 +5,30 @@ import type { Clocks } from '../time/clock.ts'
 
 export interface Failure<Phase extends string = string> {
   readonly reason: FailureReason
-  /** The phase the attempt was in; `setup` before its first. */
+  /** Phase in which the attempt failed; `setup` before its first phase. */
   readonly phase: Phase | 'setup' | 'resolve'
-  /** One sentence for a person: what was tried, what happened, what to do if known. */
+  /** One sentence for people: what was tried, what happened and, if known, what to do. */
   readonly message: string
-  /** The machine's word for it: errno name, DNS rcode, HTTP status, TLS alert. */
+  /** Code for programs: errno name, DNS rcode, HTTP status, TLS alert. */
   readonly code?: string
-  /** The ICMP error that says so, where it was one. */
+  /** The ICMP error that caused it, if there was one. */
   readonly icmp?: IcmpError
 }
 
 interface Measured<Name extends string, Phase extends string> {
   readonly protocol: Name
-  /** As it was asked for. */
+  /** Target as requested. */
   readonly target: string
-  /** Absent when the name did not resolve. */
+  /** Absent if the name did not resolve. */
   readonly endpoint?: Endpoint
-  /** Wall clock in milliseconds since 1970, for showing; never subtract it. */
+  /** Wall clock in milliseconds since 1970, for display only; never subtract it. */
   readonly startedAtMs: number
-  /** Disjoint phases in nanoseconds; a phase that did not happen is absent. `resolve` is the runner's. */
+  /** Disjoint phases in nanoseconds; a phase that did not happen is absent. The runner adds `resolve`. */
   readonly phasesNs: Readonly<Partial<Record<Phase | 'resolve', number>>>
-  /** Nanoseconds: the sum of the phases of a success that yields time; otherwise the time until the result was known. */
+  /** Total in nanoseconds: for a success that yields time, the sum of its phases; otherwise the time until the result was known. */
   readonly totalNs: number
   readonly clock: Clocks
-  /** What became of the packets the probe sent itself; absent where the kernel sends them. */
+  /** Counts of the packets that the probe itself sent; absent if the kernel sends them. */
   readonly packets?: Packets
 }
 
@@ -42,11 +42,11 @@ export interface Failed<Name extends string = string, Phase extends string = str
   extends Measured<Name, Phase> {
   readonly ok: false
   readonly failure: Failure<Phase>
-  /** What was learned before it failed. */
+  /** Details known before it failed. */
   readonly detail?: Partial<Detail>
 }
 
-/** Result of one attempt: data whether it succeeded or not, and unchanged by a way through JSON. */
+/** Result of one attempt. It is plain data, whether success or failure, and survives JSON unchanged. */
 export type Result<Name extends string = string, Phase extends string = string, Detail = unknown> =
   | Success<Name, Phase, Detail>
   | Failed<Name, Phase, Detail>

@@ -1,19 +1,19 @@
 import { FailureError } from '../model/failure.ts'
 
-/** Something held in a session. */
+/** A value held in a session. */
 export interface Held<T> {
   readonly value: T
   /** Nanoseconds since it was opened. */
   readonly ageNs: number
-  /** It was opened for this attempt. */
+  /** Whether it was opened for this attempt. */
   readonly isNew: boolean
 }
 
-/** State that an attempt leaves for the next one of its series. */
+/** State shared by the attempts of one series. */
 export interface Session {
   /**
-   * Returns the value of this name, which `open` makes at the first call. It is closed with the session. Rejects with what `open`
-   * rejects with, and the next call opens again.
+   * Returns the value of this name, which `open` creates on the first call. Closing the session closes it. If `open` fails, rejects with
+   * its error; the next call tries again.
    */
   hold<T extends Closable>(name: string, open: () => T | Promise<T>): Promise<Held<T>>
 }
@@ -27,7 +27,7 @@ interface Opening {
   openedAtMs: number
 }
 
-/** A session that its owner ends. */
+/** A session with the means to close it. */
 export class OwnSession implements Session {
   #values: Map<string, Opening> | undefined
   #isClosed = false
@@ -52,7 +52,7 @@ export class OwnSession implements Session {
   close(): void {
     this.#isClosed = true
     for (const { value } of this.#values?.values() ?? []) {
-      // A value that could not be opened has failed the attempt that wanted it.
+      // Ignored, because a value that failed to open has already failed its attempt.
       value.then((opened) => opened.close()).catch(() => {})
     }
     this.#values = undefined
@@ -60,5 +60,5 @@ export class OwnSession implements Session {
 }
 
 function closedFailure(): FailureError {
-  return new FailureError('cancelled', 'the session of this attempt was closed while it ran')
+  return new FailureError('cancelled', 'the session was closed during this attempt')
 }

@@ -9,10 +9,10 @@ import { ask } from './packet.ts'
 import { defineProbe } from './probe.ts'
 
 /*
- * A handshake that is never completed. The SYN leaves through a raw socket, from a port that a bound socket keeps from everybody
- * else. No socket owns the connection, so the kernel answers a SYN-ACK with RST, which is what one wants: the target forgets the
- * connection at once, its application never hears of it, and only its TcpAttemptFails grows. Whatever drops that RST (a firewall
- * rule made for port scanners) would leave half-open connections behind.
+ * A half-open handshake. The SYN leaves through a raw socket, from a port that a bound socket reserves. No socket owns the connection,
+ * so the kernel answers a SYN-ACK with RST, as intended: the target drops the connection at once, its application never sees it, and
+ * only its TcpAttemptFails counter grows. A firewall that drops this RST, such as a rule against port scanners, leaves half-open
+ * connections at the target.
  */
 
 const answers: ExchangeKind = {
@@ -20,7 +20,7 @@ const answers: ExchangeKind = {
   transport: 'tcp',
   keyOf: (bytes) => {
     const segment = decodeTcpHeader(bytes)
-    // RFC 9293 §3.10.7.3: a SYN is answered with SYN-ACK or RST-ACK, both of which acknowledge it; nothing else does.
+    // RFC 9293 §3.10.7.3: the answer to a SYN is SYN-ACK or RST-ACK. Only these acknowledge it.
     if (segment === undefined || !segment.isAck || (!segment.isSyn && !segment.isReset)) return undefined
     return keyOf(segment.sourcePort, segment.destinationPort, segment.acknowledgment - 1)
   },
@@ -28,7 +28,7 @@ const answers: ExchangeKind = {
 
 export const syn = defineProbe({
   protocol: 'syn',
-  summary: 'time a half-open TCP handshake: open, closed or filtered, and the application never hears of it',
+  summary: 'time a half-open TCP handshake, which the application never sees: open, closed or filtered',
   targetForm: 'host:port',
   needs: 'tcp',
   phases: { handshake: 'SYN sent to SYN-ACK or RST received' },
@@ -57,7 +57,7 @@ export const syn = defineProbe({
     if (answer.message?.isReset === true) {
       throw new FailureError(
         'refused',
-        `${attempt.target.text} answered the SYN with RST: nobody listens there, or a firewall rejects it`,
+        `${attempt.target.text} answered the SYN with RST: nothing is listening there, or a firewall rejects it`,
         {
           code: 'RST',
         },

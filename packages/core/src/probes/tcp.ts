@@ -7,7 +7,7 @@ import { defineProbe } from './probe.ts'
 
 export const tcp = defineProbe({
   protocol: 'tcp',
-  summary: 'time a TCP handshake and nothing else',
+  summary: 'time a TCP handshake',
   targetForm: 'host:port',
   needs: 'handshake',
   phases: { connect: 'SYN sent to SYN-ACK received' },
@@ -32,14 +32,14 @@ export const tcp = defineProbe({
 })
 
 /**
- * Resolves when the handshake is complete, with whether the other side tore the connection down before we could look: Linux answers
- * a RST to a SYN with ECONNREFUSED and a RST to an established connection with ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
+ * Resolves when the handshake is complete, to whether the other side reset the connection at once. Linux reports a RST to a SYN as
+ * ECONNREFUSED, and a RST to an established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
  */
 function connected(socket: Socket, deadline: Deadline): Promise<boolean> {
   return new Promise((resolve, reject) => {
     deadline.onOver(reject)
     socket.once('connect', () => resolve(false))
-    // Stays on: a reset may follow the handshake before the socket is destroyed.
+    // Not `once`: a reset may follow the handshake before the socket is destroyed.
     socket.on('error', (error) => {
       if (isSystemError(error) && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) resolve(true)
       else reject(error)

@@ -22,7 +22,7 @@ const echoes: ExchangeKind = {
 
 export const udp = defineProbe({
   protocol: 'udp',
-  summary: 'send a datagram to a Scout responder and time its return',
+  summary: 'send a datagram to a Scout responder and time the reply',
   targetForm: 'host:port',
   needs: 'udp',
   phases: { echo: 'datagram sent to reply received' },
@@ -32,8 +32,8 @@ export const udp = defineProbe({
       .min(echoHeaderBytes)
       .max(maxPayloadBytes)
       .default(64)
-      .describe('UDP payload; above the path MTU less headers it leaves in fragments'),
-    key: z.string().default('').meta({ writeOnly: true }).describe('shared secret of prober and responder'),
+      .describe('size of the UDP payload; sent in fragments if the packet exceeds the MTU'),
+    key: z.string().default('').meta({ writeOnly: true }).describe('secret shared by prober and responder'),
   }),
   async measure(attempt, { payloadBytes, key }) {
     const exchange = attempt.sockets.exchange(echoes, attempt.endpoint.family)
@@ -51,7 +51,7 @@ export const udp = defineProbe({
     if (!isGenuine) {
       throw new FailureError(
         'bad-reply',
-        `${attempt.target.text} answered with a tag made with another key: give both sides the same key`,
+        `${attempt.target.text} answered with a tag made with a different key: use the same key on both sides`,
       )
     }
     return { ...received, sequence, ...(answer.ttl === undefined ? {} : { ttl: answer.ttl }) }

@@ -6,14 +6,14 @@ import { createCounters, type Listen, portOf, type Responder, type ResponderCoun
 import { startUdpServer, type UdpServer } from './udp-socket.ts'
 
 export interface DnsResponderOptions extends Listen {
-  /** Addresses by name, without the final dot; called for each question. */
+  /** Returns the addresses of a name without its final dot. Called for each query. */
   readonly addressesOf: (name: string) => readonly string[] | undefined
 }
 
-/** RCODE 3, "the name does not exist" (RFC 1035 §4.1.1), in the low bits of the flags. */
+/** RCODE 3, "name does not exist" (RFC 1035 §4.1.1), in the low bits of the flags. */
 const nxdomain = 3
 
-/** A small authoritative name server over UDP and TCP, for machines where none answers. */
+/** Starts a small authoritative name server over UDP and TCP, for machines without a working one. */
 export async function startDnsResponder({ host, port, addressesOf }: DnsResponderOptions): Promise<Responder> {
   const counters = createCounters()
   const answer = (query: Buffer) => {
@@ -42,7 +42,7 @@ interface Answering {
 
 async function listenByUdp(listen: Listen, { counters, answer }: Answering): Promise<UdpServer> {
   return startUdpServer(listen, (datagram) => {
-    // Port 0 says that no answer is wanted (RFC 768), and none can be sent there.
+    // Source port 0 means that no answer is expected (RFC 768), and none can be sent to it.
     if (datagram.port === 0) return void counters.rejected++
     const reply = answer(Buffer.from(datagram.bytes))
     if (reply === undefined) return
@@ -63,7 +63,7 @@ async function listenByTcp({ host, port }: Listen, { counters, answer }: Answeri
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk])
-      // A client may pipeline several questions (RFC 7766 §6.2.1.1).
+      // A client may pipeline several queries (RFC 7766 §6.2.1.1).
       while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
         const end = 2 + received.readUInt16BE(0)
         const reply = answer(received.subarray(2, end))

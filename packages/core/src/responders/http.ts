@@ -2,26 +2,26 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { createCounters, type Listen, portOf, type Responder } from './responder.ts'
 
-/** What a route receives of a request; plain, so that another thread can answer it. */
+/** The part of a request that a route receives. It is plain data, so that another thread can answer it. */
 export interface RouteRequest {
   /** Path and query. */
   readonly url: string
-  /** Address it came from; IPv4 as such, on a socket of both families too. */
+  /** Source address. IPv4 addresses are not mapped to IPv6, even on a dual-stack socket. */
   readonly from: string
 }
 
 export interface HttpResponderOptions extends Listen {
-  /** The document at `/`; made for each request. */
+  /** Returns the document at `/`. Called for each request. */
   readonly document: () => object
-  /** Further exact paths; answered with what the function returns, or 404 when it returns nothing. */
+  /** Further exact paths with their handlers. If a handler returns undefined, the responder answers 404. */
   readonly routes?: Readonly<Record<string, (request: RouteRequest) => Promise<object | undefined>>>
 }
 
-/** What the path of a request is read against; nothing depends on it. */
+/** Base for parsing the path of a request; its value does not matter. */
 const origin = 'http://scout'
 const maxAnswerBytes = 1 << 20
 
-/** Answers the `http` and `tcp` probes: bare node:http, since what stands between socket and answer is measured too. */
+/** Starts the responder for `http` and `tcp` probes. It uses plain node:http, because probes also measure any layer on top. */
 export async function startHttpResponder({
   host,
   port,
@@ -48,7 +48,7 @@ export async function startHttpResponder({
   }
 
   const server = createServer(
-    // Time a client may take, so that slow or endless requests hold a socket no longer than a probe may last.
+    // Limits for clients, so that slow or endless requests occupy a socket only as long as a probe may take.
     {
       headersTimeout: 5_000,
       requestTimeout: 10_000,
@@ -60,19 +60,19 @@ export async function startHttpResponder({
     (request, response) => {
       const { url = '/', socket } = request
       const from = bareAddress(socket.remoteAddress ?? '')
-      // An upload is a probe of the path: read to its end, and kept nowhere.
+      // An upload only probes the path, so read it to the end and discard it.
       request.resume()
       request.on('end', () => {
         contentOf({ url, from }).then(
           ([status, content]) => answer(response, status, content),
-          // A defect in making the document is the answer; it does not end the process.
+          // An error in a handler becomes the response; it must not end the process.
           (error: unknown) => answer(response, 500, { message: String(error) }),
         )
       })
     },
   )
   server.on('clientError', (_, socket) => {
-    if (socket.writableEnded) return // more of what was turned down already
+    if (socket.writableEnded) return // more data of a request that was already rejected
     counters.rejected++
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
   })
@@ -97,7 +97,7 @@ function sizeOf(text: string | null): number {
   return Number.isInteger(size) && size >= 0 ? Math.min(size, maxAnswerBytes) : 0
 }
 
-/** A socket of both families shows IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
+/** Unmaps an IPv4 address: dual-stack sockets report IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
 function bareAddress(address: string): string {
   return address.replace(/^::ffff:/i, '')
 }

@@ -5,13 +5,13 @@ interface Started {
   close(): void | Promise<void>
 }
 
-/** Ports that the host chooses for one transport and may have given away for the other. */
+/** Limit on attempts to find a port that is free for both transports. */
 const mostTries = 20
 
 /**
- * Starts two services on one port, as TCP and UDP: `first` on the given port, `second` on the port that `first` got. Where the host
- * chose a port (0) that is taken for `second`, both start again on another.
- * @throws what starting throws, such as `EADDRINUSE` for a given port; nothing is left open then
+ * Starts two services on one port, such as TCP and UDP: `first` on the given port, `second` on the port of `first`. If `port` is 0 and
+ * the port chosen by the host is in use for `second`, both restart on another one.
+ * @throws the error of a failed start, such as `EADDRINUSE` for a given port; nothing stays open then
  */
 export async function startOnOnePort<First extends Started, Second extends Started>(
   port: number,

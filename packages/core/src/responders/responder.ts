@@ -1,9 +1,9 @@
 import type { Server } from 'node:net'
 
-/** What a responder has seen; only ever grows. */
+/** Counters of a responder, which never decrease. */
 export interface ResponderCounters {
   answered: number
-  /** Too short, too long, not ours, or not genuine: never answered. */
+  /** Requests that were too short, too long, in another format, or not genuine. */
   rejected: number
   /** Answers this host refused to send. */
   unsent: number
@@ -21,15 +21,15 @@ export interface Responder {
 }
 
 export interface Listen {
-  /** Address to listen on; `::` takes both families where the host allows it. */
+  /** Address to listen on; `::` accepts both families if the host allows it. */
   readonly host: string
-  /** 0 lets the host choose. */
+  /** Port to listen on; 0 lets the host choose. */
   readonly port: number
 }
 
-/** The port a listening TCP server got. */
+/** Returns the port of a listening TCP server. */
 export function portOf(server: Server): number {
   const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('this server does not listen on a port')
+  if (address === null || typeof address === 'string') throw new TypeError('this server is not listening on a port')
   return address.port
 }

@@ -11,9 +11,9 @@ import type { Listen } from './responder.ts'
 /** A datagram that arrived; its bytes are valid only during the call that delivers it. */
 export interface Datagram {
   readonly bytes: Uint8Array
-  /** Port it came from. */
+  /** Source port. */
   readonly port: number
-  /** Sends bytes back, from the address it was sent to where this host has several. Reports whether this host took them. */
+  /** Sends an answer from the address the datagram was sent to. Calls `done` with whether this host accepted the answer. */
   answer(bytes: Uint8Array, done: (isSent: boolean) => void): void
 }
 
@@ -23,7 +23,7 @@ export interface UdpServer {
   close(): Promise<void>
 }
 
-/** Receives datagrams: on the packet sockets of the native part where there is one, else by node:dgram. */
+/** Starts to receive datagrams: on packet sockets of the native part if it is present, otherwise with node:dgram. */
 export async function startUdpServer(listen: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
   if (providerOf('udp').name !== 'native') return startByDgram(listen, received)
   if (listen.host !== '::') return startNatively(listen, received)
@@ -45,7 +45,7 @@ async function startNatively({ host, port }: Listen, received: (datagram: Datagr
   const isEverywhere = host === '0.0.0.0' || host === '::'
   const listener: PacketListener = {
     arrived: (arrival) => received(datagramOf(arrival, socket, family)),
-    // An answer was sent to a port that is closed by now, or this host was too busy: the prober counts both.
+    // Ignored: an answer went to a port that is closed by now, or this host was too busy. The prober counts both.
     failed() {},
     overflowed() {},
   }
@@ -55,7 +55,7 @@ async function startNatively({ host, port }: Listen, received: (datagram: Datagr
   return { port: socket.port, close: async () => socket.close() }
 }
 
-/** Gives the error of a bind the address and port it is about, as node:net and node:dgram do. */
+/** Adds address and port to the error of a failed bind, as node:net and node:dgram do. */
 function bound({ host, port }: Listen, open: () => PacketSocket): PacketSocket {
   try {
     return open()
@@ -102,7 +102,7 @@ async function startByDgram({ host, port }: Listen, received: (datagram: Datagra
     socket.close()
     throw error
   }
-  // Errors after this (a refused answer on some platforms) concern one datagram.
+  // Later errors concern a single datagram (such as a refused answer on some platforms).
   socket.on('error', () => {})
   return {
     port: socket.address().port,

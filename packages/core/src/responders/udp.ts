@@ -2,7 +2,7 @@ import { decodeEchoDatagram, type EchoKey, encodeEchoDatagram, isGenuineEcho } f
 import { createCounters, type Listen, type Responder } from './responder.ts'
 import { startUdpServer } from './udp-socket.ts'
 
-/** Answers the `udp` probe: genuine requests only, each with one datagram of the same size, from the address that was asked. */
+/** Starts the responder for `udp` probes. Answers each genuine request with one datagram of the same size, from the requested address. */
 export async function startUdpResponder({
   host,
   port,
@@ -11,7 +11,7 @@ export async function startUdpResponder({
   const counters = createCounters()
   const server = await startUdpServer({ host, port }, ({ bytes, port: from, answer }) => {
     const request = decodeEchoDatagram(bytes)
-    // Port 0 says that no answer is wanted (RFC 768), and none can be sent there.
+    // Source port 0 means that no answer is expected (RFC 768), and none can be sent to it.
     if (request?.kind !== 'request' || !isGenuineEcho(bytes, key) || from === 0) {
       counters.rejected++
       return

@@ -1,6 +1,6 @@
 /**
- * Settings and their schemas: one derivation of flags, variables and file keys, one writer of what is wrong with a value.
- * Also a door of its own, `@scout/core/settings`, because programs that start by the hundred need nothing else of this library.
+ * Settings and their schemas: derives flags, variables and file keys, and explains invalid values.
+ * Also exported separately as `@scout/core/settings`, for short-lived programs that need only this part of the library.
  */
 
 export { responderPort } from '../model/endpoint.ts'

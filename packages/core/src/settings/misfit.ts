@@ -15,11 +15,11 @@ import {
   writtenIn,
 } from './shape.ts'
 
-/** What is wrong with a value, in words that lack only their subject. */
+/** Explanation of an invalid value; the caller supplies the subject of the sentence. */
 export type Misfit =
   | {
       readonly kind: 'unknown'
-      /** Names and indexes from the outermost, as they were written; the last is the unknown one. */
+      /** Names and indexes as they were written, outermost first; the last one is unknown. */
       readonly path: readonly string[]
       /** `did you mean interval?` */
       readonly hint: string
@@ -34,21 +34,21 @@ export type Misfit =
 export interface Judged {
   readonly schema: z.ZodType
   readonly error: z.ZodError
-  /** The value the schema refused, spelled as it was given. */
+  /** The invalid value as it was given. */
   readonly input: unknown
-  /** Whether a person wrote it: durations as text, without `Ms` in their names. */
+  /** Whether a person wrote it, with durations as text and without `Ms` in names. */
   readonly isWritten: boolean
 }
 
 /**
- * Explains why a schema refused a value; the only writer of such sentences. It shows the value, but never a secret.
- * Checks of our own word their message as a predicate (`is not an IP address`) or as advice (`write it as …`).
+ * Explains why a schema rejected a value. This is the only place that builds such sentences. It includes the value unless it is secret.
+ * Custom checks phrase their message as a predicate (`is not an IP address`) or as advice (`write it as …`).
  */
 export function misfitOf({ schema, error, input, isWritten }: Judged): Misfit {
   const [first] = error.issues
   if (first === undefined) throw error
   const root = fieldOf(schema)
-  // A key that is misspelt is often missing, too; the spelling explains both.
+  // A misspelled key also shows up as a missing one, so report the spelling first.
   const unknown = error.issues.find((issue) => issue.code === 'unrecognized_keys')
   if (unknown !== undefined) {
     const [key = ''] = unknown.keys
@@ -153,10 +153,10 @@ function kindPredicate(shape: Shape, expected: string): string {
   return `is not ${kind}${range === '' ? '' : `: it takes ${range}`}`
 }
 
-/** Returns `at least 1 and at most 5`; empty where a number has no limits. */
+/** Returns `at least 1 and at most 5`; empty if a number has no limits. */
 export function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Shape, isDuration: boolean): string {
   const bound = (word: string, limit: unknown) => {
-    // The schema library limits every whole number to those that JavaScript can tell apart.
+    // The schema library limits every integer to JavaScript's safe range.
     if (typeof limit !== 'number' || Math.abs(limit) === Number.MAX_SAFE_INTEGER) return []
     return [`${word} ${isDuration ? writtenDuration(limit) : limit}`]
   }

@@ -4,37 +4,37 @@ import { type Field, fieldBelow, fieldOf, isRecord, objectOf, writtenDuration, w
 
 export type SettingKind = 'text' | 'number' | 'integer' | 'duration' | 'boolean' | 'choice'
 
-/** One option of a schema, and every way to write it outside a file. */
+/** One option of a schema, with its names in files, flags and variables. */
 export interface Setting {
-  /** As code spells it: `console.port`, `timeoutMs`. */
+  /** Name in code: `console.port`, `timeoutMs`. */
   readonly key: string
-  /** As a file spells it: `console.port`, `timeout`. */
+  /** Name in a file: `console.port`, `timeout`. */
   readonly name: string
-  /** `console-port` */
+  /** Name of its flag: `console-port`. */
   readonly flag: string
-  /** `CONSOLE_PORT` */
+  /** Name of its environment variable: `CONSOLE_PORT`. */
   readonly variable: string
-  /** Kind of its value, or of each of them; `structure` can only be written in a file. */
+  /** Kind of its value, or of each value; a `structure` can be written only in a file. */
   readonly kind: SettingKind | 'structure'
-  /** `pairs` are named values, such as the headers of a request. */
+  /** Number of values. `pairs` are named values, such as the headers of a request. */
   readonly takes: 'one' | 'list' | 'pairs'
-  /** What stands for the value in help: `duration`, `text,…`, `name: text`. */
+  /** Placeholder for the value in help: `duration`, `text,…`, `name: text`. */
   readonly placeholder: string
   readonly description: string
-  /** The default in words; a schema words one that is computed by `.meta({ defaultText })`. */
+  /** The default as text. For a computed default, a schema provides it with `.meta({ defaultText })`. */
   readonly defaultText: string | undefined
   readonly default: unknown
   readonly choices: readonly string[] | undefined
-  /** `at least 1 and at most 5`; empty where it has no limits. */
+  /** Limits of a number, as `at least 1 and at most 5`; empty if it has none. */
   readonly range: string
   /**
-   * Turns text into what a file would hold. Text that cannot be read stays as it is: the schema refuses it with a better sentence.
-   * `before` is what an earlier flag gave, which lists and pairs add to.
+   * Converts text to the value that a file would contain. Leaves invalid text unchanged, because the schema explains it better.
+   * `before` is the value of an earlier flag, to which lists and pairs are added.
    */
   read(text: string, before?: unknown): unknown
 }
 
-/** Every setting of a schema, with those of its groups: flags, variables, help and reference pages all derive from this list. */
+/** Returns all settings of a schema, including nested groups. Flags, variables, help and reference pages derive from this list. */
 export function settingsOf(schema: z.ZodType): readonly Setting[] {
   return settingsAt(fieldOf(schema), [])
 }

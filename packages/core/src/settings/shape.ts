@@ -1,23 +1,23 @@
 import { z } from 'zod'
 import { formatDurationNs } from '../time/duration.ts'
 
-/** The JSON schema of one value: the input side, which is what people write. */
+/** JSON schema of a value's input side, which is what people write. */
 export type Shape = z.core.JSONSchema.BaseSchema
 
-/** A value's shape, and whether it holds milliseconds, which people write as text with a unit. */
+/** Shape of a value, and whether it is a duration in milliseconds, which people write as text with a unit. */
 export interface Field {
   readonly shape: Shape
   readonly isDuration: boolean
 }
 
-/** Stands for every secret: a schema marks one by `.meta({ writeOnly: true })`, the keyword of JSON schema. */
+/** Replaces every secret in output. A schema marks secrets with `.meta({ writeOnly: true })`, a JSON schema keyword. */
 export const hiddenSecret = '(secret)'
 
 export function fieldOf(schema: z.ZodType): Field {
   return { shape: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), isDuration: false }
 }
 
-/** Returns the field below a key, which the schema spells `timeoutMs`, or below an index. */
+/** Returns the field at a key, in the schema's spelling (`timeoutMs`), or at an index. */
 export function fieldBelow({ shape, isDuration }: Field, step: PropertyKey): Field {
   if (typeof step === 'number') return { shape: objectOf(shape.items), isDuration }
   const key = String(step)
@@ -26,17 +26,17 @@ export function fieldBelow({ shape, isDuration }: Field, step: PropertyKey): Fie
   return { shape: inner, isDuration: writtenName(key) !== key && isNumeric(inner) }
 }
 
-/** Drops the unit from an option's name, because people write the unit with the value: `timeoutMs` is written `timeout`. */
+/** Removes the unit from an option's name, because people write it with the value: `timeoutMs` becomes `timeout`. */
 export function writtenName(option: string): string {
   return option.endsWith('Ms') ? option.slice(0, -2) : option
 }
 
-/** Returns the name by which people write a key of this field. */
+/** Returns the written name of a key of this field. */
 export function nameBelow(field: Field, key: string): string {
   return fieldBelow(field, key).isDuration ? writtenName(key) : key
 }
 
-/** Writes milliseconds as people do: `1h`, `1m30s`, `250ms`. */
+/** Formats milliseconds as people write them: `1h`, `1m30s`, `250ms`. */
 export function writtenDuration(ms: number): string {
   return formatDurationNs(ms * 1e6).replaceAll(/(?<=\D)0[ms]/g, '')
 }
@@ -63,7 +63,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Returns the shape where there is one: JSON schema also has `true`, `false` and lists of shapes. */
+/** Returns the shape, or an empty one for JSON schema's `true`, `false` and lists of shapes. */
 export function objectOf(shape: Shape['items']): Shape {
   return typeof shape === 'object' && !Array.isArray(shape) ? shape : {}
 }

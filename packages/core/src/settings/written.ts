@@ -8,7 +8,7 @@ export type Loaded<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly misfit: Misfit }
 
-/** Reads what a person wrote, names without `Ms` and durations as text, into what the schema makes of it. */
+/** Parses written input, with names without `Ms` and durations as text, into the output of the schema. */
 export function loadWritten<Schema extends z.ZodType>(schema: Schema, written: unknown): Loaded<z.output<Schema>> {
   const unknown: Misfit[] = []
   const parsed = schema.safeParse(unwritten(fieldOf(schema), written, { path: [], unknown }))
@@ -20,7 +20,7 @@ export function loadWritten<Schema extends z.ZodType>(schema: Schema, written: u
 
 interface Walk {
   readonly path: readonly string[]
-  /** Gathers the names that the schema does not have. */
+  /** Collects names that are not in the schema. */
   readonly unknown: Misfit[]
 }
 
@@ -43,7 +43,7 @@ function unwritten(field: Field, written: unknown, { path, unknown }: Walk): unk
   return field.isDuration ? millisecondsOf(written) : written
 }
 
-/** Leaves what is not a duration as text, which the schema then refuses. */
+/** Converts a written duration to milliseconds. Leaves anything else unchanged, so that the schema rejects it. */
 function millisecondsOf(written: unknown): unknown {
   if (typeof written !== 'string' && typeof written !== 'number') return written
   try {
@@ -56,7 +56,7 @@ function millisecondsOf(written: unknown): unknown {
 
 const durationPattern = String.raw`^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$`
 
-/** The JSON schema of what a person writes, for programs that check a file without this library. */
+/** Returns the JSON schema of written input, for programs that validate a file without this library. */
 export function writtenShape(schema: z.ZodType): Shape {
   return shapeAt(fieldOf(schema))
 }

@@ -1,9 +1,9 @@
-/** Parts of each octave: a value is known to within 0.1 % (half of 1/512). */
+/** Buckets per octave; they hold a value to within 0.1 % (half of 1/512). */
 const partsOfOctave = 512
 
 /**
- * Counts durations in buckets that grow with the value (log-linear, as in HdrHistogram): any range, one relative error, and memory
- * only for the buckets in use. Two histograms merge without loss.
+ * Counts durations in buckets that grow with the value (log-linear, as in HdrHistogram). It covers any range with one relative error,
+ * and uses memory only for non-empty buckets. Two histograms merge without loss.
  */
 export class Histogram {
   readonly #counts = new Map<number, number>()
@@ -20,12 +20,12 @@ export class Histogram {
     return this.#sumNs
   }
 
-  /** Exact; Infinity when empty. */
+  /** Exact minimum; Infinity when empty. */
   get minNs(): number {
     return this.#minNs
   }
 
-  /** Exact; 0 when empty. */
+  /** Exact maximum; 0 when empty. */
   get maxNs(): number {
     return this.#maxNs
   }
@@ -46,7 +46,7 @@ export class Histogram {
     this.#maxNs = Math.max(this.#maxNs, other.#maxNs)
   }
 
-  /** Returns the value that `ratio` (0 to 1) of all values do not exceed, to within 0.1 %; NaN when empty. */
+  /** Returns the quantile at `ratio` (0 to 1), to within 0.1 %; NaN when empty. */
   quantileNs(ratio: number): number {
     if (this.#count === 0) return Number.NaN
     let left = Math.max(1, Math.ceil(ratio * this.#count))
@@ -57,7 +57,7 @@ export class Histogram {
     return this.#maxNs
   }
 
-  /** Counts the values up to each edge and above the one before, and last those above all edges; an edge is met to within 0.1 %. */
+  /** Counts the values above the previous edge and up to each edge, then those above all edges. Edges are exact to within 0.1 %. */
   countsBetween(edgesNs: readonly number[]): readonly number[] {
     const counts = new Array<number>(edgesNs.length + 1).fill(0)
     for (const [bucket, count] of this.#counts) {
@@ -77,7 +77,7 @@ export class Histogram {
   }
 }
 
-/** Below one octave's parts each whole nanosecond has a bucket of its own. */
+/** Returns the bucket of a value. Below `partsOfOctave`, each whole nanosecond has its own bucket. */
 function bucketOf(ns: number): number {
   const value = Math.max(0, Math.floor(ns))
   if (value < partsOfOctave) return value

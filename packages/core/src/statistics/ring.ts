@@ -2,16 +2,16 @@ import { type FailureReason, reasons as reasonTable } from '../model/failure.ts'
 import type { Result } from '../probes/result.ts'
 import { countOf, entriesOf, Window, type Yields } from './window.ts'
 
-/** One slot of a history. Times are of successes and absent without one. */
+/** One slot of a history. `timesNs` covers successes and is absent if there were none. */
 export interface Slot {
-  /** Wall clock at which the slot begins. */
+  /** Wall clock at which the slot starts. */
   readonly fromMs: number
   readonly passed: number
   /** Attempts that count against the link. */
   readonly failed: number
-  /** Attempts that say nothing about it. */
+  /** Attempts that are no evidence about it. */
   readonly other: number
-  /** Every reason that occurred, in the order of the table. */
+  /** All reasons that occurred, in the order of the table. */
   readonly reasons: readonly FailureReason[]
   readonly timesNs?: { readonly min: number; readonly p50: number; readonly p99: number; readonly max: number }
 }
@@ -23,12 +23,12 @@ interface RingOptions {
   readonly slots: number
 }
 
-/** In the order of the table, so that a set of them is one number of 32 bits. */
+/** All reasons in the order of the table, so that a set of them fits a 32-bit number. */
 const reasonNames = Object.keys(reasonTable).filter((name): name is FailureReason => name in reasonTable)
 
 /**
- * A history of fixed length in little memory: the newest `slots` spans of `spanMs`, 22 bytes each, allocated as they are reached. The open
- * slot is a `Window`; when the clock leaves its span it is packed.
+ * A compact history of fixed length: the newest `slots` spans of `spanMs`, 22 bytes each, allocated as needed. The open slot is a
+ * `Window`, which is packed when its span ends.
  */
 export class Ring {
   readonly spanMs: number
@@ -43,7 +43,7 @@ export class Ring {
     this.#blocks = new Array<Block | undefined>(Math.ceil(slots / rowsOfBlock)).fill(undefined)
   }
 
-  /** A clock that was set back adds to the slot that is open. */
+  /** Adds a result to the slot at `nowMs`. If the clock was set back, it goes to the open slot. */
   add(result: Result, { nowMs, yields }: { readonly nowMs: number; readonly yields: Yields }): void {
     const index = Math.floor(nowMs / this.spanMs)
     if (this.#open === undefined || index > this.#openIndex) {
@@ -54,7 +54,7 @@ export class Ring {
     this.#open.add(result, yields)
   }
 
-  /** Returns the slots that hold something, oldest first, with the open one last. */
+  /** Returns the non-empty slots, oldest first, with the open one last. */
   read(nowMs: number): readonly Slot[] {
     const closed = [...this.#closedRows(nowMs)].map(([block, row]) => block.read(row, this.spanMs))
     const open = this.#openSince(nowMs)
@@ -62,7 +62,7 @@ export class Ring {
     return closed.toSorted((a, b) => a.fromMs - b.fromMs)
   }
 
-  /** Adds up the slots that `read` returns, without making any. */
+  /** Sums up the slots that `read` would return, without creating them. */
   sum(nowMs: number): SlotCounts {
     const sums = { passed: 0, failed: 0, other: 0 }
     const add = ({ passed, failed, other }: SlotCounts) => {
@@ -103,7 +103,7 @@ export class Ring {
   }
 }
 
-/** Rows allocated together: few enough that an agent that runs for minutes does not pay for a day. */
+/** Rows allocated together: few enough that an agent that runs for minutes does not use the memory of a day. */
 const rowsOfBlock = 20
 
 /** Byte offsets in a row. */
@@ -114,7 +114,7 @@ const rowBytes = 22
 class Block {
   readonly #view = new DataView(new ArrayBuffer(rowsOfBlock * rowBytes))
 
-  /** Returns the number of the slot since 1970; -1 where nothing was written. */
+  /** Returns the number of the slot since 1970; -1 if the row is empty. */
   index(row: number): number {
     return this.#view.getUint32(row * rowBytes + at.index) - 1
   }
@@ -151,7 +151,7 @@ class Block {
   }
 }
 
-/** Steps of an octave: 16 bits reach from 1 ns to 12 minutes with an error of 0.02 %. 0 stands for no time. */
+/** Steps per octave: 16 bits cover 1 ns to 12 minutes with an error of 0.02 %. 0 stands for no time. */
 const stepsOfOctave = 1_650
 
 function packedTime(ns: number | undefined): number {

@@ -2,13 +2,13 @@ import type { Stray } from '../net/packets/exchange.ts'
 import type { Result } from '../probes/result.ts'
 import { type ByReason, countOf, pathNs, Window } from './window.ts'
 
-/** Summary of many attempts of one probe. Times are of successes only, on the path, in nanoseconds; absent without a success. */
+/** Summary of many attempts of one probe. `timesNs` covers only the path times of successes and is absent if there were none. */
 export interface Statistics {
   readonly sent: number
   readonly received: number
-  /** 0 to 1, of what was sent. */
+  /** Lost share of `sent`, 0 to 1. */
   readonly lossRatio: number
-  /** Attempts that say nothing of the path, because this host, this process or the caller is to blame; in none of the counts above. */
+  /** Attempts for which this host, this process or the caller is to blame. They are not part of the counts above. */
   readonly inconclusive: number
   readonly failures: ByReason
   readonly duplicates: number
@@ -21,19 +21,19 @@ export interface Statistics {
     readonly p90: number
     readonly p99: number
     readonly max: number
-    /** Smoothed difference of neighbouring times (RFC 3550 §6.4.1 with gain 1/16, over round trips). */
+    /** Smoothed difference of consecutive times (RFC 3550 §6.4.1 with gain 1/16, over round trips). */
     readonly jitter: number
   }
 }
 
-/** Collects results as they come, in constant memory. Percentiles are exact to 0.1 %, all else is exact. */
+/** Accumulates results in constant memory. Percentiles are exact to 0.1 %, everything else is exact. */
 export interface Tally {
   add(result: Result): void
   addStray(stray: Stray): void
   statistics(): Statistics
 }
 
-/** A window with what depends on the order of results (jitter) and what belongs to no attempt (strays). */
+/** Creates a tally: a window plus jitter, which depends on the order of results, and strays, which belong to no attempt. */
 export function createTally(): Tally {
   const window = new Window()
   const strays = { late: 0, duplicate: 0, foreign: 0 }

@@ -3,24 +3,24 @@ import { type Packets, sumOfPackets } from '../model/packets.ts'
 import type { Result } from '../probes/result.ts'
 import { Histogram } from './histogram.ts'
 
-/** What the results of a probe are good for: see `Probe.yields`. */
+/** Kind of results a probe yields: see `Probe.yields`. */
 export type Yields = 'time' | 'facts'
 
 export type ByReason = Readonly<Partial<Record<FailureReason, number>>>
 
-/** Attempts by outcome. What a reason says about the link is in the table of reasons, so that outcomes need no counters of their own. */
+/** Attempts by outcome. Outcomes of failures follow from the table of reasons, so they need no separate counters. */
 export interface Counts {
   readonly passed: number
   readonly reasons: ByReason
   readonly packets?: Packets | undefined
 }
 
-/** Returns how long the path took in nanoseconds: the one definition of an attempt's duration. Resolving a name says nothing of the path. */
+/** Returns the path time in nanoseconds. This is the only definition of an attempt's duration; it excludes name resolution. */
 export function pathNs({ totalNs, phasesNs }: Pick<Result, 'totalNs' | 'phasesNs'>): number {
   return totalNs - (phasesNs['resolve'] ?? 0)
 }
 
-/** Counts results by outcome, for as long as its owner likes. */
+/** Counts results by outcome. */
 export class Counter implements Counts {
   #passed = 0
   #reasons: Partial<Record<FailureReason, number>> = {}
@@ -59,12 +59,12 @@ export class Counter implements Counts {
   }
 }
 
-/** Accumulates the results of one series between two moments: counts, and the path times of successes. */
+/** Accumulates the results of one series over a period: counts, and the path times of successes. */
 export class Window {
   readonly counts = new Counter()
   readonly times = new Histogram()
 
-  /** `yields` is the probe's: a fact has no duration that compares with another's. */
+  /** Adds a result. `yields` is the probe's, because the durations of facts are not comparable. */
   add(result: Result, yields: Yields): void {
     this.counts.add(result)
     if (result.ok && yields === 'time') this.times.record(pathNs(result))
@@ -82,11 +82,12 @@ export function countOf({ passed, reasons }: Pick<Counts, 'passed' | 'reasons'>,
   return entriesOf(reasons).reduce((sum, [reason, count]) => (outcomeFor(reason) === outcome ? sum + count : sum), 0)
 }
 
+/** Returns the number of all attempts. */
 export function attemptsOf({ passed, reasons }: Pick<Counts, 'passed' | 'reasons'>): number {
   return entriesOf(reasons).reduce((sum, [, count]) => sum + count, passed)
 }
 
-/** Returns the reasons with their counts, typed, which Object.entries forgets. */
+/** Returns the reasons with their counts. Unlike Object.entries, it keeps the type of the reasons. */
 export function entriesOf(reasons: ByReason): readonly (readonly [FailureReason, number])[] {
   return Object.entries(reasons).flatMap(([reason, count]) =>
     isFailureReason(reason) ? [[reason, count] as const] : [],

@@ -1,24 +1,24 @@
 /**
- * What a stamp was taken by: the kernel's packet stamps (SO_TIMESTAMPING), the kernel's own round-trip estimate of a TCP connection
- * (`TCP_INFO`), or this process (`user`: includes the wait for the event loop).
+ * Source of a timestamp: the kernel's packet timestamps (SO_TIMESTAMPING), the kernel's round-trip estimate of a TCP connection
+ * (`TCP_INFO`), or this process (`user`: includes event loop delays).
  */
 export type Clock = 'kernel' | 'tcp-info' | 'user'
 
-/** The clocks a result was made of: the departure (`tx`) and the arrival (`rx`) side. */
+/** Clocks of a result: of the departure (`tx`) and of the arrival (`rx`). */
 export interface Clocks {
   readonly tx: Clock
   readonly rx: Clock
 }
 
-/** The monotonic clock in nanoseconds; as a number exact for 104 days of uptime, within 2 ns for another 104, and so on. */
+/** Reads the monotonic clock in nanoseconds. As a number it is exact for 104 days of uptime, within 2 ns for another 104, and so on. */
 export function nowNs(): number {
   return Number(process.hrtime.bigint())
 }
 
-/** Both stamps taken by the kernel. */
+/** Both timestamps from the kernel. */
 export const kernelClocks: Clocks = { tx: 'kernel', rx: 'kernel' }
 
-/** Both stamps taken by this process. */
+/** Both timestamps from this process. */
 export const userClocks: Clocks = { tx: 'user', rx: 'user' }
 
 export interface Reading<Phase extends string> {
@@ -27,7 +27,7 @@ export interface Reading<Phase extends string> {
   readonly clocks: Clocks
 }
 
-/** Splits one attempt into disjoint phases. Its clock is the least exact one that any phase after `resolve` was taken with. */
+/** Splits one attempt into disjoint phases. Its clock is the least exact clock of any phase after `resolve`. */
 export class Stopwatch<Phase extends string> {
   #phasesNs: Partial<Record<Phase | 'resolve', number>> = {}
   #current: Phase | 'resolve' | undefined
@@ -35,18 +35,18 @@ export class Stopwatch<Phase extends string> {
   #enteredNs: number | undefined
   #clocks: Clocks | undefined
 
-  /** The phase in progress, or that ended last; undefined before the first. */
+  /** The phase in progress, or else the last one that ended; undefined before the first. */
   get current(): Phase | 'resolve' | undefined {
     return this.#current
   }
 
-  /** Returns the phases that have ended, their sum and their clock, as a copy. */
+  /** Returns a copy of the finished phases, with their sum and clock. */
   reading(): Reading<Phase> {
     const phasesNs = { ...this.#phasesNs }
     return { phasesNs, totalNs: sumOf(phasesNs), clocks: this.#clocks ?? userClocks }
   }
 
-  /** Begins a phase and ends the one in progress. */
+  /** Starts a phase and ends the one in progress. */
   enter(phase: Phase | 'resolve'): void {
     const now = nowNs()
     this.#endAt(now)
@@ -54,7 +54,7 @@ export class Stopwatch<Phase extends string> {
     this.#enteredNs = now
   }
 
-  /** Ends the phase in progress, if there is one, with the time it took by a better clock. */
+  /** Ends the phase in progress, if any, with its duration by a better clock. */
   settle(tookNs: number, by: Clocks): void {
     if (this.#enteredNs === undefined || this.#current === undefined) return
     this.#enteredNs = undefined
@@ -63,7 +63,7 @@ export class Stopwatch<Phase extends string> {
     this.#clocks = this.#clocks === undefined ? by : lessExact(this.#clocks, by)
   }
 
-  /** Ends the phase in progress. These phases, the first of all but `resolve`, took as long as this by a better clock. */
+  /** Ends the phase in progress. Replaces the durations of the first phases after `resolve` with those of a better clock. */
   revise(tookNs: Readonly<Partial<Record<Phase, number>>>, by: Clocks): void {
     this.stop()
     const { resolve, ...others } = { ...this.#phasesNs }

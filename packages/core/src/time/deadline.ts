@@ -3,13 +3,13 @@ import { nowNs } from './clock.ts'
 
 type Listener = (reason: FailureError) => void
 
-/** How one attempt learns that it is over: its time is up, or its caller gave up. */
+/** End of one attempt: by timeout, or because its caller cancelled it. */
 export class Deadline {
   readonly timeoutNs: number
-  /** On the clock of `nowNs`. */
+  /** Time at which it expires, on the clock of `nowNs`. */
   readonly atNs: number
   #reason: FailureError | undefined
-  /** Most attempts wait for one thing at a time, so the first needs no set. */
+  /** The first listener is stored without a set, because most attempts have only one at a time. */
   #first: Listener | undefined
   #others: Set<Listener> | undefined
   #controller: AbortController | undefined
@@ -19,29 +19,29 @@ export class Deadline {
     this.atNs = nowNs() + this.timeoutNs
   }
 
-  /** Why it is over; undefined while it is not. */
+  /** Why it is over; undefined until then. */
   get reason(): FailureError | undefined {
     return this.#reason
   }
 
-  /** For what takes a signal. Made when first asked for: it costs more than sending a packet. */
+  /** Aborts when the deadline is over. Created on first use, because it costs more than sending a packet. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
     if (this.#reason !== undefined) this.#controller.abort(this.#reason)
     return this.#controller.signal
   }
 
-  /** Nanoseconds that are left. */
+  /** Returns the nanoseconds left. */
   remainingNs(): number {
     return this.atNs - nowNs()
   }
 
-  /** Nanoseconds since it began to run. */
+  /** Returns the nanoseconds since its start. */
   elapsedNs(): number {
     return this.timeoutNs - this.remainingNs()
   }
 
-  /** Calls `listener` once when it is over, at once if it is already. Returns a function that takes the listener off. */
+  /** Calls `listener` once when it is over, at once if it already is. Returns a function that removes the listener. */
   onOver(listener: Listener): () => void {
     if (this.#reason !== undefined) {
       listener(this.#reason)
@@ -60,10 +60,10 @@ export class Deadline {
   }
 
   cancel(): void {
-    this.end(new FailureError('cancelled', 'the caller gave up'))
+    this.end(new FailureError('cancelled', 'the caller cancelled the attempt'))
   }
 
-  /** It is over, for the first reason given. */
+  /** Ends it. Only the first reason counts. */
   end(reason: FailureError): void {
     if (this.#reason !== undefined) return
     this.#reason = reason
@@ -76,17 +76,17 @@ export class Deadline {
 /** The deadlines of one prober. */
 export interface Deadlines {
   start(timeoutMs: number): Deadline
-  /** The attempt has ended: its deadline is watched no more. */
+  /** Stops watching a deadline, because its attempt has ended. */
   clear(deadline: Deadline): void
-  /** Ends all that run, for this reason. */
+  /** Ends all running deadlines for this reason. */
   endAll(reason: FailureError): void
 }
 
 /**
- * All by one timer, for whichever comes first; most are of one length and seldom come.
+ * Runs all deadlines with a single timer, set for the earliest. Most have the same length and rarely expire.
  *
- * The timer never decides alone: libuv runs timers before it polls, so an answer may already wait in a socket when the timer
- * fires late. The end comes from the check phase, after one poll has drained the sockets.
+ * The timer alone does not end a deadline: libuv runs timers before it polls, so an answer may already be in a socket when the timer
+ * fires late. The check phase ends it, after one poll has drained the sockets.
  */
 export function createDeadlines(): Deadlines {
   const running = new Set<Deadline>()
@@ -107,12 +107,12 @@ export function createDeadlines(): Deadlines {
       () => {
         drained = setImmediate(endThoseDue)
       },
-      // While the others were looked through, its time may have come.
+      // It may have expired while the others were checked.
       Math.max(1, Math.ceil((atNs - nowNs()) / 1e6)),
     )
   }
 
-  // Perhaps none is: a timer counts from when its turn of the event loop began, so behind other work it fires before its time.
+  // Possibly none is due: a timer counts from the start of its event loop iteration, so after other work it fires too early.
   const endThoseDue = () => {
     const atNs = nowNs()
     let nextNs = Number.POSITIVE_INFINITY

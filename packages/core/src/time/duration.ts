@@ -3,7 +3,7 @@ import { ScoutError } from '../model/errors.ts'
 const unitsNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
 
 /**
- * Reads `250ms`, `1s`, `1m30s`: one or more numbers, each with a unit of ns, us, µs, ms, s, m, h. Returns milliseconds.
+ * Parses `250ms`, `1s`, `1m30s`: one or more numbers, each with a unit of ns, us, µs, ms, s, m, h. Returns milliseconds.
  * @throws {ScoutError} `invalid-duration`
  */
 export function parseDurationMs(text: string): number {
@@ -16,7 +16,7 @@ export function parseDurationMs(text: string): number {
   return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (unitsNs[unit] ?? Number.NaN), 0) / 1e6
 }
 
-/** Writes a duration as Go does, for people: `866.5µs`, `289.542µs`, `1.548375ms`, `1m30s`. */
+/** Formats a duration for display, as Go does: `866.5µs`, `289.542µs`, `1.548375ms`, `1m30s`. */
 export function formatDurationNs(ns: number): string {
   const whole = Math.round(ns)
   if (whole === 0) return '0s'

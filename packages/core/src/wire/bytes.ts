@@ -1,6 +1,6 @@
 /*
- * Numbers in network byte order. A DataView would do, but asking a small array for its buffer moves its bytes out of the heap, which
- * costs more than all else that is done to a packet.
+ * Numbers in network byte order. Not with a DataView: accessing the buffer of a small array moves its bytes out of the heap, which costs
+ * more than all other work on a packet.
  */
 
 export function readUint16(bytes: Uint8Array, offset: number): number {

@@ -1,4 +1,4 @@
-/** The Internet checksum: one's complement of the one's complement sum of 16-bit words (RFC 1071 §1). */
+/** Returns the Internet checksum: the one's complement of the one's complement sum of 16-bit words (RFC 1071 §1). */
 export function internetChecksum(bytes: Uint8Array): number {
   let sum = 0
   for (let i = 0; i + 1 < bytes.length; i += 2) sum += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)

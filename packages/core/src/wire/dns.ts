@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { AUTHORITATIVE_ANSWER, decode, encode, RECURSION_DESIRED, TRUNCATED_RESPONSE } from 'dns-packet'
 
 export const recordTypes = ['A', 'AAAA', 'SRV', 'PTR', 'TXT'] as const
-/** Response codes of the header (RFC 1035 §4.1.1, RFC 2136 §2.2), by the names of IANA. */
+/** Response codes of the header (RFC 1035 §4.1.1, RFC 2136 §2.2), with their IANA names. */
 export const responseCodes = [
   'NOERROR',
   'FORMERR',
@@ -25,17 +25,17 @@ export interface DnsQuestion {
   readonly name: string
   readonly type: RecordType
   readonly isRecursive: boolean
-  /** Largest UDP answer taken, announced by EDNS (RFC 6891 §6.2.3); 0 sends no EDNS. */
+  /** Largest accepted UDP answer, announced with EDNS (RFC 6891 §6.2.3); 0 disables EDNS. */
   readonly ednsBytes: number
 }
 
 export interface DnsAnswer {
-  /** The name of the response code: NOERROR, NXDOMAIN, SERVFAIL, REFUSED… */
+  /** Name of the response code: NOERROR, NXDOMAIN, SERVFAIL, REFUSED… */
   readonly rcode: string
   readonly isTruncated: boolean
   readonly isAuthoritative: boolean
   readonly question: { readonly name: string; readonly type: string } | undefined
-  /** Each record as a zone file would write it, without name and class. */
+  /** Records in zone-file format, without name and class. */
   readonly records: readonly { readonly type: string; readonly ttlSeconds: number; readonly data: string }[]
 }
 
@@ -64,14 +64,14 @@ export function encodeDnsQuestion({ id, name, type, isRecursive, ednsBytes }: Dn
   })
 }
 
-/** The id of a message that is a response (RFC 1035 §4.1.1: bit QR); undefined for anything else. */
+/** Returns the ID of a response (RFC 1035 §4.1.1: bit QR); undefined for anything else. */
 export function dnsResponseId(bytes: Uint8Array): number | undefined {
   const [idHigh, idLow, flags] = bytes
   if (idHigh === undefined || idLow === undefined || flags === undefined || (flags & 0x80) === 0) return undefined
   return (idHigh << 8) | idLow
 }
 
-/** Undefined when the bytes are no well-formed DNS response. */
+/** Decodes a DNS response; undefined if the bytes are not well-formed or not a response. */
 export function decodeDnsAnswer(bytes: Uint8Array): DnsAnswer | undefined {
   const packet = decodeOrUndefined(bytes)
   if (packet === undefined || packet.type !== 'response') return undefined
@@ -90,7 +90,7 @@ export function decodeDnsAnswer(bytes: Uint8Array): DnsAnswer | undefined {
   }
 }
 
-/** The name under which an address is found backwards (RFC 1035 §3.5, RFC 3596 §2.5); any other name is returned as it is. */
+/** Returns the reverse name of an address (RFC 1035 §3.5, RFC 3596 §2.5); returns any other name unchanged. */
 export function reverseName(name: string): string {
   if (isIPv4(name)) return `${name.split('.').toReversed().join('.')}.in-addr.arpa`
   if (isIPv6(name)) return `${[...expandIpv6(name)].toReversed().join('.')}.ip6.arpa`
@@ -110,10 +110,10 @@ function expandIpv6(address: string): string {
 function decodeOrUndefined(bytes: Uint8Array) {
   try {
     const packet = decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-    // Where a record is cut off the library reads on behind the end and makes up what is missing.
+    // If a record is truncated, the library reads past the end and invents the missing bytes.
     return decode.bytes > bytes.length ? undefined : packet
   } catch {
-    return undefined // the library throws on malformed input, and a malformed answer is data here
+    return undefined // the library throws on malformed input, but here a malformed answer is data
   }
 }
 

@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /**
- * Scout's UDP echo. A reply is the request with another kind and tag, so it is never larger, and only requests are answered, so two
- * responders pointed at each other fall silent.
+ * Scout's UDP echo. A reply is the request with a different kind and tag, so it is never larger. Only requests are answered, so two
+ * responders cannot keep answering each other.
  *
  * | bytes  | field                                                        |
  * | ------ | ------------------------------------------------------------ |
@@ -10,20 +10,20 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
  * | 4      | version, 1                                                   |
  * | 5      | kind: 1 request, 2 reply                                     |
  * | 6–7    | length of the whole datagram                                 |
- * | 8–11   | sender, random for each sender                              |
+ * | 8–11   | sender: 32 bits, random for each exchange                    |
  * | 12–15  | sequence number, 32 bits, wraps                              |
  * | 16–23  | tag: HMAC-SHA-256 of bytes 0–15, cut to 64 bits (RFC 2104 §5) |
- * | 24–    | padding up to the payload size asked for                     |
+ * | 24–    | padding up to the requested payload size                     |
  */
 export interface EchoDatagram {
   readonly kind: 'request' | 'reply'
-  /** 32 bits, as the sequence. */
+  /** 32 bits, like the sequence. */
   readonly sender: number
   readonly sequence: number
 }
 
 export const echoHeaderBytes = 24
-/** What fits one UDP datagram over IPv4 (RFC 768: 65,535 less IP and UDP headers). */
+/** Largest payload of one UDP datagram over IPv4 (RFC 768: 65,535 minus IP and UDP headers). */
 export const maxPayloadBytes = 65_507
 
 const magic = 0x53435554
@@ -31,7 +31,7 @@ const version = 1
 const kinds = { request: 1, reply: 2 } as const
 const tagged = 16
 
-/** The key shared by those who answer each other; empty where none was agreed on, so that the tag is an integrity check only. */
+/** Secret shared by prober and responder. If empty, the tag is only an integrity check. */
 export type EchoKey = string
 
 export function encodeEchoDatagram(
@@ -51,7 +51,7 @@ export function encodeEchoDatagram(
   return bytes
 }
 
-/** Undefined for anything that does not have the shape of our datagram; whether it is genuine, `isGenuineEcho` tells. */
+/** Decodes a datagram of this format; undefined for anything else. Does not verify the tag: see `isGenuineEcho`. */
 export function decodeEchoDatagram(bytes: Uint8Array): EchoDatagram | undefined {
   if (bytes.length < echoHeaderBytes) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -62,7 +62,7 @@ export function decodeEchoDatagram(bytes: Uint8Array): EchoDatagram | undefined 
   return kind === undefined ? undefined : { kind, sender: view.getUint32(8), sequence: view.getUint32(12) }
 }
 
-/** The sender of this datagram has the key. */
+/** Returns whether the sender of this datagram has the key. */
 export function isGenuineEcho(bytes: Uint8Array, key: EchoKey): boolean {
   return timingSafeEqual(bytes.subarray(tagged, echoHeaderBytes), tagOf(bytes, key))
 }

@@ -1,7 +1,7 @@
 import { writeUint16, writeUint32 } from './bytes.ts'
 import { internetChecksum } from './checksum.ts'
 
-/** An ICMP echo message of either family (RFC 792 "Echo or Echo Reply Message", RFC 4443 §4.1–4.2). */
+/** ICMP echo message of either family (RFC 792 "Echo or Echo Reply Message", RFC 4443 §4.1–4.2). */
 export interface Echo {
   readonly kind: 'request' | 'reply'
   /** 16 bits. */
@@ -15,12 +15,12 @@ type Version = 'ipv4' | 'ipv6'
 
 const types = { ipv4: { request: 8, reply: 0 }, ipv6: { request: 128, reply: 129 } } as const
 
-/** What comes before the payload. */
+/** Size of the header before the payload. */
 export const echoHeaderBytes = 8
 
-/** For IPv6 the checksum is left zero: it covers a pseudo-header, so the kernel fills it in (RFC 3542 §3.1). */
+/** Encodes an echo message. For IPv6 the checksum stays zero: it covers a pseudo-header, so the kernel sets it (RFC 3542 §3.1). */
 export function encodeEcho(version: Version, { kind, identifier, sequence, payload }: Echo): Uint8Array {
-  // From Buffer's pool: the native part reads where the bytes lie, and those of a small array would first have to leave the heap.
+  // From Buffer's pool: the native part needs the bytes outside the heap, and those of a small array would have to be moved there first.
   const message = Buffer.allocUnsafe(echoHeaderBytes + payload.length)
   writeUint32(message, 0, types[version][kind] * 0x100_0000)
   writeUint16(message, 4, identifier)
@@ -30,7 +30,7 @@ export function encodeEcho(version: Version, { kind, identifier, sequence, paylo
   return message
 }
 
-/** Whether the bytes are an echo message, and intact; of IPv6 the kernel has seen to that. */
+/** Returns the kind of an intact echo message; undefined for anything else. For IPv6 the kernel has verified the checksum. */
 export function echoKindOf(version: Version, message: Uint8Array): Echo['kind'] | undefined {
   if (message.length < echoHeaderBytes || message[1] !== 0) return undefined
   const kind =

@@ -1,19 +1,19 @@
-/** An IP packet, which may be cut anywhere behind its header. */
+/** An IP packet, which may be truncated anywhere after its header. */
 export interface IpPacket {
-  /** Addresses as the packet has them: 4 or 16 bytes. */
+  /** Raw address: 4 or 16 bytes. */
   readonly source: Uint8Array
   readonly destination: Uint8Array
-  /** Protocol number; of IPv6 that of the first header behind the fixed one. */
+  /** Protocol number; for IPv6 that of the first header after the fixed one. */
   readonly protocol: number
   /** TTL or hop limit. */
   readonly ttl: number
-  /** What is there of it. */
+  /** The captured part of the payload. */
   readonly payload: Uint8Array
-  /** By its length field, so of the whole packet. */
+  /** Payload size of the whole packet, from its length field. */
   readonly payloadBytes: number
 }
 
-/** Undefined when the bytes do not begin with a whole IP header (RFC 791 §3.1, RFC 8200 §3). */
+/** Decodes an IP packet; undefined if the bytes do not start with a complete IP header (RFC 791 §3.1, RFC 8200 §3). */
 export function ipPacket(packet: Uint8Array): IpPacket | undefined {
   const [first] = packet
   if (first === undefined) return undefined

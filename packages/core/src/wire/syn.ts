@@ -5,15 +5,15 @@ import { leastTcpHeaderBytes, tcpFlags } from './tcp-header.ts'
 export interface Syn {
   readonly sourcePort: number
   readonly destinationPort: number
-  /** Initial sequence number, 32 bits, random: what the answer is known by. */
+  /** Initial sequence number: 32 bits, random; identifies the answer. */
   readonly sequence: number
-  /** Largest segment to be sent back: what is left of an Ethernet frame behind the headers (RFC 9293 §3.7.1). */
+  /** Largest segment the other side may send: an Ethernet frame minus the headers (RFC 9293 §3.7.1). */
   readonly mss: number
   /** TSval of the timestamps option (RFC 7323 §3.2). */
   readonly timestamp: number
 }
 
-/** As Linux sends them: a SYN without options looks like a port scan. Kinds are those of RFC 9293 §3.2, RFC 2018 §2, RFC 7323 §2–3. */
+/** The options Linux sends, because a SYN without options looks like a port scan. Kinds: RFC 9293 §3.2, RFC 2018 §2, RFC 7323 §2–3. */
 const maximumSegmentSize = [2, 4, 0, 0]
 const sackPermitted = [4, 2]
 const timestamps = [8, 10, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -22,7 +22,7 @@ const options = [...maximumSegmentSize, ...sackPermitted, ...timestamps, ...wind
 const mssOffset = leastTcpHeaderBytes + 2
 const timestampOffset = leastTcpHeaderBytes + maximumSegmentSize.length + sackPermitted.length + 2
 
-/** A SYN whose checksum is left zero; over IPv4 `sealSegment` puts it in, over IPv6 the kernel does (RFC 3542 §3.1). */
+/** Encodes a SYN with a zero checksum. Over IPv4 `sealSegment` sets it, over IPv6 the kernel does (RFC 3542 §3.1). */
 export function encodeSyn({ sourcePort, destinationPort, sequence, mss, timestamp }: Syn): Uint8Array {
   const segment = new Uint8Array(leastTcpHeaderBytes + options.length)
   segment.set(options, leastTcpHeaderBytes)
@@ -38,7 +38,7 @@ export function encodeSyn({ sourcePort, destinationPort, sequence, mss, timestam
   return segment
 }
 
-/** Puts the checksum over pseudo-header and segment into place, for IPv4 addresses (RFC 9293 §3.1). */
+/** Sets the checksum over pseudo-header and segment, for IPv4 addresses (RFC 9293 §3.1). */
 export function sealSegment(segment: Uint8Array, source: string, destination: string): void {
   const view = new DataView(segment.buffer, segment.byteOffset, segment.byteLength)
   view.setUint16(16, 0)

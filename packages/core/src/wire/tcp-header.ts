@@ -3,7 +3,7 @@ export const tcpFlags = { syn: 0x02, reset: 0x04, ack: 0x10 } as const
 
 export const leastTcpHeaderBytes = 20
 
-/** The part of a TCP header that handshakes are told by (RFC 9293 §3.1). */
+/** The fields of a TCP header that matter to handshakes (RFC 9293 §3.1). */
 export interface TcpHeader {
   readonly sourcePort: number
   readonly destinationPort: number
@@ -14,7 +14,7 @@ export interface TcpHeader {
   readonly isReset: boolean
 }
 
-/** Undefined when the bytes are too few for a TCP header without options, or theirs says that it is shorter than that. */
+/** Decodes a TCP header; undefined if the bytes, or the header's own length field, are shorter than a header without options. */
 export function decodeTcpHeader(bytes: Uint8Array): TcpHeader | undefined {
   if (bytes.length < leastTcpHeaderBytes) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,13 +1,13 @@
 import { type IpPacket, ipPacket } from './ip.ts'
 import { decodeTcpHeader, type TcpHeader } from './tcp-header.ts'
 
-/** A TCP segment with the IP packet it came in. */
+/** A TCP segment with the addresses of its IP packet. */
 export interface TcpPacket extends TcpHeader, Pick<IpPacket, 'source' | 'destination'> {
-  /** By the lengths in the headers, so of the whole segment. */
+  /** Payload size of the whole segment, from the lengths in the headers. */
   readonly payloadBytes: number
 }
 
-/** Undefined when the packet is no TCP segment, or cut before the end of its TCP header's fixed part. */
+/** Decodes a TCP packet; undefined if it is not TCP, or truncated within the fixed part of its TCP header. */
 export function decodeTcpPacket(packet: Uint8Array): TcpPacket | undefined {
   const ip = ipPacket(packet)
   if (ip?.protocol !== 6) return undefined

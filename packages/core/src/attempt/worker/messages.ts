@@ -7,31 +7,31 @@ import type { ResponderCounters } from '../../responders/responder.ts'
 import type { AttemptRequest } from '../engine.ts'
 
 /*
- * The one protocol between a thread that probes (and answers, where it has responders) and the thread that started it.
+ * Protocol between a probe thread, which may also run responders, and the thread that started it.
  */
 
-/** Counters of a thread's responders, by their names. */
+/** Counters of a thread's responders, keyed by responder name. */
 export type CountersByResponder = Readonly<Record<string, Readonly<ResponderCounters>>>
 
-/** What the thread that asks sends to the thread that probes. */
+/** Messages to the probe thread. */
 export type ToThread =
   | ({ readonly kind: 'attempt'; readonly id: number } & AttemptRequest)
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'end session'; readonly session: number }
-  /** Answers a `request`. */
+  /** Answer to a `request`. */
   | { readonly kind: 'answered'; readonly id: number; readonly content: object | undefined }
   | { readonly kind: 'ping' }
-  /** Closes the responders, then cancels what is under way and ends the thread. */
+  /** Closes the responders, then cancels attempts in progress and ends the thread. */
   | { readonly kind: 'stop' }
 
-/** What the thread that probes sends to the thread that asks. */
+/** Messages from the probe thread. */
 export type FromThread =
   | { readonly kind: 'result'; readonly id: number; readonly result: Result }
   | { readonly kind: 'misuse'; readonly id: number; readonly code: ScoutErrorCode; readonly message: string }
   | { readonly kind: 'stray'; readonly protocol: Protocol; readonly stray: Stray }
-  /** The responders listen, on this port. */
+  /** The responders are listening on this port. */
   | { readonly kind: 'listening'; readonly port: number }
-  /** A responder was asked for a path that the other thread answers. */
+  /** A responder received a request for a path that the other thread answers. */
   | { readonly kind: 'request'; readonly id: number; readonly path: string; readonly request: RouteRequest }
   | { readonly kind: 'counted'; readonly counters: CountersByResponder }
   | { readonly kind: 'pong' }

@@ -1,15 +1,15 @@
-/** Asks another thread for a sign of life, again and again. */
+/** Periodic heartbeat of another thread. */
 export interface Pulse {
-  /** Returns for how long it has owed an answer; 0 while it owes none. */
+  /** Returns how long the current ping has been unanswered; 0 if none is. */
   silentMs(): number
-  /** Notes that it has answered. */
+  /** Records an answer. */
   answered(): void
   stop(): void
 }
 
 const everyMs = 1_000
 
-/** `ask` sends a question whose answer is noted by `answered`; no other is sent before that. */
+/** Starts a heartbeat. `ask` sends a ping, whose answer the caller passes to `answered`. Only one ping is in flight at a time. */
 export function createPulse(ask: () => void): Pulse {
   let askedAtMs: number | undefined
   const timer = setInterval(() => {

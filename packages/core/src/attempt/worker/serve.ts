@@ -4,10 +4,10 @@ import type { RouteRequest } from '../../responders/http.ts'
 import { type AttemptRequest, createEngine, type EngineOptions } from '../engine.ts'
 import type { CountersByResponder, FromThread, ToThread } from './messages.ts'
 
-/** Hands a request that a responder got over to the thread that started this one; resolves to what that answers. */
+/** Forwards a responder's request to the thread that started this one. Resolves to its answer. */
 export type HandOver = (path: string, request: RouteRequest) => Promise<object | undefined>
 
-/** What answers in a probe thread, on one port. */
+/** Responders of a probe thread, on one port. */
 export interface ThreadResponders {
   readonly port: number
   counters(): CountersByResponder
@@ -18,12 +18,12 @@ export interface ServeOptions extends Pick<EngineOptions, 'resolve' | 'nameServe
   readonly responders?: { start(handOver: HandOver): Promise<ThreadResponders> }
 }
 
-/** How often changed counters are sent. */
+/** Interval at which changed counters are sent. */
 const countMs = 1_000
 
 /**
- * Probes in this thread for the holder of the other end of the port, until told to stop; answers, too, where there are responders.
- * Resolves when these listen, and rejects with what keeps them from it.
+ * Probes in this thread for the other end of the port until it receives `stop`. Also runs responders, if there are any. Resolves when
+ * they listen; rejects if they cannot.
  */
 export async function serveProber(port: MessagePort, { responders, ...options }: ServeOptions): Promise<void> {
   const send = (message: FromThread) => port.postMessage(message)
@@ -37,7 +37,7 @@ export async function serveProber(port: MessagePort, { responders, ...options }:
       underWay.set(id, cancel)
       send({ kind: 'result', id, result: await result })
     } catch (error) {
-      // Anything else is a defect: it ends this thread, and its 'error' event tells the other.
+      // Anything else is a bug. It ends this thread, and the other thread receives it as an 'error' event.
       if (!(error instanceof ScoutError)) throw error
       send({ kind: 'misuse', id, code: error.code, message: error.message })
     }
@@ -45,7 +45,7 @@ export async function serveProber(port: MessagePort, { responders, ...options }:
     closeWhenIdle()
   }
 
-  // What was under way ends as cancelled, and its result is still sent.
+  // Attempts in progress end as cancelled, and their results are still sent.
   const closeWhenIdle = () => {
     if (isStopping && underWay.size === 0) port.close()
   }
@@ -94,7 +94,7 @@ interface Answering {
   stop(): Promise<void>
 }
 
-/** Sends where responders listen, and their counters whenever they have changed. */
+/** Sends the responders' port, and their counters whenever they change. */
 function announce(responders: ThreadResponders, send: (message: FromThread) => void): Answering {
   let sent = ''
   const count = () => {

@@ -9,13 +9,13 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Starts core's own program in a thread that only probes. Sources that run unbuilt use the built one. */
+/** Starts core's own program in a probe thread. When running from the sources, it still uses the built program. */
 export function startProbeThread(data: {
   readonly nameServer?: string | undefined
   readonly vantages?: Vantages | undefined
 }): Worker {
   const program = import.meta.url.endsWith('.ts') ? '../../../dist/attempt/worker/main.js' : './main.js'
-  // Without what Node was told for the caller's program: with --input-type a thread that runs a file would not start.
+  // Clear the flags of the caller's program: with --input-type, a thread that runs a file would not start.
   return new Worker(new URL(program, import.meta.url), { workerData: data, execArgv: [] })
 }
 
@@ -23,7 +23,7 @@ interface ThreadEngine extends Engine {
   post(message: ToThread): void
 }
 
-/** Attempts in a thread that runs `serveProber`. A thread that ends on its own fails all that wait for it, with its error. */
+/** Creates an engine over a thread that runs `serveProber`. If the thread ends unexpectedly, all pending attempts reject with its error. */
 export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptions, 'onStray'>): ThreadEngine {
   const waiting = new Map<number, Waiting>()
   let ids = 0
@@ -51,7 +51,7 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
       case 'misuse':
         return take(message.id)?.reject(new ScoutError(message.code, message.message))
       default:
-        return // of the responders: see createThreadProber
+        return // a message of the responders: see createThreadProber
     }
   })
 
@@ -64,7 +64,7 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
         post({ kind: 'attempt', id, ...request })
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause)
-        throw new ScoutError('invalid-option', `options must be plain data for another thread to take them: ${why}`, {
+        throw new ScoutError('invalid-option', `cannot pass the options to another thread: ${why}; use plain data`, {
           cause,
         })
       }

@@ -6,25 +6,25 @@ import { createPulse } from './pulse.ts'
 import { createThreadEngine } from './thread-engine.ts'
 
 export interface ThreadProberOptions extends Pick<ProberOptions, 'onStray'> {
-  /** Answers a request that a responder of the thread hands over; 404 where it returns nothing. */
+  /** Answers a request forwarded by a responder of the thread. If it returns undefined, the responder answers 404. */
   readonly onRequest?: (path: string, request: RouteRequest) => object | undefined
 }
 
-/** A prober in a thread that has responders, too. */
+/** A prober in a thread that also runs responders. */
 export interface ThreadProber extends Prober {
-  /** Resolves to the port of the responders; rejects with what keeps them from listening. */
+  /** Resolves to the port of the responders; rejects if they cannot listen. */
   readonly listening: Promise<number>
-  /** Rejects when the thread ended without being stopped. */
+  /** Rejects if the thread ends without being stopped. */
   readonly failed: Promise<never>
-  /** What the responders have counted, at most a second ago. */
+  /** Returns the counters of the responders, at most a second old. */
   counters(): CountersByResponder
-  /** For how long the thread has not answered when asked for a sign of life; 0 while it does. */
+  /** Returns how long the thread has failed to answer the heartbeat; 0 while it answers. */
   silentMs(): number
-  /** Closes the responders, then cancels what is under way. Resolves when the thread has ended. */
+  /** Closes the responders, then cancels attempts in progress. Resolves when the thread has ended. */
   stop(): Promise<void>
 }
 
-/** Probes in a thread that runs `serveProber` with responders. */
+/** Creates a prober over a thread that runs `serveProber` with responders. */
 export function createThreadProber(
   thread: Worker,
   { onStray = () => {}, onRequest = () => undefined }: ThreadProberOptions = {},
@@ -37,7 +37,7 @@ export function createThreadProber(
       if (!isStopping) reject(new Error(`the probe thread ended with code ${code}`))
     })
   })
-  // Its listeners get it; without any it is no unhandled rejection.
+  // Mark as handled, so that it is not an unhandled rejection if nobody listens.
   failed.catch(() => {})
   const ended = new Promise<void>((resolve) => void thread.on('exit', () => resolve()))
   const opened = new Promise<number>((resolve) => {
@@ -53,7 +53,7 @@ export function createThreadProber(
         case 'pong':
           return pulse.answered()
         default:
-          return // of an attempt
+          return // a message of an attempt
       }
     })
   })

@@ -2,13 +2,13 @@ import { openSync } from 'node:fs'
 import { FailureError, isSystemError } from '../../model/failure.ts'
 import { type Native, nativePart } from '../native/native.ts'
 
-/** Where this thread began, as a descriptor; opened once and kept. */
+/** Descriptor of this thread's original namespace; opened once and kept. */
 let home: number | undefined
 
 /**
- * Opens sockets in the network namespace of a file such as `/proc/1/ns/net`: they stay there, while this thread is back in its own when
- * the call returns (setns(2)). `open` must be synchronous.
- * @throws {FailureError} not-permitted, not-supported, or local-error where there is no such namespace; and what `open` throws
+ * Opens sockets in the network namespace of a file such as `/proc/1/ns/net`. The sockets stay there; this thread returns to its own
+ * namespace before the call returns (setns(2)). `open` must be synchronous.
+ * @throws {FailureError} not-permitted, not-supported, or local-error if there is no such namespace; and anything `open` throws
  */
 export function inNamespace<T>(path: string, open: () => T): T {
   const part = nativePart()
@@ -40,6 +40,6 @@ function enter(native: Native, path: string): void {
   }
 }
 
-/** What lets a process enter other network namespaces. */
+/** Explains how to let a process enter other network namespaces. */
 export const namespaceRemedy =
   'this process lacks CAP_SYS_ADMIN (in a pod: securityContext.capabilities.add: ["SYS_ADMIN"]; on a host: run as root)'

@@ -3,23 +3,23 @@ import { isSystemError } from '../../model/failure.ts'
 
 const systemPath = '/etc/resolv.conf'
 
-/** What a resolv.conf file configures, in its order. */
+/** Entries of a resolv.conf file, in order. */
 interface ResolvConf {
   readonly nameServers: readonly string[]
   readonly searchDomains: readonly string[]
 }
 
-/** Returns the name server of DNS targets that name none: the given one, or the system's first, read at each call. */
+/** Returns a function for the default name server: the given one, or the first of /etc/resolv.conf, read on each call. */
 export function nameServerOrSystem(given?: string): () => string {
   return () => given ?? firstNameServer(systemPath)
 }
 
-/** Returns this host where the file names none or does not exist (resolv.conf(5)). */
+/** Returns the first name server of a file; this host if the file has none or does not exist (resolv.conf(5)). */
 export function firstNameServer(path: string): string {
   return readResolvConf(path).nameServers[0] ?? '127.0.0.1'
 }
 
-/** Reads the resolver's configuration; a file that does not exist configures nothing. */
+/** Reads the resolver's configuration. A missing file counts as empty. */
 export function readResolvConf(path = systemPath): ResolvConf {
   const entries = readIfThere(path)
     .split('\n')
@@ -28,7 +28,7 @@ export function readResolvConf(path = systemPath): ResolvConf {
     nameServers: entries.flatMap(([keyword, server]) =>
       keyword === 'nameserver' && server !== undefined ? [server] : [],
     ),
-    // "domain" is an older word for a list of one; of several entries the last counts.
+    // "domain" is the older keyword for a single search domain. The last entry wins.
     searchDomains: entries.findLast(([keyword]) => keyword === 'search' || keyword === 'domain')?.slice(1) ?? [],
   }
 }

@@ -5,13 +5,13 @@ import { FailureError, isSystemError } from '../../model/failure.ts'
 
 export type FamilyChoice = Family | 'any'
 
-/** Turns a name into one address, as applications of this host do; rejects with a `FailureError` of reason `unresolved`. */
+/** Resolves a name to one address, as applications on this host do. Rejects with a `FailureError` of reason `unresolved`. */
 export type ResolveName = (
   name: string,
   family: FamilyChoice,
 ) => Promise<{ readonly address: string; readonly family: Family }>
 
-/** The endpoint of a host that is written as an address, brought to its canonical form; undefined when it is a name. */
+/** Returns the endpoint of a host that is an address, in canonical form; undefined if the host is a name. */
 export function literalEndpoint(host: string, choice: FamilyChoice, port: number | undefined): Endpoint | undefined {
   const version = isIP(host)
   if (version === 0) return undefined
@@ -21,27 +21,27 @@ export function literalEndpoint(host: string, choice: FamilyChoice, port: number
   if (choice !== 'any' && choice !== family) {
     throw new FailureError(
       'unresolved',
-      `${host} is an ${label(family)} address, but only ${label(choice)} was asked for`,
+      `${host} is an ${label(family)} address, but ${label(choice)} was requested`,
     )
   }
   return { host, address: canonicalAddress(address, family), family, ...(port === undefined ? {} : { port }) }
 }
 
-/** IPv4 written as IPv6 (RFC 4291 §2.5.5.2), which a socket of IPv6 alone cannot reach. */
+/** Returns the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2), which an IPv6-only socket cannot reach. */
 function mappedIpv4(host: string): string | undefined {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
 }
 
-/** As the kernel writes it (RFC 5952 §4), since answers are matched by their source. The zone stays. */
+/** Returns an address as the kernel writes it (RFC 5952 §4), because answers are matched by their source. Keeps the zone. */
 function canonicalAddress(host: string, family: Family): string {
-  // Of IPv4 there is one way to write an address that isIP accepts.
+  // isIP accepts only one way to write an IPv4 address.
   if (family === 'ipv4') return host
   const [address = host, zone] = host.split('%')
   const canonical = new SocketAddress({ address, family }).address
   return zone === undefined ? canonical : `${canonical}%${zone}`
 }
 
-/** getaddrinfo: hosts file, search list and all. A thread of libuv's pool waits for it. */
+/** Resolves with getaddrinfo, including the hosts file and search list. Blocks a thread of libuv's pool. */
 export const resolveBySystem: ResolveName = async (name, family) => {
   try {
     const found = await lookup(name, { family: family === 'any' ? 0 : family === 'ipv4' ? 4 : 6, order: 'verbatim' })
@@ -59,7 +59,7 @@ export const resolveBySystem: ResolveName = async (name, family) => {
 function explain(code: string): string {
   switch (code) {
     case 'ENOTFOUND':
-      return 'ENOTFOUND (the name servers know no such name: check its spelling, namespace and search domains)'
+      return 'ENOTFOUND (no such name: check its spelling, namespace and search domains)'
     case 'EAI_AGAIN':
       return 'EAI_AGAIN (no name server answered: check /etc/resolv.conf and try "scout-probe dns")'
     default:

@@ -4,28 +4,28 @@ import { fileURLToPath } from 'node:url'
 import type { Family } from '../../model/endpoint.ts'
 import type { OpeningOptions, SendingOptions } from '../packets/packet-socket.ts'
 
-/** What a packet socket is opened as; each is described in native/socket_kind.c. */
+/** Kind of a packet socket; native/socket_kind.c describes each. */
 export type NativeSocketKind = 'udp4' | 'udp6' | 'icmp4' | 'icmp6' | 'ping4' | 'ping6' | 'tcp4' | 'tcp6' | 'observer'
 
 export interface NativeSocketOptions extends OpeningOptions {
   readonly kind: NativeSocketKind
-  /** Longest packet that is delivered whole, 64 to 65536. */
+  /** Longest packet delivered untruncated, 64 to 65536. */
   readonly packetBytes: number
-  /** Wished size of the receive and of the send buffer. */
+  /** Requested size of the receive buffer and of the send buffer. */
   readonly bufferBytes: number
-  /** Instructions of classic BPF, 8 bytes each; only what they accept is received. */
+  /** Classic BPF program, 8 bytes an instruction. The socket receives only packets that it accepts. */
   readonly filter?: Uint8Array
 }
 
-/** Called once a wake-up with the number of rows to read (native/records.h), and of packets lost in the own receive buffer. */
+/** Called once per wake-up with the number of rows to read (native/records.h), and of packets dropped by a full receive buffer. */
 export type NativeNews = (arrivals: number, errors: number, dropped: number) => void
 
 export interface NativeSocket {
   readonly memory: ArrayBuffer
   readonly port: number
-  /** Granted size of the receive buffer, as the kernel counts: twice what was wished, if that was allowed. */
+  /** Granted size of the receive buffer, as the kernel counts it: twice the requested size, if that was allowed. */
   readonly bufferBytes: number
-  /** `mtuDiscovery` is of sockets only, and ignored here. */
+  /** Ignores `mtuDiscovery`, which is an option of the socket. */
   send(bytes: Uint8Array, address: string, port: number, options?: SendingOptions): number
   sendMany(bytes: readonly Uint8Array[], addresses: readonly string[], ports: readonly number[]): (number | Error)[]
   drain(): void
@@ -34,7 +34,7 @@ export interface NativeSocket {
   close(): void
 }
 
-/** What the kernel knows of a TCP connection; a field it is too old for is absent. `state` is that of linux/tcp.h. */
+/** The kernel's data about a TCP connection. Fields that an older kernel lacks are absent. `state` is that of linux/tcp.h. */
 export interface TcpInfo {
   readonly state?: number
   readonly sendMss?: number
@@ -55,7 +55,7 @@ export interface PortReservation {
 type Field<Row extends string, Name extends string> = `${Row}${Capitalize<Name>}`
 type Row = 'departure' | 'arrival' | 'error'
 
-/** Byte offsets and sizes in the memory of a socket, as the C compiler laid it out. */
+/** Byte offsets and sizes in the memory of a socket, as laid out by the C compiler. */
 export type NativeLayout = Readonly<
   Record<
     | `${Row}s`
@@ -68,36 +68,36 @@ export type NativeLayout = Readonly<
   >
 >
 
-/** Failures are thrown as Node's own system errors: with `code` and `syscall`. */
+/** Functions of the addon. They throw failures as system errors like Node's own, with `code` and `syscall`. */
 export interface Native {
-  /** Where the time line of this thread's sockets begins, as `process.hrtime.bigint()` counts. */
+  /** Zero point of the timeline of this thread's sockets, in the units of `process.hrtime.bigint()`. */
   readonly baseNs: bigint
   readonly layout: NativeLayout
   openPacketSocket(options: NativeSocketOptions, onNews: NativeNews): NativeSocket
   tcpInfo(fd: number): TcpInfo
-  /** Ports of `address` that nobody else is given until they are released, and that the kernel answers for with RST. */
+  /** Reserves ports of `address` until they are released. The kernel answers SYN-ACKs to them with RST. */
   reservePorts(family: Family, address: string, count: number): PortReservation
-  /** The address packets to `destination` are sent from. */
+  /** Returns the source address of packets to `destination`. */
   sourceAddress(family: Family, destination: string): string
-  /** Descriptor of a TCP socket that is not connected yet, in the namespace this thread is in now. */
+  /** Returns the descriptor of an unconnected TCP socket in the current namespace of this thread. */
   openStreamSocket(family: Family): number
   /**
-   * Moves the calling thread, and it alone, into the network namespace of a file such as `/proc/1/ns/net`. A worker does this
-   * first of all, after the main thread has used the thread pool once (threads of the pool inherit their starter's namespace).
+   * Moves only the calling thread into the network namespace of a file such as `/proc/1/ns/net`. Pool threads inherit the namespace of
+   * the thread that starts them. So a worker calls this first, after the main thread has used the thread pool once.
    */
   enterNetworkNamespace(path: string): void
 }
 
 export type NativePart =
   | { readonly isPresent: true; readonly native: Native }
-  /** One sentence: why it is absent. */
+  /** `reason` explains in one sentence why it is absent. */
   | { readonly isPresent: false; readonly reason: string }
 
 let part: NativePart | undefined
 
 /**
- * The native part of this package, loaded at the first call of a thread. `SCOUT_NATIVE=0` turns it off; any other value is the
- * folder to load it from, for programs that were bundled into one file.
+ * Returns the native part of this package, which is loaded on a thread's first call. `SCOUT_NATIVE=0` turns it off. Any other value is
+ * the folder to load it from, for programs bundled into one file.
  */
 export function nativePart(): NativePart {
   part ??= load()
@@ -105,11 +105,11 @@ export function nativePart(): NativePart {
 }
 
 function load(): NativePart {
-  // oxlint-disable-next-line node/no-process-env -- a switch for the whole process, and none of a probe's options
+  // oxlint-disable-next-line node/no-process-env -- a switch for the whole process, not an option of a probe
   const { SCOUT_NATIVE: choice } = process.env
   if (choice === '0') return { isPresent: false, reason: 'the native part is turned off by SCOUT_NATIVE=0' }
   if (process.platform !== 'linux') {
-    return { isPresent: false, reason: `the native part is for Linux, and this is ${process.platform}` }
+    return { isPresent: false, reason: `the native part needs Linux, and this is ${process.platform}` }
   }
   const isChosen = choice !== undefined && choice !== ''
   const folder = isChosen ? choice : fileURLToPath(new URL('../../../native', import.meta.url))
@@ -126,9 +126,9 @@ function load(): NativePart {
   }
 }
 
-/** `TCP_INFO` of a connected socket; undefined when it has no descriptor any more. @throws the system's error */
+/** Returns the `TCP_INFO` of a connected socket; undefined if its descriptor is closed. @throws the system's error */
 export function tcpInfoOf(native: Native, socket: Socket): TcpInfo | undefined {
-  // Node has no public way to the descriptor; the handle of a destroyed socket is null, or answers -1.
+  // Node has no public API for the descriptor. The handle of a destroyed socket is null, or its fd is -1.
   const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null }
   const fd = handle?.fd
   return fd === undefined || fd < 0 ? undefined : native.tcpInfo(fd)

@@ -2,17 +2,17 @@ import { endianness } from 'node:os'
 import type { Family } from '../../model/endpoint.ts'
 
 /*
- * Programs of classic BPF (Documentation/networking/filter.rst), which the kernel runs on every packet before a socket is woken.
- * A raw socket's program sees IPv4 packets from their IP header on and IPv6 packets from the header behind it; an observer's sees
- * both from their IP header on.
+ * Classic BPF programs (Documentation/networking/filter.rst), which the kernel runs on every packet before it wakes a socket. On a raw
+ * socket, a program sees IPv4 packets with their IP header and IPv6 packets without it. On an observer it sees both with their IP
+ * header.
  */
 
-/** Lets in what answers a SYN sent from one of `ports`: SYN-ACK and RST. A raw TCP socket receives all TCP of its namespace else. */
+/** Accepts only answers to a SYN from one of `ports`: SYN-ACK and RST. Unfiltered, a raw TCP socket receives all TCP of its namespace. */
 export function tcpReplyFilter(family: Family, ports: readonly number[]): Uint8Array {
   return assemble([
     family === 'ipv4' ? loadIpv4HeaderLength : setIndex(0),
     loadByteBehind(tcp.flags),
-    // Few segments are either; so the ports are gone through for few.
+    // Few segments are either, so the loop over the ports rarely runs.
     jumpIfAnyBit(tcp.rst, 'ports'),
     and(tcp.syn | tcp.ack),
     jumpUnlessEqual(tcp.syn | tcp.ack, 'drop'),
@@ -26,7 +26,7 @@ export function tcpReplyFilter(family: Family, ports: readonly number[]): Uint8A
   ])
 }
 
-/** Lets an observer see TCP segments from or to one of `ports`, cut to their first `bytes`. */
+/** Accepts TCP segments from or to one of `ports`, truncated to their first `bytes`. For observers. */
 export function tcpPortFilter(ports: readonly number[], bytes: number): Uint8Array {
   const isOneOfPorts = ports.map((port) => jumpIfEqual(port, 'accept'))
   return assemble([
@@ -36,7 +36,7 @@ export function tcpPortFilter(ports: readonly number[], bytes: number): Uint8Arr
     jumpUnlessEqual(0x40, 'drop'),
     loadByte(9),
     jumpUnlessEqual(tcp.protocol, 'drop'),
-    // Only the first fragment has ports (RFC 791 §3.1, fragment offset).
+    // Only the first fragment contains the ports (RFC 791 §3.1, fragment offset).
     loadHalf(6),
     jumpIfAnyBit(0x1fff, 'drop'),
     loadIpv4HeaderLength,
@@ -61,18 +61,18 @@ const tcp = { protocol: 6, sourcePort: 0, destinationPort: 2, flags: 13, syn: 0x
 
 const wholePacket = 0xffff_ffff
 
-/** An instruction, or a name for the place it stands at. */
+/** An instruction, or a label for the next one. */
 type Line = Instruction | { readonly label: string }
 
 interface Instruction {
   readonly code: number
   readonly operand: number
-  /** Where a jump goes: if its comparison holds or, negated, if it does not. */
+  /** Label to jump to if the comparison holds or, if negated, if it does not. */
   readonly to?: string
   readonly isNegated?: boolean
 }
 
-// Codes are class, size and mode, or operation and source, added up (linux/bpf_common.h).
+// A code is the sum of class, size and mode, or of class, operation and source (linux/bpf_common.h).
 const loadIpv4HeaderLength: Line = { code: 0xb1, operand: 0 }
 const setIndex = (value: number): Line => ({ code: 0x01, operand: value })
 const loadByte = (offset: number): Line => ({ code: 0x30, operand: offset })
@@ -91,8 +91,8 @@ const jumpAlways = 0x05
 const instructionBytes = 8
 
 /**
- * A comparison reaches 255 instructions far, a jump without one everywhere: so each comparison is followed by a jump, which it lets
- * happen or steps over.
+ * Assembles a program. A comparison reaches only 255 instructions, an unconditional jump any distance. So each comparison is followed by
+ * such a jump, which it executes or skips.
  */
 function assemble(lines: readonly Line[]): Uint8Array {
   const places = new Map<string, number>()

@@ -6,17 +6,17 @@ import type { Native, NativeSocketOptions } from './native.ts'
 
 export interface NativeArrival extends Arrival {
   readonly isTruncated: boolean
-  /** An observer saw it on its way out. */
+  /** Whether an observer saw it as an outgoing packet. */
   readonly isOutgoing: boolean
 }
 
-/** An ICMP error about a packet sent to `address`. `bytes` begins at its ICMP or TCP header, for UDP at its payload. */
+/** ICMP error about a packet to `address`. `bytes` starts at the packet's ICMP or TCP header, for UDP at its payload. */
 export interface NativeError {
   readonly bytes: Uint8Array
-  /** errno name. */
+  /** Name of the errno. */
   readonly code: string
   readonly icmp: { readonly type: number; readonly code: number }
-  /** What else the error says: the MTU, where type and code say so. */
+  /** Further data of the error: the MTU, for the types and codes that carry it. */
   readonly info: number
   readonly offender: string
   readonly address: string
@@ -28,24 +28,24 @@ export interface NativeError {
 export interface NativeListener {
   arrived(arrival: NativeArrival): void
   failed(error: NativeError): void
-  /** So many packets found no room in the receive buffer since the last call. */
+  /** This many packets were dropped since the last call because the receive buffer was full. */
   overflowed(packets: number): void
 }
 
-/** An open packet socket of the native part, its rows read into values. */
+/** An open packet socket of the native part, which reads rows into values. */
 export interface TimedSocket {
-  /** UDP: local port; ping: identifier the kernel puts into every request. */
+  /** UDP: the local port. Ping: the identifier that the kernel inserts into every request. */
   readonly port: number
   readonly bufferBytes: number
-  /** Throws the system's error; one for EMSGSIZE may have the `mtu`. */
+  /** Throws the system's error; an EMSGSIZE error may include the `mtu`. */
   send(bytes: Uint8Array, address: string, port: number): number
-  /** Sends with options of this packet's own, except `mtuDiscovery`, which is the socket's: see `configure`. */
+  /** Sends with options for this packet only, except `mtuDiscovery`, which is an option of the socket: see `configure`. */
   sendWith(bytes: Uint8Array, to: Pick<PacketAddress, 'address' | 'port'>, options: SendingOptions): number
-  /** Hands many packets over in few calls of the kernel; each comes out as a ticket or the error it was refused with. */
+  /** Sends many packets in few system calls. Returns a ticket for each, or the error it was refused with. */
   sendMany(bytes: readonly Uint8Array[], addresses: readonly string[], ports: readonly number[]): (number | Error)[]
-  /** Undefined once more than 8192 packets were sent after it. */
+  /** Returns when the packet left; undefined once 8192 more packets were sent. */
   departure(ticket: number): Departure | undefined
-  /** Delivers what has arrived by now, before it returns: timers run before the loop reads sockets. */
+  /** Delivers everything that has arrived before it returns, because timers run before the event loop reads sockets. */
   drain(): void
   configure(options: Omit<SendingOptions, 'source'>): void
   ref(): void
@@ -59,14 +59,14 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
   let tickets = 0
 
   const socket = native.openPacketSocket(options, (arrivals, errors, dropped) => {
-    // The listener may close the socket at any of these.
+    // The listener may close the socket in any of these calls.
     for (let index = 0; index < arrivals; index++) if (isOpen) listener.arrived(arrivalAt(index))
     for (let index = 0; index < errors; index++) if (isOpen) listener.failed(errorAt(index))
     if (dropped > 0 && isOpen) listener.overflowed(dropped)
   })
   const { memory } = socket
-  // Node itself keeps memory of an add-on from being transferred. Marking it once more (markAsUntransferable) makes Node 24 abort when
-  // a thread ends: it then cannot detach what it has to (node_buffer.cc, CallbackInfo::CleanupHook).
+  // Node itself prevents transfers of an addon's memory. Marking it again with markAsUntransferable makes Node 24 abort when a thread
+  // ends, because Node then cannot detach the buffer (node_buffer.cc, CallbackInfo::CleanupHook).
   const view = new DataView(memory)
   const bytes = Buffer.from(memory)
 
@@ -74,7 +74,7 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
   const timeNs = (offset: number) => view.getFloat64(offset, isLittleEndian)
   const text = (start: number, length: number) => bytes.toString('latin1', start, start + length)
   const textOrNone = (start: number, length: number) => (length === 0 ? undefined : text(start, length))
-  // Not a Buffer, whose slice() does not copy.
+  // Not a Buffer, because Buffer's slice() does not copy.
   const packet = (start: number, length: number) => new Uint8Array(memory, start, length)
   const known = (value: number) => (value < 0 ? undefined : value)
 
@@ -147,12 +147,12 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
 
 const isLittleEndian = endianness() === 'LE'
 
-/** enum clock of native/records.h. */
+/** Maps `enum clock` of native/records.h. */
 function clockOf(clock: number): Clock {
   return clock === 1 ? 'kernel' : 'user'
 }
 
-/** ENONET, of ICMP "source host isolated", is one libuv does not know (net/ipv4/icmp.c `icmp_err_convert`). */
+/** Returns the name of an errno. libuv lacks ENONET, which stands for ICMP "source host isolated" (net/ipv4/icmp.c `icmp_err_convert`). */
 function errnoName(errno: number): string {
   return getSystemErrorMap().get(-errno)?.[0] ?? (errno === 64 ? 'ENONET' : `E${errno}`)
 }

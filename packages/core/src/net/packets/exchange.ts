@@ -8,29 +8,29 @@ import { type Outgoing, sendAll } from './send-all.ts'
 import { type Followed, type OpenVolley, Volley } from './volley.ts'
 
 /**
- * Something no attempt waits for: an answer that came after its deadline or came twice; foreign is an answer to no question of ours,
- * or an ICMP error that does not say which of several packets it is about.
+ * A packet that no attempt waits for: a late answer (after its deadline), a duplicate, or a foreign one. Foreign means an answer to no
+ * request of ours, or an ICMP error that could be about any of several packets.
  */
 export interface Stray {
   readonly kind: 'late' | 'duplicate' | 'foreign'
   readonly from: PacketAddress
-  /** Of a late or duplicate answer: the time since its question left. */
+  /** For a late or duplicate answer: the time since its request left. */
   readonly afterNs?: number
 }
 
-/** Questions and answers over one transport: matches by key and source address, and counts what does not match. */
+/** Requests and answers over one transport. Matches them by key and source address, and reports every answer that does not match. */
 export interface Exchange {
-  /** 32 bits, random for each exchange: tells our answers from those of every other prober. */
+  /** 32 bits, random for each exchange; distinguishes our answers from those of other probers. */
   readonly sender: number
-  /** Local ports a question may be sent from, where it carries one itself. */
+  /** Local ports a request may be sent from, if the packet itself carries its port. */
   readonly ports: readonly number[]
-  /** How many source ports its shots can choose from by `flow`. */
+  /** Number of source ports that `flow` selects from. */
   readonly flows: number
-  /** The next of this exchange's 32-bit numbers; the first is random, so that a restart does not repeat them. */
+  /** Returns the next 32-bit number of this exchange. The first is random, so that a restart does not repeat them. */
   nextSequence(): number
   /**
-   * Sends all shots at once. Resolves to the fate of each when all are settled or the deadline is over, also by a cancelling caller;
-   * rejects only for defects, such as an answer that `read` throws for. Throws `FailureError` when a flow's socket cannot be opened.
+   * Sends all shots at once. Resolves to the fate of each when all are settled, or when the deadline expires or is cancelled. Rejects
+   * only for bugs, such as a `read` that throws. Throws `FailureError` if the socket of a flow cannot be opened.
    */
   volley<Message>(shots: readonly Shot<Message>[], deadline: Deadline): Promise<readonly Fate<Message>[]>
   close(): void
@@ -38,12 +38,12 @@ export interface Exchange {
 
 export interface ExchangeOptions {
   readonly open: OpenPacketSocket
-  /** Sockets that flows are spread over, each opened at its first use. */
+  /** Number of sockets for the flows, each opened on first use. */
   readonly sourcePorts: number
   readonly family: Family
-  /** The key in a packet that may be an answer to this sender; undefined when it cannot be one. */
+  /** Returns the key of a packet that may be an answer to this sender; undefined if it cannot be one. */
   readonly keyOf: (bytes: Uint8Array, sender: number) => Key | undefined
-  /** The socket also receives what was sent to others (raw ICMP): a packet without a key is not counted. */
+  /** Whether the socket also receives packets for others (raw ICMP). If so, a packet without a key is ignored, not counted. */
   readonly isShared: boolean
   readonly onStray: (stray: Stray) => void
 }
@@ -52,7 +52,7 @@ interface Waiting extends Outgoing {
   readonly key: Key
   readonly volley: OpenVolley
   readonly index: number
-  /** This host has dropped packets since it was sent, perhaps its answer. */
+  /** Whether this host has dropped packets since it was sent, perhaps including its answer. */
   mayBeOurs: boolean
 }
 
@@ -60,10 +60,10 @@ interface Past extends Pick<Outgoing, 'socket' | 'to' | 'ticket'>, Followed {
   wasAnswered: boolean
 }
 
-/** How long an answer that comes too late is still recognised: longer than the two minutes a packet may live (RFC 793 §3.3). */
+/** How long a late answer is still recognised: at least the two minutes a packet may live (RFC 793 §3.3). */
 const memoryMs = 120_000
 
-/** Unless there are more questions than the native part knows the departures of. */
+/** Limit on remembered requests: as many as the native part stores departures for. */
 const mostRemembered = 8_192
 
 export function openExchange(options: ExchangeOptions): Exchange {
@@ -92,10 +92,10 @@ export function openExchange(options: ExchangeOptions): Exchange {
     if (waiting === undefined || !isFrom(waiting, arrival)) return arrivedUnasked(key, arrival)
     const { socket, volley, index } = waiting
     const departure = socket.departure(waiting.ticket)
-    if (departure === undefined) return // its deadline says that no time is known
+    if (departure === undefined) return // no time is known, so the attempt runs into its deadline
     const tookNs = arrival.atNs - departure.atNs
     const ended = end(waiting, true)
-    // Read before the deadline could say so, which it is about to.
+    // It is late by the kernel's clock, although the deadline's timer has not fired yet.
     if (arrival.clock === 'kernel' && tookNs > volley.timeoutNs) {
       onStray({ kind: 'late', from: sourceOf(arrival), afterNs: tookNs })
       return volley.settled(index, { kind: 'silent', mayBeOurs: false, lateNs: tookNs })
@@ -120,8 +120,8 @@ export function openExchange(options: ExchangeOptions): Exchange {
     for (const waiting of pending.values()) waiting.mayBeOurs = true
   }
 
-  // An error may quote too little of its packet to say which one it is about. It then counts only where no other packet was sent from
-  // that socket to that endpoint: the refusal of one must not fail all.
+  // An error may quote too little of its packet to identify it. It then counts only if no other packet from that socket to that
+  // endpoint is in flight: one refusal must not fail all of them.
   const failed = (socket: PacketSocket | undefined, error: SendError) => {
     const { bytes } = error
     const meant: Waiting[] = []
@@ -163,7 +163,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
     flows: sourcePorts,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
     volley(shots, deadline) {
-      // All are opened before the first packet is sent: opening one may throw.
+      // Open all sockets before sending the first packet, because opening may throw.
       const from = shots.map(socketOf)
       const volley = new Volley(shots, deadline.remainingNs())
       const sent: Waiting[] = []
@@ -184,7 +184,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
       }
       sendAll(sent, refused)
       const off = deadline.onOver(({ reason }) => {
-        // An answer may be in and unread: what came before the deadline counts, whenever it is looked at.
+        // An answer may have arrived but not been read yet. It counts if it arrived before the deadline.
         if (reason === 'timeout')
           for (const waiting of sent) if (pending.get(waiting.key) === waiting) waiting.socket.drain()
         for (const waiting of sent) giveUp(waiting)
@@ -200,7 +200,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
   }
 }
 
-/** V8 has no box for integers of 32 bits with a sign, and finds them in a map in half the time. */
+/** Returns a number as a signed 32-bit integer, which V8 stores unboxed and finds in a map in half the time. */
 function unboxed(key: Key): Key {
   return typeof key === 'number' ? key | 0 : key
 }
@@ -209,12 +209,12 @@ function isFrom({ to }: Pick<Outgoing, 'to'>, { address, port }: Pick<PacketAddr
   return to.port === port && (to.address === address || withoutZone(to.address) === withoutZone(address))
 }
 
-/** Not every provider tells the zone of a link-local address with what arrives. */
+/** Removes the zone of a link-local address: not every provider reports it for arrivals. */
 function withoutZone(address: string): string {
   return address.split('%', 1)[0] ?? address
 }
 
-/** A router may quote less of a packet than all, or more: padding, and extensions behind it (RFC 4884 §5.1). */
+/** Compares the common prefix. A router may quote part of a packet, or append padding and extensions (RFC 4884 §5.1). */
 function beginAlike(sent: Uint8Array, quoted: Uint8Array): boolean {
   const length = Math.min(sent.length, quoted.length)
   return Buffer.compare(sent.subarray(0, length), quoted.subarray(0, length)) === 0

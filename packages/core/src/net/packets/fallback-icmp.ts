@@ -12,7 +12,7 @@ import {
   sendEach,
 } from './packet-socket.ts'
 
-/** What this file uses of the raw-socket package, which ships no types. */
+/** The part of the raw-socket package used here; it ships no types. */
 interface RawSocketModule {
   readonly Protocol: { readonly ICMP: number; readonly ICMPv6: number }
   readonly AddressFamily: { readonly IPv4: number; readonly IPv6: number }
@@ -33,10 +33,10 @@ interface RawSocket {
   close(): void
 }
 
-// The package's own closed sockets are collected as garbage while in use unless something reaches them from a root.
+// The package does not keep its open sockets alive, so this reference protects them from garbage collection.
 const inUse = new Set<RawSocket>()
 
-/** ICMP by the raw-socket package, with stamps of this process, taken just before sendto and on the message event. */
+/** Opens an ICMP socket of the raw-socket package. This process takes the timestamps, just before sendto and on the message event. */
 export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
   const raw = loadRawSocket()
   const departuresNs = new Map<number, number>()
@@ -45,13 +45,13 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
   inUse.add(socket)
   socket.on('message', (packet, address) => {
     const atNs = nowNs()
-    // Linux delivers the IP header with IPv4 and without with IPv6 (raw(7), RFC 3542 §3).
+    // Linux includes the IP header for IPv4 but not for IPv6 (raw(7), RFC 3542 §3).
     if (family === 'ipv6') return listener.arrived({ bytes: packet, address, port: 0, atNs, clock: 'user' })
     const inner = ipPacket(packet)
     if (inner === undefined) return
     listener.arrived({ bytes: inner.payload, address, port: 0, atNs, clock: 'user', ttl: inner.ttl })
   })
-  // The package calls this with nothing; a spurious wake-up (EAGAIN) ends here too, so an attempt is left to its deadline.
+  // The package passes no error here, and also calls this for spurious wake-ups (EAGAIN). So attempts simply run into their deadline.
   socket.on('error', () => {})
   const send = (bytes: Uint8Array, to: PacketAddress, options?: SendingOptions): number => {
     refuseOptions(options)
@@ -82,7 +82,7 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
       return atNs === undefined ? undefined : { atNs, clock: 'user' }
     },
     forget: (ticket) => void departuresNs.delete(ticket),
-    // Its packets are timed when the event loop gets to them, never earlier.
+    // Nothing to drain: the event loop timestamps packets when it reads them.
     drain: () => {},
     close() {
       inUse.delete(socket)
@@ -93,7 +93,7 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
 
 function loadRawSocket(): RawSocketModule {
   if (!isMainThread) {
-    throw new FailureError('not-supported', 'ICMP needs the raw-socket package, which works in the main thread only')
+    throw new FailureError('not-supported', 'ICMP needs the raw-socket package, which works only in the main thread')
   }
   try {
     return createRequire(import.meta.url)('raw-socket') as RawSocketModule
@@ -114,7 +114,7 @@ function create(raw: RawSocketModule, isIpv4: boolean): RawSocket {
       bufferSize: 65_536,
     })
   } catch (cause) {
-    // The package throws the text of strerror without a code; opening the socket is itself the test for the privilege.
+    // The package throws strerror's text without a code. Opening the socket is itself the test for the privilege.
     throw new FailureError('not-permitted', `cannot open a raw ICMP socket: ${rawSocketRemedy}`, {
       cause,
       code: 'EPERM',

@@ -9,20 +9,21 @@ import {
   sendEach,
 } from './packet-socket.ts'
 
-/** A connected socket that was not used for longer than any attempt may wait is closed; the next packet opens another. */
+/** Idle time after which a connected socket is closed; longer than any attempt may wait. The next packet opens a new socket. */
 const idleMs = 660_000
 
 interface Connection {
   readonly to: PacketAddress
   readonly socket: Socket
-  /** Packets handed over before the socket was connected; undefined from then on. */
+  /** Packets queued until the socket is connected; undefined from then on. */
   waiting: { readonly bytes: Uint8Array; readonly ticket: number }[] | undefined
   usedAtMs: number
 }
 
 /**
- * UDP by node:dgram, with stamps of this process. One connected socket an endpoint: only a connected socket gets refusals
- * (ip(7), IP_RECVERR), and an unconnected one looks the address up after its departure was stamped.
+ * Opens UDP sockets of node:dgram; this process takes the timestamps. Each endpoint has its own connected socket, for two reasons:
+ * only a connected socket receives refusals (ip(7), IP_RECVERR), and an unconnected one looks up the address after the departure
+ * timestamp.
  */
 export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   const connections = new Map<string, Connection>()
@@ -54,7 +55,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
       listener.arrived({ bytes, address: to.address, port: to.port, atNs: nowNs(), clock: 'user' }),
     )
     socket.on('error', (error) => fail(to, error))
-    // A connect that fails is reported to this callback and not as 'error'.
+    // A failed connect is reported to this callback, not as 'error'.
     socket.connect(to.port, to.address, (error?: unknown) => {
       if (error instanceof Error) {
         close(connection)
@@ -97,7 +98,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
       return atNs === undefined ? undefined : { atNs, clock: 'user' }
     },
     forget: (ticket) => void departuresNs.delete(ticket),
-    // Its packets are timed when the event loop gets to them, never earlier.
+    // Nothing to drain: the event loop timestamps packets when it reads them.
     drain: () => {},
     close() {
       clearInterval(closeIdle)

@@ -5,19 +5,19 @@ import { type Clock, type Clocks, kernelClocks } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
 import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
 
-/** Distinguishes a question from all others that wait on its exchange; a number has 32 bits. */
+/** Identifies a pending request among all others of its exchange. A number has 32 bits. */
 export type Key = string | number
 
 /** A packet to send. */
 export interface Shot<Message> {
   readonly bytes: Uint8Array
-  /** The key its answer will carry. */
+  /** Key that its answer will carry. */
   readonly key: Key
   readonly to: Endpoint
-  /** Which of the exchange's source ports it leaves from, counted from 0 and wrapping around; default 0. */
+  /** Index of the exchange's source port to send from, from 0 and wrapping around (default: 0). */
   readonly flow?: number
   readonly send?: SendingOptions
-  /** Takes what is wanted from the answer, whose bytes are valid only during the call. */
+  /** Parses the answer, whose bytes are valid only during the call. */
   readonly read: (bytes: Uint8Array) => Message
 }
 
@@ -26,13 +26,13 @@ export interface Answered<Message> {
   readonly message: Message
   readonly tookNs: number
   readonly clocks: Clocks
-  /** When the answer arrived; comparable within one volley only. */
+  /** Arrival of the answer; comparable only within one volley. */
   readonly atNs: number
-  /** Local port the packet left from; 0 where the packet carries its own or has none. */
+  /** Local port the packet left from; 0 if the packet carries its own or has none. */
   readonly sourcePort: number
   readonly ttl?: number
   readonly trafficClass?: number
-  /** How often the answer arrived before the volley ended: more than once where it was duplicated. */
+  /** Number of times the answer arrived before the volley ended: 1, or more if it was duplicated. */
   readonly copies: number
 }
 
@@ -41,21 +41,21 @@ export type Fate<Message> =
   | Answered<Message>
   /** A router or the destination returned an error about it. */
   | { readonly kind: 'icmp'; readonly error: IcmpError; readonly tookNs: number; readonly clocks: Clocks }
-  /** This host refused to send it, or names only the errno of an error (as node:dgram does). `mtu`: of the route's first hop. */
+  /** This host refused to send it, or reported an error as an errno only (as node:dgram does). `mtu` is that of the route's first hop. */
   | { readonly kind: 'unsent'; readonly code: string; readonly mtu?: number }
-  /** Nothing came back in time. */
+  /** No answer arrived in time. */
   | {
       readonly kind: 'silent'
-      /** This host dropped packets meanwhile, perhaps its answer. */
+      /** This host dropped packets in the meantime, perhaps its answer. */
       readonly mayBeOurs: boolean
-      /** Its answer came this long after it had left: too late. */
+      /** Its answer arrived late, this long after it was sent. */
       readonly lateNs?: number
     }
 
-/** Codes of packets that were not handed to the kernel at all. */
+/** Codes of packets that were never passed to the kernel. */
 export const unsentCodes = { isOver: 'ECANCELED', keyInUse: 'EBUSY', lacksOptions: 'ENOTSUP' } as const
 
-/** Counts the fates of packets that were sent in this order. */
+/** Counts the fates of packets, given in the order they were sent. */
 export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
   let sent = 0
   let returned = 0
@@ -101,7 +101,7 @@ export function answerOf<Message>(
 
 function overFailure(deadline: Deadline): FailureError {
   return (
-    deadline.reason ?? new FailureError('cancelled', 'the prober was closed while this attempt waited for its answer')
+    deadline.reason ?? new FailureError('cancelled', 'the prober was closed while this attempt waited for an answer')
   )
 }
 
@@ -114,17 +114,17 @@ function unsentFailure(
   if (code === unsentCodes.keyInUse) {
     return new FailureError(
       'local-error',
-      `cannot send to ${address}: all sequence numbers are waiting for answers; send fewer probes at once`,
+      `cannot send to ${address}: all sequence numbers are in use; send fewer probes at once`,
     )
   }
   if (code === unsentCodes.lacksOptions) {
     return new FailureError(
       'not-supported',
-      `cannot send to ${address} with a TTL, traffic class or DF of its own: that takes the native part (install a C compiler, make and python3, then npm rebuild @scout/core)`,
+      `cannot send to ${address} with options of the packet (TTL, traffic class, DF): they need the native part (install a C compiler, make and python3, then npm rebuild @scout/core)`,
       { code },
     )
   }
-  const firstHop = mtu === undefined ? '' : `, where the first hop's MTU is ${mtu} bytes`
+  const firstHop = mtu === undefined ? '' : `, where the first hop has an MTU of ${mtu} bytes`
   const error = Object.assign(new Error(code), { code })
   return failureErrorOf(
     error,
@@ -135,7 +135,7 @@ function unsentFailure(
 function droppedHere({ address }: Endpoint): FailureError {
   return new FailureError(
     'local-error',
-    `no answer from ${address} was seen, and this host dropped packets because the receive buffer was full: raise net.core.rmem_max or send fewer probes at once`,
+    `no answer from ${address} was seen, but this host dropped packets because the receive buffer was full: raise net.core.rmem_max or send fewer probes at once`,
     { code: 'ENOBUFS' },
   )
 }
@@ -144,7 +144,7 @@ export function clocksOf(tx: Clock, rx: Clock): Clocks {
   return tx === 'kernel' && rx === 'kernel' ? kernelClocks : { tx, rx }
 }
 
-/** Returns the fate of a packet that this error is about. */
+/** Returns the fate of the packet that this error is about. */
 export function fateOfError({ code, icmp, atNs, clock }: SendError, departure: Departure | undefined): Fate<never> {
   if (icmp === undefined) return { kind: 'unsent', code }
   const { atNs: leftNs, clock: departureClock } = departure ?? { atNs, clock }
@@ -152,8 +152,8 @@ export function fateOfError({ code, icmp, atNs, clock }: SendError, departure: D
 }
 
 /**
- * Returns the fate of a packet that could not be handed over.
- * @throws what is not the system's: a defect
+ * Returns the fate of a packet that the socket refused.
+ * @throws `error` itself if it is not a system error, which is a bug
  */
 export function unsentFate(error: unknown): Fate<never> {
   if (!isSystemError(error)) throw error

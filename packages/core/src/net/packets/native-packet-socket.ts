@@ -7,26 +7,26 @@ import { tcpReplyFilter } from '../native/socket-filter.ts'
 import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from '../native/timed-socket.ts'
 import type { OpeningOptions, OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
 
-/** The largest IP packet, so that nothing is cut; memory is taken only as packets come. */
+/** Size of the largest IP packet, so that nothing is truncated. Memory is used only as packets arrive. */
 const packetBytes = 65_536
 
-/** Holds the answers and stamps of some thousand packets while the event loop is busy elsewhere. */
+/** Buffer size for the answers and timestamps of some thousand packets while the event loop is busy. */
 export const bufferBytes = 4 << 20
 
-/** UDP over one unconnected socket, which gets ICMP errors all the same (ip(7), IP_RECVERR). */
+/** Opens one unconnected UDP socket, which still receives ICMP errors (ip(7), IP_RECVERR). */
 export const openNativeUdpSocket: OpenPacketSocket = (family, listener, options) =>
   openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['udp4'] : ['udp6'] })
 
-/** ICMP echo over a raw socket where this process may have one, else over a ping socket. */
+/** Opens a raw socket for ICMP echo if this process is permitted to, otherwise a ping socket. */
 export const openNativeIcmpSocket: OpenPacketSocket = (family, listener, options) =>
   openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['icmp4', 'ping4'] : ['icmp6', 'ping6'] })
 
-/** Enough that a port comes round again after all that was sent from it before has been answered. */
+/** Number of source ports: enough that everything sent from a port is answered before the port is reused. */
 const reservedPorts = 64
 
 /**
- * TCP segments built here, from reserved ports, and what answers them: SYN-ACK and RST, and ICMP errors. The kernel ends
- * each handshake with RST. A segment over IPv4 carries its checksum, over IPv6 the kernel fills it in.
+ * Opens a raw TCP socket for hand-built segments from reserved ports. It receives their answers: SYN-ACK, RST and ICMP errors. The
+ * kernel ends each handshake with RST. Over IPv4 the caller sets the checksum; over IPv6 the kernel does.
  */
 export const openNativeTcpSocket: OpenPacketSocket = (family, listener, options) => {
   const part = nativePart()
@@ -51,14 +51,14 @@ export const openNativeTcpSocket: OpenPacketSocket = (family, listener, options)
 
 type MtuDiscovery = NonNullable<OpeningOptions['mtuDiscovery']>
 
-/** What the kernel opens sockets with, unless net.ipv4.ip_no_pmtu_disc says otherwise (ip(7), IP_MTU_DISCOVER). */
+/** The kernel's default mode, unless net.ipv4.ip_no_pmtu_disc changes it (ip(7), IP_MTU_DISCOVER). */
 const defaultMode: MtuDiscovery = 1
 
 interface PacketSocketRequest {
   readonly family: Family
   readonly listener: PacketListener
   readonly options: OpeningOptions | undefined
-  /** The first that this process is permitted is taken. */
+  /** Candidates in order of preference; the first permitted kind is used. */
   readonly kinds: readonly NativeSocketKind[]
   readonly filter?: Uint8Array
 }
@@ -75,14 +75,14 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
     failed(error) {
       if (isPing(kind)) setIdentifier(error.bytes, { identifier, family })
       if (kind === 'ping6' || kind === 'icmp6') clearChecksum(error.bytes)
-      // Ports and sequence number tell a segment; the checksum behind them is the kernel's, or changed on the way.
+      // Ports and sequence number identify a segment. The checksum after them was set by the kernel or changed on the path.
       const quoted = isTcp(kind) ? error.bytes.subarray(0, 8) : error.bytes
       listener.failed(sendErrorOf({ ...error, bytes: quoted }, family))
     },
     overflowed: (packets) => listener.overflowed(packets),
   })
   let identifier = 0
-  // DF is of the socket (IPv4 has no control data for it): a packet that asks for another mode changes it for that packet only.
+  // DF is a socket option; IPv4 has no control message for it. A packet with another mode switches the socket for that packet only.
   const ownMode = request.options?.mtuDiscovery ?? defaultMode
   let mode = ownMode
   const changeMode = (wanted: MtuDiscovery) => {
@@ -112,7 +112,7 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
       )
     },
     departure: (ticket) => socket.departure(ticket),
-    // Departures lie in a ring, and are forgotten as it turns.
+    // Departures are stored in a ring and overwritten in turn.
     forget: () => {},
     drain: () => socket.drain(),
     close: () => socket.close(),
@@ -140,17 +140,17 @@ function openPermitted(
   throw new FailureError('not-permitted', whyDenied(kinds), { cause: denied, code: 'EPERM' })
 }
 
-/** What this host has run out of, for now. */
+/** Errors that mean a temporary shortage of resources. */
 const exhausted: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 function whyDenied(kinds: readonly NativeSocketKind[]): string {
-  if (kinds.every(isUdp)) return 'cannot open a UDP socket: a filter of system calls forbids it'
+  if (kinds.every(isUdp)) return 'cannot open a UDP socket: a seccomp filter forbids it'
   if (!kinds.some(isPing)) return `cannot open a raw socket (${kinds.join(', ')}): ${rawSocketRemedy}`
   return `cannot open an ICMP socket: ${rawSocketRemedy}, and ${pingSocketRemedy}`
 }
 
 function unsupported(kind: NativeSocketKind, cause: Error & { readonly code: string }): FailureError {
-  return new FailureError('not-supported', `this kernel has no timed socket of kind ${kind}: ${cause.message}`, {
+  return new FailureError('not-supported', `this kernel cannot open a timestamping socket of kind ${kind}: ${cause.message}`, {
     cause,
     code: cause.code,
   })
@@ -158,7 +158,7 @@ function unsupported(kind: NativeSocketKind, cause: Error & { readonly code: str
 
 function sendErrorOf(error: NativeError, family: Family): SendError {
   const { code, icmp, info, offender, address, port, atNs, clock, bytes } = error
-  // "Fragmentation needed" (RFC 1191 §4) and "packet too big" (RFC 4443 §3.2) tell the MTU of the next hop.
+  // "Fragmentation needed" (RFC 1191 §4) and "packet too big" (RFC 4443 §3.2) carry the MTU of the next hop.
   const isTooBig = family === 'ipv4' ? icmp.type === 3 && icmp.code === 4 : icmp.type === 2
   return {
     to: { address, family, port },
@@ -166,16 +166,16 @@ function sendErrorOf(error: NativeError, family: Family): SendError {
     atNs,
     clock,
     icmp: { ...icmp, from: offender, ...(isTooBig && info > 0 ? { mtu: info } : {}) },
-    // A router may quote no more than the first 8 bytes behind the IP header (RFC 792): all of UDP's header, none of its payload.
+    // A router may quote only the first 8 bytes after the IP header (RFC 792): all of UDP's header, none of its payload.
     ...(bytes.length === 0 ? {} : { bytes }),
   }
 }
 
 /*
- * A ping socket (SOCK_DGRAM, IPPROTO_ICMP) does not send what it is given: the kernel puts the socket's own identifier into each
- * request and recomputes the checksum (net/ipv4/ping.c, ping_v4_push_pending_frames); a raw ICMPv6 socket has its checksum
- * computed as well (RFC 3542 §3.1), and its user leaves it zero. Replies, and requests quoted in errors, are turned back here, so
- * that users of the socket see the bytes they sent.
+ * A ping socket (SOCK_DGRAM, IPPROTO_ICMP) rewrites each request: the kernel inserts the socket's own identifier and recomputes the
+ * checksum (net/ipv4/ping.c, ping_v4_push_pending_frames). For a raw ICMPv6 socket the kernel computes the checksum, too (RFC 3542
+ * §3.1), and the sender leaves it zero. This code reverts these changes in replies and in requests quoted by errors, so that users of
+ * the socket see the bytes they sent.
  */
 
 const echoHeaderBytes = 8
@@ -196,7 +196,7 @@ function readIdentifier(message: Uint8Array): number {
   return message.length < echoHeaderBytes ? 0 : viewOf(message).getUint16(4)
 }
 
-/** The checksum of ICMP over IPv4 follows as in RFC 1624 §3, so that it is right for what it was right for. */
+/** Sets the identifier. For IPv4 it also updates the checksum (RFC 1624 §3), which stays valid if it was valid before. */
 function setIdentifier(message: Uint8Array, { identifier, family }: { identifier: number; family: Family }): void {
   if (message.length < echoHeaderBytes) return
   const view = viewOf(message)

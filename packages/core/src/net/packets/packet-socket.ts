@@ -1,7 +1,7 @@
 import type { Family } from '../../model/endpoint.ts'
 import type { Clock, Clocks } from '../../time/clock.ts'
 
-/** Where a packet goes to, or came from. `port` is 0 for protocols that have none (ICMP). */
+/** Destination or source of a packet. `port` is 0 for protocols without ports (ICMP). */
 export interface PacketAddress {
   readonly address: string
   readonly family: Family
@@ -11,46 +11,46 @@ export interface PacketAddress {
 /** A packet that arrived, without its IP header. `bytes` is valid only during the call that delivers it. */
 export interface Arrival {
   readonly bytes: Uint8Array
-  /** Where it came from. */
+  /** Source address. */
   readonly address: string
-  /** 0 for protocols that have none. */
+  /** Source port; 0 for protocols without ports. */
   readonly port: number
-  /** Nanoseconds on the socket's own time line; comparable only with departures of the same socket. */
+  /** Nanoseconds on the socket's own timeline; comparable only with departures of the same socket. */
   readonly atNs: number
-  /** What took the time: `user` where the socket's clock could not be trusted for this packet. */
+  /** Clock of `atNs`: `user` if the socket's own clock could not be trusted for this packet. */
   readonly clock: Clock
   readonly ttl?: number | undefined
   readonly trafficClass?: number | undefined
-  /** Which of this host's addresses it was sent to, where the socket was opened to report it. */
+  /** Local address it was sent to, if the socket was opened to report it. */
   readonly localAddress?: string | undefined
 }
 
-/** When a packet left, on the socket's time line. */
+/** Time at which a packet left, on the socket's timeline. */
 export interface Departure {
   readonly atNs: number
   readonly clock: Clock
 }
 
-/** How packets are sent; what is left out is as the socket was opened with. */
+/** Options for sending (defaults: those the socket was opened with). */
 export interface SendingOptions {
   /** TTL or hop limit, 1 to 255. */
   readonly ttl?: number
   /** TOS or traffic class, 0 to 255. */
   readonly trafficClass?: number
-  /** IP_MTU_DISCOVER of ip(7): 0 dont (fragment as needed), 1 want, 2 do (DF, known path MTU counts), 3 probe (DF, it does not). */
+  /** IP_MTU_DISCOVER of ip(7): 0 dont (fragment as needed), 1 want, 2 do (DF, obeys the known path MTU), 3 probe (DF, ignores it). */
   readonly mtuDiscovery?: 0 | 1 | 2 | 3
-  /** Which of this host's addresses a packet leaves from; a link-local one with its zone. */
+  /** Local address to send from; a link-local one includes its zone. */
   readonly source?: string
 }
 
-/** How a socket is opened; what is left out the kernel decides. */
+/** Options for opening a socket (defaults: those of the kernel). */
 export interface OpeningOptions extends Omit<SendingOptions, 'source'> {
   readonly address?: string
-  /** Local port of UDP. */
+  /** Local UDP port. */
   readonly port?: number
   /** Interface to send and receive through. */
   readonly device?: string
-  /** Whether arrivals say which of this host's addresses they were sent to. */
+  /** Whether arrivals include the local address they were sent to. */
   readonly reportsLocal?: boolean
 }
 
@@ -60,63 +60,63 @@ export interface Packet {
   readonly to: PacketAddress
 }
 
-/** An error the network or this host returned for packets sent to `to`: an errno name, and the ICMP type and code if there was one. */
+/** Error of the network or this host for a packet to `to`: an errno name, and the ICMP type and code if it was an ICMP error. */
 export interface SendError {
   readonly to: PacketAddress
   readonly code: string
-  /** When this host learned of it, on the socket's time line. */
+  /** Time at which this host received it, on the socket's timeline. */
   readonly atNs: number
   readonly clock: Clock
   readonly icmp?: { readonly type: number; readonly code: number; readonly from: string; readonly mtu?: number }
-  /** The packet the error is about, where the kernel tells (its first bytes). */
+  /** First bytes of the packet the error is about, if the kernel provides them. */
   readonly bytes?: Uint8Array
 }
 
 export interface PacketListener {
   arrived(arrival: Arrival): void
   failed(error: SendError): void
-  /** This many packets were dropped because the receive buffer was full: missing answers may be among them. */
+  /** This many packets, possibly including answers, were dropped because the receive buffer was full. */
   overflowed(packets: number): void
 }
 
 /**
- * A datagram or raw socket with times for what it sends and receives. Providers differ only in how exact these are: `clocks` says what
- * to expect, and each departure and arrival names its own clock.
+ * A datagram or raw socket that timestamps what it sends and receives. Providers differ only in how exact the timestamps are: `clocks`
+ * is what to expect, and each departure and arrival names its own clock.
  */
 export interface PacketSocket {
-  /** What the kernel was asked for: a ping socket may be permitted where a raw one is not. */
+  /** Kind of the kernel's socket: a ping socket may be permitted where a raw one is not. */
   readonly kind: 'raw' | 'ping' | 'datagram'
   readonly clocks: Clocks
-  /** Local ports it may send from, where the packets themselves carry them. */
+  /** Local ports it may send from, if the packets themselves carry them. */
   readonly ports: readonly number[]
-  /** Its local port; 0 where packets carry their own or have none. */
+  /** Its local port; 0 if packets carry their own or have none. */
   readonly port: number
   /**
-   * Hands one packet to the kernel and returns a ticket for its departure. Throws the system's error (with `code`) when the kernel
-   * refuses it, and `ENOTSUP` where this socket cannot follow the options.
+   * Sends one packet and returns a ticket for its departure. Throws the system's error (with `code`) if the kernel refuses it, and
+   * `ENOTSUP` if this socket does not support the options.
    */
   send(bytes: Uint8Array, to: PacketAddress, options?: SendingOptions): number
-  /** Hands many packets over in as few calls as possible; returns a ticket for each, or the error it was refused with. */
+  /** Sends many packets in as few system calls as possible. Returns a ticket for each, or the error it was refused with. */
   sendMany(packets: readonly Packet[]): readonly (number | Error)[]
-  /** Returns when the packet of this ticket left. Call it when the answer is there; undefined when that was too long ago. */
+  /** Returns when the packet of this ticket left. Call it when the answer arrives; undefined if the packet is too old. */
   departure(ticket: number): Departure | undefined
   /** Releases the departure of this ticket. */
   forget(ticket: number): void
   /**
-   * Delivers what has arrived by now, before it returns. For deadlines: a busy event loop runs timers before it reads sockets, so
-   * an answer that is in time may wait behind the timer that would call it late.
+   * Delivers everything that has arrived, before it returns. Deadlines need this: a busy event loop runs timers before it reads sockets,
+   * so an answer that arrived in time may still be unread when its deadline's timer fires.
    */
   drain(): void
   close(): void
 }
 
 /**
- * Opens a socket of one kind. Throws `FailureError` (not-permitted, not-supported) when this process cannot have one, and the
- * system's error where it cannot be bound as the options say.
+ * Opens a socket of one kind. Throws `FailureError` (not-permitted, not-supported) if this process cannot open one, and the system's
+ * error if it cannot be bound as requested.
  */
 export type OpenPacketSocket = (family: Family, listener: PacketListener, options?: OpeningOptions) => PacketSocket
 
-/** `sendMany` for sockets that can send only one packet at a time. */
+/** Implements `sendMany` for sockets that can send only one packet at a time. */
 export function sendEach(send: PacketSocket['send'], packets: readonly Packet[]): readonly (number | Error)[] {
   return packets.map(({ bytes, to }) => {
     try {
@@ -128,10 +128,13 @@ export function sendEach(send: PacketSocket['send'], packets: readonly Packet[])
   })
 }
 
-/** @throws a system error of code `ENOTSUP` where there are options */
+/**
+ * Rejects all options.
+ * @throws a system error with code `ENOTSUP` if there are any
+ */
 export function refuseOptions(options: SendingOptions | undefined): void {
   if (options !== undefined && Object.keys(options).length > 0)
-    throw Object.assign(new Error('packets without the native part have no TTL, traffic class or DF of their own'), {
+    throw Object.assign(new Error('without the native part a packet cannot have its own TTL, traffic class or DF'), {
       code: 'ENOTSUP',
     })
 }

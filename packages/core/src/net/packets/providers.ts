@@ -7,29 +7,29 @@ import type { OpenPacketSocket } from './packet-socket.ts'
 
 export type Transport = 'udp' | 'icmp' | 'tcp'
 
-/** How packets of one transport are sent and timed here. */
+/** Implementation of one transport's packet sockets. */
 export interface Provider {
   readonly name: 'native' | 'raw-socket' | 'dgram' | 'none'
   readonly open: OpenPacketSocket
-  /** Sockets to ask from in turn, where each has a port of its own. */
+  /** Number of sockets to send from in turn, each with its own port. */
   readonly sourcePorts: number
-  /** Why it is not the best one, and what that costs; absent for the best. */
+  /** Why the best one is not available, and what that costs; absent for the best. */
   readonly remark?: string
 }
 
 /**
- * Conntrack keeps a flow that is in use with the endpoint it was given: from one port a Service would be one endpoint for ever, or none,
- * where it had none when the flow began (nf_conntrack_udp_timeout_stream, 120 s). From so many ports in turn, at 10 s, each flow is
- * forgotten between two questions, and several paths of equal cost are all gone.
+ * Number of UDP source ports. Conntrack keeps an active flow on the endpoint it was first assigned. From a single port, a Service would
+ * always reach the same endpoint, or none if it had none when the flow began (nf_conntrack_udp_timeout_stream, 120 s). With this many
+ * ports in turn, at an interval of 10 s, each flow expires between two requests, and the probes cover all equal-cost paths.
  */
 const udpPorts = 16
 
-/** The first that works: the native part, else what Node and its packages have, else none. */
+/** Returns the first provider that works: the native part, then Node and its packages, then none. */
 export function providerOf(transport: Transport): Provider {
   const obstacle = obstacleToNative(transport)
   if (obstacle === undefined)
     return { name: 'native', open: nativeSockets[transport], sourcePorts: transport === 'udp' ? udpPorts : 1 }
-  const remark = `${obstacle}; times include the wait for the event loop`
+  const remark = `${obstacle}; times include event loop delays`
   switch (transport) {
     case 'udp':
       return { name: 'dgram', open: openUdpSocket, sourcePorts: 1, remark }
@@ -43,8 +43,8 @@ export function providerOf(transport: Transport): Provider {
 const obstacles = new Map<Transport, string | undefined>()
 
 /**
- * Why the native part is no use for it. A kernel may refuse what others grant, such as timestamps (gVisor, filters of system calls):
- * found out by trying, once. What is not permitted is no obstacle: no other provider is permitted more.
+ * Returns why the native part does not work for a transport, or undefined if it does. Tries it once, because some kernels do not
+ * support timestamps (gVisor, seccomp filters). A missing permission does not count: the other providers would lack it, too.
  */
 function obstacleToNative(transport: Transport): string | undefined {
   const part = nativePart()
@@ -75,10 +75,10 @@ function refuse(reason: string): OpenPacketSocket {
   }
 }
 
-/** A provider without the means to use it. */
+/** Name and remark of a provider. */
 export type ProviderDescription = Pick<Provider, 'name' | 'remark'>
 
-/** What each transport of this process is sent and timed by. */
+/** Returns the provider of each transport in this process. */
 export function describeProviders(): Readonly<Record<Transport, ProviderDescription>> {
   const describe = (transport: Transport): ProviderDescription => {
     const { name, remark } = providerOf(transport)

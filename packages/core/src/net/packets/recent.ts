@@ -1,4 +1,4 @@
-/** Remembers things for a while and forgets the old ones together. */
+/** Map whose entries expire in batches. */
 export interface Memory<Key, Thing> {
   remember(key: Key, thing: Thing): void
   recall(key: Key): Thing | undefined
@@ -6,16 +6,17 @@ export interface Memory<Key, Thing> {
 }
 
 export interface MemoryOptions<Thing> {
-  /** Each thing is remembered at least this long, and at most twice as long. */
+  /** Each entry is kept for at least this long, and at most twice as long. */
   readonly spanMs: number
-  /** Where more come within the span, the older ones are forgotten earlier. */
+  /** Limit on new entries per span; beyond it, older entries expire earlier. */
   readonly most: number
   readonly onForgotten: (thing: Thing) => void
 }
 
 /**
- * Two generations: when the younger is full or has had its time it becomes the older, and the older goes as a whole. One queue would
- * be exact, but a Map is no queue: it steps over everything that was ever removed from its front (V8's ordered hash tables keep the gaps).
+ * Creates a memory of two generations. When the younger is full or expires, it replaces the older, which is dropped as a whole.
+ * A single queue would be exact, but a Map is slow as a queue: V8's ordered hash tables keep the gaps of removed entries, and every
+ * iteration steps over them.
  */
 export function createMemory<Key, Thing>({ spanMs, most, onForgotten }: MemoryOptions<Thing>): Memory<Key, Thing> {
   let younger = new Map<Key, Thing>()

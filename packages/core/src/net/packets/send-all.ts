@@ -1,13 +1,13 @@
 import type { Packet, PacketSocket, SendingOptions } from './packet-socket.ts'
 
-/** A packet on its way to a socket; its ticket is set once the socket has taken it. */
+/** A packet to be sent over a socket. Its ticket is set once the socket has accepted it. */
 export interface Outgoing extends Packet {
   readonly socket: PacketSocket
   readonly options: SendingOptions | undefined
   ticket: number
 }
 
-/** Hands packets to their sockets, those of one socket together where none has options of its own. */
+/** Sends packets over their sockets. Packets without options are batched by socket. */
 export function sendAll<Each extends Outgoing>(
   packets: readonly Each[],
   refused: (packet: Each, error: unknown) => void,

@@ -2,7 +2,7 @@ import type { Clock } from '../../time/clock.ts'
 import { clocksOf, type Fate, type Shot } from './fate.ts'
 import type { Arrival } from './packet-socket.ts'
 
-/** Arrival of an answer, and the departure of its question. */
+/** Times of an answer and its request. */
 export interface Times {
   readonly arrival: Arrival
   readonly tookNs: number
@@ -10,12 +10,12 @@ export interface Times {
   readonly sourcePort: number
 }
 
-/** An answered packet, which remembers its volley while that goes on: a finished one must not be kept in memory. */
+/** An answered packet. It refers to its volley only while that is in progress, so that finished volleys can be freed. */
 export interface Followed {
   volley: { readonly open: OpenVolley; readonly index: number } | undefined
 }
 
-/** What an exchange reports to a volley under way: the fate of each of its shots, by index. */
+/** A volley in progress, as an exchange sees it: it receives the fate of each shot, by index. */
 export interface OpenVolley {
   readonly timeoutNs: number
   answered(index: number, times: Times, followed: Followed): void

@@ -7,55 +7,55 @@ import { tcpPortFilter } from '../native/socket-filter.ts'
 import { type NativeArrival, openTimedSocket } from '../native/timed-socket.ts'
 
 /*
- * Sees the segments of this host's own connections pass, as a packet capture does, and keeps of each connection the few times that
- * make its phases: by the kernel's stamps, so that no event loop has a part in them. It costs a copy of the first bytes of each
- * segment and needs CAP_NET_RAW.
+ * Watches the segments of this host's own connections, as a packet capture does. For each connection it keeps the few times that
+ * delimit its phases. The kernel takes these timestamps, so event loop delays do not distort them. The cost is a copy of the first bytes
+ * of each segment. It needs CAP_NET_RAW.
  *
- * A segment may be seen more than once: on loopback it comes in as well as going out, and a device made of others (bond, bridge,
- * VLAN) shows it beside them. So of what comes the first sight counts, and of what goes the last.
+ * A segment may be seen more than once: on loopback it both leaves and arrives, and a device on top of others (bond, bridge, VLAN)
+ * repeats the segments of these. So the first sighting of an incoming segment counts, and the last of an outgoing one.
  */
 
-/** Nanoseconds on the time line of this thread; what did not happen is absent. */
+/** Times in nanoseconds on the timeline of this thread. Events that did not happen are absent. */
 export interface ConnectionTimes {
-  /** The first SYN left. */
+  /** Departure of the first SYN. */
   readonly synAtNs?: number
   readonly synAckAtNs?: number
-  /** The last payload left. */
+  /** Departure of the last payload. */
   readonly sentAtNs?: number
-  /** The first payload arrived after that. */
+  /** Arrival of the first payload after that. */
   readonly answeredAtNs?: number
-  /** The last payload arrived. */
+  /** Arrival of the last payload. */
   readonly receivedAtNs?: number
 }
 
 type Recorded = { -readonly [Name in keyof ConnectionTimes]: ConnectionTimes[Name] }
 
-/** This host's end of a connection as node:net names it. */
+/** This host's end of a connection, with the names of node:net. */
 export interface LocalEnd {
   readonly localAddress: string
   readonly localPort: number
 }
 
-/** A connection as node:net names it. */
+/** Both ends of a connection, with the names of node:net. */
 export interface ConnectionName extends LocalEnd {
   readonly remoteAddress: string
   readonly remotePort: number
 }
 
 export interface ConnectionObserver {
-  /** What was seen of a connection until now, after which it is forgotten; undefined when nothing was. */
+  /** Returns and forgets the times of a connection so far; undefined if none of its segments was seen. */
   take(name: ConnectionName): ConnectionTimes | undefined
   close(): void
 }
 
-/** IPv6 and TCP with all their options fit. */
+/** Enough for the headers of IPv6 and TCP with all options. */
 const snapBytes = 128
 
-/** Connections nobody asks for make room for new ones. */
+/** Limit on stored connections; the oldest is dropped first. */
 const mostConnections = 4096
 
 /**
- * Observes connections to `remotePorts`.
+ * Starts to observe connections to `remotePorts`.
  * @throws {FailureError} not-permitted, not-supported
  */
 export function observeConnections(remotePorts: readonly number[]): ConnectionObserver {
@@ -88,14 +88,14 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
     }
   }
 
-  // A SYN begins another connection with the same ports, unless it is the first one's, sent again.
+  // A SYN starts a new connection on the same ports, unless it is a retransmission of the first SYN.
   const forgetFinished = (key: string) => {
     if (connections.get(key)?.synAckAtNs !== undefined) connections.delete(key)
   }
 
   const filter = tcpPortFilter(remotePorts, snapBytes)
   const options = { kind: 'observer', packetBytes: snapBytes, bufferBytes: 4 << 20, filter } as const
-  // What was lost would be missing from the times of some connection, nobody knows which.
+  // A dropped segment would be missing from some connection, and there is no way to tell which one.
   const overflowed = () => connections.clear()
   try {
     const socket = openTimedSocket(part.native, options, { arrived, failed: () => {}, overflowed })
@@ -146,7 +146,7 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
 }
 
-/** The bytes of an address in hexadecimal; `::` of IPv6 stands for as many zeros as are missing (RFC 4291 §2.2). */
+/** Returns the bytes of an address in hexadecimal. In IPv6, `::` expands to the missing zeros (RFC 4291 §2.2). */
 function addressHex(address: string): string {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number)).toString('hex')
   const [bare = ''] = address.split('%', 1)

@@ -7,25 +7,25 @@ import { FailureError, isSystemError } from '../../model/failure.ts'
 import type { LocalEnd } from './connection-observer.ts'
 import { type Handshake, handshakeOf } from './tcp-info.ts'
 
-/** What an HTTP exchange passes through, told at the moment it happens. */
+/** Callbacks for the stages of an HTTP exchange, each called when its stage begins. */
 export interface HttpMilestones {
   connecting(): void
-  /** With what the kernel knows of the handshake, where it can be asked. */
+  /** Includes the kernel's measurement of the handshake, if available. */
   connected(handshake: Handshake | undefined, local: LocalEnd): void
-  /** The attempt is over before the handshake, with what the kernel knows of it. */
+  /** The attempt ended before the handshake was complete. Includes the kernel's data about the handshake, if available. */
   unconnected(handshake: Handshake | undefined): void
   securing(): void
   writing(): void
   waiting(): void
   transferring(): void
-  /** The connection broke, whether or not the response was complete. */
+  /** The connection failed, whether or not the response was complete. */
   broken(error: Error): void
 }
 
 interface ConnectionOptions {
   /** Begins the connection. */
   readonly connect: () => Socket
-  /** Name the certificate has to match; undefined for plain HTTP. */
+  /** Name that the certificate must match; undefined for plain HTTP. */
   readonly secureHost: string | undefined
   readonly verifyCertificate: boolean
   readonly signal: AbortSignal
@@ -33,8 +33,8 @@ interface ConnectionOptions {
 }
 
 /**
- * Makes undici connect to the endpoint decided before, once, and tells each milestone. The request's last byte is known from undici's
- * diagnostics channel; the response's first byte from the socket, since undici tells of headers only when they are complete.
+ * Returns a connector that makes undici connect once to the endpoint already resolved, and reports each milestone. undici's diagnostics
+ * channel reports the request's last byte. The socket reports the response's first byte, because undici reports only complete headers.
  */
 export function createConnector(options: ConnectionOptions): buildConnector.connector {
   return (_, callback) => {
@@ -56,7 +56,7 @@ async function open({
   const plain = connect()
   plain.setNoDelay(true)
   const abandon = () => {
-    // Its descriptor is gone with the socket.
+    // Destroying the socket closes its descriptor, so read the handshake first.
     if (plain.connecting) milestones.unconnected(handshakeOf(plain))
     plain.destroy()
   }
@@ -67,14 +67,14 @@ async function open({
     milestones.connected(handshakeOf(plain), { localAddress, localPort })
     const socket =
       secureHost === undefined ? plain : await secure({ plain, secureHost, verifyCertificate, signal, milestones })
-    // To undici a body is out once the socket has it; what the kernel has not taken yet is waited for here.
+    // undici considers a body sent once the socket has it. Wait here until the kernel has accepted it as well.
     onBodySent(socket, () =>
       socket.writableNeedDrain ? socket.once('drain', milestones.waiting) : milestones.waiting(),
     )
-    // Before undici's own listeners, which read the socket empty and take a reset for the end of some responses.
+    // Prepended because undici's own listeners drain the socket and mistake a reset for the end of some responses.
     socket.prependListener('error', milestones.broken)
     const onReadable = () => {
-      // The end of the stream is 'readable' too.
+      // 'readable' is also emitted at the end of the stream.
       if (socket.readableLength === 0) return
       socket.off('readable', onReadable)
       milestones.transferring()
@@ -107,14 +107,14 @@ async function secure({ plain, secureHost, verifyCertificate, signal, milestones
     return socket
   } catch (cause) {
     if (signal.aborted) throw signal.reason
-    // A reset names the call that met it; what TLS calls by the same code is a peer that hung up.
+    // A real reset names its system call. TLS uses the same code without one when the peer hangs up.
     throw isSystemError(cause) && cause.syscall !== undefined ? cause : tlsFailureOf(cause, secureHost)
   }
 }
 
 /**
- * OpenSSL's reason alone where there is one: its messages carry a file, a line and a line feed. Without what newer versions of Node
- * advise those who start it.
+ * Returns the failure for a TLS error. Uses OpenSSL's reason if there is one, because its full messages contain a file, a line number and
+ * a line feed. Removes the advice about root CAs that newer versions of Node append.
  */
 export function tlsFailureOf(cause: unknown, secureHost: string): FailureError {
   const { code, reason, message } = { code: undefined, reason: undefined, message: String(cause), ...fieldsOf(cause) }
@@ -135,7 +135,7 @@ function fieldsOf(error: unknown): object {
 const listeners = new WeakMap<object, () => void>()
 let isSubscribed = false
 
-/** undici names the socket when it sends the headers, and the request alone when the body is out; the two are joined here. */
+/** undici reports socket and request when it sends the headers, but only the request when the body is sent. This joins the two. */
 function onBodySent(socket: Socket, listener: () => void): void {
   listeners.set(socket, listener)
   if (isSubscribed) return

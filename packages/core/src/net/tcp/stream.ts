@@ -18,7 +18,7 @@ export function openStream(namespace: string, family: Family): number {
 
 /** Connects an open socket by its descriptor. */
 export function connectFrom(fd: number, to: { readonly host: string; readonly port: number }): Socket {
-  // Node reads a socket that it is given at once; this one is read when it is connected (lib/net.js, manualStart).
+  // Node starts reading from an existing descriptor at once; manualStart delays that until it is connected (lib/net.js).
   const options: SocketConstructorOpts & { readonly manualStart: boolean } = { fd, manualStart: true }
   return new Socket(options).connect(to)
 }

@@ -2,22 +2,22 @@ import type { Socket } from 'node:net'
 import type { Clocks } from '../../time/clock.ts'
 import { nativePart, tcpInfoOf } from '../native/native.ts'
 
-/** Of a handshake the kernel has timed. */
+/** Clocks of a handshake that the kernel has timed. */
 export const handshakeClocks: Clocks = { tx: 'tcp-info', rx: 'tcp-info' }
 
-/** What the kernel knows of a handshake that has just been completed. */
+/** The kernel's data about a handshake. */
 export interface Handshake {
-  /** SYNs sent again before one was answered; absent when the first was. */
+  /** Retransmitted SYNs; absent if there were none. */
   readonly synRetransmits?: number
-  /** Largest segment this connection sends, in bytes. */
+  /** Size of the largest segment this connection sends, in bytes. */
   readonly segmentBytes?: number
-  /** The kernel's time for it; absent after a retransmission, when no clean sample exists (RFC 6298 §3, Karn's algorithm). */
+  /** Duration by the kernel's clock. Absent after a retransmission, which leaves no clean sample (RFC 6298 §3, Karn's algorithm). */
   readonly time?: { readonly tookNs: number; readonly clocks: Clocks }
 }
 
 /**
- * Asks the kernel at once after 'connect', before anything is written: `tcpi_rtt` is then the time from SYN to SYN-ACK and nothing
- * else. Undefined where the native part is absent, or the connection gone.
+ * Returns the kernel's data about a handshake. Call it right after 'connect', before any write: `tcpi_rtt` is then exactly the time
+ * from SYN to SYN-ACK. Undefined if the native part is absent or the connection is closed.
  */
 export function handshakeOf(socket: Socket): Handshake | undefined {
   const part = nativePart()

@@ -162,7 +162,7 @@ test.each([{ native: '0', level: 40 }, ...(nativePart.isMet ? [{ native: '', lev
 
 function described(native: string) {
   if (native !== '0') return { udp: { name: 'native' }, icmp: { name: 'native' }, tcp: { name: 'native' } }
-  const remark = 'the native part is turned off by SCOUT_NATIVE=0; times include the wait for the event loop'
+  const remark = 'the native part is turned off by SCOUT_NATIVE=0; times include event loop delays'
   return { udp: { name: 'dgram', remark }, icmp: { name: 'raw-socket', remark }, tcp: { name: 'none' } }
 }
 

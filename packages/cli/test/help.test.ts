@@ -30,15 +30,15 @@ test('the program says what it can do', async () => {
       --kube-api <url>        API server without credentials: that of kubectl proxy
 
     Commands:
-      http <target>           make one HTTP request on a fresh connection and time
-                              each of its phases
-      tcp <target>            time a TCP handshake and nothing else
-      syn <target>            time a half-open TCP handshake: open, closed or
-                              filtered, and the application never hears of it
-      udp <target>            send a datagram to a Scout responder and time its
-                              return
+      http <target>           make one HTTP request over a new connection and time
+                              each phase
+      tcp <target>            time a TCP handshake
+      syn <target>            time a half-open TCP handshake, which the application
+                              never sees: open, closed or filtered
+      udp <target>            send a datagram to a Scout responder and time the
+                              reply
       icmp <target>           send an ICMP echo request and time the reply
-      dns <target>            ask one name server one question and time the answer
+      dns <target>            send one query to one name server and time the answer
       all <host>              probe a host with every protocol at once and show what
                               passes
       serve                   answer the probes of others until Ctrl-C
@@ -65,10 +65,10 @@ test('http says what it does and takes', async () => {
   expect(await helpOf('http')).toMatchInlineSnapshot(`
     "Usage: scout-probe http [options] <target>
 
-    make one HTTP request on a fresh connection and time each of its phases
+    make one HTTP request over a new connection and time each phase
 
     Arguments:
-      target                     URL, http:// where it has no scheme
+      target                     URL (default scheme: http)
 
     Options:
       --method <choice>          request method: GET, HEAD, POST, PUT, DELETE,
@@ -77,14 +77,13 @@ test('http says what it does and takes', async () => {
       --status <text>            status codes that count as success; redirects are
                                  not followed (default: 200-399)
       --send-bytes <number>      size of the request body (default: 0)
-      --keep-bytes <number>      how much of the response body to keep in the result
-                                 (default: 0)
-      --observe                  take the phases from a packet observer of this
-                                 connection (of https: connect only); needs
-                                 CAP_NET_RAW
-      --no-verify                do not check the server certificate
-      --timeout <duration>       give up after this long; 3.5 s leaves room for two
-                                 retransmitted SYNs (RFC 6298: at 1 s and 3 s)
+      --keep-bytes <number>      number of bytes of the response body to keep in the
+                                 result (default: 0)
+      --observe                  measure the phases with a packet observer (with
+                                 https: only connect); needs CAP_NET_RAW
+      --no-verify                do not verify the server certificate
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
       -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
       -i, --interval <duration>  time from one attempt to the next (default: 1s)
@@ -109,7 +108,7 @@ test('http says what it does and takes', async () => {
     Phases:
       connect   SYN sent to SYN-ACK received
       tls       TLS handshake (https only)
-      write     connection ready to last byte of the request handed to the kernel
+      write     connection ready to last byte of the request passed to the kernel
       server    request written to first byte of the response
       transfer  first to last byte of the response
 
@@ -129,14 +128,14 @@ test('tcp says what it does and takes', async () => {
   expect(await helpOf('tcp')).toMatchInlineSnapshot(`
     "Usage: scout-probe tcp [options] <target>
 
-    time a TCP handshake and nothing else
+    time a TCP handshake
 
     Arguments:
       target                     host:port
 
     Options:
-      --timeout <duration>       give up after this long; 3.5 s leaves room for two
-                                 retransmitted SYNs (RFC 6298: at 1 s and 3 s)
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
       -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
       -i, --interval <duration>  time from one attempt to the next (default: 1s)
@@ -177,17 +176,17 @@ test('udp says what it does and takes', async () => {
   expect(await helpOf('udp')).toMatchInlineSnapshot(`
     "Usage: scout-probe udp [options] <target>
 
-    send a datagram to a Scout responder and time its return
+    send a datagram to a Scout responder and time the reply
 
     Arguments:
       target                     host:port
 
     Options:
-      --payload-bytes <number>   UDP payload; above the path MTU less headers it
-                                 leaves in fragments (default: 64)
-      --key <text>               shared secret of prober and responder
-      --timeout <duration>       give up after this long; 3.5 s leaves room for two
-                                 retransmitted SYNs (RFC 6298: at 1 s and 3 s)
+      --payload-bytes <number>   size of the UDP payload; sent in fragments if the
+                                 packet exceeds the MTU (default: 64)
+      --key <text>               secret shared by prober and responder
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
       -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
       -i, --interval <duration>  time from one attempt to the next (default: 1s)
@@ -234,10 +233,10 @@ test('icmp says what it does and takes', async () => {
       target                     address or name
 
     Options:
-      --payload-bytes <number>   bytes after the ICMP header; 56 makes a packet of
-                                 84 bytes over IPv4, as ping does (default: 56)
-      --timeout <duration>       give up after this long; 3.5 s leaves room for two
-                                 retransmitted SYNs (RFC 6298: at 1 s and 3 s)
+      --payload-bytes <number>   bytes after the ICMP header; 56 results in 84-byte
+                                 packets over IPv4, as with ping (default: 56)
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
       -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
       -i, --interval <duration>  time from one attempt to the next (default: 1s)
@@ -278,25 +277,26 @@ test('dns says what it does and takes', async () => {
   expect(await helpOf('dns')).toMatchInlineSnapshot(`
     "Usage: scout-probe dns [options] <target>
 
-    ask one name server one question and time the answer
+    send one query to one name server and time the answer
 
     Arguments:
-      target                     name, or name@server to ask another server than the
-                                 first of /etc/resolv.conf
+      target                     name, or name@server (default server: the first in
+                                 /etc/resolv.conf)
 
     Options:
       --type <choice>            record type; with PTR the name may be an address:
                                  A, AAAA, SRV, PTR, TXT (default: A)
-      --transport <choice>       UDP, or one TCP connection: udp, tcp (default: udp)
-      --no-recursion             do not ask the server to recurse (flag RD)
-      --edns-bytes <number>      largest UDP answer accepted (EDNS); 0 sends no EDNS
+      --transport <choice>       UDP, or a new TCP connection: udp, tcp (default:
+                                 udp)
+      --no-recursion             do not request recursion (flag RD)
+      --edns-bytes <number>      largest accepted UDP answer (EDNS); 0 disables EDNS
                                  (default: 1232)
       --rcode <choice>           response code that counts as success: NOERROR,
                                  FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED,
                                  YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE
                                  (default: NOERROR)
-      --timeout <duration>       give up after this long; 3.5 s leaves room for two
-                                 retransmitted SYNs (RFC 6298: at 1 s and 3 s)
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
       -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
       -i, --interval <duration>  time from one attempt to the next (default: 1s)
@@ -320,7 +320,7 @@ test('dns says what it does and takes', async () => {
 
     Phases:
       connect  TCP handshake with the server (transport tcp only)
-      query    question sent to answer received
+      query    query sent to answer received
 
     Clocks:
       kernel    stamps the kernel put on the packets
@@ -351,8 +351,8 @@ test('all says what it does and takes', async () => {
       --dns-port <number>        port of the name server on the host (default: 53)
       --name <text>              name to ask that name server for (default: .)
       --key <text>               shared secret of prober and responder
-      --timeout <duration>       give up after this long; 3.5 s leaves room for two
-                                 retransmitted SYNs (RFC 6298: at 1 s and 3 s)
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
       --skip <protocol>          leave a protocol out; may be repeated
       -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 3)

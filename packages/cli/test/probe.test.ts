@@ -83,8 +83,8 @@ describe('text', () => {
     expect(code).toBe(1)
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "tcp probe of 127.0.0.1:#, 2 times, every 200ms
-      127.0.0.1:#: seq=1 refused in connect after # ms: tcp probe of 127.0.0.1:#: ECONNREFUSED (nobody listens there, or a firewall rejects the port)
-      127.0.0.1:#: seq=2 refused in connect after # ms: tcp probe of 127.0.0.1:#: ECONNREFUSED (nobody listens there, or a firewall rejects the port)
+      127.0.0.1:#: seq=1 refused in connect after # ms: tcp probe of 127.0.0.1:#: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)
+      127.0.0.1:#: seq=2 refused in connect after # ms: tcp probe of 127.0.0.1:#: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)
 
       --- 127.0.0.1:# tcp statistics ---
       2 sent, 0 received, 100 % loss
@@ -244,7 +244,7 @@ describe('flags', () => {
   test('choose the IP version', async () => {
     const { code, out } = await runCli(['tcp', '127.0.0.1:80', '-6', '-c', '1'])
     expect(code).toBe(1)
-    expect(out).toContain('127.0.0.1 is an IPv4 address, but only IPv6 was asked for')
+    expect(out).toContain('127.0.0.1 is an IPv4 address, but IPv6 was requested')
   })
 })
 

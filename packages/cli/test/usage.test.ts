@@ -18,21 +18,21 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['tcp 127.0.0.1:80 -4 -6', "option '-4, --ipv4' cannot be used with option '-6, --ipv6': see scout-probe tcp --help"],
   ['tcp 127.0.0.1:80 --count', "option '-c, --count <number>' argument missing: see scout-probe tcp --help"],
   // targets
-  ['tcp 127.0.0.1', 'cannot probe "127.0.0.1": a port is missing: write 127.0.0.1:8081'],
-  ['tcp ::1', 'cannot probe "::1": a port is missing: write [::1]:8081'],
-  ['udp 127.0.0.1:', 'cannot probe "127.0.0.1:": a port is missing after the colon'],
+  ['tcp 127.0.0.1', 'cannot probe "127.0.0.1": the port is missing: write 127.0.0.1:8081'],
+  ['tcp ::1', 'cannot probe "::1": the port is missing: write [::1]:8081'],
+  ['udp 127.0.0.1:', 'cannot probe "127.0.0.1:": the port is missing after the colon'],
   ['tcp 127.0.0.1:0', 'cannot probe "127.0.0.1:0": port 0 is not between 1 and 65535'],
   ['tcp 127.0.0.1:65536', 'cannot probe "127.0.0.1:65536": port 65536 is not between 1 and 65535'],
   ['tcp [::g]:80', 'cannot probe "[::g]:80": "::g" is not an IPv6 address'],
   ['icmp fd00::1::2', 'cannot probe "fd00::1::2": "fd00::1::2" is neither an address nor a host name'],
   [
     'icmp 300.1.1.1',
-    'cannot probe "300.1.1.1": "300.1.1.1" is not an IPv4 address: it takes four numbers from 0 to 255',
+    'cannot probe "300.1.1.1": "300.1.1.1" is not an IPv4 address: write four numbers from 0 to 255',
   ],
-  ['http ftp://127.0.0.1/', 'cannot probe "ftp://127.0.0.1/": the scheme ftp is not known: use http or https'],
+  ['http ftp://127.0.0.1/', 'cannot probe "ftp://127.0.0.1/": the scheme ftp is not supported: use http or https'],
   [
     'dns a..b@127.0.0.1',
-    'cannot probe "a..b@127.0.0.1": "a..b" is not a DNS name: labels of 1 to 63 characters, 253 in all',
+    'cannot probe "a..b@127.0.0.1": "a..b" is not a DNS name: use labels of 1 to 63 characters, 253 in total',
   ],
   // values
   ['tcp 127.0.0.1:80 --timeout -1s', '--timeout: "-1s" is not a duration: a duration cannot be negative'],
@@ -64,7 +64,7 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['all 127.0.0.1 --skip dnss', '--skip: there is no probe "dnss": did you mean dns?'],
   [
     'all 127.0.0.1 --name a..b',
-    'cannot probe "a..b@127.0.0.1:53": "a..b" is not a DNS name: labels of 1 to 63 characters, 253 in all',
+    'cannot probe "a..b@127.0.0.1:53": "a..b" is not a DNS name: use labels of 1 to 63 characters, 253 in total',
   ],
   [
     'all 127.0.0.1 --skip http --skip tcp --skip syn --skip udp --skip icmp --skip dns',

@@ -227,7 +227,7 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       'checks: { web: { probe: tcp, target: "{host}" } }',
-      'check web (from FILE): cannot probe "192.0.2.1": a port is missing: write 192.0.2.1:8081',
+      'check web (from FILE): cannot probe "192.0.2.1": the port is missing: write 192.0.2.1:8081',
     ],
     [
       'checks: { web: { probe: tcp, target: "{hots}:80" } }',

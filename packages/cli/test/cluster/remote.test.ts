@@ -233,7 +233,7 @@ describe('no probe from there', () => {
     const { code, err } = await runCli([...from('node2'), 'tcp', '10.0.0.1'])
     expect({ code, err }).toEqual({
       code: 2,
-      err: 'scout-probe: cannot probe "10.0.0.1": a port is missing: write 10.0.0.1:8081\n',
+      err: 'scout-probe: cannot probe "10.0.0.1": the port is missing: write 10.0.0.1:8081\n',
     })
     expect(api.requests).toEqual([])
     expect(started).toEqual([])

@@ -75,7 +75,10 @@ export function proberOver(engine: Engine): Prober {
   const numberOf = (session: SeriesSession): number => {
     const number = sessions.get(session)
     if (number !== undefined) return number
-    throw new ScoutError('closed', 'this session is closed or belongs to another prober: open a new one with openSession()')
+    throw new ScoutError(
+      'closed',
+      'this session is closed or belongs to another prober: open a new one with openSession()',
+    )
   }
 
   const start = ({ protocol, target, options = {} }: ProbeCall): Promise<Result> => {
@@ -137,7 +140,10 @@ function engineFor({ onStray = () => {}, worker = false, nameServer, resolve, va
   const unreachable = Object.entries({ resolve, ...(worker === true ? {} : { nameServer, vantages }) })
   const [setting] = unreachable.find(([, value]) => value !== undefined) ?? []
   if (setting !== undefined) {
-    throw new ScoutError('invalid-option', `cannot pass ${setting} to another thread: pass it to serveProber in that thread`)
+    throw new ScoutError(
+      'invalid-option',
+      `cannot pass ${setting} to another thread: pass it to serveProber in that thread`,
+    )
   }
   return createThreadEngine(worker === true ? startProbeThread({ nameServer, vantages }) : worker, { onStray })
 }

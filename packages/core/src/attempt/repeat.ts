@@ -37,7 +37,10 @@ export async function* repeat<Name extends Protocol>(
 ): AsyncGenerator<Repeated<Name>, void, undefined> {
   // Timers support at most 31 bits of milliseconds; with a longer delay they fire at once.
   if (!(intervalMs >= 1 && intervalMs < 2 ** 31))
-    throw new ScoutError('invalid-option', `cannot repeat every ${intervalMs} ms: choose an interval from 1 ms to 24 days`)
+    throw new ScoutError(
+      'invalid-option',
+      `cannot repeat every ${intervalMs} ms: choose an interval from 1 ms to 24 days`,
+    )
   if (!(count >= 0)) throw new ScoutError('invalid-option', `cannot repeat ${count} times: choose a count of 0 or more`)
   const ended: Repeated<Name>[] = []
   const errors: unknown[] = []

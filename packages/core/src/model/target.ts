@@ -137,8 +137,7 @@ function parseHost(host: string, text: string): string {
       throw invalid(text, `${bare} is the wildcard address: name a specific address`)
     return bare
   }
-  if (/^[\d.]+$/.test(bare))
-    throw invalid(text, `"${bare}" is not an IPv4 address: write four numbers from 0 to 255`)
+  if (/^[\d.]+$/.test(bare)) throw invalid(text, `"${bare}" is not an IPv4 address: write four numbers from 0 to 255`)
   if (!isDnsName(bare) || bare === '.') throw invalid(text, `"${host}" is neither an address nor a host name`)
   return bare
 }

@@ -43,13 +43,16 @@ export const http = defineProbe({
       .max(64 << 20)
       .default(0)
       .describe('size of the request body'),
-    keepBytes: z.int().min(0).max(65_536).default(0).describe('number of bytes of the response body to keep in the result'),
+    keepBytes: z
+      .int()
+      .min(0)
+      .max(65_536)
+      .default(0)
+      .describe('number of bytes of the response body to keep in the result'),
     observe: z
       .boolean()
       .default(false)
-      .describe(
-        'measure the phases with a packet observer (with https: only connect); needs CAP_NET_RAW',
-      ),
+      .describe('measure the phases with a packet observer (with https: only connect); needs CAP_NET_RAW'),
     verify: z.boolean().default(true).describe('verify the server certificate'),
   }),
   async measure(attempt, options) {

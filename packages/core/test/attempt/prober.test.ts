@@ -53,7 +53,7 @@ describe('misuse', () => {
       there is no probe "tpc": did you mean tcp?
       there is no probe "bittorrent": choose one of http, tcp, syn, udp, icmp, dns
       there is no probe "toString": choose one of http, tcp, syn, udp, icmp, dns
-      cannot probe "127.0.0.1": a port is missing: write 127.0.0.1:8081
+      cannot probe "127.0.0.1": the port is missing: write 127.0.0.1:8081
       cannot probe "127.0.0.1:70000": port 70000 is not between 1 and 65535
       cannot probe "[::g]": "[::g]" is neither an address nor a host name
       the tcp probe has no option "timeout": did you mean timeoutMs?
@@ -70,9 +70,9 @@ describe('misuse', () => {
       option payloadBytes of the udp probe: 64.5 is not a whole number: it takes at least 24 and at most 65507
       option method of the http probe: "get" is not one of GET, HEAD, POST, PUT, DELETE, OPTIONS: did you mean GET?
       option status of the http probe: "ok" does not fit: write status codes as 200, 200-399 or 200,404
-      option headers of the http probe: { 'bad name': '(secret)' } does not fit: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      option headers of the http probe: { name: '(secret)' } does not fit: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
-      option headers of the http probe: { Connection: '(secret)' } does not fit: names take letters, digits and -, values one line, and connection, content-length, expect, keep-alive, transfer-encoding, upgrade are the probe's own
+      option headers of the http probe: { 'bad name': '(secret)' } does not fit: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
+      option headers of the http probe: { name: '(secret)' } does not fit: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
+      option headers of the http probe: { Connection: '(secret)' } does not fit: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
       option type of the dns probe: "MX" is not one of A, AAAA, SRV, PTR, TXT
       option rcode of the dns probe: "NXDOMIAN" is not one of NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE: did you mean NXDOMAIN?
       "
@@ -81,7 +81,7 @@ describe('misuse', () => {
 
   test('is to hand a thread what cannot get there', () => {
     expect(() => createProber({ worker: true, resolve: () => Promise.reject(new Error('never asked')) })).toThrow(
-      'resolve cannot reach another thread: give it to serveProber there',
+      'cannot pass resolve to another thread: pass it to serveProber in that thread',
     )
   })
 
@@ -95,14 +95,14 @@ describe('a session', () => {
     const [prober, other] = [proberOfTest(), proberOfTest()]
     const session = prober.openSession()
     await expect(other.probe('tcp', '127.0.0.1:9', { session })).rejects.toThrow(
-      'this session is closed, or of another prober: open one with openSession()',
+      'this session is closed or belongs to another prober: open a new one with openSession()',
     )
     session.close()
     await expect(prober.probe('tcp', '127.0.0.1:9', { session })).rejects.toThrow(
       expect.objectContaining({ name: 'ScoutError', code: 'closed' }),
     )
     prober.close()
-    expect(() => prober.openSession()).toThrow('this prober was closed: create another')
+    expect(() => prober.openSession()).toThrow('this prober is closed: create a new one')
   })
 })
 
@@ -111,7 +111,7 @@ describe('a closed prober', () => {
     const prober = createProber()
     prober.close()
     await expect(prober.probe('tcp', '127.0.0.1:80')).rejects.toThrow(
-      expect.objectContaining({ code: 'closed', message: 'this prober was closed: create another' }),
+      expect.objectContaining({ code: 'closed', message: 'this prober is closed: create a new one' }),
     )
   })
 

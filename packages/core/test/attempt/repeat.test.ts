@@ -124,7 +124,7 @@ describe('misuse', () => {
     const prober = proberOfTest()
     const allClosed = await watchHandles()
     const attempts = repeat(prober, { protocol: 'udp', target: 'nowhere' }, { intervalMs: 1 })
-    await expect(attempts.next()).rejects.toThrow('a port is missing')
+    await expect(attempts.next()).rejects.toThrow('the port is missing')
     await allClosed()
   })
 
@@ -149,12 +149,12 @@ describe('misuse', () => {
     )
     expect(`\n${sentences.join('\n')}\n`).toMatchInlineSnapshot(`
       "
-      ScoutError: cannot repeat every -5 ms: take an interval of 1 ms to 24 days
-      ScoutError: cannot repeat every 0 ms: take an interval of 1 ms to 24 days
-      ScoutError: cannot repeat every NaN ms: take an interval of 1 ms to 24 days
-      ScoutError: cannot repeat every 2147483648 ms: take an interval of 1 ms to 24 days
-      ScoutError: cannot repeat -1 times: take a count of 0 or more
-      ScoutError: cannot repeat NaN times: take a count of 0 or more
+      ScoutError: cannot repeat every -5 ms: choose an interval from 1 ms to 24 days
+      ScoutError: cannot repeat every 0 ms: choose an interval from 1 ms to 24 days
+      ScoutError: cannot repeat every NaN ms: choose an interval from 1 ms to 24 days
+      ScoutError: cannot repeat every 2147483648 ms: choose an interval from 1 ms to 24 days
+      ScoutError: cannot repeat -1 times: choose a count of 0 or more
+      ScoutError: cannot repeat NaN times: choose a count of 0 or more
       "
     `)
   })

@@ -120,7 +120,7 @@ describe('a failure', () => {
   test('to have an address of the family asked for is told before anything is sent', async () => {
     const result = await attempt(() => {}, { target: '::1', options: { family: 'ipv4' } })
     expect(result).toMatchObject({
-      failure: { reason: 'unresolved', message: '::1 is an IPv6 address, but only IPv4 was asked for' },
+      failure: { reason: 'unresolved', message: '::1 is an IPv6 address, but IPv4 was requested' },
     })
   })
 

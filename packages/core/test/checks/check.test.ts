@@ -46,7 +46,7 @@ describe('a check', () => {
 
   test('is refused before any peer is known where it could never be made', () => {
     expect(() => make({ name: 'x', protocol: 'tpc' })).toThrow('did you mean tcp?')
-    expect(() => make({ name: 'x', protocol: 'tcp', target: '{host}' })).toThrow('a port is missing')
+    expect(() => make({ name: 'x', protocol: 'tcp', target: '{host}' })).toThrow('the port is missing')
     expect(() => make({ name: 'x', protocol: 'tcp', target: '{hosts}:80' })).toThrowErrorMatchingInlineSnapshot(
       `[ScoutError: the target "{hosts}:80" has an unknown placeholder {hosts}: did you mean {host}?]`,
     )

@@ -39,7 +39,7 @@ testWith(withoutNativePart)('without the native part, what it costs is said of e
   const found = describeMeans().probes.filter(({ obstacle }) => obstacle === undefined)
   for (const { clocks, remark } of found) {
     expect(clocks).toEqual({ tx: 'user', rx: 'user' })
-    expect(remark).toContain('times include the wait for the event loop')
+    expect(remark).toContain('times include event loop delays')
   }
   expect(describeMeans().probes.find(({ protocol }) => protocol === 'syn')).toMatchObject({
     provider: 'none',

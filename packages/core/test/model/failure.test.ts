@@ -38,7 +38,7 @@ test.for<[code: string, reason: FailureReason]>([
 describe('the sentence', () => {
   test('says what was tried, what the system answered and what that means', () => {
     expect(failureErrorOf(systemError('ECONNREFUSED'), 'tcp probe of 10.0.0.1:80').message).toMatchInlineSnapshot(
-      `"tcp probe of 10.0.0.1:80: ECONNREFUSED (nobody listens there, or a firewall rejects the port)"`,
+      `"tcp probe of 10.0.0.1:80: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)"`,
     )
   })
 
@@ -66,7 +66,7 @@ test.for([
 test('a packet that ran out of hops is not explained as one without a route', () => {
   const { message } = icmpFailure({ type: 11, code: 0, from: '192.0.2.1' }, { family: 'ipv4', address: '192.0.2.9' })
   expect(message).toMatchInlineSnapshot(
-    `"192.0.2.1 answered ICMP type 11 code 0 to a packet for 192.0.2.9 (the packet passed more routers than its TTL allows: look for a routing loop)"`,
+    `"192.0.2.1 answered with ICMP type 11 code 0 to a packet for 192.0.2.9 (the packet crossed more routers than its TTL allows: look for a routing loop)"`,
   )
 })
 

@@ -68,28 +68,28 @@ test('a target that cannot be read is refused with its value and the remedy', ()
   expect(`\n${sentences.join('\n')}\n`).toMatchInlineSnapshot(`
     "
     host: cannot probe "": "" is neither an address nor a host name
-    host: cannot probe "10.244.1.310": "10.244.1.310" is not an IPv4 address: it takes four numbers from 0 to 255
+    host: cannot probe "10.244.1.310": "10.244.1.310" is not an IPv4 address: write four numbers from 0 to 255
     host: cannot probe "10.244.1.31:80": "10.244.1.31:80" is neither an address nor a host name
     host: cannot probe "with space": "with space" is neither an address nor a host name
-    host: cannot probe "0.0.0.0": 0.0.0.0 stands for every address and is none: name one
-    host:port: cannot probe "10.244.1.31": a port is missing: write 10.244.1.31:8081
-    host:port: cannot probe "fd00::1": a port is missing: write [fd00::1]:8081
-    host:port: cannot probe "10.244.1.31:": a port is missing after the colon
+    host: cannot probe "0.0.0.0": 0.0.0.0 is the wildcard address: name a specific address
+    host:port: cannot probe "10.244.1.31": the port is missing: write 10.244.1.31:8081
+    host:port: cannot probe "fd00::1": the port is missing: write [fd00::1]:8081
+    host:port: cannot probe "10.244.1.31:": the port is missing after the colon
     host:port: cannot probe "10.244.1.31:0": port 0 is not between 1 and 65535
     host:port: cannot probe "10.244.1.31:65536": port 65536 is not between 1 and 65535
     host:port: cannot probe "10.244.1.31:http": port "http" is not a number
-    host:port: cannot probe "fd00:::1:80": it is not an IPv6 address, nor host:port: write [fd00::1]:8081
+    host:port: cannot probe "fd00:::1:80": it is neither an IPv6 address nor host:port: write [fd00::1]:8081
     host:port: cannot probe "[fd00::g]:80": "fd00::g" is not an IPv6 address
-    host:port: cannot probe "[::]:80": :: stands for every address and is none: name one
-    url: cannot probe "http://": it is not a URL: write http://10.244.1.31:8081/ (an IPv6 address in brackets)
-    url: cannot probe "http://fd00::1/": it is not a URL: write http://10.244.1.31:8081/ (an IPv6 address in brackets)
-    url: cannot probe "http://10.244.1.31:99999/": it is not a URL: write http://10.244.1.31:8081/ (an IPv6 address in brackets)
+    host:port: cannot probe "[::]:80": :: is the wildcard address: name a specific address
+    url: cannot probe "http://": it is not a URL: write http://10.244.1.31:8081/ (with an IPv6 address in brackets)
+    url: cannot probe "http://fd00::1/": it is not a URL: write http://10.244.1.31:8081/ (with an IPv6 address in brackets)
+    url: cannot probe "http://10.244.1.31:99999/": it is not a URL: write http://10.244.1.31:8081/ (with an IPv6 address in brackets)
     url: cannot probe "http://10.244.1.31:0/": port 0 is not between 1 and 65535
-    url: cannot probe "ftp://10.244.1.31/": the scheme ftp is not known: use http or https
-    url: cannot probe "http://user:secret@10.244.1.31/": a user name in the URL is not sent: give the header authorization instead
-    name@server: cannot probe "@10.96.0.10": "" is not a DNS name: labels of 1 to 63 characters, 253 in all
-    name@server: cannot probe "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example" is not a DNS name: labels of 1 to 63 characters, 253 in all
-    name@server: cannot probe "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.ab": "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.ab" is not a DNS name: labels of 1 to 63 characters, 253 in all
+    url: cannot probe "ftp://10.244.1.31/": the scheme ftp is not supported: use http or https
+    url: cannot probe "http://user:secret@10.244.1.31/": user names in URLs are not supported: set the authorization header instead
+    name@server: cannot probe "@10.96.0.10": "" is not a DNS name: use labels of 1 to 63 characters, 253 in total
+    name@server: cannot probe "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example" is not a DNS name: use labels of 1 to 63 characters, 253 in total
+    name@server: cannot probe "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.ab": "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.ab" is not a DNS name: use labels of 1 to 63 characters, 253 in total
     name@server: cannot probe "10.96.0.10:dns": port "dns" is not a number
     "
   `)

@@ -87,7 +87,7 @@ describe('an answer', () => {
     const port = await respond({})
     const result = await probe('dns', `scout.example@127.0.0.1:${port}`)
     expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
-      `"127.0.0.1 answered NXDOMAIN to A scout.example (the name does not exist: check its spelling, namespace and final domain)"`,
+      `"127.0.0.1 answered NXDOMAIN to A scout.example (the name does not exist: check its spelling, namespace and top-level domain)"`,
     )
   })
 

@@ -73,7 +73,7 @@ describe('fails as', () => {
       failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' },
     })
     expect(result.ok ? '' : result.failure.message.replace(`${port}`, 'PORT')).toMatchInlineSnapshot(
-      `"tcp probe of 127.0.0.1:PORT: ECONNREFUSED (nobody listens there, or a firewall rejects the port)"`,
+      `"tcp probe of 127.0.0.1:PORT: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)"`,
     )
   })
 })

@@ -105,7 +105,7 @@ describe('fails as', () => {
     const result = await probe('udp', `127.0.0.1:${server.address().port}`, { key: 'secret' })
     expect(result).toMatchObject({ failure: { reason: 'bad-reply', phase: 'echo' } })
     expect(result.ok ? '' : result.failure.message.replace(/:\d+/, ':PORT')).toMatchInlineSnapshot(
-      `"127.0.0.1:PORT answered with a tag made with another key: give both sides the same key"`,
+      `"127.0.0.1:PORT answered with a tag made with a different key: use the same key on both sides"`,
     )
   })
 

@@ -19,10 +19,7 @@ export function literalEndpoint(host: string, choice: FamilyChoice, port: number
   const address = mapped ?? host
   const family = version === 4 || mapped !== undefined ? 'ipv4' : 'ipv6'
   if (choice !== 'any' && choice !== family) {
-    throw new FailureError(
-      'unresolved',
-      `${host} is an ${label(family)} address, but ${label(choice)} was requested`,
-    )
+    throw new FailureError('unresolved', `${host} is an ${label(family)} address, but ${label(choice)} was requested`)
   }
   return { host, address: canonicalAddress(address, family), family, ...(port === undefined ? {} : { port }) }
 }

@@ -150,10 +150,14 @@ function whyDenied(kinds: readonly NativeSocketKind[]): string {
 }
 
 function unsupported(kind: NativeSocketKind, cause: Error & { readonly code: string }): FailureError {
-  return new FailureError('not-supported', `this kernel cannot open a timestamping socket of kind ${kind}: ${cause.message}`, {
-    cause,
-    code: cause.code,
-  })
+  return new FailureError(
+    'not-supported',
+    `this kernel cannot open a timestamping socket of kind ${kind}: ${cause.message}`,
+    {
+      cause,
+      code: cause.code,
+    },
+  )
 }
 
 function sendErrorOf(error: NativeError, family: Family): SendError {

@@ -23,7 +23,7 @@ describe('an address', () => {
     expect(() => literalEndpoint('127.0.0.1', 'ipv6', 80)).toThrow(
       expect.objectContaining({
         reason: 'unresolved',
-        message: '127.0.0.1 is an IPv4 address, but only IPv6 was asked for',
+        message: '127.0.0.1 is an IPv4 address, but IPv6 was requested',
       }),
     )
   })

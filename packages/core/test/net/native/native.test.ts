@@ -43,7 +43,7 @@ describe('the native part', () => {
 
   test('is for Linux, and says so elsewhere', async () => {
     vi.stubGlobal('process', { ...process, platform: 'darwin', env: process.env })
-    expect(await load('')).toEqual({ isPresent: false, reason: 'the native part is for Linux, and this is darwin' })
+    expect(await load('')).toEqual({ isPresent: false, reason: 'the native part needs Linux, and this is darwin' })
   })
 
   withNative('is loaded once a thread', async () => {

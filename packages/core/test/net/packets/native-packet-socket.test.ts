@@ -161,7 +161,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     allowPing('1 0')
     const listener = { arrived: () => {}, failed: () => {}, overflowed: () => {} }
     expect(() => unprivileged(() => openNativeIcmpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
-      `[FailureError: cannot open an ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root), and net.ipv4.ping_group_range does not include its group (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")]`,
+      `[FailureError: cannot open an ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root), and net.ipv4.ping_group_range does not include the group of this process (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")]`,
     )
     expect(() => unprivileged(() => openNativeTcpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
       `[FailureError: cannot open a raw socket (tcp4): this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)]`,

@@ -8,7 +8,7 @@ import type { Fixture } from './probe-contract.ts'
 
 const host = '127.0.0.1'
 
-/** One of each protocol: a probe without is a type error here. */
+/** One fixture per protocol: a probe without one is a type error here. */
 export const fixtures: { readonly [Name in Protocol]: Fixture<Name> } = {
   http: {
     answering: here(async () => ({
@@ -30,7 +30,7 @@ export const fixtures: { readonly [Name in Protocol]: Fixture<Name> } = {
     })),
     deserted: here(async () => ({ target: `${host}:${await desertedTcpPort()}`, reason: 'refused' })),
     silent: inNamespace(`${silentAddress}:80`, {}),
-    // A handshake is the kernel's on both sides, and belongs to one socket.
+    // The kernels on both sides handle a handshake, and it belongs to one socket.
     babbling: null,
     tardy: null,
   },
@@ -48,7 +48,7 @@ export const fixtures: { readonly [Name in Protocol]: Fixture<Name> } = {
       prepare: async () => ({ target: `${host}:${await desertedTcpPort()}`, reason: 'refused' as const }),
     },
     silent: { ...inNamespace(`${silentAddress}:80`, {}), needs: ['ip', namespaces, nativePart] },
-    // What answers is the kernel, and a reply is known by the number it acknowledges.
+    // The kernel answers, and the acknowledged number identifies its reply.
     babbling: null,
     tardy: null,
   },
@@ -127,7 +127,7 @@ function oneBehind(replyTo: (request: Buffer) => Uint8Array): Reply {
   return (request) => (requests.push(request) === 2 ? requests.map((each) => replyTo(each)) : [])
 }
 
-/** No records: the question itself, with the bit set that makes a message a response (RFC 1035 §4.1.1). */
+/** Returns an answer without records: the question with the response bit set (RFC 1035 §4.1.1). */
 function dnsAnswerTo(query: Buffer): Buffer {
   const answer = Buffer.from(query)
   answer.writeUInt8(answer.readUInt8(2) | 0x80, 2)

@@ -12,40 +12,40 @@ import type { Child, ChildStray } from '../support/child.ts'
 import { watchHandles } from '../support/handles.ts'
 import { type Need, testWith } from '../support/requirements.ts'
 
-/** Where to probe, with what, and from where. */
+/** Target to probe, with its options and the process to probe from. */
 export interface Site<Name extends Protocol> {
   readonly target: string
   readonly options?: OptionsOf<Name>
-  /** Who probes where this process cannot. */
+  /** Process that probes instead of this one, if this one cannot. */
   readonly child?: Child
 }
 
-/** A site, built for each test, and its requirements on the machine. */
+/** A site, which is created for each test, and its requirements on the machine. */
 export interface Situation<Name extends Protocol, Extra = unknown> {
   readonly needs: readonly Need[]
   prepare(): Promise<Site<Name> & Extra>
 }
 
-/** What the contract has to know of a protocol. `null` where only the kernel could misbehave in that way. */
+/** Situations of one protocol. `null` if only the kernel could misbehave in that way. */
 export interface Fixture<Name extends Protocol> {
-  /** It answers, from this process, and a success has exactly these phases. */
+  /** A target that answers. A success has exactly these phases. */
   readonly answering: Situation<Name, { readonly phases: readonly string[] }>
-  /** Nobody is there, and that is said. */
+  /** A target where nothing listens, which is reported. */
   readonly deserted: Situation<Name, { readonly reason: FailureReason }>
-  /** Nobody is there, and nothing is said. */
+  /** A target that never answers. */
   readonly silent: Situation<Name>
-  /** What comes back is no answer. */
+  /** A target that answers with garbage. */
   readonly babbling: Situation<Name> | null
-  /** Answers nothing to the first attempt, and to the second the answer to the first and then its own. */
+  /** A target that does not answer the first attempt. It answers the second with the answer to the first, then with the right one. */
   readonly tardy: Situation<Name, { readonly sharesSocket: boolean }> | null
 }
 
-/** What every probe promises, whatever its protocol. */
+/** Tests the contract of every probe. */
 export function describeContract<Name extends Protocol>(protocol: Name, fixture: Fixture<Name>): void {
   const { answering, deserted, silent, babbling, tardy } = fixture
 
   describe(`the ${protocol} probe`, () => {
-    testWith(...answering.needs)('succeeds where it is answered, its phases adding up to its time', async () => {
+    testWith(...answering.needs)('succeeds if it is answered, with phases that add up to its total', async () => {
       const site = await answering.prepare()
       const result = await attempt(protocol, site)
       expect(result).toMatchObject({ protocol, target: site.target, ok: true })
@@ -64,13 +64,13 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
       )
     })
 
-    testWith(...deserted.needs)('fails by what it was told where nobody is there', async () => {
+    testWith(...deserted.needs)('fails for the reported reason if nothing is listening', async () => {
       const { reason, ...site } = await deserted.prepare()
       const result = await attempt(protocol, site)
       expectFailure(protocol, result, reason)
     })
 
-    testWith(...silent.needs)('fails at its deadline, and not much later, where nothing comes back', async () => {
+    testWith(...silent.needs)('fails at its deadline, and not much later, if nothing comes back', async () => {
       const timeoutMs = 200
       const result = await attempt(protocol, await silent.prepare(), { timeoutMs })
       expectFailure(protocol, result, 'timeout')
@@ -88,7 +88,7 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
     })
 
     if (babbling !== null) {
-      testWith(...babbling.needs)('never takes garbage for an answer', async () => {
+      testWith(...babbling.needs)('never mistakes garbage for an answer', async () => {
         const result = await attempt(protocol, await babbling.prepare(), { timeoutMs: 200 })
         expect(result).toMatchObject({
           ok: false,
@@ -98,7 +98,7 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
     }
 
     if (tardy !== null) {
-      testWith(...tardy.needs)('never takes the answer to an earlier attempt for its own', async () => {
+      testWith(...tardy.needs)('never mistakes the answer to an earlier attempt for its own', async () => {
         const site = await tardy.prepare()
         const { probe, strays } = site.child ?? probeHere()
         const first = await probe(protocol, site.target, Object.assign({ timeoutMs: 100 }, site.options))
@@ -120,7 +120,7 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
       await allClosed()
     })
 
-    testWith(...answering.needs, ...deserted.needs)('survives JSON, success or failure', async () => {
+    testWith(...answering.needs, ...deserted.needs)('has a result that survives JSON, success or failure', async () => {
       const results = [
         await attempt(protocol, await answering.prepare()),
         await attempt(protocol, await deserted.prepare()),
@@ -129,34 +129,37 @@ export function describeContract<Name extends Protocol>(protocol: Name, fixture:
       for (const result of results) expect(JSON.parse(JSON.stringify(result))).toStrictEqual(result)
     })
 
-    testWith(...answering.needs, ...deserted.needs)('has the same keys in the same order as every other', async () => {
-      const measured = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock']
-      const success = await attempt(protocol, await answering.prepare())
-      const failed = await attempt(protocol, await deserted.prepare())
-      const keysOf = (result: Result) => [
-        ...measured,
-        ...('packets' in result ? ['packets'] : []),
-        'ok',
-        ...(result.ok ? [] : ['failure']),
-        ...('detail' in result ? ['detail'] : []),
-      ]
-      expect([success.ok, failed.ok]).toEqual([true, false])
-      for (const result of [success, failed]) expect(Object.keys(result)).toEqual(keysOf(result))
-      for (const { endpoint, clock } of [success, failed]) {
-        expect(['host', 'address', 'family', 'port']).toEqual(expect.arrayContaining(Object.keys(endpoint ?? {})))
-        expect(Object.keys(clock)).toEqual(['tx', 'rx'])
-      }
-      if (failed.ok) return
-      const { icmp } = failed.failure
-      expect(Object.keys(failed.failure)).toEqual([
-        'reason',
-        'phase',
-        'message',
-        'code',
-        ...(icmp === undefined ? [] : ['icmp']),
-      ])
-      if (icmp !== undefined) expect(failed.failure.code).toBe(`ICMP ${icmp.type}/${icmp.code}`)
-    })
+    testWith(...answering.needs, ...deserted.needs)(
+      'has results with the same keys in the same order as every other probe',
+      async () => {
+        const measured = ['protocol', 'target', 'endpoint', 'startedAtMs', 'phasesNs', 'totalNs', 'clock']
+        const success = await attempt(protocol, await answering.prepare())
+        const failed = await attempt(protocol, await deserted.prepare())
+        const keysOf = (result: Result) => [
+          ...measured,
+          ...('packets' in result ? ['packets'] : []),
+          'ok',
+          ...(result.ok ? [] : ['failure']),
+          ...('detail' in result ? ['detail'] : []),
+        ]
+        expect([success.ok, failed.ok]).toEqual([true, false])
+        for (const result of [success, failed]) expect(Object.keys(result)).toEqual(keysOf(result))
+        for (const { endpoint, clock } of [success, failed]) {
+          expect(['host', 'address', 'family', 'port']).toEqual(expect.arrayContaining(Object.keys(endpoint ?? {})))
+          expect(Object.keys(clock)).toEqual(['tx', 'rx'])
+        }
+        if (failed.ok) return
+        const { icmp } = failed.failure
+        expect(Object.keys(failed.failure)).toEqual([
+          'reason',
+          'phase',
+          'message',
+          'code',
+          ...(icmp === undefined ? [] : ['icmp']),
+        ])
+        if (icmp !== undefined) expect(failed.failure.code).toBe(`ICMP ${icmp.type}/${icmp.code}`)
+      },
+    )
   })
 }
 
@@ -176,11 +179,11 @@ function expectFailure(protocol: Protocol, result: Result, reason: FailureReason
   expectPackets(result)
   if (result.ok) return
   expect(['setup', 'resolve', ...Object.keys(probes[protocol].phases)]).toContain(result.failure.phase)
-  // One sentence for a person.
+  // One sentence for people.
   expect(result.failure.message).toMatch(/^[^\n]+[^\n.]$/)
 }
 
-/** Probes that send packets of their own count them, whether or not they succeed. */
+/** Expects consistent packet counts: probes that send their own packets count them, whether or not they succeed. */
 function expectPackets(result: Result): void {
   const { packets } = result
   if (packets === undefined) return

@@ -5,7 +5,7 @@ import { testWith } from '../../../test/support/requirements.ts'
 
 const it = testWith('ip', namespaces)
 
-it('the library in ten lines does what it shows', async () => {
+it('the ten-line library example prints what it shows', async () => {
   const [tenLines = ''] = examplesIn('packages/core/README.md')
   expect(tenLines.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(10)
   const [connected, ...statistics] = (await runExample(tenLines)).split('\n')
@@ -20,7 +20,7 @@ it('the responders answer and close', async () => {
   )
 })
 
-it('the first example anyone sees runs', async () => {
+it('the first example runs', async () => {
   const [first = ''] = examplesIn('README.md')
   expect(await runExample(first)).toMatch(/^\d+ ns\n$/)
 })

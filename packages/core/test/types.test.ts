@@ -1,10 +1,10 @@
 import { describe, expectTypeOf, test } from 'vitest'
 import type { AnyResult, OptionsOf, Protocol, probe, ResultOf } from '../src/index.ts'
 
-// Nothing here runs anything: what does not hold does not compile.
+// Nothing runs here: a violated assertion does not compile.
 
 describe('options', () => {
-  test('are those of the protocol and those of every probe, all of them optional', () => {
+  test('are those of the protocol and of every probe, all optional', () => {
     expectTypeOf<{ payloadBytes: number; timeoutMs: number }>().toExtend<OptionsOf<'udp'>>()
     expectTypeOf<{ timeoutMs: number; family: 'ipv4' }>().toExtend<OptionsOf<'tcp'>>()
     expectTypeOf<{}>().toExtend<OptionsOf<Protocol>>()
@@ -16,7 +16,7 @@ describe('options', () => {
     expectTypeOf<{ family: 'ipv5' }>().not.toExtend<OptionsOf<'tcp'>>()
   })
 
-  test('may hold a signal where an attempt is made', () => {
+  test('may include a signal when making an attempt', () => {
     expectTypeOf<typeof probe<'tcp'>>().toBeCallableWith('tcp', '127.0.0.1:1', {
       timeoutMs: 1,
       signal: new AbortController().signal,
@@ -25,7 +25,7 @@ describe('options', () => {
 })
 
 describe('a result', () => {
-  test('is told by its protocol, and a success by ok', () => {
+  test('is discriminated by its protocol, and a success by ok', () => {
     expectTypeOf<Extract<AnyResult, { protocol: 'dns' }>>().toEqualTypeOf<ResultOf<'dns'>>()
     expectTypeOf<Extract<ResultOf<'http'>, { ok: true }>['detail']['statusCode']>().toEqualTypeOf<number>()
     expectTypeOf<Extract<ResultOf<'http'>, { ok: true }>>().not.toHaveProperty('failure')

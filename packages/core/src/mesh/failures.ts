@@ -93,7 +93,7 @@ function listed(words: readonly string[]): string {
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`
 }
 
-/** `13:05:11 (2m10s)`, with the date where it is not today's. */
+/** Returns `13:05:11 (2m10s)`, with the date unless it is today. */
 function sinceText(sinceMs: number, nowMs: number): string {
   const since = new Date(sinceMs)
   const time = `${pad(since.getHours())}:${pad(since.getMinutes())}:${pad(since.getSeconds())}`

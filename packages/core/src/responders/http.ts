@@ -44,7 +44,7 @@ export async function startHttpResponder({
     if (pathname === '/') return [200, document()]
     if (pathname === '/bytes') return [200, Buffer.alloc(sizeOf(searchParams.get('size')), 'scout ')]
     const content = await routes[pathname]?.(request)
-    return content === undefined ? [404, { message: `there is nothing at ${pathname}` }] : [200, content]
+    return content === undefined ? [404, { message: `${pathname} does not exist` }] : [200, content]
   }
 
   const server = createServer(

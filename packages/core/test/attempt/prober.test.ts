@@ -36,7 +36,7 @@ describe('misuse', () => {
     ['dns', 'example@127.0.0.1', { rcode: 'NXDOMIAN' }],
   ]
 
-  test('is refused before the first packet, with one sentence that names the value and the remedy', async () => {
+  test('is rejected before the first packet, with one sentence that names the value and the remedy', async () => {
     const prober = proberOfTest()
     const sentences: string[] = []
     for (const [protocol, target, options] of misuses) {
@@ -79,19 +79,19 @@ describe('misuse', () => {
     `)
   })
 
-  test('is to hand a thread what cannot get there', () => {
+  test('is to pass a setting that cannot reach another thread', () => {
     expect(() => createProber({ worker: true, resolve: () => Promise.reject(new Error('never asked')) })).toThrow(
       'cannot pass resolve to another thread: pass it to serveProber in that thread',
     )
   })
 
-  test('is told by its code', () => {
+  test('is identified by its code', () => {
     expect(() => probeNamed('tpc')).toThrow(expect.objectContaining({ name: 'ScoutError', code: 'unknown-probe' }))
   })
 })
 
 describe('a session', () => {
-  test('of a closed prober, of another, or closed itself is misuse', async () => {
+  test('is misuse if it is closed, or belongs to a closed or another prober', async () => {
     const [prober, other] = [proberOfTest(), proberOfTest()]
     const session = prober.openSession()
     await expect(other.probe('tcp', '127.0.0.1:9', { session })).rejects.toThrow(
@@ -107,7 +107,7 @@ describe('a session', () => {
 })
 
 describe('a closed prober', () => {
-  test('refuses further attempts', async () => {
+  test('rejects further attempts', async () => {
     const prober = createProber()
     prober.close()
     await expect(prober.probe('tcp', '127.0.0.1:80')).rejects.toThrow(
@@ -119,7 +119,7 @@ describe('a closed prober', () => {
     ['http', (port) => `127.0.0.1:${port}`],
     ['udp', (port) => `127.0.0.1:${port}`],
     ['dns', (port) => `scout@127.0.0.1:${port}`],
-  ])('cancels attempts under way: %s', async ([protocol, targetOf]) => {
+  ])('cancels attempts in progress: %s', async ([protocol, targetOf]) => {
     let asked = 0
     const onAsked = () => void asked++
     const port =
@@ -169,7 +169,7 @@ test('many attempts may share one signal', async () => {
   expect(warnings).toEqual([])
 })
 
-test('resolves names by the function it was given', async () => {
+test('resolves names with the given function', async () => {
   const port = await listenTcp(() => {})
   const prober = createProber({ resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }) })
   onTestFinished(() => prober.close())
@@ -179,7 +179,7 @@ test('resolves names by the function it was given', async () => {
   })
 })
 
-test('asks the name server it was given where the target names none', async () => {
+test('queries the given name server if the target has none', async () => {
   const silent = await listenUdp(() => {})
   const prober = createProber({ nameServer: `127.0.0.1:${silent.address().port}` })
   onTestFinished(() => prober.close())
@@ -190,7 +190,7 @@ test('asks the name server it was given where the target names none', async () =
   })
 })
 
-test('one attempt on its own leaves nothing open', async () => {
+test('a single attempt leaves nothing open', async () => {
   const port = await listenTcp((socket) => socket.end())
   const allClosed = await watchHandles()
   expect(

@@ -10,13 +10,13 @@ import { repeat } from '../../src/attempt/repeat.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
 import { nowNs } from '../../src/time/clock.ts'
 
-test('makes as many attempts as asked for and ends', async () => {
+test('makes the requested number of attempts and ends', async () => {
   const { prober, target } = await setUp()
   const results = await collect(repeat(prober, { protocol: 'udp', target }, { count: 5, intervalMs: 2 }))
   expect(results.map(({ result }) => result.ok)).toEqual([true, true, true, true, true])
 })
 
-testWith(nativePart)('goes through all source ports, as one session does', async () => {
+testWith(nativePart)('cycles through all source ports, like one session', async () => {
   const from: number[] = []
   const server = await listenUdp((bytes, { port, address }, socket) => {
     from.push(port)
@@ -27,12 +27,12 @@ testWith(nativePart)('goes through all source ports, as one session does', async
   expect(new Set(from).size).toBe(16)
 })
 
-test('makes none when asked for none', async () => {
+test('makes no attempt for a count of 0', async () => {
   const { prober, target } = await setUp()
   expect(await collect(repeat(prober, { protocol: 'udp', target }, { count: 0, intervalMs: 1 }))).toEqual([])
 })
 
-test('attempts begin an interval apart', async () => {
+test('attempts start one interval apart', async () => {
   const { prober, target, responder } = await setUp()
   const intervalMs = 40
   const startedNs: number[] = []
@@ -44,9 +44,9 @@ test('attempts begin an interval apart', async () => {
   expect(responder.counters.answered).toBe(11)
 })
 
-test('attempts overlap where one takes longer than the interval; each is yielded when it ends, with its own number', async () => {
+test('attempts overlap if one takes longer than the interval; each is yielded with its number when it ends', async () => {
   const held: (() => void)[] = []
-  // Answers the first question after the third, so that the third overtakes it.
+  // Answers the first request after the third, so that the third overtakes it.
   const server = await listenUdp((bytes, from, socket) => {
     const reply = echoReplyTo(bytes)
     const answer = () => socket.send(reply, from.port, from.address)
@@ -69,7 +69,7 @@ test('attempts overlap where one takes longer than the interval; each is yielded
 })
 
 describe('an abort', () => {
-  test('ends the repetition at once, cancels what is under way and yields it no more', async () => {
+  test('ends the repetition at once, and cancels attempts in progress without yielding them', async () => {
     let asked = 0
     const silent = await listenUdp(() => asked++)
     const allClosed = await watchHandles()
@@ -84,7 +84,7 @@ describe('an abort', () => {
     await allClosed()
   })
 
-  test('loses no result that was there before it', async () => {
+  test('does not lose earlier results', async () => {
     const { prober, target, responder } = await setUp()
     const caller = new AbortController()
     const attempts = repeat(prober, { protocol: 'udp', target }, { intervalMs: 1, signal: caller.signal })
@@ -107,9 +107,9 @@ describe('an abort', () => {
   })
 })
 
-test('a consumer that leaves ends the repetition', async () => {
+test('breaking out of the loop ends the repetition', async () => {
   const { prober, target } = await setUp()
-  // The prober's socket stays for as long as the prober does.
+  // The prober's socket stays open as long as the prober.
   await prober.probe('udp', target)
   const allClosed = await watchHandles()
   for await (const { result } of repeat(prober, { protocol: 'udp', target }, { intervalMs: 1 })) {

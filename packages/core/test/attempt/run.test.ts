@@ -28,7 +28,7 @@ describe('a success', () => {
     expect(result).toMatchObject({ ok: true, totalNs: first + second, detail: { seen: true } })
   })
 
-  test('counts the time to resolve a name as a phase, and spends none on an address', async () => {
+  test('has a phase for resolving a name, but not for an address', async () => {
     const named = await attempt(({ stopwatch }) => stopwatch.enter('first'), { target: 'scout.example' })
     expect(Object.keys(named.phasesNs)).toEqual(['resolve', 'first'])
     expect(named.endpoint).toEqual({ host: 'scout.example', address, family: 'ipv4' })
@@ -36,7 +36,7 @@ describe('a success', () => {
     expect(Object.keys(literal.phasesNs)).toEqual(['first'])
   })
 
-  test('takes a better clock where the probe has one', async () => {
+  test('uses a better clock if the probe has one', async () => {
     const result = await attempt(({ stopwatch }) => {
       stopwatch.enter('first')
       stopwatch.settle(1234, { tx: 'kernel', rx: 'kernel' })
@@ -45,7 +45,7 @@ describe('a success', () => {
     expect(result).toMatchObject({ phasesNs: { first: 1234 }, totalNs: 1234, clock: { tx: 'kernel', rx: 'kernel' } })
   })
 
-  test('does not change afterwards, whatever a socket still has to tell', async () => {
+  test('does not change afterwards, even if a socket reports more', async () => {
     const attempts: Attempt<string>[] = []
     const result = await attempt((attempt) => {
       attempts.push(attempt)
@@ -58,7 +58,7 @@ describe('a success', () => {
   })
 })
 
-test('a probe that yields facts has the time they took for its total, whatever its phases were', async () => {
+test('the total of a probe that yields facts is the elapsed time, regardless of its phases', async () => {
   const result = await attempt(
     ({ stopwatch, record }) => {
       stopwatch.enter('first')
@@ -73,7 +73,7 @@ test('a probe that yields facts has the time they took for its total, whatever i
 })
 
 describe('a failure', () => {
-  test('names the phase it happened in, has the phases before it, and the time until it was known', async () => {
+  test('has its phase, the earlier phases, and the time until it was known', async () => {
     const result = await attempt(({ stopwatch }) => {
       stopwatch.enter('first')
       stopwatch.enter('second')
@@ -85,7 +85,7 @@ describe('a failure', () => {
     expect(result.totalNs).toBeGreaterThanOrEqual(100_000)
   })
 
-  test('before the first phase is one of setup', async () => {
+  test('before the first phase has the phase setup', async () => {
     const result = await attempt(() => {
       throw new FailureError('not-permitted', 'no')
     })
@@ -93,7 +93,7 @@ describe('a failure', () => {
     expect(result).not.toHaveProperty('failure.code')
   })
 
-  test('holds what was learned before it, and the ICMP error that caused it', async () => {
+  test('has the details known before it, and the ICMP error that caused it', async () => {
     const packets = { sent: 1, returned: 0, duplicated: 0, reordered: 0, late: 0 }
     const icmp = { type: 3, code: 1, from: '10.0.0.1' }
     const result = await attempt(({ record }) => {
@@ -106,7 +106,7 @@ describe('a failure', () => {
     expect(Object.keys(result).slice(-4)).toEqual(['packets', 'ok', 'failure', 'detail'])
   })
 
-  test('to resolve a name leaves no endpoint', async () => {
+  test('to resolve a name has no endpoint', async () => {
     const result = await attempt(() => {}, {
       target: 'scout.example',
       resolve: async () => {
@@ -117,14 +117,14 @@ describe('a failure', () => {
     expect(result).not.toHaveProperty('endpoint')
   })
 
-  test('to have an address of the family asked for is told before anything is sent', async () => {
+  test('of the wrong address family is reported before anything is sent', async () => {
     const result = await attempt(() => {}, { target: '::1', options: { family: 'ipv4' } })
     expect(result).toMatchObject({
       failure: { reason: 'unresolved', message: '::1 is an IPv6 address, but IPv4 was requested' },
     })
   })
 
-  test('that is a defect of a probe is not hidden as data', async () => {
+  test('that is a bug in a probe is thrown, not returned as data', async () => {
     const defective = attempt(() => {
       throw new TypeError('undefined is not a function')
     })
@@ -133,20 +133,20 @@ describe('a failure', () => {
 })
 
 describe('the deadline', () => {
-  test('ends an attempt that nothing answers', async () => {
+  test('ends an attempt without an answer', async () => {
     const result = await attempt(untilOver, { options: { timeoutMs: 20 } })
     expect(result).toMatchObject({ failure: { reason: 'timeout', message: 'no answer within 20 ms' } })
     expect(result.totalNs / 20e6).toBeGreaterThanOrEqual(1)
   })
 
-  test('is no sooner for an attempt that begins late in its turn of the event loop', async () => {
+  test('does not come early for an attempt that starts late in its event loop iteration', async () => {
     await nextTurn()
     blockFor(60)
     const result = await attempt(untilOver, { options: { timeoutMs: 40 } })
     expect(result.totalNs / 40e6).toBeGreaterThanOrEqual(1)
   })
 
-  test('holds against a handshake that the kernel says came too late, however late this process heard of it', async () => {
+  test('applies to a handshake that was late by the kernel clock, no matter when this process noticed it', async () => {
     const result = await attempt(
       ({ stopwatch }) => {
         stopwatch.enter('first')
@@ -157,7 +157,7 @@ describe('the deadline', () => {
     expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', message: 'no answer within 50 ms' } })
   })
 
-  test('covers the resolving of a name, too', async () => {
+  test('covers name resolution, too', async () => {
     const result = await attempt(() => {}, {
       target: 'scout.example',
       options: { timeoutMs: 20 },
@@ -166,7 +166,7 @@ describe('the deadline', () => {
     expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'resolve' } })
   })
 
-  test('tells the probe what is left of it', async () => {
+  test('provides the time left to the probe', async () => {
     let leftNs = 0
     await attempt(({ deadline }) => {
       leftNs = deadline.remainingNs()
@@ -175,7 +175,7 @@ describe('the deadline', () => {
     expect(leftNs).toBeLessThan(3500e6)
   })
 
-  test('of each attempt comes in its time, whichever began first', async () => {
+  test('of each attempt comes on time, in any order of starts', async () => {
     const deadlines = createDeadlines()
     const ended: number[] = []
     const waits = [60, 20, 40].map(
@@ -202,8 +202,8 @@ describe('the deadline', () => {
   })
 })
 
-describe('giving up', () => {
-  test('cancels at once', async () => {
+describe('cancelling', () => {
+  test('ends the attempt at once', async () => {
     const result = await attempt((running) => {
       setImmediate(() => running.deadline.cancel())
       return untilOver(running)
@@ -211,14 +211,14 @@ describe('giving up', () => {
     expect(result).toMatchObject({ failure: { reason: 'cancelled' } })
   })
 
-  test('is told to what takes a signal, also when that is asked for afterwards', async () => {
+  test('aborts the signal, even one requested afterwards', async () => {
     const deadline = new Deadline(1_000)
     const { signal } = deadline
     deadline.cancel()
     for (const each of [signal, deadline.signal]) expect(each.reason).toMatchObject({ reason: 'cancelled' })
   })
 
-  test('beforehand cancels before anything is sent', async () => {
+  test('beforehand ends the attempt before anything is sent', async () => {
     const deadline = new Deadline(1_000)
     deadline.cancel()
     let isMeasured = false
@@ -242,7 +242,7 @@ describe('giving up', () => {
         return Promise.resolve({ address, family: 'ipv4' })
       },
     ],
-  ])('%s cancels before anything is sent', async ([, resolve]) => {
+  ])('%s ends the attempt before anything is sent', async ([, resolve]) => {
     const deadline = new Deadline(1_000)
     let isMeasured = false
     const result = await attempt(
@@ -262,7 +262,7 @@ interface Setting extends Partial<RunContext> {
   readonly yields?: Probe['yields']
 }
 
-/** Runs a probe that does what the test says. */
+/** Runs a probe with the given `measure`. */
 async function attempt(
   act: (attempt: Attempt<'first' | 'second'>) => void | Promise<void>,
   { target = address, options, yields = 'time', ...context }: Setting = {},

@@ -7,7 +7,7 @@ import { createThreadProber, type ThreadProberOptions } from '../../src/attempt/
 
 const core = new URL('../../dist/index.js', import.meta.url).href
 
-/** Serves a prober, with an HTTP responder that hands /question over. */
+/** Serves a prober with an HTTP responder that forwards /question. */
 const program = `
   const { parentPort, workerData } = require('node:worker_threads')
   import(workerData.core).then(async ({ nameServerOrSystem, resolveBySystem, serveProber, startHttpResponder }) => {
@@ -34,7 +34,7 @@ function startThread(options: ThreadProberOptions = {}, port = 0) {
   return { thread, prober }
 }
 
-test('a thread probes, answers, and hands over what the other thread answers', async () => {
+test('a thread probes, answers, and forwards requests that the other thread answers', async () => {
   const asked: string[] = []
   const { prober } = startThread({
     onRequest(path, { from }) {
@@ -50,14 +50,14 @@ test('a thread probes, answers, and hands over what the other thread answers', a
   await eventually(() => prober.silentMs() === 0, 'a sign of life')
 })
 
-test('what keeps the responders from listening is what the thread fails with', async () => {
+test('the thread fails with the error of responders that cannot listen', async () => {
   const taken = await listenTcp(() => {})
   const { prober } = startThread({}, taken)
   await expect(prober.listening).rejects.toThrow('EADDRINUSE')
   await expect(prober.failed).rejects.toThrow('EADDRINUSE')
 })
 
-test('stopping ends what is under way as cancelled, and then the thread', async () => {
+test('stopping cancels attempts in progress, then ends the thread', async () => {
   let asked = 0
   const silent = await listenUdp(() => void asked++)
   const { thread, prober } = startThread()
@@ -70,7 +70,7 @@ test('stopping ends what is under way as cancelled, and then the thread', async 
   await expect(prober.probe('udp', `127.0.0.1:${port}`)).rejects.toThrow(expect.objectContaining({ code: 'closed' }))
 })
 
-test('a thread that ends on its own has failed', async () => {
+test('a thread that ends without being stopped has failed', async () => {
   const { thread, prober } = startThread()
   await prober.listening
   await thread.terminate()

@@ -42,7 +42,7 @@ describeWith(...networkNeeds)('a vantage', () => {
 
   const probersOf: readonly (readonly [string, () => Prober])[] = [
     ['in this thread', () => createProber({ vantages: { near: network.near.path } })],
-    ['in a thread of its own', () => createProber({ vantages: { near: network.near.path }, worker: true })],
+    ['in a separate thread', () => createProber({ vantages: { near: network.near.path }, worker: true })],
   ]
   for (const [where, makeProber] of probersOf) {
     describe(where, () => {
@@ -54,7 +54,7 @@ describeWith(...networkNeeds)('a vantage', () => {
         ['icmp', (host: string) => host.replaceAll(/[[\]]/g, ''), {}],
         ['dns', (host: string) => `scout@${host}:5300`, {}],
         ['dns', (host: string) => `scout@${host}:5300`, { transport: 'tcp' }],
-      ] as const)('probes by %s from its network namespace', async ([protocol, targetAt, options]) => {
+      ] as const)('probes with %s from its network namespace', async ([protocol, targetAt, options]) => {
         const before = home()
         const prober = makeProber()
         onTestFinished(() => prober.close())
@@ -66,7 +66,7 @@ describeWith(...networkNeeds)('a vantage', () => {
         expect(home()).toBe(before)
       })
 
-      test('is refused where nobody listens there', async () => {
+      test('fails as refused if nothing is listening there', async () => {
         const prober = makeProber()
         onTestFinished(() => prober.close())
         for (const protocol of ['tcp', 'syn', 'udp'] as const) {
@@ -77,7 +77,7 @@ describeWith(...networkNeeds)('a vantage', () => {
     })
   }
 
-  test('of this process does not reach what another does', async () => {
+  test('of this process does not reach the target of another', async () => {
     const prober = createProber({ vantages: { near: network.near.path } })
     onTestFinished(() => prober.close())
     const results = [undefined, 'near'].map((vantage) =>
@@ -86,7 +86,7 @@ describeWith(...networkNeeds)('a vantage', () => {
     expect((await Promise.all(results)).map(({ ok }) => ok)).toEqual([false, true])
   })
 
-  test('that is not one of the prober is misuse', async () => {
+  test('that the prober does not have is misuse', async () => {
     const prober = createProber({ vantages: { near: network.near.path, far: network.far.path } })
     onTestFinished(() => prober.close())
     await expect(prober.probe('tcp', '127.0.0.1:9', { vantage: 'naer' })).rejects.toThrow(
@@ -97,7 +97,7 @@ describeWith(...networkNeeds)('a vantage', () => {
     )
   })
 
-  test('that is gone is a failure of this host', async () => {
+  test('that no longer exists is a failure of this host', async () => {
     const prober = createProber({ vantages: { gone: '/run/netns/scout-gone' } })
     onTestFinished(() => prober.close())
     for (const protocol of ['udp', 'tcp'] as const) {

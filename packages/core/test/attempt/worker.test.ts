@@ -17,7 +17,7 @@ function proberInThread(options: ProberOptions = {}) {
   return prober
 }
 
-test('a prober in a thread of its own probes as one in this thread does', async () => {
+test('a prober in a separate thread works like one in this thread', async () => {
   const port = await listenTcp((socket) => socket.end())
   const prober = proberInThread()
   expect(await prober.probe('tcp', `127.0.0.1:${port}`)).toMatchObject({ ok: true, endpoint: { port } })
@@ -28,7 +28,7 @@ test('a prober in a thread of its own probes as one in this thread does', async 
   )
 })
 
-test('what this thread is busy with is not in its times', async () => {
+test('its times exclude the work of this thread', async () => {
   const silent = await listenUdp(() => {})
   const prober = proberInThread()
   const target = `127.0.0.1:${silent.address().port}`
@@ -38,7 +38,7 @@ test('what this thread is busy with is not in its times', async () => {
   expect((await result).totalNs).toBeLessThan(1_000 * 1e6)
 })
 
-test('a signal gives an attempt in a thread up', async () => {
+test('a signal cancels an attempt in a thread', async () => {
   let asked = 0
   const silent = await listenUdp(() => void asked++)
   const prober = proberInThread()
@@ -49,18 +49,18 @@ test('a signal gives an attempt in a thread up', async () => {
   expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled' } })
 })
 
-test('strays are told across threads', async () => {
+test('strays are reported across threads', async () => {
   const strays: string[] = []
   const mirror = await listenUdp((bytes, { port, address }, socket) => {
     socket.send(bytes, port, address)
   })
   const prober = proberInThread({ onStray: (protocol, { kind }) => strays.push(`${protocol} ${kind}`) })
-  // A request sent back is no answer.
+  // A request that is sent back is not an answer.
   await prober.probe('udp', `127.0.0.1:${mirror.address().port}`, { timeoutMs: 50 })
   await eventually(() => strays.includes('udp foreign'), 'a stray')
 })
 
-testWith(nativePart)('a session lasts in the thread until it is closed', async () => {
+testWith(nativePart)('a session lives in the thread until it is closed', async () => {
   const from: number[] = []
   const server = await listenUdp((bytes, { port, address }, socket) => {
     from.push(port)
@@ -75,7 +75,7 @@ testWith(nativePart)('a session lasts in the thread until it is closed', async (
   await expect(prober.probe('udp', target, { session })).rejects.toThrow(expect.objectContaining({ code: 'closed' }))
 })
 
-test('closing cancels what is under way, and refuses what comes after', async () => {
+test('closing cancels attempts in progress, and rejects later ones', async () => {
   let asked = 0
   const silent = await listenUdp(() => void asked++)
   const prober = proberInThread()
@@ -87,7 +87,7 @@ test('closing cancels what is under way, and refuses what comes after', async ()
 })
 
 test.each(['udp', 'icmp', 'syn', 'dns', 'tcp', 'http'])(
-  'a process whose thread probed by %s ends without a word',
+  'a process whose thread probed with %s ends without output',
   async (protocol) => {
     const target = { icmp: '127.0.0.1', dns: 'scout@127.0.0.1:9' }[protocol] ?? '127.0.0.1:9'
     const core = new URL('../../dist/index.js', import.meta.url).href

@@ -10,7 +10,7 @@ describe('a check', () => {
     ['http', 'http://10.0.0.1:8081/', 'http://[fd00::1]:8081/'],
     ['tcp', '10.0.0.1:8081', '[fd00::1]:8081'],
     ['icmp', '10.0.0.1', '[fd00::1]'],
-  ] as const)('of %s is aimed as its probe wants it', ([protocol, ipv4, ipv6]) => {
+  ] as const)('of %s targets a peer in the form of its probe', ([protocol, ipv4, ipv6]) => {
     const check = make({ name: protocol, protocol })
     expect(check.path).toBe('pod')
     expect([targetAt(check, placeAt('10.0.0.1', 8081)), targetAt(check, placeAt('fd00::1', 8081))]).toEqual([
@@ -19,21 +19,21 @@ describe('a check', () => {
     ])
   })
 
-  test('of the responder by HTTP can be made through a proxy, and any other cannot', () => {
+  test('of the responder over HTTP works through a proxy, and no other does', () => {
     const proxy = { base: 'http://127.0.0.1:8001/api/v1/namespaces/scout/pods/a:8081/proxy', name: 'a', node: 'n' }
     const large = make({ name: 'large', protocol: 'http', target: 'http://{host}:{port}/bytes?size=9' })
     expect(targetAt(large, proxy)).toBe(`${proxy.base}/bytes?size=9`)
     expect(targetAt(make({ name: 'tcp', protocol: 'tcp' }), proxy)).toBeUndefined()
   })
 
-  test('that names nothing of a peer is about no peer', () => {
+  test('without a placeholder of a peer does not target peers', () => {
     expect(isAboutPeers(make({ name: 'dns', protocol: 'dns' }))).toBe(false)
     expect(make({ name: 'dns', protocol: 'dns' }).path).toBe('dns-server')
     expect(make({ name: 'api', protocol: 'http', target: 'https://kubernetes.default.svc/livez' }).path).toBe('name')
     expect(isAboutPeers(make({ name: 'node', protocol: 'icmp', target: '{node}' }))).toBe(true)
   })
 
-  test('takes the options shared by all checks where its probe has them, and its own before those', () => {
+  test('uses shared options that its probe supports, and prefers its own', () => {
     const defaults = { intervalMs, options: { timeoutMs: 900, key: 'secret' } }
     expect(makeCheck({ name: 'udp', protocol: 'udp' }, defaults).options).toMatchObject({
       timeoutMs: 900,
@@ -44,7 +44,7 @@ describe('a check', () => {
     })
   })
 
-  test('is refused before any peer is known where it could never be made', () => {
+  test('is rejected before any peer is known if it could never run', () => {
     expect(() => make({ name: 'x', protocol: 'tpc' })).toThrow('did you mean tcp?')
     expect(() => make({ name: 'x', protocol: 'tcp', target: '{host}' })).toThrow('the port is missing')
     expect(() => make({ name: 'x', protocol: 'tcp', target: '{hosts}:80' })).toThrowErrorMatchingInlineSnapshot(
@@ -55,7 +55,7 @@ describe('a check', () => {
 })
 
 describe('the catalogue', () => {
-  test('has checks that can be made, with names of their own and an interval for each', () => {
+  test('has valid checks, each with a unique name and an interval', () => {
     const checks = catalogue.map(make)
     expect(new Set(checks.map(({ name }) => name)).size).toBe(checks.length)
     expect(Object.fromEntries(checks.map(({ name, intervalMs: ms }) => [name, ms / 1000]))).toMatchInlineSnapshot(`
@@ -73,7 +73,7 @@ describe('the catalogue', () => {
     `)
   })
 
-  test('says how many bytes each check sends or asks for, where that is a choice', () => {
+  test('states how many bytes each check sends or requests, if that is configurable', () => {
     const sizes = catalogue.map(make).flatMap(({ name, bytes }) => (bytes === undefined ? [] : [[name, bytes]]))
     expect(Object.fromEntries(sizes)).toEqual({
       'http-large': 100_000,

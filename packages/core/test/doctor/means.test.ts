@@ -5,7 +5,7 @@ import { probe } from '../../src/attempt/prober.ts'
 import { describeMeans } from '../../src/doctor/means.ts'
 import { probes } from '../../src/probes/index.ts'
 
-test('every probe of the registry has its means or its obstacle, and nothing stays open', async () => {
+test('every probe of the registry has means or an obstacle, and no handle stays open', async () => {
   const allClosed = await watchHandles()
   const found = describeMeans().probes
   expect(found.map(({ protocol }) => protocol)).toEqual(Object.keys(probes))
@@ -13,7 +13,7 @@ test('every probe of the registry has its means or its obstacle, and nothing sta
   await allClosed()
 })
 
-testWith(nativePart, capability('CAP_NET_RAW'))('the clocks foretold are those a result then has', async () => {
+testWith(nativePart, capability('CAP_NET_RAW'))('results have the predicted clocks', async () => {
   const found = describeMeans().probes.find(({ protocol }) => protocol === 'icmp')
   expect(found).toEqual({
     protocol: 'icmp',
@@ -29,13 +29,13 @@ testWith(
   capability('CAP_SYS_ADMIN'),
   capability('CAP_NET_RAW'),
   capability('CAP_NET_ADMIN'),
-)('a process that may do everything is told so', () => {
+)('a process with all privileges has every ability granted', () => {
   const missing = describeMeans().abilities.flatMap(({ name, isGranted }) => (isGranted ? [] : [name]))
-  // The group of a process is another matter than its capabilities.
+  // The group of a process is independent of its capabilities.
   expect(missing.filter((name) => name !== 'ping sockets')).toEqual([])
 })
 
-testWith(withoutNativePart)('without the native part, what it costs is said of each probe', () => {
+testWith(withoutNativePart)('without the native part, each probe has a remark on the cost', () => {
   const found = describeMeans().probes.filter(({ obstacle }) => obstacle === undefined)
   for (const { clocks, remark } of found) {
     expect(clocks).toEqual({ tx: 'user', rx: 'user' })

@@ -6,7 +6,7 @@ import { failed, nowMs, rowOf, seriesOf } from './rows.ts'
 
 const nodes = ['a', 'b', 'c', 'd', 'e']
 
-/** The sentences about a mesh of five nodes, in which these links fail. */
+/** Returns the sentences about a mesh of five nodes in which these links fail. */
 function sentences(isFailing: (from: string, to: string) => boolean, more: Partial<SeriesReport> = {}) {
   const rows = nodes.map((from) => {
     const others = nodes.filter((to) => to !== from)
@@ -19,27 +19,27 @@ function sentences(isFailing: (from: string, to: string) => boolean, more: Parti
   return groups.map((group) => failureSentence(group, nowMs))
 }
 
-describe('what fails is told in words', () => {
-  test('link by link where few fail', () => {
+describe('failures are reported', () => {
+  test('link by link if few fail', () => {
     expect(sentences((from, to) => from === 'a' && to === 'b')).toEqual([
       'a -> b: tcp fails since 11:57:50 (2m10s): timeout in connect: it ended as timeout',
     ])
   })
 
-  test('together where many links fail alike and share an end', () => {
+  test('together if many links fail in the same way and share an end', () => {
     expect(sentences((from) => from === 'c')).toEqual([
       'c -> 4 nodes: tcp fails since 11:57:50 (2m10s): timeout in connect: it ended as timeout',
     ])
   })
 
-  test('once for a link in a failing row and a failing column', () => {
+  test('once for a link in both a failing row and a failing column', () => {
     const told = sentences((from, to) => from === 'a' || to === 'b')
     expect(told).toHaveLength(2)
     expect(told[0]).toMatch(/^(a -> 4 nodes|4 nodes -> b): /)
     expect(told[1]).toMatch(/^(c, d, e -> b|a -> c, d, e): /)
   })
 
-  test('with the date where it began on another day, the same day of another month included', () => {
+  test('with the date if they began on another day, including the same day of another month', () => {
     const monthAgoMs = new Date(2025, 11, 2, 11, 0, 0).getTime()
     const [sentence] = sentences((from, to) => from === 'a' && to === 'b', { sinceMs: monthAgoMs })
     expect(sentence).toContain('since 2025-12-02 11:00:00')

@@ -8,7 +8,7 @@ const answered = (node: string, series: Parameters<typeof rowOf>[1], more = {}) 
 })
 
 describe('the mesh of several rows', () => {
-  test('has every ordered pair of nodes, and what is known of each', () => {
+  test('has every ordered pair of nodes with its state', () => {
     const { nodes, links } = meshOf([
       answered('node10', [seriesOf({ from: 'node10', to: 'node9' })]),
       answered('node9', [failed({ from: 'node9', to: 'node10' }, 'timeout')]),
@@ -25,7 +25,7 @@ describe('the mesh of several rows', () => {
     ])
   })
 
-  test('has a link between two agents of one node, whose failure counts', () => {
+  test('has a link between two agents on one node, whose failures count', () => {
     const { links } = meshOf([
       answered('a', [failed({ from: 'a', to: 'a' }, 'refused')]),
       answered('b', [seriesOf({ from: 'b', to: 'a' })]),
@@ -34,7 +34,7 @@ describe('the mesh of several rows', () => {
     expect(links.map(({ from, to }) => `${from} ${to}`)).not.toContain('b b')
   })
 
-  test('tells a check twice that fails for another reason over each family', () => {
+  test('lists a check twice if it fails for different reasons over the families', () => {
     const { links } = meshOf([
       answered('a', [
         failed({ from: 'a', to: 'b', family: 'ipv4' }, 'refused'),
@@ -48,7 +48,7 @@ describe('the mesh of several rows', () => {
     ])
   })
 
-  test('has a check that fails alike over both families fail since the first', () => {
+  test('lists a check once, with the earlier start, if it fails in the same way over both families', () => {
     const { links } = meshOf([
       answered('a', [
         failed({ from: 'a', to: 'b', family: 'ipv4', sinceMs: nowMs - 5_000 }, 'timeout'),
@@ -60,7 +60,7 @@ describe('the mesh of several rows', () => {
     expect(links[0]?.failing[0]).not.toHaveProperty('family')
   })
 
-  test('tells times on the clock of the reader', () => {
+  test('converts times to the clock of the reader', () => {
     const aheadMs = 3_600_000
     const sinceMs = nowMs + aheadMs - 10_000
     const { links } = meshOf([
@@ -70,7 +70,7 @@ describe('the mesh of several rows', () => {
     expect(links[0]?.failing[0]?.sinceMs).toBe(nowMs - 10_000)
   })
 
-  test('calls nothing failing that an agent is not able to make, and says on which nodes', () => {
+  test('does not report a check as failing that agents are unable to run, and lists their nodes', () => {
     const unable = (from: string, to: string) => failed({ from, to, check: 'icmp', state: 'unable' }, 'not-permitted')
     const { links, inabilities } = meshOf([answered('a', [unable('a', 'b')]), answered('b', [unable('b', 'a')])])
     expect(links.map(({ state }) => state)).toEqual(['not probed', 'not probed'])

@@ -1,7 +1,7 @@
 import type { Row, SeriesReport } from '../../src/mesh/row.ts'
 import type { FailureReason } from '../../src/model/failure.ts'
 
-/** The same moment in every test, in the time zone of the machine. */
+/** Fixed time for all tests, in the local time zone. */
 export const nowMs = new Date(2026, 0, 2, 12, 0, 0).getTime()
 
 export function rowOf(node: string, series: readonly SeriesReport[]): Row {

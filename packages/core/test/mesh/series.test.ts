@@ -5,7 +5,7 @@ import { failed, rowOf, seriesOf } from './rows.ts'
 
 const key: SeriesKey = { check: 'tcp', path: 'pod', vantage: 'pod', family: 'ipv4', from: 'a', to: 'b' }
 
-test('every part of a key tells series apart, and names cannot run into each other', () => {
+test('every part of a key distinguishes series, and adjacent names cannot be confused', () => {
   const others: readonly SeriesKey[] = [
     { ...key, check: 'udp' },
     { ...key, path: 'node' },
@@ -19,14 +19,14 @@ test('every part of a key tells series apart, and names cannot run into each oth
   expect(idOf({ ...key })).toBe(idOf(key))
 })
 
-test('a row passes through JSON and its schema unchanged', () => {
+test('a row survives JSON and its schema unchanged', () => {
   const whole = rowOf('a', [seriesOf({ from: 'a', to: 'b' }), failed({ from: 'a', to: 'c' }, 'timeout')])
   expect(row.parse(JSON.parse(JSON.stringify(whole)))).toEqual(whole)
 })
 
-test('a row of a newer agent is read as far as it is known', () => {
+test('a row of a newer agent is read without its unknown parts', () => {
   const { last, ...series } = failed({ from: 'a', to: 'b', path: 'service' }, 'timeout')
-  const newer = { ...last, failure: { reason: 'eaten', phase: 'echo', message: 'a reason of the future' } }
+  const newer = { ...last, failure: { reason: 'eaten', phase: 'echo', message: 'a future reason' } }
   const parsed = row.parse({ ...rowOf('a', []), series: [{ ...series, last: newer }], weather: 'fine' })
   expect(parsed.series[0]?.last).toMatchObject({ failure: { reason: 'eaten' } })
 })

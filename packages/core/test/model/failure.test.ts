@@ -35,14 +35,14 @@ test.for<[code: string, reason: FailureReason]>([
   expect(reasons).toHaveProperty(reason)
 })
 
-describe('the sentence', () => {
-  test('says what was tried, what the system answered and what that means', () => {
+describe('the message', () => {
+  test('contains what was tried, the system error and its meaning', () => {
     expect(failureErrorOf(systemError('ECONNREFUSED'), 'tcp probe of 10.0.0.1:80').message).toMatchInlineSnapshot(
       `"tcp probe of 10.0.0.1:80: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)"`,
     )
   })
 
-  test('explains nothing where the code is unknown', () => {
+  test('contains no explanation of an unknown code', () => {
     expect(failureErrorOf(systemError('EXFULL'), 'sending').message).toBe('sending: EXFULL')
   })
 })
@@ -63,14 +63,14 @@ test.for([
   })
 })
 
-test('a packet that ran out of hops is not explained as one without a route', () => {
+test('an expired hop limit is not explained as a missing route', () => {
   const { message } = icmpFailure({ type: 11, code: 0, from: '192.0.2.1' }, { family: 'ipv4', address: '192.0.2.9' })
   expect(message).toMatchInlineSnapshot(
     `"192.0.2.1 answered with ICMP type 11 code 0 to a packet for 192.0.2.9 (the packet crossed more routers than its TTL allows: look for a routing loop)"`,
   )
 })
 
-test('only what blames the path or the target counts against a link', () => {
+test('only failures of the path or the target count against a link', () => {
   const counted = Object.keys(reasons).filter((reason) => outcomeFor(reason as FailureReason) === 'failure')
   expect(counted.map((reason) => reasons[reason as FailureReason].blames)).toSatisfy((blames: string[]) =>
     blames.every((blame) => blame === 'path' || blame === 'target'),
@@ -84,19 +84,19 @@ test('only what blames the path or the target counts against a link', () => {
   ])
 })
 
-test('a failure passes as it is', () => {
+test('passes a FailureError through unchanged', () => {
   const failure = new FailureError('tls', 'handshake failed')
   expect(failureErrorOf(failure, 'trying')).toBe(failure)
 })
 
 test.for([new TypeError('a defect'), Object.assign(new Error('node'), { code: 'ERR_INVALID_URL' }), 'text', undefined])(
-  'anything else is thrown on: %s',
+  'rethrows any other error: %s',
   (defect) => {
     expect(() => failureErrorOf(defect, 'trying')).toThrow()
   },
 )
 
-test.for(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA', 'E2BIG'])('%s is a code of the system', (code) => {
+test.for(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA', 'E2BIG'])('%s is a system error code', (code) => {
   expect(isSystemError(systemError(code))).toBe(true)
 })
 

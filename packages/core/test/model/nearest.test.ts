@@ -18,10 +18,10 @@ test.for(['bittorrent', '', 'zzz'])('finds nothing near "%s"', (word) => {
   expect(nearest(word, words)).toBeUndefined()
 })
 
-test('takes no word for one with which it shares no letter', () => {
+test('does not suggest a word that shares no letter', () => {
   expect(nearest('MX', ['A', 'SRV'])).toBeUndefined()
 })
 
-test('finds nothing among no candidates', () => {
+test('returns undefined without candidates', () => {
   expect(nearest('tcp', [])).toBeUndefined()
 })

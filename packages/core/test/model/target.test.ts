@@ -6,7 +6,7 @@ import { formatHostPort, parseTarget, type TargetForm } from '../../src/model/ta
 const defaults = { nameServer: () => '10.96.0.10' }
 const forms: readonly TargetForm[] = ['host', 'host:port', 'url', 'name@server']
 
-describe('a target that can be read', () => {
+describe('a valid target', () => {
   test.for<[TargetForm, string, object]>([
     ['host', '10.244.1.31', { host: '10.244.1.31' }],
     ['host', '  scout.default.svc. ', { text: 'scout.default.svc.', host: 'scout.default.svc.' }],
@@ -32,7 +32,7 @@ describe('a target that can be read', () => {
   })
 })
 
-test('a target that cannot be read is refused with its value and the remedy', () => {
+test('rejects an invalid target with its value and the remedy', () => {
   const sentences = (
     [
       ['host', ''],
@@ -95,7 +95,7 @@ test('a target that cannot be read is refused with its value and the remedy', ()
   `)
 })
 
-describe('whatever is written', () => {
+describe('any text', () => {
   const text = fc.oneof(
     fc.string(),
     fc.string({ unit: fc.constantFrom(...'019af:.[]@%/-_* ') }),
@@ -104,12 +104,12 @@ describe('whatever is written', () => {
     fc.tuple(fc.domain(), fc.integer()).map(([host, port]) => `${host}:${port}`),
   )
 
-  test.for(forms)('%s is read, or refused with a ScoutError', (form) => {
+  test.for(forms)('as %s is parsed or rejected with a ScoutError', (form) => {
     fc.assert(
       fc.property(text, (written) => {
         try {
           const target = parseTarget(form, written, defaults)
-          // What was read once reads the same from its own text.
+          // Parsing the parsed target's text again yields the same target.
           expect(parseTarget(form, target.text, defaults)).toEqual(target)
         } catch (error) {
           if (!(error instanceof ScoutError)) throw error

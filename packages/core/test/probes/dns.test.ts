@@ -50,7 +50,7 @@ describe('asks', () => {
     expect(seen[0]?.questions).toMatchObject([question])
   })
 
-  test('to recurse and for large answers, unless told not to', async () => {
+  test('for recursion and large answers by default', async () => {
     const seen: object[] = []
     const port = await answerByUdp((query) => {
       seen.push({
@@ -83,7 +83,7 @@ describe('an answer', () => {
     expect(await probe('dns', `example@127.0.0.1:${port}`, { rcode })).toMatchObject({ ok: true, detail: { rcode } })
   })
 
-  test('that a name does not exist says so', async () => {
+  test('of NXDOMAIN is bad-status with an explanation', async () => {
     const port = await respond({})
     const result = await probe('dns', `scout.example@127.0.0.1:${port}`)
     expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
@@ -91,7 +91,7 @@ describe('an answer', () => {
     )
   })
 
-  test('that is truncated says so', async () => {
+  test('that is truncated is marked as such', async () => {
     const port = await answerByUdp((query) => [answer(query, { flags: TRUNCATED_RESPONSE })])
     expect(await probe('dns', `example@127.0.0.1:${port}`)).toMatchObject({ ok: true, detail: { isTruncated: true } })
   })
@@ -114,7 +114,7 @@ describe('an answer', () => {
     }
   })
 
-  test('is waited for through garbage, which is counted', async () => {
+  test('is still accepted after garbage, which is counted', async () => {
     const strays: Stray[] = []
     const prober = createProber({ onStray: (_, stray) => strays.push(stray) })
     onTestFinished(() => prober.close())
@@ -133,7 +133,7 @@ describe('an answer', () => {
 })
 
 describe('over tcp', () => {
-  test('an answer may come byte by byte', async () => {
+  test('an answer may arrive byte by byte', async () => {
     const port = await listenTcp((socket) => {
       socket.setNoDelay(true)
       socket.once('data', (bytes) => {
@@ -162,7 +162,7 @@ describe('over tcp', () => {
     })
   })
 
-  test('fails at its deadline where the server is silent, and closes', async () => {
+  test('fails at its deadline if the server is silent, and closes the connection', async () => {
     const port = await listenTcp((socket) => socket.resume())
     const allClosed = await watchHandles()
     expect(await probe('dns', `example@127.0.0.1:${port}`, { transport: 'tcp', timeoutMs: 50 })).toMatchObject({
@@ -172,7 +172,7 @@ describe('over tcp', () => {
   })
 })
 
-test('is refused where nobody listens', async () => {
+test('fails as refused if nothing is listening', async () => {
   for (const [transport, port, phase] of [
     ['udp', await desertedUdpPort(), 'query'],
     ['tcp', await desertedTcpPort(), 'connect'],

@@ -38,14 +38,14 @@ describe('the phases', () => {
     expectPhasesToAddUp(result)
   })
 
-  test('of a name begin with its resolving', async () => {
+  test('of a name start with its resolution', async () => {
     const port = await serve((_, response) => response.end())
     const result = await probe('http', `http://localhost:${port}/`, { family: 'ipv4' })
     expect(Object.keys(result.phasesNs)).toEqual(['resolve', 'connect', 'write', 'server', 'transfer'])
     expect(result.endpoint).toEqual({ host: 'localhost', address: '127.0.0.1', family: 'ipv4', port })
   })
 
-  test('tell a slow server from a slow body', async () => {
+  test('distinguish a slow server from a slow body', async () => {
     const think = { serverMs: 60, transferMs: 30 }
     const port = await serve((_, response) => {
       setTimeout(() => {
@@ -58,9 +58,9 @@ describe('the phases', () => {
     expect(transfer / 1e6 / think.transferMs).toBeGreaterThan(0.9)
   })
 
-  test('never go back: a server that answers before the request is out skips its own', async () => {
+  test('never go back: if the server answers before the request is complete, its phase is skipped', async () => {
     const port = await listenTcp((socket) => {
-      // It reads nothing, so the body cannot leave.
+      // The server reads nothing, so the body cannot be sent.
       socket.pause()
       socket.write('HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n')
     })
@@ -73,7 +73,7 @@ describe('the phases', () => {
 describe('observed', () => {
   const itObserves = testWith(nativePart, capability('CAP_NET_RAW'))
 
-  itObserves('the phases are those of the packets, by the clock of the kernel', async () => {
+  itObserves('the phases are those of the packets, by the kernel clock', async () => {
     const port = await serve((_, response) => {
       response.write('first')
       setTimeout(() => response.end('last'), 20)
@@ -88,11 +88,11 @@ describe('observed', () => {
     expectPhasesToAddUp(result)
   })
 
-  itObserves('no phase grows with an event loop that is blocked while the answer comes', async () => {
+  itObserves('no phase grows if the event loop is blocked while the answer arrives', async () => {
     const port = await serveApart()
     const prober = createProber()
     onTestFinished(() => prober.close())
-    // Far longer than a server on a loaded machine takes.
+    // Far longer than a server needs on a loaded machine.
     const blockedMs = 400
     const attempt = async (observe: boolean) => {
       const probing = prober.probe('http', `127.0.0.1:${port}`, { observe, method: 'POST', sendBytes: 10 })
@@ -110,7 +110,7 @@ describe('observed', () => {
     nativePart,
     capability('CAP_NET_RAW'),
     'openssl',
-  )('of https connect is the packets’, and the clock stays', async () => {
+  )('with https only connect comes from packets, and the clock does not change', async () => {
     const port = await serveTls((_, response) => response.end('hello'))
     const result = await probe('http', `https://127.0.0.1:${port}/`, { verify: false, observe: true })
     expect(Object.keys(result.phasesNs)).toEqual(['connect', 'tls', 'write', 'server', 'transfer'])
@@ -139,7 +139,7 @@ describe('observed', () => {
 })
 
 describe('the request', () => {
-  test('has the method, the path, the headers and the body asked for', async () => {
+  test('has the requested method, path, headers and body', async () => {
     const seen: object[] = []
     const port = await serve((request, response) => {
       let bodyBytes = 0
@@ -179,7 +179,7 @@ describe('the request', () => {
     })
   })
 
-  test('is made on a fresh connection each time', async () => {
+  test('uses a new connection each time', async () => {
     const connections = new Set<Socket>()
     const port = await serve((request, response) => {
       connections.add(request.socket)
@@ -197,7 +197,7 @@ describe('the answer', () => {
     [{}, { statusCode: 200, bodyBytes: body.length }],
     [{ keepBytes: 11 }, { statusCode: 200, bodyBytes: body.length, body: 'scout scout' }],
     [{ method: 'HEAD' }, { statusCode: 200, bodyBytes: 0 }],
-  ])('is counted, and kept as far as asked for: %o', async ([options, detail]) => {
+  ])('is counted, and kept up to the requested size: %o', async ([options, detail]) => {
     const port = await serve((_, response) => response.end(body))
     expect(await probe('http', `127.0.0.1:${port}`, options)).toMatchObject({ ok: true, detail })
   })
@@ -233,7 +233,7 @@ describe('the answer', () => {
     expect(result.detail).toEqual({ statusCode, bodyBytes: 0 })
   })
 
-  test('that redirects is not followed', async () => {
+  test('with a redirect is not followed', async () => {
     let requests = 0
     const port = await serve((_, response) => {
       requests++
@@ -243,7 +243,7 @@ describe('the answer', () => {
     expect(requests).toBe(1)
   })
 
-  test('follows what the server said before it', async () => {
+  test('may follow an informational response', async () => {
     const port = await answerWith((socket) =>
       socket.end('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n'),
     )
@@ -283,7 +283,7 @@ describe('fails', () => {
       'transfer',
     ],
     [
-      'a switch of protocols nobody asked for',
+      'an unrequested switch of protocols',
       (socket) => socket.end('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
       'bad-reply',
       'transfer',
@@ -317,7 +317,7 @@ describe('fails', () => {
     expect(result.ok ? '' : result.failure.message).toMatch(/^[^\n]+[^.\n]$/)
   })
 
-  test('where nobody listens', async () => {
+  test('as refused if nothing is listening', async () => {
     const port = await desertedTcpPort()
     expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({
       ok: false,
@@ -326,7 +326,7 @@ describe('fails', () => {
   })
 
   test.for<[what: string, phase: string, answer: (socket: Socket) => void]>([
-    ['a server that says nothing', 'server', () => {}],
+    ['a silent server', 'server', () => {}],
     ['headers that trickle', 'transfer', (socket) => socket.write(head)],
     ['a body that never ends', 'transfer', (socket) => socket.write(`${head}\r\n`, () => pourInto(socket))],
   ])('at its deadline on %s', async ([, phase, answer]) => {
@@ -349,40 +349,36 @@ test('a failure keeps what was received before it', async () => {
 })
 
 describe('https', () => {
-  itWithTls('does not take a certificate nobody vouches for, unless told to', async () => {
+  itWithTls('rejects an untrusted certificate unless verification is off', async () => {
     const port = await serveTls((_, response) => response.end())
     const result = await probe('http', `https://127.0.0.1:${port}/`)
     expect(result).toMatchObject({ failure: { reason: 'tls', phase: 'tls', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
     expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
-      `"cannot speak TLS with 127.0.0.1: self-signed certificate"`,
+      `"cannot establish TLS with 127.0.0.1: self-signed certificate"`,
     )
     expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({ ok: true })
   })
 
-  itWithTls(
-    'takes a certificate of a known authority for the name or address that was asked for, and no other',
-    async () => {
-      const names = ['localhost', '127.0.0.1', '[::1]']
-      const certificate = selfSigned('DNS:localhost', 'IP:127.0.0.1', 'IP:::1')
-      const child = await startTrusting(certificate.cert)
-      onTestFinished(() => child.close())
-      const port = await serveTls((_, response) => response.end(), certificate, '::')
-      for (const name of names)
-        expect(await child.probe('http', `https://${name}:${port}/`)).toMatchObject({ ok: true })
+  itWithTls('accepts only a certificate of a trusted authority for the requested name or address', async () => {
+    const names = ['localhost', '127.0.0.1', '[::1]']
+    const certificate = selfSigned('DNS:localhost', 'IP:127.0.0.1', 'IP:::1')
+    const child = await startTrusting(certificate.cert)
+    onTestFinished(() => child.close())
+    const port = await serveTls((_, response) => response.end(), certificate, '::')
+    for (const name of names) expect(await child.probe('http', `https://${name}:${port}/`)).toMatchObject({ ok: true })
 
-      const other = selfSigned('DNS:other.example')
-      const distrusting = await startTrusting(other.cert)
-      onTestFinished(() => distrusting.close())
-      const otherPort = await serveTls((_, response) => response.end(), other, '::')
-      for (const name of names) {
-        expect(await distrusting.probe('http', `https://${name}:${otherPort}/`)).toMatchObject({
-          failure: { reason: 'tls', phase: 'tls', code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
-        })
-      }
-    },
-  )
+    const other = selfSigned('DNS:other.example')
+    const distrusting = await startTrusting(other.cert)
+    onTestFinished(() => distrusting.close())
+    const otherPort = await serveTls((_, response) => response.end(), other, '::')
+    for (const name of names) {
+      expect(await distrusting.probe('http', `https://${name}:${otherPort}/`)).toMatchObject({
+        failure: { reason: 'tls', phase: 'tls', code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+      })
+    }
+  })
 
-  itWithTls('tells the server the name that was asked for', async () => {
+  itWithTls('sends the requested name to the server', async () => {
     const names: (string | boolean)[] = []
     const port = await serveTls((request, response) => {
       names.push((request.socket as unknown as { servername: string | boolean }).servername)
@@ -393,31 +389,31 @@ describe('https', () => {
     expect(names).toEqual(['localhost', false])
   })
 
-  itWithTls('fails as tls where the server wants a certificate of ours', async () => {
+  itWithTls('fails as tls if the server requires a client certificate', async () => {
     const port = await serveTls(() => {}, { requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' })
     expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({
-      // Versions of OpenSSL differ in what they call the protocol of the alert.
+      // OpenSSL versions name the protocol of the alert differently.
       failure: { reason: 'tls', phase: 'tls', code: expect.stringMatching(/^ERR_SSL_.*_ALERT_HANDSHAKE_FAILURE$/) },
     })
   })
 
-  itWithTls('fails as tls where the server says only after the handshake that it wants one', async () => {
+  itWithTls('fails as tls if the server requires one only after the handshake', async () => {
     const port = await serveByOpenssl('-Verify', '1', '-tls1_3')
     expect(await probe('http', `https://127.0.0.1:${port}/`, { verify: false })).toMatchObject({
       failure: { reason: 'tls', code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' },
     })
   })
 
-  test('fails as tls where the server speaks none', async () => {
+  test('fails as tls if the server does not support TLS', async () => {
     const port = await serve((_, response) => response.end())
     const result = await probe('http', `https://127.0.0.1:${port}/`)
     expect(result).toMatchObject({ failure: { reason: 'tls', phase: 'tls', code: 'ERR_SSL_WRONG_VERSION_NUMBER' } })
     expect(result.ok ? '' : result.failure.message.replace(/:\d+/, '')).toMatchInlineSnapshot(
-      `"cannot speak TLS with 127.0.0.1: wrong version number"`,
+      `"cannot establish TLS with 127.0.0.1: wrong version number"`,
     )
   })
 
-  test('fails as tls where the server hangs up, as reset where it resets', async () => {
+  test('fails as tls if the server hangs up, and as reset if it resets', async () => {
     const closing = await answerWith((socket) => socket.end())
     expect(await probe('http', `https://127.0.0.1:${closing}/`)).toMatchObject({
       failure: { reason: 'tls', phase: 'tls' },
@@ -428,7 +424,7 @@ describe('https', () => {
     })
   })
 
-  test('fails at its deadline where the server lets the handshake hang', async () => {
+  test('fails at its deadline if the server stalls the handshake', async () => {
     const port = await listenTcp((socket) => socket.resume())
     const allClosed = await watchHandles()
     expect(await probe('http', `https://127.0.0.1:${port}/`, { timeoutMs: 50 })).toMatchObject({
@@ -438,7 +434,7 @@ describe('https', () => {
   })
 })
 
-test('an abort ends it in whatever phase it is', async () => {
+test('an abort ends the attempt in any phase', async () => {
   let isAnswering = false
   const port = await answerWith((socket) => {
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc')
@@ -453,7 +449,7 @@ test('an abort ends it in whatever phase it is', async () => {
   await allClosed()
 })
 
-/** A server in a thread of its own, which no blocked event loop of this one holds up. */
+/** Starts a server in a separate thread, which keeps answering while this event loop is blocked. */
 async function serveApart(): Promise<number> {
   const program = `
     const { createServer } = require('node:http')
@@ -469,12 +465,12 @@ async function serveApart(): Promise<number> {
   return Number(port)
 }
 
-/** The next request of undici is with the kernel. */
+/** Resolves when the kernel has accepted undici's next request. */
 async function requestWritten(): Promise<void> {
   await new Promise<void>((resolve) => {
     const written = () => {
       unsubscribe('undici:request:bodySent', written)
-      // Behind the listeners of the probe, and before the event loop reads the answer.
+      // After the listeners of the probe, and before the event loop reads the answer.
       queueMicrotask(resolve)
     }
     subscribe('undici:request:bodySent', written)
@@ -496,7 +492,7 @@ async function serveTls(listener: RequestListener, options: ServerOptions = {}, 
   return listening(createHttpsServer({ ...certificate, ...options }, listener), host)
 }
 
-/** Node's own server does not send the alert this is about. */
+/** Starts a server of OpenSSL, because Node's own does not send this alert. */
 async function serveByOpenssl(...options: readonly string[]): Promise<number> {
   const { key, cert } = selfSigned('DNS:localhost')
   const folder = mkdtempSync(join(tmpdir(), 'scout-'))
@@ -524,12 +520,12 @@ async function listening(server: ReturnType<typeof createHttpServer>, host: stri
   return (server.address() as AddressInfo).port
 }
 
-/** A server that does what the test says when the first bytes of a request have come. */
+/** Starts a server that calls `answer` when the first bytes of a request arrive. */
 async function answerWith(answer: (socket: Socket) => void): Promise<number> {
   return listenTcp((socket) => socket.once('data', () => answer(socket)))
 }
 
-/** Resets once the other side has read what was written, as a reset overtakes what is still in its buffers. */
+/** Resets once the other side has read the written bytes, because a reset discards what is still in its buffers. */
 function resetAfter(socket: Socket, text: string): void {
   socket.write(text)
   setTimeout(() => socket.resetAndDestroy(), 20)

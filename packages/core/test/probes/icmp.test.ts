@@ -29,7 +29,7 @@ itPrivileged.for([
   expect(result.totalNs).toBeGreaterThan(0)
 })
 
-itPrivileged('tells the TTL of an IPv4 reply', async () => {
+itPrivileged('reports the TTL of an IPv4 reply', async () => {
   expect(await probe('icmp', '127.0.0.1')).toMatchObject({ ok: true, detail: { ttl: 64 } })
 })
 
@@ -37,7 +37,7 @@ itPrivileged.for([12, 1472, 65_507])('carries a payload of %i bytes', async (pay
   expect(await probe('icmp', '127.0.0.1', { payloadBytes })).toMatchObject({ ok: true, detail: { payloadBytes } })
 })
 
-itPrivileged('takes no reply for another, though all share one socket', async () => {
+itPrivileged('does not mix up replies, although all attempts share one socket', async () => {
   const strays: string[] = []
   const [prober, other] = [1, 2].map(() => createProber({ onStray: (_, { kind }) => strays.push(kind) }))
   onTestFinished(() => {
@@ -54,7 +54,7 @@ itPrivileged('takes no reply for another, though all share one socket', async ()
   expect(strays).toEqual([])
 })
 
-testWith(canDropRawSockets)('fails as not-permitted without CAP_NET_RAW, and says what to add', async () => {
+testWith(canDropRawSockets)('fails as not-permitted without CAP_NET_RAW, and names what to add', async () => {
   const child = await startUnprivileged()
   onTestFinished(() => child.close())
   const result = await child.probe('icmp', '127.0.0.1')
@@ -62,7 +62,7 @@ testWith(canDropRawSockets)('fails as not-permitted without CAP_NET_RAW, and say
   expect(result.ok ? '' : result.failure.message).toContain(
     'this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)',
   )
-  // And nothing else suffers.
+  // Other probes are not affected.
   expect(await child.probe('tcp', `127.0.0.1:${await listenTcp(() => {})}`)).toMatchObject({ ok: true })
 })
 
@@ -80,21 +80,21 @@ testWith(withoutNativePart)('fails as not-supported in a worker thread, where ra
   expect(result).toMatchObject({ ok: false, failure: { reason: 'not-supported', phase: 'setup' } })
 })
 
-describeWith('ip', namespaces)('in a network of its own', () => {
+describeWith('ip', namespaces)('in a separate network', () => {
   let child: Child
   beforeAll(async () => {
     child = await startInNamespace()
     return () => child.close()
   })
 
-  test('reaches a link-local address by its zone', async () => {
+  test('reaches a link-local address with a zone', async () => {
     expect(await child.probe('icmp', linkLocalAddress)).toMatchObject({
       ok: true,
       endpoint: { address: linkLocalAddress },
     })
   })
 
-  test('fails as timeout where nothing comes back', async () => {
+  test('fails as timeout if nothing comes back', async () => {
     const timeoutMs = 100
     const result = await child.probe('icmp', silentAddress, { timeoutMs })
     expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'echo' } })
@@ -105,12 +105,12 @@ describeWith('ip', namespaces)('in a network of its own', () => {
     ['unreachable', 'unreachable', 'EHOSTUNREACH'],
     ['prohibit', 'prohibited', 'EACCES'],
     ['blackhole', 'unreachable', 'EINVAL'],
-  ] as const)('fails as what a route says: %s is %s', async ([route, reason, code]) => {
+  ] as const)('fails by the kind of its route: %s is %s', async ([route, reason, code]) => {
     for (const address of routed[route])
       expect(await child.probe('icmp', address)).toMatchObject({ ok: false, failure: { reason, code } })
   })
 })
 
-test('is not asked for more than a packet can carry', async () => {
+test('rejects a payload larger than a packet can carry', async () => {
   await expect(probe('icmp', '127.0.0.1', { payloadBytes: 65_508 })).rejects.toThrow('65507')
 })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { OwnSession } from '../../src/probes/session.ts'
 
 describe('a session', () => {
-  test('opens a value once, for all attempts that ask for it at the same time or later', async () => {
+  test('opens a value once, for all attempts that use it at the same time or later', async () => {
     const session = new OwnSession()
     let opened = 0
     const open = async () => ({ number: ++opened, close() {} })
@@ -15,14 +15,14 @@ describe('a session', () => {
     expect(third.ageNs).toBeGreaterThan(0)
   })
 
-  test('keeps values of different names apart', async () => {
+  test('keeps values of different names separate', async () => {
     const session = new OwnSession()
     const a = await session.hold('a', () => ({ name: 'a', close() {} }))
     const b = await session.hold('b', () => ({ name: 'b', close() {} }))
     expect([a.value.name, b.value.name]).toEqual(['a', 'b'])
   })
 
-  test('tries again after a value that could not be opened', async () => {
+  test('tries again after a value failed to open', async () => {
     const session = new OwnSession()
     const failing = session.hold('value', () => {
       throw new Error('not now')
@@ -31,7 +31,7 @@ describe('a session', () => {
     expect(await session.hold('value', () => ({ close() {} }))).toMatchObject({ isNew: true })
   })
 
-  test('closes what it holds when it is closed, also what is still being opened, and holds nothing more', async () => {
+  test('closes its values when it is closed, even those still opening, and accepts no more', async () => {
     const session = new OwnSession()
     const closed: string[] = []
     const value = (name: string) => ({ close: () => closed.push(name) })

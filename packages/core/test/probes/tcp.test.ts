@@ -26,7 +26,7 @@ test.for([
   expect(result.totalNs).toBeGreaterThan(0)
 })
 
-test('tells which port it came from', async () => {
+test('reports its source port', async () => {
   const ports: (number | undefined)[] = []
   const port = await listenTcp((socket) => ports.push(socket.remotePort))
   const result = await probe('tcp', `127.0.0.1:${port}`)
@@ -34,7 +34,7 @@ test('tells which port it came from', async () => {
   expect(result).toMatchObject({ ok: true, detail: { sourcePort: ports[0] } })
 })
 
-test('sends nothing, and closes', async () => {
+test('sends no data, and closes the connection', async () => {
   let receivedBytes = 0
   let isEnded = false
   const port = await listenTcp((socket) => {
@@ -55,7 +55,7 @@ test('a target that accepts and resets at once is up', async () => {
   for (let i = 0; i < 20; i++) expect(await probe('tcp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
 })
 
-test('a handshake done while the event loop was blocked past the deadline is no timeout', async () => {
+test('a handshake completed while the event loop was blocked past the deadline is not a timeout', async () => {
   const timeoutMs = 40
   const port = await listenTcp(() => {})
   const attempt = probe('tcp', `127.0.0.1:${port}`, { timeoutMs })
@@ -64,7 +64,7 @@ test('a handshake done while the event loop was blocked past the deadline is no 
 })
 
 describe('fails as', () => {
-  test('refused where nobody listens', async () => {
+  test('refused if nothing is listening', async () => {
     const port = await desertedTcpPort()
     const result = await probe('tcp', `127.0.0.1:${port}`)
     expect(result).toMatchObject({
@@ -78,14 +78,14 @@ describe('fails as', () => {
   })
 })
 
-describeWith('ip', namespaces)('in a network of its own, fails as', () => {
+describeWith('ip', namespaces)('in a separate network, fails as', () => {
   let child: Child
   beforeAll(async () => {
     child = await startInNamespace()
     return () => child.close()
   })
 
-  test('timeout where nothing comes back', async () => {
+  test('timeout if nothing comes back', async () => {
     const timeoutMs = 200
     const result = await child.probe('tcp', `${silentAddress}:80`, { timeoutMs })
     expect(result).toMatchObject({ ok: false, failure: { reason: 'timeout', phase: 'connect' } })
@@ -93,8 +93,8 @@ describeWith('ip', namespaces)('in a network of its own, fails as', () => {
     expect(result.totalNs / 1e6 / timeoutMs).toBeLessThan(2)
   })
 
-  testWith(nativePart)('timeout, with the number of SYNs that were sent again', async () => {
-    // The kernel retransmits the first after a second (RFC 6298 §2).
+  testWith(nativePart)('timeout, with the number of retransmitted SYNs', async () => {
+    // The kernel first retransmits after one second (RFC 6298 §2).
     const targets = { tcp: `${silentAddress}:80`, http: `http://${silentAddress}/` } as const
     for (const protocol of ['tcp', 'http'] as const) {
       const result = await child.probe(protocol, targets[protocol], { timeoutMs: 1_500 })
@@ -106,7 +106,7 @@ describeWith('ip', namespaces)('in a network of its own, fails as', () => {
     ['unreachable', 'unreachable', 'EHOSTUNREACH'],
     ['prohibit', 'prohibited', 'EACCES'],
     ['blackhole', 'unreachable', 'EINVAL'],
-  ] as const)('what a route says: %s is %s', async ([route, reason, code]) => {
+  ] as const)('the kind of its route: %s is %s', async ([route, reason, code]) => {
     for (const address of routed[route])
       expect(await child.probe('tcp', formatHostPort(address, 80))).toMatchObject({
         ok: false,
@@ -114,14 +114,14 @@ describeWith('ip', namespaces)('in a network of its own, fails as', () => {
       })
   })
 
-  test('unreachable where there is no route', async () => {
+  test('unreachable if there is no route', async () => {
     expect(await child.probe('tcp', `${routelessAddress}:80`)).toMatchObject({
       failure: { reason: 'unreachable', code: 'ENETUNREACH' },
     })
   })
 })
 
-test('leaves nothing open, whatever came of it', async () => {
+test('leaves nothing open, with any result', async () => {
   const [open, deserted] = [await listenTcp((socket) => socket.end()), await desertedTcpPort()]
   const allClosed = await watchHandles()
   await Promise.all([open, deserted, open, deserted].map((port) => probe('tcp', `127.0.0.1:${port}`)))

@@ -29,7 +29,7 @@ test.for([24, 1472, 9000, 65_507])('carries a payload of %i bytes each way', asy
   })
 })
 
-test('counts its datagrams, of all endpoints together', async () => {
+test('numbers its datagrams across all endpoints', async () => {
   const { prober } = proberOfTest()
   const [one, two] = [await respond(), await respond()]
   const sequences: number[] = []
@@ -42,7 +42,7 @@ test('counts its datagrams, of all endpoints together', async () => {
 })
 
 describeWith(nativePart)('source ports', () => {
-  test('are gone through in turn by each session, however many there are', async () => {
+  test('are used in turn by each session, with any number of sessions', async () => {
     const { from, target } = await countPorts()
     const { prober } = proberOfTest()
     const sessions = [prober.openSession(), prober.openSession(), prober.openSession()]
@@ -59,7 +59,7 @@ describeWith(nativePart)('source ports', () => {
     }
   })
 
-  test('begin anywhere where attempts have no session', async () => {
+  test('start at random if attempts have no session', async () => {
     const { from, target } = await countPorts()
     const { prober } = proberOfTest()
     for (let sent = 0; sent < 64; sent++) await prober.probe('udp', target)
@@ -77,7 +77,7 @@ describeWith(nativePart)('source ports', () => {
 })
 
 describe('fails as', () => {
-  test('refused where nobody listens, every time', async () => {
+  test('refused if nothing is listening, every time', async () => {
     const { prober } = proberOfTest()
     const target = `127.0.0.1:${await desertedUdpPort()}`
     for (let i = 0; i < 3; i++) {
@@ -88,7 +88,7 @@ describe('fails as', () => {
     }
   })
 
-  test('timeout where the responder has another key, and is believed by the one that has it', async () => {
+  test('timeout if the responder has another key, but not if both have the same', async () => {
     const responder = await respond({ key: 'secret' })
     const target = `127.0.0.1:${responder.port}`
     expect(await probe('udp', target, { key: 'other', timeoutMs: 50 })).toMatchObject({
@@ -98,7 +98,7 @@ describe('fails as', () => {
     expect(await probe('udp', target, { key: 'secret' })).toMatchObject({ ok: true })
   })
 
-  test('bad-reply where the answer was made with another key', async () => {
+  test('bad-reply if the answer was made with another key', async () => {
     const server = await listenUdp((bytes, from, socket) =>
       socket.send(echoReplyTo(bytes, 'other'), from.port, from.address),
     )
@@ -109,7 +109,7 @@ describe('fails as', () => {
     )
   })
 
-  test('timeout where garbage comes back, which is counted as foreign', async () => {
+  test('timeout if garbage comes back, which is counted as foreign', async () => {
     const { prober, strays } = proberOfTest()
     const server = await listenUdp((bytes, from, socket) => {
       const reply = echoReplyTo(bytes)
@@ -125,7 +125,7 @@ describe('fails as', () => {
   })
 })
 
-describeWith('ip', namespaces)('in a network of its own, fails as', () => {
+describeWith('ip', namespaces)('in a separate network, fails as', () => {
   let child: Child
   beforeAll(async () => {
     child = await startInNamespace()
@@ -136,7 +136,7 @@ describeWith('ip', namespaces)('in a network of its own, fails as', () => {
     ['unreachable', 'unreachable', 'EHOSTUNREACH'],
     ['prohibit', 'prohibited', 'EACCES'],
     ['blackhole', 'unreachable', 'EINVAL'],
-  ] as const)('what a route says: %s is %s', async ([route, reason, code]) => {
+  ] as const)('the kind of its route: %s is %s', async ([route, reason, code]) => {
     for (const address of routed[route])
       expect(await child.probe('udp', formatHostPort(address, 7))).toMatchObject({
         ok: false,
@@ -146,7 +146,7 @@ describeWith('ip', namespaces)('in a network of its own, fails as', () => {
 })
 
 describe('an answer', () => {
-  test('that comes twice is counted as a duplicate', async () => {
+  test('that arrives twice is counted as a duplicate', async () => {
     const { prober, strays } = proberOfTest()
     const server = await listenUdp((bytes, from, socket) => {
       for (let i = 0; i < 2; i++) socket.send(echoReplyTo(bytes), from.port, from.address)
@@ -157,16 +157,16 @@ describe('an answer', () => {
     expect(strays[0]?.afterNs).toBeGreaterThan(0)
   })
 
-  test('that waits in the socket while the event loop is blocked is no timeout', async () => {
+  test('that waits in the socket while the event loop is blocked is not a timeout', async () => {
     const timeoutMs = 500
     const { prober } = proberOfTest()
-    // The answer is handed to the kernel before the loop is blocked past the deadline, and read only after it.
+    // The answer reaches the kernel before the event loop is blocked past the deadline, and is read only afterwards.
     const server = await listenUdp((bytes, from, socket) => {
       socket.send(echoReplyTo(bytes), from.port, from.address, () => blockFor(timeoutMs + 10))
     })
     const result = await prober.probe('udp', `127.0.0.1:${server.address().port}`, { timeoutMs })
     expect(result).toMatchObject({ ok: true })
-    // The kernel's stamps do not know that the loop was blocked; our own include it.
+    // The kernel's timestamps exclude the time the event loop was blocked; our own include it.
     const isInTime = result.totalNs / 1e6 < timeoutMs
     expect(isInTime).toBe(result.clock.rx === 'kernel')
   })

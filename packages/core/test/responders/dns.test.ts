@@ -19,19 +19,19 @@ describe('answers', () => {
     ['A', ['10.0.0.1', '10.0.0.2']],
     ['AAAA', ['fd00::1']],
     ['TXT', []],
-  ] as const)('a question of type %s with %o', async ([type, addresses]) => {
+  ] as const)('a query of type %s with %o', async ([type, addresses]) => {
     const { port } = await respond()
     const result = await probe('dns', `SCOUT.example.@127.0.0.1:${port}`, { type })
     expect(result).toMatchObject({ ok: true, detail: { rcode: 'NOERROR', isAuthoritative: true } })
     expect(result.ok ? result.detail.records.map(({ data }) => data) : []).toEqual(addresses)
   })
 
-  test('that it does not know a name', async () => {
+  test('NXDOMAIN for an unknown name', async () => {
     const { port } = await respond()
     expect(await probe('dns', `other.example@127.0.0.1:${port}`)).toMatchObject({ failure: { code: 'NXDOMAIN' } })
   })
 
-  test('several questions on one connection, in their order', async () => {
+  test('several queries on one connection, in order', async () => {
     const { port, counters } = await respond()
     const client = connect({ host: '127.0.0.1', port })
     onTestFinished(() => void client.destroy())
@@ -51,7 +51,7 @@ describe('counts and never answers', () => {
   test.for<[what: string, bytes: Uint8Array]>([
     ['nothing at all', new Uint8Array()],
     ['garbage', Buffer.from('garbage')],
-    ['a question cut short', question.subarray(0, 20)],
+    ['a truncated query', question.subarray(0, 20)],
     [
       'an answer, which another responder may have sent',
       encode({ type: 'response', id: 7, questions: [{ name: 'scout.example', type: 'A' }] }),
@@ -68,7 +68,7 @@ describe('counts and never answers', () => {
     expect(received.length).toBe(1)
   })
 
-  test('over tcp, closing the connection', async () => {
+  test('over TCP, and closes the connection', async () => {
     const { port, counters } = await respond()
     const client = connect({ host: '127.0.0.1', port })
     client.on('error', () => {})
@@ -78,14 +78,14 @@ describe('counts and never answers', () => {
     expect(counters).toEqual({ answered: 0, rejected: 1, unsent: 0 })
   })
 
-  testWith(capability('CAP_NET_RAW'))('what comes from port 0, where nothing can be sent', async () => {
+  testWith(capability('CAP_NET_RAW'))('a datagram from port 0, to which nothing can be sent', async () => {
     const { port, counters } = await respond()
     sendFromPortZero(question, port)
     await eventually(() => counters.rejected === 1, 'it was counted')
   })
 })
 
-test('lives through whatever has the header of a question', async () => {
+test('survives random bytes after the header of a query', async () => {
   const { port, counters } = await respond()
   const { client } = await openClient()
   let sent = 0
@@ -104,7 +104,7 @@ test('lives through whatever has the header of a question', async () => {
   expect(await probe('dns', `scout.example@127.0.0.1:${port}`)).toMatchObject({ ok: true })
 })
 
-test.for(['udp', 'tcp'] as const)('a %s port that is taken is an error, and leaves nothing open', async (transport) => {
+test.for(['udp', 'tcp'] as const)('a %s port in use is an error, and leaves nothing open', async (transport) => {
   const port = transport === 'udp' ? (await listenUdp(() => {})).address().port : await listenTcp(() => {})
   const allClosed = await watchHandles()
   await expect(startDnsResponder({ host: '127.0.0.1', port, addressesOf: () => [] })).rejects.toThrow('EADDRINUSE')
@@ -112,7 +112,7 @@ test.for(['udp', 'tcp'] as const)('a %s port that is taken is an error, and leav
 })
 
 describe('closing', () => {
-  test('leaves nothing open, not even a connection that is idle', async () => {
+  test('leaves nothing open, not even an idle connection', async () => {
     const allClosed = await watchHandles()
     const responder = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: () => [] })
     const client = connect({ host: '127.0.0.1', port: responder.port })

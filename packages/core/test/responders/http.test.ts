@@ -7,7 +7,7 @@ import { probe } from '../../src/attempt/prober.ts'
 import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
 
 describe('answers', () => {
-  test('its document at /, made for each request', async () => {
+  test('with its document at /, created for each request', async () => {
     let asked = 0
     const { port, counters } = await respond({ document: () => ({ asked: ++asked }) })
     for (const body of ['{"asked":1}', '{"asked":2}'])
@@ -31,7 +31,7 @@ describe('answers', () => {
     })
   })
 
-  test('its routes with what they make of the request, and everything else with 404', async () => {
+  test('with the results of its routes, and everything else with 404', async () => {
     const { port } = await respond({
       routes: {
         '/echo': async (request) => request,
@@ -46,7 +46,7 @@ describe('answers', () => {
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '404' } })
   })
 
-  test('with 500 where its document or a route fails, and goes on', async () => {
+  test('with 500 if its document or a route fails, and keeps running', async () => {
     const { port } = await respond({
       document: () => {
         throw new TypeError('a defect')
@@ -57,14 +57,14 @@ describe('answers', () => {
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '500' } })
   })
 
-  test('with IPv4 addresses as such, on a socket of both families too', async () => {
+  test('with unmapped IPv4 addresses, even on a dual-stack socket', async () => {
     const { port } = await respond({ host: '::', routes: { '/from': async ({ from }) => ({ from }) } })
     expect(await probe('http', `127.0.0.1:${port}/from`, { keepBytes: 100 })).toMatchObject({
       detail: { body: '{"from":"127.0.0.1"}' },
     })
   })
 
-  test('a large upload once it has read it to the end', async () => {
+  test('a large upload after reading it to the end', async () => {
     const { port } = await respond()
     expect(await probe('http', `127.0.0.1:${port}/`, { method: 'POST', sendBytes: 4 << 20 })).toMatchObject({
       ok: true,
@@ -77,14 +77,14 @@ describe('answers', () => {
   })
 })
 
-describe('turns down', () => {
+describe('rejects', () => {
   test.for<[what: string, request: string, status: string]>([
-    ['a path that is none', 'GET // HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
-    ['an address that is none', 'GET http://[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
+    ['an invalid path', 'GET // HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
+    ['an invalid address', 'GET http://[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
     ['garbage', '\x00\x01\x02 hello\r\n\r\n', '400'],
     ['TLS', '\x16\x03\x01\x02\x00\x01', '400'],
     ['headers without end', `GET / HTTP/1.1\r\nx: ${'x'.repeat(64 << 10)}`, '400'],
-  ])('%s, counts it and lives on', async ([, request, status]) => {
+  ])('%s, counts it and keeps running', async ([, request, status]) => {
     const { port, counters } = await respond()
     const { client, text } = await open(port)
     client.write(request)
@@ -94,14 +94,14 @@ describe('turns down', () => {
     expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
   })
 
-  // Both take as long as the limit they are about, side by side.
+  // Both take as long as the limit they test, so run them concurrently.
   test.concurrent.for<[what: string, request: string]>([
-    ['who says nothing', ''],
-    ['who never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n'],
-  ])('after 5 s %s', { timeout: 10_000 }, async ([, request]) => {
+    ['is silent', ''],
+    ['never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n'],
+  ])('after 5 s a client that %s', { timeout: 10_000 }, async ([, request]) => {
     const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
     const startMs = performance.now()
-    // It keeps its own side open, as someone would who wants to hold the connection.
+    // The client keeps its own side open, like an attacker who wants to occupy the connection.
     const client = connect({ host: '127.0.0.1', port: responder.port, allowHalfOpen: true })
     client.on('error', () => {})
     client.resume()
@@ -125,7 +125,7 @@ describe('closing', () => {
     await allClosed()
   })
 
-  test('waits for no connection that is idle', async () => {
+  test('does not wait for idle connections', async () => {
     const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
     const { client, text } = await open(responder.port)
     client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -135,7 +135,7 @@ describe('closing', () => {
     expect(performance.now() - startMs).toBeLessThan(500)
   })
 
-  test('ends connections that were turned down but never closed by the other side', async () => {
+  test('ends rejected connections that the other side never closed', async () => {
     const allClosed = await watchHandles()
     const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
     const client = connect({ host: '127.0.0.1', port: responder.port, allowHalfOpen: true })
@@ -149,7 +149,7 @@ describe('closing', () => {
   })
 })
 
-test('a port that is taken is an error, and leaves nothing open', async () => {
+test('a port in use is an error, and leaves nothing open', async () => {
   const { port } = await respond()
   const allClosed = await watchHandles()
   await expect(startHttpResponder({ host: '127.0.0.1', port, document: () => ({}) })).rejects.toThrow('EADDRINUSE')

@@ -15,36 +15,39 @@ import { encodeEchoDatagram, maxPayloadBytes } from '../../src/wire/echo-datagra
 
 const request = (size = 64, key = '') => encodeEchoDatagram({ kind: 'request', sender: 1, sequence: 2 }, size, key)
 
-test.for([28, 64, 1472, maxPayloadBytes])('answers a request of %i bytes with as many', async (size) => {
-  const { responder, client, received } = await setUp()
-  client.send(request(size), responder.port, '127.0.0.1')
-  await eventually(() => received.length === 1, 'the answer has come')
-  expect(received[0]?.length).toBe(size)
-  expect(responder.counters).toEqual({ answered: 1, rejected: 0, unsent: 0 })
-})
+test.for([28, 64, 1472, maxPayloadBytes])(
+  'answers a request of %i bytes with an answer of the same size',
+  async (size) => {
+    const { responder, client, received } = await setUp()
+    client.send(request(size), responder.port, '127.0.0.1')
+    await eventually(() => received.length === 1, 'the answer has come')
+    expect(received[0]?.length).toBe(size)
+    expect(responder.counters).toEqual({ answered: 1, rejected: 0, unsent: 0 })
+  },
+)
 
 describe('counts and never answers', () => {
   test.for<[what: string, bytes: Uint8Array]>([
     ['nothing at all', new Uint8Array()],
     ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['garbage as long as a datagram can be', new Uint8Array(maxPayloadBytes)],
-    ['a request cut short', request().subarray(0, 63)],
-    ['a request cut off within its header', request().subarray(0, 20)],
-    ['a request with more behind it', Buffer.concat([request(), Buffer.of(0)])],
+    ['a truncated request', request().subarray(0, 63)],
+    ['a request truncated within its header', request().subarray(0, 20)],
+    ['a request with trailing bytes', Buffer.concat([request(), Buffer.of(0)])],
     ['a request made with another key', request(64, 'other')],
     ['a reply', encodeEchoDatagram({ kind: 'reply', sender: 1, sequence: 2 }, 64, 'secret')],
   ])('%s', async ([, bytes]) => {
     const { responder, client, received } = await setUp('secret')
     client.send(bytes, responder.port, '127.0.0.1')
     await eventually(() => responder.counters.rejected === 1, 'it was counted')
-    // Whatever had been sent for it would have come before the answer to this.
+    // An answer to the earlier datagram would have arrived before the answer to this one.
     client.send(request(64, 'secret'), responder.port, '127.0.0.1')
     await eventually(() => received.length > 0, 'a request is answered')
     expect(responder.counters).toEqual({ answered: 1, rejected: 1, unsent: 0 })
     expect(received.length).toBe(1)
   })
 
-  test('anything at random', async () => {
+  test('random bytes', async () => {
     const { responder, client, received } = await setUp()
     let sent = 0
     await fc.assert(
@@ -58,19 +61,19 @@ describe('counts and never answers', () => {
     expect(received).toEqual([])
   })
 
-  testWith(capability('CAP_NET_RAW'))('what comes from port 0, where nothing can be sent', async () => {
+  testWith(capability('CAP_NET_RAW'))('a datagram from port 0, to which nothing can be sent', async () => {
     const { responder } = await setUp()
     sendFromPortZero(request(), responder.port)
     await eventually(() => responder.counters.rejected === 1, 'it was counted')
   })
 })
 
-describeWith(nativePart)('a responder that listens everywhere', () => {
+describeWith(nativePart)('a responder on the wildcard address', () => {
   test.for([
     ['0.0.0.0', '127.0.0.2'],
     ['::', '127.0.0.2'],
     ['::', '::1'],
-  ] as const)('at %s answers from the address that was asked: %s', async ([host, asked]) => {
+  ] as const)('at %s answers from the requested address: %s', async ([host, asked]) => {
     const responder = await startUdpResponder({ host, port: 0 })
     onTestFinished(() => responder.close())
     const client = createSocket(isIPv6(asked) ? 'udp6' : 'udp4')
@@ -84,11 +87,11 @@ describeWith(nativePart)('a responder that listens everywhere', () => {
   })
 })
 
-test('two responders pointed at each other by a forged packet fall silent', async () => {
+test('two responders do not keep answering each other after a forged packet', async () => {
   const one = await startUdpResponder({ host: '127.0.0.1', port: 0 })
   const other = await startUdpResponder({ host: '127.0.0.1', port: 0 })
   onTestFinished(() => Promise.all([one.close(), other.close()]).then(() => {}))
-  // A relay is as good as a forged source address: what either sends goes to the other, as if the other had asked.
+  // A relay has the effect of a forged source address: it forwards each answer to the other responder as if that had sent the request.
   const relay = await listenUdp((bytes, from, socket) => {
     socket.send(bytes, from.port === one.port ? other.port : one.port, '127.0.0.1')
   })
@@ -105,7 +108,7 @@ test('closing leaves nothing open', async () => {
   await allClosed()
 })
 
-test('a port that is taken is an error, and leaves nothing open', async () => {
+test('a port in use is an error, and leaves nothing open', async () => {
   const taken = await listenUdp(() => {})
   const allClosed = await watchHandles()
   await expect(startUdpResponder({ host: '127.0.0.1', port: taken.address().port })).rejects.toThrow('EADDRINUSE')

@@ -44,7 +44,7 @@ function complaint(written: object): string {
 }
 
 describe('a written value', () => {
-  test('becomes what the schema makes of it, durations as milliseconds at any depth', () => {
+  test('is parsed by the schema, with durations in milliseconds at any depth', () => {
     const written = {
       interval: '1m30s',
       delays: ['1ms', '0.5s'],
@@ -62,7 +62,7 @@ describe('a written value', () => {
     })
   })
 
-  test('is shown as it is written, with every secret hidden', () => {
+  test('is displayed as written, with every secret hidden', () => {
     const { value } = z
       .object({ value: schema })
       .parse({ value: { key: 'hush', headers: { a: 'hush' }, peers: [{ name: 'a', graceMs: 500 }] } })
@@ -77,7 +77,7 @@ describe('a written value', () => {
     expect(JSON.stringify(shown)).not.toContain('hush')
   })
 
-  test('is described by a JSON schema under the names people write', () => {
+  test('has a JSON schema with the names people write', () => {
     const { properties = {} } = writtenShape(schema)
     expect(Object.keys(properties)).toContain('interval')
     expect(properties['interval']).toEqual({
@@ -120,11 +120,11 @@ test.each<[written: object, sentence: string]>([
   [{ key: 12_345 }, 'key: its value is not text'],
   [{ headers: { a: 'bad' } }, 'headers.a: its value does not fit: write it well'],
   [{ headers: 'Bearer hush' }, 'headers: its value is not written as "name: value"'],
-])('%j is refused in one sentence', (written, sentence) => {
+])('%j is rejected in one sentence', (written, sentence) => {
   expect(complaint(written)).toBe(sentence)
 })
 
-test('a value from code is refused in its own words: names with their unit, numbers as they are', () => {
+test('a value from code is rejected in its own spelling: names with units, plain numbers', () => {
   const input = { intervalMs: 1 }
   const error = schema.safeParse(input).error ?? new z.ZodError([])
   const misfit = misfitOf({ schema, error, input, isWritten: false })
@@ -134,7 +134,7 @@ test('a value from code is refused in its own words: names with their unit, numb
 })
 
 describe('the settings of a schema', () => {
-  test('have a flag, a variable, a placeholder and a default in words', () => {
+  test('have a flag, a variable, a placeholder and a default as text', () => {
     const lines = settingsOf(schema).map(({ name, flag, variable, placeholder, defaultText, choices }) =>
       [`${name}: --${flag} <${placeholder}> ${variable}`, defaultText ?? '-', ...(choices ?? [])].join(' | '),
     )

@@ -5,17 +5,17 @@ import type { Result } from '../../src/probes/result.ts'
 import { createTally } from '../../src/statistics/statistics.ts'
 
 describe('jitter', () => {
-  // By hand, J += (|D| - J) / 16 (RFC 3550 §6.4.1): D of 160, 320 and 0 gives 10, then 29.375, then 27.5390625.
-  test('is the smoothed difference of neighbouring times', () => {
+  // Computed by hand, J += (|D| - J) / 16 (RFC 3550 §6.4.1): D of 160, 320 and 0 yields 10, then 29.375, then 27.5390625.
+  test('is the smoothed difference of consecutive times', () => {
     expect(statisticsOf([1000, 1160, 840, 840]).timesNs?.jitter).toBe(Math.round(27.5390625))
   })
 
-  test('is nothing for a single time, and for times all alike', () => {
+  test('is zero for a single time, and for equal times', () => {
     expect(statisticsOf([1000]).timesNs?.jitter).toBe(0)
     expect(statisticsOf([1000, 1000, 1000]).timesNs?.jitter).toBe(0)
   })
 
-  test('compares a success with the success before it, whatever failed in between', () => {
+  test('compares a success with the previous success, ignoring failures in between', () => {
     const tally = createTally()
     tally.add(success(1000))
     tally.add(failed('timeout'))
@@ -37,7 +37,7 @@ test('counts what was sent, received and lost', () => {
 })
 
 test.for<FailureReason>(['not-permitted', 'not-supported', 'cancelled', 'unresolved', 'local-error'])(
-  'does not take %s for a loss, as it says nothing of the path',
+  'does not count %s as a loss, because it is no evidence about the path',
   (reason) => {
     const tally = createTally()
     tally.add(success(5))
@@ -46,7 +46,7 @@ test.for<FailureReason>(['not-permitted', 'not-supported', 'cancelled', 'unresol
   },
 )
 
-test('takes the time of the path, without the resolving of a name', () => {
+test('uses the path time, without name resolution', () => {
   const tally = createTally()
   tally.add({ ...success(1_000), phasesNs: { resolve: 900, echo: 100 } })
   expect(tally.statistics().timesNs).toMatchObject({ min: 100, max: 100 })
@@ -59,13 +59,13 @@ test('counts strays by kind', () => {
   expect(tally.statistics()).toMatchObject({ late: 2, duplicates: 1, foreign: 1, sent: 0 })
 })
 
-test('knows no times and no loss before the first attempt', () => {
+test('has no times and no loss before the first attempt', () => {
   const statistics = createTally().statistics()
   expect(statistics).toMatchObject({ sent: 0, received: 0, lossRatio: 0 })
   expect(statistics).not.toHaveProperty('timesNs')
 })
 
-test('is a value: what it said does not change with what comes', () => {
+test('is a value that does not change with later results', () => {
   const tally = createTally()
   tally.add(failed('timeout'))
   const before = tally.statistics()
@@ -73,7 +73,7 @@ test('is a value: what it said does not change with what comes', () => {
   expect(before.failures).toEqual({ timeout: 1 })
 })
 
-test('orders its times, and has each percentile exact to three digits', () => {
+test('has ordered times, with percentiles exact to three digits', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 600e9 }), { minLength: 1, maxLength: 200 }), (timesNs) => {
       const times = statisticsOf(timesNs).timesNs
@@ -87,7 +87,7 @@ test('orders its times, and has each percentile exact to three digits', () => {
         ['p90', 0.9],
         ['p99', 0.99],
       ] as const) {
-        // Which neighbour a rank between two times takes is the histogram's choice.
+        // For a rank between two times, the histogram may choose either.
         const rank = ratio * (sorted.length - 1)
         const below = sorted[Math.floor(rank)] ?? Number.NaN
         const above = sorted[Math.ceil(rank)] ?? Number.NaN

@@ -30,7 +30,7 @@ describe('a histogram', () => {
     return histogram
   }
 
-  test('merged with another is the histogram of the values of both', () => {
+  test('merged with another is the histogram of all values', () => {
     fc.assert(
       fc.property(values, values, (a, b) => {
         const merged = of(a)
@@ -60,13 +60,13 @@ describe('a histogram', () => {
     )
   })
 
-  test('has no quantile while it is empty', () => {
+  test('has no quantiles while it is empty', () => {
     expect(new Histogram().quantileNs(0.5)).toBeNaN()
   })
 })
 
 describe('a window', () => {
-  test('tells what counts against the link from what does not', () => {
+  test('separates failures of the link from other ones', () => {
     const window = new Window()
     for (const reason of ['timeout', 'refused', 'local-error', 'not-permitted', 'cancelled'] as const)
       window.add(failed(reason), 'time')
@@ -78,14 +78,14 @@ describe('a window', () => {
     ])
   })
 
-  test('never takes a fact for a duration', () => {
+  test('never records a fact as a duration', () => {
     const window = new Window()
     window.add(success(5e9), 'facts')
     expect(window.counts.passed).toBe(1)
     expect(window.times.count).toBe(0)
   })
 
-  test('sums the packets of successes and failures, and says nothing of arrivals that nobody counted', () => {
+  test('sums the packets of successes and failures, and omits arrivals that were not counted', () => {
     const window = new Window()
     const one = { sent: 3, returned: 2, duplicated: 1, reordered: 0, late: 0 }
     window.add({ ...success(5), packets: one }, 'time')
@@ -102,7 +102,7 @@ describe('a ring', () => {
   const ring = () => new Ring({ spanMs: minute, slots: 1_440 })
   const add = (to: Ring, nowMs: number, result: Result) => to.add(result, { nowMs, yields: 'time' })
 
-  test('keeps what each span amounted to, the open one last', () => {
+  test('keeps a summary of each span, with the open one last', () => {
     const history = ring()
     for (const ns of [1_000_000, 2_000_000, 3_000_000]) add(history, start, success(ns))
     add(history, start + minute, failed('timeout'))
@@ -125,7 +125,7 @@ describe('a ring', () => {
     ])
   })
 
-  test('adds up what it would read', () => {
+  test('sums up the slots that it would read', () => {
     const history = ring()
     add(history, start, success(1))
     add(history, start + minute, failed('timeout'))
@@ -139,7 +139,7 @@ describe('a ring', () => {
     expect(history.sum(start + 1_441 * minute)).toEqual({ passed: 1, failed: 0, other: 1 })
   })
 
-  test('forgets what is older than its length, whether or not something came since', () => {
+  test('drops slots older than its length, with or without new results', () => {
     const history = ring()
     add(history, start, success(1))
     expect(history.read(start + 1_439 * minute)).toHaveLength(1)
@@ -148,7 +148,7 @@ describe('a ring', () => {
     expect(history.read(start + 1_440 * minute).map(({ fromMs }) => fromMs)).toEqual([start + 1_440 * minute])
   })
 
-  test('goes round: each slot once, in order, with gaps where nothing was probed', () => {
+  test('wraps around: each slot once, in order, with gaps for spans without results', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 60 }), (gaps) => {
         const history = ring()
@@ -161,7 +161,7 @@ describe('a ring', () => {
     )
   })
 
-  test('adds to the open slot while the clock is behind it', () => {
+  test('adds to the open slot while the clock is set back', () => {
     const history = ring()
     add(history, start + minute, success(1))
     add(history, start, success(1))

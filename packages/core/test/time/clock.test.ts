@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { nowNs, Stopwatch } from '../../src/time/clock.ts'
 
-test('phases are disjoint and together no longer than what elapsed', () => {
+test('phases are disjoint and their sum does not exceed the elapsed time', () => {
   const startNs = nowNs()
   const stopwatch = new Stopwatch<'connect' | 'echo'>()
   for (const phase of ['resolve', 'connect', 'echo'] as const) {
@@ -15,14 +15,14 @@ test('phases are disjoint and together no longer than what elapsed', () => {
   expect(resolve + connect + echo).toBeLessThanOrEqual(nowNs() - startNs)
 })
 
-test('a phase in progress is not among the phases yet', () => {
+test('a phase in progress is not included', () => {
   const stopwatch = new Stopwatch<'connect'>()
   stopwatch.enter('connect')
   expect(stopwatch.current).toBe('connect')
   expect(stopwatch.reading().phasesNs).toEqual({})
 })
 
-test('a settled phase keeps the time it was given, however often the watch is stopped', () => {
+test('a settled phase keeps its given time, no matter how often the stopwatch is stopped', () => {
   const stopwatch = new Stopwatch<'echo'>()
   stopwatch.enter('echo')
   stopwatch.settle(42, { tx: 'kernel', rx: 'kernel' })
@@ -31,7 +31,7 @@ test('a settled phase keeps the time it was given, however often the watch is st
   expect(stopwatch.reading().clocks).toEqual({ tx: 'kernel', rx: 'kernel' })
 })
 
-test('the clock is the least exact of its phases, and resolving a name does not count', () => {
+test('the clock is the least exact of its phases, except resolve', () => {
   const stopwatch = new Stopwatch<'connect' | 'query'>()
   stopwatch.enter('resolve')
   stopwatch.enter('connect')
@@ -42,6 +42,6 @@ test('the clock is the least exact of its phases, and resolving a name does not 
   expect(stopwatch.reading().clocks).toEqual({ tx: 'user', rx: 'tcp-info' })
 })
 
-test('the clock is this process where nothing was measured', () => {
+test('the clock is that of this process if nothing was measured', () => {
   expect(new Stopwatch().reading().clocks).toEqual({ tx: 'user', rx: 'user' })
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Deadline } from '../../src/time/deadline.ts'
 
 describe('a deadline', () => {
-  test('tells each of its listeners, once', () => {
+  test('calls each listener once', () => {
     const deadline = new Deadline(1_000)
     const told: string[] = []
     for (const name of ['first', 'second', 'third']) deadline.onOver(({ reason }) => told.push(`${name} ${reason}`))
@@ -11,7 +11,7 @@ describe('a deadline', () => {
     expect(told).toEqual(['first cancelled', 'second cancelled', 'third cancelled'])
   })
 
-  test('does not tell a listener that was taken off', () => {
+  test('does not call a removed listener', () => {
     const deadline = new Deadline(1_000)
     const told: string[] = []
     const [offFirst, , offThird] = ['first', 'second', 'third'].map((name) => deadline.onOver(() => told.push(name)))
@@ -23,7 +23,7 @@ describe('a deadline', () => {
     expect(told.toSorted()).toEqual(['fourth', 'second'])
   })
 
-  test('tells a listener at once when it is over already', () => {
+  test('calls a listener at once if it is already over', () => {
     const deadline = new Deadline(1_000)
     deadline.cancel()
     const told: string[] = []

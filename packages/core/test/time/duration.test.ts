@@ -13,11 +13,11 @@ test.for([
   ['100us', 0.1],
   ['100µs', 0.1],
   ['500ns', 0.0005],
-] as const)('reads %s as %s ms', ([text, ms]) => {
+] as const)('parses %s as %s ms', ([text, ms]) => {
   expect(parseDurationMs(text)).toBe(ms)
 })
 
-test('refuses what is no duration and says how to write one', () => {
+test('rejects anything else and explains how to write a duration', () => {
   const sentences = ['', '5', '1.5', '-1s', '1 s', '1x', 's', '1s2', '1e3ms', '∞'].map((text) => {
     expect(() => parseDurationMs(text)).toThrow(ScoutError)
     return messageOf(() => parseDurationMs(text))
@@ -52,11 +52,11 @@ test.for([
   [3_600_000_000_000, '1h0m0s'],
   [-1500, '-1.5µs'],
   [-90_500_000_000, '-1m30.5s'],
-] as const)('writes %s ns as %s, as Go does', ([ns, text]) => {
+] as const)('formats %s ns as %s, as Go does', ([ns, text]) => {
   expect(formatDurationNs(ns)).toBe(text)
 })
 
-test('whatever is written as a duration is read back to the nanosecond', () => {
+test('any formatted duration parses back to the nanosecond', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 1e15 }), (ns) => {
       expect(Math.round(parseDurationMs(formatDurationNs(ns)) * 1e6)).toBe(ns)
@@ -64,7 +64,7 @@ test('whatever is written as a duration is read back to the nanosecond', () => {
   )
 })
 
-test('any text is read, or refused with a ScoutError', () => {
+test('any text is parsed or rejected with a ScoutError', () => {
   const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0123456789.-numsh µ') }))
   fc.assert(
     fc.property(text, (written) => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../../src/wire/bytes.ts'
 
-test('numbers are written as a DataView writes them, and read back', () => {
+test('numbers are written as by a DataView, and read back', () => {
   const numbers = fc.tuple(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0, max: 0xffff_ffff }))
   fc.assert(
     fc.property(numbers, ([small, large]) => {

@@ -4,17 +4,17 @@ import { describe, expect, test } from 'vitest'
 import { decodeDnsAnswer, dnsResponseId, encodeDnsQuestion, recordTypes, reverseName } from '../../src/wire/dns.ts'
 
 describe('a question', () => {
-  test('is laid out as RFC 1035 says', () => {
+  test('has the layout of RFC 1035', () => {
     const bytes = encodeDnsQuestion({ id: 0x1234, name: 'a.b', type: 'A', isRecursive: true, ednsBytes: 0 })
     expect(Buffer.from(bytes).toString('hex')).toBe('1234' + '0100' + '0001000000000000' + '0161016200' + '00010001')
   })
 
-  test('announces what it takes by EDNS', () => {
+  test('announces its largest accepted answer with EDNS', () => {
     const bytes = encodeDnsQuestion({ id: 0, name: '.', type: 'A', isRecursive: false, ednsBytes: 1232 })
     expect(Buffer.from(bytes).subarray(-11).toString('hex')).toBe('00' + '0029' + '04d0' + '00000000' + '0000')
   })
 
-  test('is never taken for an answer', () => {
+  test('is never mistaken for an answer', () => {
     const question = fc.record({
       id: fc.integer({ min: 0, max: 0xffff }),
       name: fc.domain(),
@@ -33,7 +33,7 @@ describe('a question', () => {
 })
 
 describe('an answer', () => {
-  test('is decoded to what was encoded', () => {
+  test('decodes to what was encoded', () => {
     const record = fc.record({ ttl: fc.integer({ min: 0, max: 2 ** 31 - 1 }), data: fc.ipV4() })
     fc.assert(
       fc.property(
@@ -59,7 +59,7 @@ describe('an answer', () => {
     )
   })
 
-  test('shows each record as a zone file would', () => {
+  test('has each record in zone-file format', () => {
     const name = 'x.example'
     const bytes = response({
       answers: [
@@ -92,12 +92,12 @@ describe('an answer', () => {
     expect(decodeDnsAnswer(response({ flags: code }))?.rcode).toBe(rcode)
   })
 
-  test('tells its flags apart', () => {
+  test('distinguishes its flags', () => {
     expect(decodeDnsAnswer(response({ flags: 0x0400 }))).toMatchObject({ isAuthoritative: true, isTruncated: false })
     expect(decodeDnsAnswer(response({ flags: 0x0200 }))).toMatchObject({ isAuthoritative: false, isTruncated: true })
   })
 
-  test('cut off inside its header, its question or its records is none', () => {
+  test('truncated within its header, question or records is undefined', () => {
     const bytes = response({
       questions: [{ name: 'scout.example', type: 'A' }],
       answers: [{ name: 'scout.example', type: 'A', ttl: 5, data: '10.0.0.1' }],
@@ -118,7 +118,7 @@ describe('random bytes', () => {
     )
   })
 
-  test('behind a header of an answer never throw, nor take long over names that point in circles', () => {
+  test('after the header of an answer never throw, and looping name pointers take no long time', () => {
     const name = fc.oneof(fc.constant(Uint8Array.of(0xc0, 0x0c)), fc.uint8Array({ maxLength: 60 }))
     fc.assert(
       fc.property(fc.array(name, { maxLength: 20 }), fc.nat(20), fc.nat(200), (parts, questions, answers) => {
@@ -142,7 +142,7 @@ describe('a reverse name', () => {
     expect(reverseName(written)).toBe(name)
   })
 
-  test('has every nibble of any IPv6 address, last first', () => {
+  test('has every nibble of any IPv6 address, in reverse order', () => {
     fc.assert(
       fc.property(fc.ipV6(), (address) => {
         expect(reverseName(address)).toMatch(/^(?:[0-9a-f]\.){32}ip6\.arpa$/)

@@ -19,7 +19,7 @@ const payloadBytes = fc.oneof(
   fc.constantFrom(echoHeaderBytes, 1472, maxPayloadBytes),
 )
 
-test('what was encoded decodes to the same, has the size asked for and is genuine', () => {
+test('an encoded datagram decodes to the same, has the requested size and is genuine', () => {
   fc.assert(
     fc.property(datagram, payloadBytes, fc.string(), (value, size, key) => {
       const bytes = encodeEchoDatagram(value, size, key)
@@ -36,14 +36,14 @@ test('a datagram is never smaller than its header', () => {
   expect(decodeEchoDatagram(bytes)).toEqual({ kind: 'request', sender: 1, sequence: 2 })
 })
 
-describe('is not accepted', () => {
+describe('is rejected', () => {
   const bytes = () => encodeEchoDatagram({ kind: 'request', sender: 7, sequence: 8 }, 64, 'key')
 
-  test('cut off anywhere', () => {
+  test('truncated anywhere', () => {
     for (let length = 0; length < 64; length++) expect(decodeEchoDatagram(bytes().subarray(0, length))).toBeUndefined()
   })
 
-  test('with more behind it', () => {
+  test('with trailing bytes', () => {
     expect(decodeEchoDatagram(Uint8Array.of(...bytes(), 0))).toBeUndefined()
   })
 

@@ -11,7 +11,7 @@ const echo = fc.record<Echo>({
   payload: fc.uint8Array({ maxLength: 128 }),
 })
 
-// RFC 792: type 8, code 0, and a checksum worked out by hand: ~(0x0800 + 0x1234 + 0x0001) = 0xe5ca.
+// RFC 792: type 8, code 0, and a checksum computed by hand: ~(0x0800 + 0x1234 + 0x0001) = 0xe5ca.
 test('an echo request has the layout of RFC 792', () => {
   const bytes = encodeEcho('ipv4', { kind: 'request', identifier: 0x1234, sequence: 1, payload: new Uint8Array() })
   expect(Buffer.from(bytes).toString('hex')).toBe('0800e5ca12340001')
@@ -23,7 +23,7 @@ test('an ICMPv6 echo leaves the checksum to the kernel', () => {
 })
 
 describe.for(versions)('over %s', (version) => {
-  test('what was encoded is told for what it is', () => {
+  test('an encoded message is recognized by its kind', () => {
     fc.assert(
       fc.property(echo, (message) => {
         const bytes = encodeEcho(version, message)
@@ -38,13 +38,13 @@ describe.for(versions)('over %s', (version) => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => void echoKindOf(version, bytes)))
   })
 
-  test('a message shorter than its header is none', () => {
+  test('a message shorter than its header is not an echo', () => {
     const bytes = encodeEcho(version, { kind: 'reply', identifier: 0, sequence: 0, payload: new Uint8Array() })
     for (let length = 0; length < bytes.length; length++)
       expect(echoKindOf(version, bytes.subarray(0, length))).toBeUndefined()
   })
 
-  test('other types and codes are no echo', () => {
+  test('other types and codes are not echoes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 1, max: 255 }), (type, code) => {
         expect(echoKindOf(version, Uint8Array.of(type, code, 0, 0, 0, 0, 0, 0))).toBeUndefined()

@@ -9,7 +9,7 @@ function headerFields(addressBytes: number) {
   return { source: address, destination: address, protocol: byte, ttl: byte, payload: fc.uint8Array({ maxLength: 64 }) }
 }
 
-test('an IPv4 packet is what its header says, behind its options', () => {
+test('decodes an IPv4 packet by its header, after any options', () => {
   const fields = fc.record({ ...headerFields(4), words: fc.integer({ min: 5, max: 15 }) })
   fc.assert(
     fc.property(fields, ({ words, ...wanted }) => {
@@ -19,14 +19,14 @@ test('an IPv4 packet is what its header says, behind its options', () => {
       packet.set([...source, ...destination], 12)
       packet.set(payload, words * 4)
       expect(ipPacket(packet)).toEqual({ ...wanted, payloadBytes: payload.length })
-      // Cut inside its own header it is none, behind it the length is still told.
+      // Truncated within its header it is undefined; after it, the length is still known.
       expect(ipPacket(packet.subarray(0, words * 4 - 1))).toBeUndefined()
       expect(ipPacket(packet.subarray(0, words * 4))).toMatchObject({ payloadBytes: payload.length })
     }),
   )
 })
 
-test('an IPv6 packet is what its header says', () => {
+test('decodes an IPv6 packet by its header', () => {
   fc.assert(
     fc.property(fc.record(headerFields(16)), (wanted) => {
       const { source, destination, protocol, ttl, payload } = wanted
@@ -41,7 +41,7 @@ test('an IPv6 packet is what its header says', () => {
 test.for([
   ['nothing', []],
   ['another version', [0x50, ...new Array<number>(40).fill(0)]],
-  ['a header shorter than its least', [0x44, ...new Array<number>(40).fill(0)]],
+  ['a header shorter than the minimum', [0x44, ...new Array<number>(40).fill(0)]],
 ] as const)('is undefined for %s', ([, bytes]) => {
   expect(ipPacket(Uint8Array.from(bytes))).toBeUndefined()
 })

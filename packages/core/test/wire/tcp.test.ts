@@ -18,7 +18,7 @@ describe('a SYN', () => {
     )
   })
 
-  test('decodes to what it is', () => {
+  test('decodes to its fields', () => {
     fc.assert(
       fc.property(syn, (wanted) => {
         const { sourcePort, destinationPort } = wanted
@@ -35,7 +35,7 @@ describe('a SYN', () => {
     )
   })
 
-  test('is sealed over its addresses: the checksum of pseudo-header and segment is then zero', () => {
+  test('is sealed over its addresses, so that pseudo-header and segment sum to zero', () => {
     const address = fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 4, maxLength: 4 })
     fc.assert(
       fc.property(syn, address, address, (wanted, from, to) => {
@@ -52,13 +52,13 @@ describe('a TCP header', () => {
     ['SYN and ACK', 0x12, { isSyn: true, isAck: true, isReset: false }],
     ['RST and ACK', 0x14, { isSyn: false, isAck: true, isReset: true }],
     ['FIN and PSH', 0x09, { isSyn: false, isAck: false, isReset: false }],
-  ] as const)('tells %s', ([, bits, flags]) => {
+  ] as const)('decodes %s', ([, bits, flags]) => {
     const bytes = new Uint8Array(20)
     bytes.set([0x50, bits], 12)
     expect(decodeTcpHeader(bytes)).toMatchObject({ ...flags, headerBytes: 20 })
   })
 
-  test('that is cut, or says that it is shorter than it can be, is none', () => {
+  test('that is truncated, or has an invalid length field, is undefined', () => {
     const bytes = encodeSyn({ sourcePort: 1, destinationPort: 2, sequence: 3, mss: 4, timestamp: 5 })
     for (let length = 0; length < 20; length++) expect(decodeTcpHeader(bytes.subarray(0, length))).toBeUndefined()
     bytes[12] = 0x40
@@ -73,7 +73,7 @@ describe('a TCP header', () => {
 describe('a TCP packet', () => {
   const segment = encodeSyn({ sourcePort: 1, destinationPort: 2, sequence: 3, mss: 4, timestamp: 5 })
 
-  test('tells how long its payload is, though only its headers were kept', () => {
+  test('reports the size of its payload even if only its headers were captured', () => {
     const packet = new Uint8Array(20 + segment.length)
     packet.set([0x45, 0, 0, 20 + segment.length + 100, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2])
     packet.set(segment, 20)
@@ -85,7 +85,7 @@ describe('a TCP packet', () => {
     })
   })
 
-  test('of another protocol is none', () => {
+  test('of another protocol is undefined', () => {
     const packet = new Uint8Array(60)
     packet.set([0x45, 0, 0, 60, 0, 0, 0, 0, 64, 17])
     packet.set(segment, 20)

@@ -120,7 +120,7 @@ export function tlsFailureOf(cause: unknown, secureHost: string): FailureError {
   const { code, reason, message } = { code: undefined, reason: undefined, message: String(cause), ...fieldsOf(cause) }
   return new FailureError(
     'tls',
-    `cannot speak TLS with ${secureHost}: ${typeof reason === 'string' ? reason : message.replace(/; if the root CA .*/, '')}`,
+    `cannot establish TLS with ${secureHost}: ${typeof reason === 'string' ? reason : message.replace(/; if the root CA .*/, '')}`,
     {
       cause,
       code: typeof code === 'string' ? code : undefined,

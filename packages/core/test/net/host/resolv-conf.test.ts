@@ -15,18 +15,18 @@ test.for<[what: string, text: string, server: string]>([
   ['among other lines', 'search default.svc\n\tnameserver\t10.0.0.1 \noptions ndots:5\n', '10.0.0.1'],
   ['with its zone', 'nameserver fe80::1%eth0', 'fe80::1%eth0'],
   ['not in a comment', '# nameserver 10.0.0.1\n;nameserver 10.0.0.2\n', '127.0.0.1'],
-  ['this host where none is named', 'nameserver\nsearch default.svc\n', '127.0.0.1'],
+  ['this host if there is none', 'nameserver\nsearch default.svc\n', '127.0.0.1'],
 ])('the name server is %s', ([, text, server]) => {
   const path = join(folder, 'resolv.conf')
   writeFileSync(path, text)
   expect(firstNameServer(path)).toBe(server)
 })
 
-test('the name server is this host where there is no file', () => {
+test('the name server is this host if there is no file', () => {
   expect(firstNameServer(join(folder, 'absent'))).toBe('127.0.0.1')
 })
 
-test('reads all name servers, and the search domains of the last line that has any', () => {
+test('reads all name servers, and the search domains of the last such line', () => {
   const path = join(folder, 'resolv.conf')
   writeFileSync(
     path,

@@ -11,15 +11,15 @@ describe('an address', () => {
     ['FD00:0::A', 'fd00::a', 'ipv6'],
     ['fe80:0::1%eth0', 'fe80::1%eth0', 'ipv6'],
     ['::ffff:127.0.0.1', '127.0.0.1', 'ipv4'],
-  ] as const)('%s is its own endpoint, written %s', ([host, address, family]) => {
+  ] as const)('%s is its own endpoint, in the form %s', ([host, address, family]) => {
     expect(literalEndpoint(host, 'any', 80)).toEqual({ host, address, family, port: 80 })
   })
 
-  test('has no port where the protocol has none', () => {
+  test('has no port if the protocol has none', () => {
     expect(literalEndpoint('127.0.0.1', 'any', undefined)).not.toHaveProperty('port')
   })
 
-  test('of the other family than asked for is unresolved', () => {
+  test('of the wrong family is unresolved', () => {
     expect(() => literalEndpoint('127.0.0.1', 'ipv6', 80)).toThrow(
       expect.objectContaining({
         reason: 'unresolved',
@@ -28,17 +28,17 @@ describe('an address', () => {
     )
   })
 
-  test('is what a name is not', () => {
+  test('is not a name', () => {
     expect(literalEndpoint('localhost', 'any', 80)).toBeUndefined()
   })
 })
 
 describe('a name', () => {
-  test('is resolved as applications of this host do', async () => {
+  test('is resolved as by applications on this host', async () => {
     expect(await resolveBySystem('localhost', 'ipv4')).toEqual({ address: '127.0.0.1', family: 'ipv4' })
   })
 
-  testWith('ip', namespaces)('that no server answers for is unresolved', async () => {
+  testWith('ip', namespaces)('is unresolved if no server answers', async () => {
     const child = await startInNamespace()
     onTestFinished(() => child.close())
     const result = await child.probe('tcp', 'scout.example:80')

@@ -11,7 +11,7 @@ describeWith(
   ...networkNeeds,
   'nft',
   'tcpdump',
-)('on a network of its own', () => {
+)('in a separate network', () => {
   let network: Network
   let leave = () => {}
 
@@ -36,7 +36,7 @@ describeWith(
     ['ping6', 'ipv6'],
   ] as const) {
     describe(kind, () => {
-      test('times an echo by the kernel, and tells the TTL of the reply', async () => {
+      test('times an echo by the kernel, and reports the TTL of the reply', async () => {
         const { socket, arrivals } = record({ kind })
         const ticket = socket.send(echo(family, 1), network.far[family], 0)
         await eventually(() => arrivals.length > 0, 'an arrival')
@@ -55,7 +55,7 @@ describeWith(
         expect((reply?.atNs ?? 0) - (departure?.atNs ?? 0)).toBeGreaterThan(0)
       })
 
-      test('reports a TTL that ran out, with its sender, its time and its packet', async () => {
+      test('reports an expired TTL with its sender, time and packet', async () => {
         const { socket, arrivals, errors } = record({ kind, ttl: 1 })
         const ticket = socket.send(echo(family, 2), network.far[family], 0)
         await eventually(() => errors.length > 0, 'an error')
@@ -74,7 +74,7 @@ describeWith(
         await eventually(() => arrivals.length > 0, 'an arrival')
       })
 
-      test('hears that a packet is too big for the path, and how big it may be', async () => {
+      test('reports that a packet is too big for the path, with the MTU', async () => {
         const { socket, errors } = record({ kind, mtuDiscovery: 3 })
         socket.send(echo(family, 4, Buffer.alloc(1400)), network.far[family], 0)
         await eventually(() => errors.length > 0, 'an error')
@@ -86,7 +86,7 @@ describeWith(
         })
       })
 
-      test('refuses a packet too big for the first hop, with the MTU', () => {
+      test('rejects a packet that is too big for the first hop, with the MTU', () => {
         const { socket, errors } = record({ kind, mtuDiscovery: 3 })
         const tooBig = expect.objectContaining({ code: 'EMSGSIZE', syscall: 'sendmsg', mtu: 1500 })
         expect(() => socket.send(echo(family, 5, Buffer.alloc(1500)), network.far[family], 0)).toThrow(tooBig)
@@ -96,7 +96,7 @@ describeWith(
     })
   }
 
-  test('a firewall that forbids packets mixes up no departures of those it lets pass', async () => {
+  test('a firewall that rejects packets does not mix up the departures of others', async () => {
     const { near, far } = network
     near.run('nft', 'add table inet scout; add chain inet scout out { type filter hook output priority 0; }')
     near.run('nft', `add rule inet scout out ip protocol icmp ip length 300 drop`)
@@ -124,7 +124,7 @@ describeWith(
     }
   })
 
-  test('without a route the kernel says so at once', () => {
+  test('without a route the kernel fails at once', () => {
     network.near.run('ip', 'route', 'add', 'unreachable', '192.0.2.0/24')
     const { socket } = record({ kind: 'udp4' })
     expect(() => socket.send(Buffer.from('hello'), '192.0.2.1', 9)).toThrow(
@@ -132,7 +132,7 @@ describeWith(
     )
   })
 
-  test('a socket of one device has packets of that device only', async () => {
+  test('a socket bound to a device receives only packets of that device', async () => {
     const { socket, arrivals } = record({ kind: 'udp4', device: 'eth0' })
     const other = record({ kind: 'udp4', address: '127.0.0.1' })
     other.socket.send(Buffer.from('over lo'), '127.0.0.1', socket.port)
@@ -140,7 +140,7 @@ describeWith(
     expect(arrivals).toEqual([])
   })
 
-  describe('times agree with those on the wire', () => {
+  describe('times match those on the wire', () => {
     for (const [load, blockedMs] of [
       ['idle', 0],
       ['with a busy event loop', 15],
@@ -161,21 +161,21 @@ describeWith(
           const wireNs = (replyNs.get(sequence) ?? 0) - (requestNs.get(sequence) ?? 0)
           return { errorNs: Math.abs(tookNs - wireNs), wireNs }
         })
-        // The capture takes time itself, between our stamp and its own: here about a third of the way there and back.
+        // The capture itself takes time between our timestamp and its own: here about a third of the round trip.
         expect(median(errors.map(({ errorNs }) => errorNs))).toBeLessThan(median(errors.map(({ wireNs }) => wireNs)))
       }, 20_000)
     }
   })
 })
 
-/** Runs tcpdump with stamps in nanoseconds; tells when each echo request and reply, by its sequence, passed. */
+/** Runs tcpdump with nanosecond timestamps. Returns when each echo request and reply passed, by sequence. */
 async function capture(namespace: string, filter: string) {
-  // Its buffer holds as many packets as it has room for at this length.
+  // Its buffer holds as many packets as fit at this length.
   const options = ['-s', '128', '-i', 'eth0', '-U', '-w', '-', '--time-stamp-precision=nano', filter]
   const tcpdump = spawn('ip', ['netns', 'exec', namespace, 'tcpdump', ...options])
   const chunks: Buffer[] = []
   tcpdump.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  // Read on to its end: what it says of its privileges may come later, and would end it if nobody listened.
+  // Read until its end: tcpdump may print a note on its privileges later, and a closed pipe would end it.
   let said = ''
   tcpdump.stderr.on('data', (text: Buffer) => {
     said += text.toString()
@@ -199,7 +199,7 @@ function echoesOf(pcap: Buffer) {
     const frame = pcap.subarray(at + 16, at + 16 + pcap.readUInt32LE(at + 8))
     if (frame.length < 42) break
     const stamps = frame[34] === 8 ? requestNs : replyNs
-    // Of the seconds as much as leaves the nanoseconds exact.
+    // Keep only as many digits of the seconds as leave the nanoseconds exact.
     stamps.set(frame.readUInt16BE(40), (pcap.readUInt32LE(at) % 1_000_000) * 1e9 + pcap.readUInt32LE(at + 4))
   }
   return { requestNs, replyNs }

@@ -14,7 +14,7 @@ import { native, nativeFolder, nativePresent, record } from './timed-sockets.ts'
 
 const test = testWith(nativePresent)
 
-/** Begins every program that runs in a thread or process of its own: a socket that sends itself packets, again and again. */
+/** Start of every program that runs in a separate thread or process: a socket that keeps sending packets to itself. */
 const prelude = `
   const native = require(${JSON.stringify(createRequire(import.meta.url).resolve('node-gyp-build'))})(
     ${JSON.stringify(nativeFolder)})
@@ -41,7 +41,7 @@ const echoing = `
 `
 
 describe('worker threads', () => {
-  test('have sockets of their own, several threads at once and the main thread beside them', async () => {
+  test('have their own sockets, several threads and the main thread at once', async () => {
     const workers = [start(echoing), start(echoing)]
     const { socket, arrivals } = record({ kind: 'udp4', address: '127.0.0.1' })
     socket.send(Buffer.from('main'), '127.0.0.1', socket.port)
@@ -49,7 +49,7 @@ describe('worker threads', () => {
     await eventually(() => arrivals.length > 0, 'an arrival')
   })
 
-  test('may be terminated with open, busy sockets, and leave nothing open', async () => {
+  test('can be terminated with open, busy sockets, and leave nothing open', async () => {
     const before = socketsOfProcess()
     for (let round = 0; round < 10; round++) {
       const worker = start(echoing)
@@ -59,7 +59,7 @@ describe('worker threads', () => {
     await eventually(() => socketsOfProcess() <= before, 'the sockets of the workers closed')
   })
 
-  test('may end in the middle of a delivery', async () => {
+  test('can end in the middle of a delivery', async () => {
     for (const end of ['process.exit(7)', 'process.reallyExit(7)', 'queueMicrotask(() => process.exit(7))']) {
       const worker = start(`
         const socket = open(() => { ${end} })
@@ -69,7 +69,7 @@ describe('worker threads', () => {
     }
   })
 
-  test('are told of what their listener throws', async () => {
+  test('receive the errors of their listener', async () => {
     const worker = start(`
       const socket = open(() => { throw new Error('from the listener') })
       socket.send(packet, '127.0.0.1', socket.port)
@@ -78,15 +78,15 @@ describe('worker threads', () => {
     expect(error).toMatchObject({ message: 'from the listener' })
   })
 
-  test('end when their sockets are closed, or are not to keep them alive', async () => {
+  test('end when their sockets are closed or unreferenced', async () => {
     for (const ending of ['socket.close()', 'socket.setRef(false)']) {
       expect(await once(start(`const socket = open(() => {}); ${ending}`), 'exit')).toEqual([0])
     }
   })
 })
 
-describe('what the listener leaves for later', () => {
-  test('is done before the next packet is delivered', async () => {
+describe('a microtask of the listener', () => {
+  test('runs before the next packet is delivered', async () => {
     const worker = start(`
       const order = []
       const socket = open(() => {
@@ -102,7 +102,7 @@ describe('what the listener leaves for later', () => {
 })
 
 describe('an exception of the listener', () => {
-  test('is uncaught, and the socket goes on', () => {
+  test('is uncaught, and the socket keeps working', () => {
     const program = `
       process.on('uncaughtException', (error) => console.log('uncaught', error.message))
       let calls = 0
@@ -117,7 +117,7 @@ describe('an exception of the listener', () => {
   })
 })
 
-describe('garbage', () => {
+describe('garbage collection', () => {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
   const collectGarbage = async () => {
@@ -125,13 +125,13 @@ describe('garbage', () => {
     await new Promise(setImmediate)
   }
 
-  test('is all that is left of a closed socket', async () => {
+  test('frees a closed socket', async () => {
     const listener = { arrived: () => {}, failed: () => {}, overflowed: () => {} }
     const options = { kind: 'udp4', address: '127.0.0.1', packetBytes: 65_536, bufferBytes: 65_536 } as const
     const beforeBytes = addressSpaceBytes()
     for (let round = 0; round < 100; round++) openTimedSocket(native(), options, listener).close()
     const allBytes = addressSpaceBytes() - beforeBytes
-    // Some of it may be collected while the rest is still made.
+    // Some sockets may be collected while others are still being created.
     expect(allBytes).toBeGreaterThan(50 * 64 * 65_536)
     await vi.waitUntil(async () => {
       await collectGarbage()
@@ -139,7 +139,7 @@ describe('garbage', () => {
     })
   })
 
-  test('is never an open socket, though nobody holds it', async () => {
+  test('never frees an open socket, even without references', async () => {
     let received = 0
     const open = () => {
       const socket = native().openPacketSocket(
@@ -161,7 +161,7 @@ describe('garbage', () => {
 })
 
 describeWith(...networkNeeds)('entering a network namespace', () => {
-  test('moves a worker, and the main thread stays', async () => {
+  test('moves a worker, but not the main thread', async () => {
     const network = createNetwork()
     onTestFinished(() => network.remove())
     const home = readlinkSync('/proc/thread-self/ns/net')
@@ -178,7 +178,7 @@ describeWith(...networkNeeds)('entering a network namespace', () => {
     expect(readlinkSync('/proc/thread-self/ns/net')).toBe(home)
   })
 
-  test('says what is wrong with the path', () => {
+  test('reports what is wrong with the path', () => {
     for (const [path, code, syscall] of [
       ['/run/netns/none', 'ENOENT', 'open'],
       ['/dev/null', 'EINVAL', 'setns'],
@@ -200,7 +200,7 @@ function linkTarget(path: string): string {
   try {
     return readlinkSync(path)
   } catch {
-    return '' // the descriptor that listed the folder is gone by now
+    return '' // the descriptor that listed the folder is closed by now
   }
 }
 

@@ -32,16 +32,19 @@ describe('the native part', () => {
     })
   })
 
-  testWith({ isMet: process.platform === 'linux', reason: 'needs Linux' })('says why it cannot be loaded', async () => {
-    expect(await load('/nowhere')).toMatchObject({
-      isPresent: false,
-      reason: expect.stringMatching(
-        /^the native part cannot be loaded from \/nowhere \(No native build was found .*\): install a C compiler, make and python3, then npm rebuild @scout\/core$/,
-      ),
-    })
-  })
+  testWith({ isMet: process.platform === 'linux', reason: 'needs Linux' })(
+    'explains why it cannot be loaded',
+    async () => {
+      expect(await load('/nowhere')).toMatchObject({
+        isPresent: false,
+        reason: expect.stringMatching(
+          /^the native part cannot be loaded from \/nowhere \(No native build was found .*\): install a C compiler, make and python3, then npm rebuild @scout\/core$/,
+        ),
+      })
+    },
+  )
 
-  test('is for Linux, and says so elsewhere', async () => {
+  test('reports on other platforms that it needs Linux', async () => {
     vi.stubGlobal('process', { ...process, platform: 'darwin', env: process.env })
     expect(await load('')).toEqual({ isPresent: false, reason: 'the native part needs Linux, and this is darwin' })
   })
@@ -139,7 +142,7 @@ describe('the source address', () => {
 })
 
 describe('a step of the wall clock', () => {
-  // The clock of this machine is not ours to set; a library that is loaded first steps it for one process.
+  // A test must not set the clock of this machine, so a preloaded library steps it for one process.
   const steppingClock = `
     #define _GNU_SOURCE
     #include <sys/syscall.h>
@@ -183,7 +186,7 @@ describe('a step of the wall clock', () => {
     socket.close()
   `
 
-  testWith(nativePresent, 'g++')('leaves no stamp trusted that was taken before it, and spoils none after it', () => {
+  testWith(nativePresent, 'g++')('invalidates timestamps taken before it, and does not affect later ones', () => {
     const folder = mkdtempSync(join(tmpdir(), 'scout-clock-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     writeFileSync(join(folder, 'clock.c'), steppingClock)

@@ -4,11 +4,11 @@ import { closeSync, openSync } from 'node:fs'
 import { capability } from '../../../../../test/support/requirements.ts'
 import { native, nativePresent } from './timed-sockets.ts'
 
-/** What `createNetwork` takes of the machine. */
+/** Requirements of `createNetwork`. */
 export const networkNeeds = [nativePresent, capability('CAP_SYS_ADMIN'), capability('CAP_NET_ADMIN'), 'ip'] as const
 
 /**
- * near ── router ── far: three network namespaces in a row. The second cable carries no more than 1300 bytes at once.
+ * Creates near ── router ── far: three network namespaces in a row. The second link has an MTU of 1300 bytes.
  */
 export interface Network {
   readonly near: Host
@@ -19,11 +19,11 @@ export interface Network {
 
 interface Host {
   readonly name: string
-  /** For setns. */
+  /** Path for setns. */
   readonly path: string
   readonly ipv4: string
   readonly ipv6: string
-  /** Runs a command to its end in this namespace and returns what it printed. */
+  /** Runs a command in this namespace and returns its output. */
   run(...command: readonly string[]): string
 }
 
@@ -36,7 +36,7 @@ export function createNetwork(): Network {
   const far = hostOf(`scout-far-${id}`, { ipv4: '10.88.2.1', ipv6: 'fd88:2::1' })
   for (const { name } of [near, router, far]) {
     ip('netns', 'add', name)
-    // Duplicate address detection would keep IPv6 waiting for seconds.
+    // Duplicate address detection would delay IPv6 for seconds.
     ip(
       'netns',
       'exec',
@@ -73,7 +73,7 @@ export function createNetwork(): Network {
   }
 }
 
-/** Moves this thread into a namespace; returns the way back. */
+/** Moves this thread into a namespace. Returns a function that moves it back. */
 export function enter(path: string): () => void {
   const home = openSync('/proc/thread-self/ns/net', 'r')
   native().enterNetworkNamespace(path)

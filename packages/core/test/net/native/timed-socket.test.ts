@@ -15,12 +15,12 @@ const rawTest = testWith(nativePresent, capability('CAP_NET_RAW'))
 const loopback = { kind: 'udp4', address: '127.0.0.1' } as const
 const hello = Buffer.from('hello')
 
-/** The monotonic clock on the time line of the native part. */
+/** Returns the monotonic clock on the timeline of the native part. */
 const nowNs = () => Number(process.hrtime.bigint() - native().baseNs)
 
 describe('a packet', () => {
   for (const { kind, address } of [loopback, { kind: 'udp6', address: '::1' } as const]) {
-    test(`of ${kind} leaves and arrives by the clock of the kernel, between our own readings`, async () => {
+    test(`of ${kind} leaves and arrives by the kernel's clock, between our own readings`, async () => {
       const { socket, arrivals } = record({ kind, address, ttl: 33, trafficClass: 0x48 })
       const beforeNs = nowNs()
       const ticket = socket.send(hello, address, socket.port)
@@ -43,7 +43,7 @@ describe('a packet', () => {
     })
   }
 
-  test('of no bytes, and of the most there can be, arrives whole', async () => {
+  test('arrives complete at the minimum and the maximum size', async () => {
     const { socket, arrivals } = record(loopback)
     const largest = Buffer.alloc(65_507, 'x')
     socket.send(Buffer.alloc(0), '127.0.0.1', socket.port)
@@ -53,7 +53,7 @@ describe('a packet', () => {
     expect(Buffer.compare(arrivals[1]?.bytes ?? hello, largest)).toBe(0)
   })
 
-  test('longer than there is room for is cut, and says so', async () => {
+  test('that exceeds the buffer is truncated and marked as such', async () => {
     const { socket, arrivals } = record({ ...loopback, packetBytes: 64 })
     for (const length of [64, 65]) socket.send(Buffer.alloc(length), '127.0.0.1', socket.port)
     await eventually(() => arrivals.length === 2, 'all arrivals')
@@ -63,7 +63,7 @@ describe('a packet', () => {
     ])
   })
 
-  test('has the address of who sent it', async () => {
+  test('has the address of its sender', async () => {
     const { socket, arrivals } = record(loopback)
     const stranger = createSocket('udp4').bind(0, '127.0.0.2')
     onTestFinished(() => void stranger.close())
@@ -73,7 +73,7 @@ describe('a packet', () => {
     expect(arrivals[0]).toMatchObject({ address: '127.0.0.2', port: stranger.address().port })
   })
 
-  test('is forgotten as a departure when 8192 others have left', async () => {
+  test('has no departure any more once 8192 others have left', async () => {
     const { socket } = record(loopback)
     const sink = createSocket('udp4').bind(0, '127.0.0.1')
     onTestFinished(() => void sink.close())
@@ -90,7 +90,7 @@ describe('a packet', () => {
 })
 
 describe('a burst', () => {
-  test('of 500 loses nothing while the event loop is blocked, and the block is in no time', async () => {
+  test('of 500 loses no packet while the event loop is blocked, and no time includes the block', async () => {
     const { socket, arrivals } = record(loopback)
     const tickets = Array.from({ length: 500 }, (_, i) =>
       socket.send(Buffer.from([i >> 8, i]), '127.0.0.1', socket.port),
@@ -105,7 +105,7 @@ describe('a burst', () => {
     expect(Math.max(...tookNs)).toBeLessThan(100_000_000)
   })
 
-  test('sent in one go comes out as one ticket a packet, or the error it was refused with', async () => {
+  test('sent at once yields one ticket per packet, or the error it was refused with', async () => {
     const { socket, arrivals } = record({ ...loopback, mtuDiscovery: 2 })
     const packets = Array.from({ length: 200 }, (_, i) => (i % 50 === 7 ? Buffer.alloc(70_000) : Buffer.from([i])))
     const outcomes = socket.sendMany(
@@ -125,7 +125,7 @@ describe('a burst', () => {
     }
   })
 
-  test('too large for the receive buffer tells how many packets it lost', async () => {
+  test('too large for the receive buffer reports how many packets were dropped', async () => {
     const recorder = record({ ...loopback, bufferBytes: 4096 })
     const { socket, arrivals } = recorder
     expect(socket.bufferBytes).toBeLessThan(10_000)
@@ -141,7 +141,7 @@ rawTest('a packet with a wrong checksum is no packet that this host had no room 
   const before = udpChecksumErrors()
   const raw = openRaw('UDP')
   onTestFinished(() => raw.close())
-  // Long enough that the kernel checks it only when it is read (linux/skbuff.h, CHECKSUM_BREAK).
+  // Long enough that the kernel verifies the checksum only on read (linux/skbuff.h, CHECKSUM_BREAK).
   const datagram = Buffer.alloc(8 + 200)
   datagram.writeUInt16BE(9, 0)
   datagram.writeUInt16BE(socket.port, 2)
@@ -154,8 +154,8 @@ rawTest('a packet with a wrong checksum is no packet that this host had no room 
   expect(recorder.overflowed).toBe(0)
 })
 
-describe('an answer that nobody listens', () => {
-  test('reports its sender, its packet and where that was sent', async () => {
+describe('a port unreachable error', () => {
+  test('reports its sender, and the packet with its destination', async () => {
     const { socket, errors } = record(loopback)
     const port = await unusedPort()
     const ticket = socket.send(hello, '127.0.0.1', port)
@@ -184,7 +184,7 @@ describe('an answer that nobody listens', () => {
     })
   })
 
-  test('fails no packet to another address, and mixes up no departures', async () => {
+  test('does not fail packets to another address or mix up departures', async () => {
     const { socket, arrivals, errors } = record(loopback)
     const port = await unusedPort()
     const tickets: number[] = []
@@ -212,7 +212,7 @@ describe('draining', () => {
     expect(arrivals).toHaveLength(200)
   })
 
-  test('throws what the listener throws', () => {
+  test('throws the error of the listener', () => {
     const socket = openTimedSocket(
       native(),
       { ...loopback, packetBytes: 2048, bufferBytes: 65_536 },
@@ -231,7 +231,7 @@ describe('draining', () => {
 })
 
 describe('a socket', () => {
-  test('that is closed by its own listener delivers nothing more', async () => {
+  test('that its own listener closes delivers nothing more', async () => {
     const arrivals: string[] = []
     const socket = openTimedSocket(
       native(),
@@ -253,14 +253,14 @@ describe('a socket', () => {
     expect(() => socket.drain()).toThrow(expect.objectContaining({ code: 'EBADF' }))
   })
 
-  test('gives its port back when it is closed', async () => {
+  test('releases its port when it is closed', async () => {
     const { socket } = record(loopback)
     socket.close()
     const next = record({ ...loopback, port: socket.port })
     expect(next.socket.port).toBe(socket.port)
   })
 
-  test('that cannot be had throws the error of the system', () => {
+  test('that cannot be opened throws the system error', () => {
     const { socket } = record(loopback)
     for (const [options, code, syscall] of [
       [{ ...loopback, port: socket.port }, 'EADDRINUSE', 'bind'],
@@ -272,7 +272,7 @@ describe('a socket', () => {
     }
   })
 
-  test('receives only what its filter lets in', async () => {
+  test('receives only what its filter accepts', async () => {
     const { socket, arrivals } = record({ ...loopback, filter: acceptUdpPayloadBytes(5) })
     for (const text of ['no', 'hello', 'not this']) socket.send(Buffer.from(text), '127.0.0.1', socket.port)
     await eventually(() => arrivals.length > 0, 'an arrival')
@@ -280,7 +280,7 @@ describe('a socket', () => {
     expect(arrivals.map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(['hello'])
   })
 
-  testWith(nativePresent, capability('CAP_NET_ADMIN'))('gets a larger receive buffer than the limit for all', () => {
+  testWith(nativePresent, capability('CAP_NET_ADMIN'))('gets a larger receive buffer than the system limit', () => {
     expect(record({ ...loopback, bufferBytes: 16 << 20 }).socket.bufferBytes).toBeGreaterThanOrEqual(16 << 20)
   })
 })
@@ -289,7 +289,7 @@ describe('misuse', () => {
   const valid = { ...loopback, packetBytes: 2048, bufferBytes: 65_536 }
   const anything = (value: unknown) => value as never
 
-  test('of an option is refused with its name', () => {
+  test('of an option is rejected with its name', () => {
     for (const [changed, message] of [
       [{ kind: 'udp5' }, 'kind'],
       [{ packetBytes: 65_537 }, 'packetBytes must be an integer from 64 to 65536'],
@@ -312,7 +312,7 @@ describe('misuse', () => {
     expect(() => native().openPacketSocket(anything(undefined), () => {})).toThrow()
   })
 
-  test('of a method is refused, and the socket goes on working', async () => {
+  test('of a method is rejected, and the socket keeps working', async () => {
     const { socket, arrivals } = record(loopback)
     for (const [bytes, address, port] of [
       ['hello', '127.0.0.1', 9],
@@ -331,7 +331,7 @@ describe('misuse', () => {
     await eventually(() => arrivals.length > 0, 'an arrival')
   })
 
-  test('of sendMany by elements that close the socket or take the bytes away does no harm', () => {
+  test('of sendMany is harmless, even if elements close the socket or detach the bytes', () => {
     const { socket } = record(loopback)
     const bytes = Buffer.from(new ArrayBuffer(64))
     const detaching = Object.defineProperty([bytes, bytes], 1, {
@@ -347,7 +347,7 @@ describe('misuse', () => {
     expect(() => socket.sendMany(closing, ['127.0.0.1'], [9])).toThrow(expect.objectContaining({ code: 'EBADF' }))
   })
 
-  test('of the shared memory cannot take it away from the socket', () => {
+  test('of the shared memory cannot detach it from the socket', () => {
     let memory = new ArrayBuffer(0)
     const socket = openTimedSocket(native(), valid, {
       arrived({ bytes }) {
@@ -363,7 +363,7 @@ describe('misuse', () => {
     try {
       structuredClone(memory, { transfer: [memory] })
     } catch (error) {
-      // Node 20 copies what must not be transferred, newer ones refuse.
+      // Node 20 copies memory that must not be transferred; newer versions refuse.
       expect(error).toMatchObject({ name: 'DataCloneError' })
     }
     expect(memory.byteLength).toBeGreaterThan(0)
@@ -374,7 +374,7 @@ describe('options of one packet', () => {
   test.for([
     ['udp4', '127.0.0.1'],
     ['udp6', '::1'],
-  ] as const)('go with it and no other: %s', async ([kind, address]) => {
+  ] as const)('apply only to that packet: %s', async ([kind, address]) => {
     const { socket, arrivals } = record({ kind })
     const to = { address, port: socket.port }
     socket.sendWith(hello, to, { ttl: 7, trafficClass: 0x28 })
@@ -386,7 +386,7 @@ describe('options of one packet', () => {
     ])
   })
 
-  test('choose the address it leaves from, and the other side sees which one it was sent to', async () => {
+  test('select its source address, and the receiver sees which address it was sent to', async () => {
     const { socket, arrivals } = record({ kind: 'udp4', reportsLocal: true })
     socket.sendWith(hello, { address: '127.0.0.2', port: socket.port }, { source: '127.0.0.3' })
     await eventually(() => arrivals.length === 1, 'an arrival')
@@ -396,14 +396,14 @@ describe('options of one packet', () => {
     )
   })
 
-  test('choose it over IPv6 too', async () => {
+  test('select its source address over IPv6, too', async () => {
     const { socket, arrivals } = record({ kind: 'udp6', reportsLocal: true })
     socket.sendWith(hello, { address: '::1', port: socket.port }, { source: '::1' })
     await eventually(() => arrivals.length === 1, 'an arrival')
     expect(arrivals[0]).toMatchObject({ address: '::1', localAddress: '::1' })
   })
 
-  test('are refused where they make no sense, and may close the socket meanwhile', () => {
+  test('are rejected if they are invalid, and may close the socket in the meantime', () => {
     const { socket } = record({ kind: 'udp4' })
     const to = { address: '127.0.0.1', port: 9 }
     for (const options of [{ ttl: 0 }, { ttl: 256 }, { trafficClass: -1 }, { source: '::1' }])
@@ -418,7 +418,7 @@ describe('options of one packet', () => {
   })
 })
 
-/** Counted by the kernel since it started (RFC 4113 udpInErrors has no part for it; Linux has: net/ipv4/proc.c, InCsumErrors). */
+/** Returns the kernel's counter since boot (RFC 4113 has only udpInErrors; Linux counts it separately: net/ipv4/proc.c, InCsumErrors). */
 function udpChecksumErrors(): number {
   const [names = [], values = []] = readFileSync('/proc/net/snmp', 'utf8')
     .split('\n')
@@ -436,7 +436,7 @@ async function unusedPort(): Promise<number> {
   return port
 }
 
-/** Accepts UDP packets whose length field says so many bytes of payload; on UDP sockets a program begins at the UDP header. */
+/** Accepts UDP packets whose length field is for this payload size. On UDP sockets, a program starts at the UDP header. */
 function acceptUdpPayloadBytes(bytes: number): Uint8Array {
   const program = [
     [0x28, 0, 0, 4],

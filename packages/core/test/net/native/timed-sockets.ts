@@ -8,7 +8,7 @@ import {
   type TimedSocket,
 } from '../../../src/net/native/timed-socket.ts'
 
-/** The addon is built by `npm ci`; on other systems than Linux its tests say that they cannot run. */
+/** `npm ci` builds the addon. On systems other than Linux its tests are skipped with a reason. */
 const part = nativePart()
 export const nativePresent = {
   isMet: part.isPresent,
@@ -16,7 +16,7 @@ export const nativePresent = {
   isSpareableInCi: process.env['SCOUT_NATIVE'] === '0',
 }
 
-/** Where a program that runs in a thread or process of its own loads it from. */
+/** Path from which a program in a separate thread or process loads it. */
 export const nativeFolder = process.env['SCOUT_NATIVE'] ?? fileURLToPath(new URL('../../../native', import.meta.url))
 
 export function native(): Native {
@@ -24,7 +24,7 @@ export function native(): Native {
   return part.native
 }
 
-/** A socket that keeps what it was told, and is closed with its test. */
+/** Opens a socket that records all events and closes with its test. */
 export interface Recorder {
   readonly socket: TimedSocket
   readonly arrivals: NativeArrival[]
@@ -55,7 +55,7 @@ export function record(options: Partial<NativeSocketOptions> & Pick<NativeSocket
   return recorder
 }
 
-/** Keeps the event loop from turning. */
+/** Blocks the event loop. */
 export function block(forMs: number): void {
   const untilMs = performance.now() + forMs
   while (performance.now() < untilMs);

@@ -14,18 +14,18 @@ const endpoint = { host: '10.0.0.1', address: '10.0.0.1', family: 'ipv4', port: 
 const peer: PacketAddress = { address: '10.0.0.1', family: 'ipv4', port: 7 }
 
 describe('an answer', () => {
-  test('is told by its key, in whatever order answers come', async () => {
+  test('is matched by its key, in any order of arrival', async () => {
     const { ask, arrive, question } = open()
     const first = ask(question(1))
     const second = ask(question(2))
     arrive(2, { atNs: 250 })
     arrive(1, { atNs: 300 })
     expect(await first).toMatchObject({ message: [1], tookNs: 300 })
-    // The second packet left at 100 ns on the socket's time line.
+    // The second packet left at 100 ns on the socket's timeline.
     expect(await second).toMatchObject({ message: [2], tookNs: 150 })
   })
 
-  test('is read before the socket uses its buffer again', async () => {
+  test('is read before the socket reuses its buffer', async () => {
     const { ask, listener, question } = open()
     const answer = ask(question(1))
     const buffer = Uint8Array.of(1)
@@ -34,7 +34,7 @@ describe('an answer', () => {
     expect(await answer).toMatchObject({ message: [1], ttl: 64, clocks: { tx: 'user', rx: 'user' } })
   })
 
-  test('from another address is foreign, and the question goes on waiting', async () => {
+  test('from another address is foreign, and the request stays pending', async () => {
     const { ask, arrive, question, strays } = open()
     const answer = ask(question(1))
     const stranger = { ...peer, address: '10.0.0.2' }
@@ -48,7 +48,7 @@ describe('an answer', () => {
     expect(await answer).toMatchObject({ tookNs: 5 })
   })
 
-  test('is matched whether or not the kernel tells the zone it came from', async () => {
+  test('is matched whether or not the kernel reports the zone of its source', async () => {
     const { ask, arrive, question } = open()
     const answer = ask({
       ...question(1),
@@ -58,13 +58,13 @@ describe('an answer', () => {
     await expect(answer).resolves.toBeDefined()
   })
 
-  test('to a question never asked is foreign', () => {
+  test('to a request that was never sent is foreign', () => {
     const { arrive, strays } = open()
     arrive(42)
     expect(strays).toEqual([{ kind: 'foreign', from: peer }])
   })
 
-  test('without a key is foreign on a socket of our own, and none of our business on a shared one', () => {
+  test('without a key is foreign on an exclusive socket, and ignored on a shared one', () => {
     for (const isShared of [false, true]) {
       const { listener, strays } = open({ isShared })
       listener.arrived({ ...peer, bytes: new Uint8Array(), atNs: 0, clock: 'user' })
@@ -72,7 +72,7 @@ describe('an answer', () => {
     }
   })
 
-  test('that comes twice is a duplicate each further time', async () => {
+  test('that arrives repeatedly is a duplicate each further time', async () => {
     const { ask, arrive, question, strays } = open()
     const answer = ask(question(1))
     arrive(1, { atNs: 10 })
@@ -85,7 +85,7 @@ describe('an answer', () => {
     ])
   })
 
-  test('after its deadline is late, once; then it is a duplicate', async () => {
+  test('after its deadline is late the first time, then a duplicate', async () => {
     const { ask, arrive, question, strays } = open()
     const deadline = new Deadline(1_000)
     const answer = ask(question(1), deadline)
@@ -102,7 +102,7 @@ describe('an answer', () => {
     expect(await next).toMatchObject({ tookNs: 30 })
   })
 
-  test('stamped by the kernel after the deadline is late, however early it is read', async () => {
+  test('with a kernel timestamp after the deadline is late, even if it is read before the timer fires', async () => {
     const { ask, arrive, question, strays } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
     const deadlines = createDeadlines()
     const answer = ask(question(1), deadlines.start(20))
@@ -113,7 +113,7 @@ describe('an answer', () => {
     await expect(answer).rejects.toMatchObject({ reason: 'timeout' })
   })
 
-  test('to a key that has come round again belongs to the later question', async () => {
+  test('to a reused key belongs to the later request', async () => {
     const { ask, arrive, question, strays, forgotten } = open()
     const first = ask(question(1))
     arrive(1, { atNs: 10 })
@@ -126,7 +126,7 @@ describe('an answer', () => {
   })
 })
 
-test('an answer is foreign when its question is long past: nothing is remembered for ever', async () => {
+test('an answer to a long finished request is foreign, because finished requests expire', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => void vi.useRealTimers())
   const { ask, arrive, question, strays, forgotten } = open()
@@ -143,7 +143,7 @@ test('an answer is foreign when its question is long past: nothing is remembered
 })
 
 describe('an error', () => {
-  test('that quotes a packet ends the attempt that sent it and no other', async () => {
+  test('that quotes a packet ends only the attempt that sent it', async () => {
     const { ask, listener, arrive, question } = open()
     const first = ask(question(1))
     const second = ask(question(2))
@@ -153,15 +153,15 @@ describe('an error', () => {
     await expect(second).resolves.toBeDefined()
   })
 
-  test('that quotes more than was sent, as routers with extensions do, ends the attempt it begins with', async () => {
+  test('that quotes more than was sent, as routers with extensions do, ends the attempt whose packet it starts with', async () => {
     const { ask, listener, question } = open()
     const answer = ask(question(1))
-    // RFC 4884 §5.1: the packet is padded to 128 bytes before the extensions.
+    // RFC 4884 §5.1: the quoted packet is padded to 128 bytes before the extensions.
     listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1, 0, 0, 0) })
     await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
   })
 
-  test('that quotes none ends the only attempt of its endpoint, and no attempt of another', async () => {
+  test('without a quote ends the only attempt to its endpoint, and none to another', async () => {
     const { ask, listener, arrive, question } = open()
     const elsewhere = { ...endpoint, port: 8 }
     const failing = ask(question(1))
@@ -172,7 +172,7 @@ describe('an error', () => {
     await expect(other).resolves.toBeDefined()
   })
 
-  test('that quotes none is foreign where several packets wait from the same socket, which all go on waiting', async () => {
+  test('without a quote is foreign if several packets of the socket are in flight, which all stay pending', async () => {
     const { ask, listener, arrive, question, strays } = open()
     const waiting = [ask(question(1)), ask(question(2))]
     listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user' })
@@ -182,7 +182,7 @@ describe('an error', () => {
     expect(await Promise.all(waiting)).toMatchObject([{ message: [1] }, { message: [2] }])
   })
 
-  test('that quotes none ends the attempt from the source port it came to', async () => {
+  test('without a quote ends the attempt from the source port it arrived at', async () => {
     const { exchange, listeners, question } = open({ sourcePorts: 2 })
     const deadline = new Deadline(1_000)
     const volley = exchange.volley([question(1), { ...question(2), flow: 1 }], deadline)
@@ -191,7 +191,7 @@ describe('an error', () => {
     expect(await volley).toMatchObject([{ kind: 'silent' }, { kind: 'icmp', error: refusal }])
   })
 
-  test('of the kernel while it sends is the failure of that attempt', async () => {
+  test('of the kernel during a send fails that attempt', async () => {
     const { ask, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
     await expect(ask(question(1))).rejects.toMatchObject({
       reason: 'too-big',
@@ -202,7 +202,7 @@ describe('an error', () => {
 })
 
 describe('closing', () => {
-  test('cancels what waits, and closes the socket', async () => {
+  test('cancels pending requests and closes the socket', async () => {
     const { exchange, ask, question, closed } = open()
     const answer = ask(question(1))
     exchange.close()
@@ -253,7 +253,7 @@ describe('a volley', () => {
     expect(await volley).toMatchObject([{ message: [1] }, { message: [2] }])
   })
 
-  test('resolves with what is known when its caller gives up', async () => {
+  test('resolves to the fates known so far when its caller cancels it', async () => {
     const { exchange, arrive, question } = open()
     const deadline = new Deadline(60_000)
     const volley = exchange.volley([question(1), question(2)], deadline)
@@ -262,12 +262,12 @@ describe('a volley', () => {
     expect(await volley).toMatchObject([{ kind: 'silent', mayBeOurs: false }, { kind: 'answered' }])
   })
 
-  test('of no shots resolves to no fates', async () => {
+  test('without shots resolves to no fates', async () => {
     const { exchange } = open()
     expect(await exchange.volley([], new Deadline(1_000))).toEqual([])
   })
 
-  test('counts copies and answers out of order while it lasts', async () => {
+  test('counts copies and out-of-order answers until it ends', async () => {
     const { exchange, arrive, question, strays } = open()
     const volley = exchange.volley([question(1), question(2), question(3)], new Deadline(1_000))
     arrive(2, { atNs: 210 })
@@ -281,7 +281,7 @@ describe('a volley', () => {
     expect(strays.map(({ kind }) => kind)).toEqual(['duplicate', 'duplicate'])
   })
 
-  test('says which answers were late, and which may have been dropped by this host', async () => {
+  test('reports which answers were late, and which this host may have dropped', async () => {
     const { exchange, listener, arrive, question } = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
     const deadline = new Deadline(20)
     const volley = exchange.volley([question(1), question(2)], deadline)
@@ -296,7 +296,7 @@ describe('a volley', () => {
     expect(packetsOf(fates)).toMatchObject({ sent: 2, late: 1 })
   })
 
-  test('leaves from the source ports its shots name, each socket opened once and closed with the exchange', async () => {
+  test('leaves from the source ports of its shots; each socket opens once and closes with the exchange', async () => {
     const { exchange, question, arrive, sentFrom, closed } = open({ sourcePorts: 3 })
     const shots = [1, 2, 0, 4, 2].map((flow, index) => ({ ...question(index), flow }))
     const volley = exchange.volley(shots, new Deadline(1_000))
@@ -315,7 +315,7 @@ describe('a volley', () => {
   })
 })
 
-test('an attempt that is over already sends nothing', async () => {
+test('an attempt that is already over sends nothing', async () => {
   const { ask, question, sent } = open()
   const deadline = new Deadline(1_000)
   deadline.cancel()
@@ -323,7 +323,7 @@ test('an attempt that is over already sends nothing', async () => {
   expect(sent).toEqual([])
 })
 
-test('a number that still waits for its answer is not given to another question', async () => {
+test('a key in flight is not given to another request', async () => {
   const { exchange, ask, question, sent } = open()
   const first = ask(question(1))
   await expect(ask(question(1))).rejects.toMatchObject({ reason: 'local-error' })
@@ -332,7 +332,7 @@ test('a number that still waits for its answer is not given to another question'
   await expect(first).rejects.toMatchObject({ reason: 'cancelled' })
 })
 
-test('an answer that cannot be read fails its question and not the process', async () => {
+test('an answer that cannot be read fails its request, not the process', async () => {
   const { ask, arrive, question } = open()
   const read = () => {
     throw new TypeError('a defect')
@@ -342,7 +342,7 @@ test('an answer that cannot be read fails its question and not the process', asy
   await expect(answer).rejects.toThrow('a defect')
 })
 
-test('sequence numbers have 32 bits, follow one another and begin anywhere', () => {
+test('sequence numbers have 32 bits, are consecutive and start at random', () => {
   const beginnings = Array.from({ length: 8 }, () => {
     const { exchange } = open()
     const first = exchange.nextSequence()
@@ -362,7 +362,7 @@ interface Setting {
   readonly sendError?: Error
 }
 
-/** An exchange over a socket that the test plays. Each packet leaves 100 ns after the one before; its key is its first byte. */
+/** Opens an exchange over a simulated socket. Each packet leaves 100 ns after the previous one; its key is its first byte. */
 function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'user' }, sendError }: Setting = {}) {
   const strays: Stray[] = []
   const sent: Uint8Array[] = []

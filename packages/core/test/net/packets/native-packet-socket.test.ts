@@ -23,7 +23,7 @@ import { echoHeaderBytes, echoKindOf, encodeEcho } from '../../../src/wire/icmp.
 import { createNetwork, enter, farMtu, type Network, networkNeeds } from '../native/network.ts'
 import { native, nativeFolder } from '../native/timed-sockets.ts'
 
-const root = { isMet: process.getuid?.() === 0, reason: 'needs root, to give its privileges up and take them back' }
+const root = { isMet: process.getuid?.() === 0, reason: 'needs root, to drop its privileges and regain them' }
 const families = ['ipv4', 'ipv6'] as const
 
 interface Opened {
@@ -45,7 +45,7 @@ function open(openSocket: OpenPacketSocket, family: Family, options: OpeningOpti
   return { socket, arrivals, errors }
 }
 
-/** Without capabilities: they go with the effective user, and come back with it (capabilities(7)). */
+/** Runs without capabilities: switching the effective user drops them, and switching back restores them (capabilities(7)). */
 function unprivileged<Value>(work: () => Value): Value {
   process.seteuid?.(65_534)
   try {
@@ -89,7 +89,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     })
   }
 
-  test('of UDP are bound as their options say', async () => {
+  test('of UDP are bound as their options require', async () => {
     const { socket } = open(openNativeUdpSocket, 'ipv4', { address: network.near.ipv4 })
     const other = open(openNativeUdpSocket, 'ipv4', { device: 'eth0' })
     expect(socket.port).toBeGreaterThan(0)
@@ -112,20 +112,20 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   for (const family of families) {
     for (const [name, openSocket] of [
       ['a raw socket', openNativeIcmpSocket],
-      ['a ping socket, which has an identifier of its own', openPing],
+      ['a ping socket, which has its own identifier', openPing],
     ] as const) {
       const request = (sequence: number, payload = Buffer.from('what is in it')) =>
         encodeEcho(family, { kind: 'request', identifier: 0x1234, sequence, payload })
 
       describe(`ICMP over ${family} by ${name}`, () => {
-        test('brings back the reply to what was sent', async () => {
+        test('receives the reply to a request', async () => {
           const { socket, arrivals } = open(openSocket, family)
           const ticket = socket.send(request(7), farAddress(family))
           await eventually(() => arrivals.length > 0, 'an arrival')
           const [arrival] = arrivals
           const { address, port } = farAddress(family)
           expect(arrival).toMatchObject({ address, port, ttl: 63, clock: 'kernel' })
-          // For IPv4 this takes an intact checksum.
+          // For IPv4 this requires an intact checksum.
           const reply = arrival?.bytes ?? new Uint8Array()
           expect(echoKindOf(family, reply)).toBe('reply')
           expect([readUint16(reply, 4), readUint16(reply, 6)]).toEqual([0x1234, 7])
@@ -135,7 +135,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
           expect(arrival?.atNs).toBeGreaterThan(departure?.atNs ?? Number.NaN)
         })
 
-        test('quotes in an error what was sent', async () => {
+        test('quotes the sent request in an error', async () => {
           const address = family === 'ipv4' ? '198.51.100.1' : '2001:db8::1'
           const { router } = network
           router.run('ip', 'route', 'replace', 'prohibit', address)
@@ -157,7 +157,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     }
   }
 
-  test('ICMP is not permitted without capability or group, and the message says what to add', () => {
+  test('ICMP is not permitted without capability or group, and the message names what to add', () => {
     allowPing('1 0')
     const listener = { arrived: () => {}, failed: () => {}, overflowed: () => {} }
     expect(() => unprivileged(() => openNativeIcmpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
@@ -169,7 +169,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   })
 
   describe('UDP', () => {
-    test('needs no privilege for the clocks of the kernel', async () => {
+    test('needs no privilege for kernel timestamps', async () => {
       const { socket, arrivals, errors } = unprivileged(() => open(openNativeUdpSocket, 'ipv4'))
       const ticket = socket.send(Buffer.from('anyone?'), farAddress('ipv4', 9))
       await eventually(() => errors.length > 0, 'an error')
@@ -186,7 +186,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   })
 
   for (const family of families) {
-    test(`a half-open handshake over ${family} tells open from closed, and no server hears of it`, async () => {
+    test(`a half-open handshake over ${family} distinguishes open from closed ports, and no server sees it`, async () => {
       const server = await startServer()
       const source = native().sourceAddress(family, network.far[family])
       const { socket, arrivals } = open(openNativeTcpSocket, family)
@@ -212,7 +212,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     })
   }
 
-  /** A server on the far side; asked, it makes a connection of its own and says how many there were besides. */
+  /** Starts a server on the far side. On request it connects to itself and reports the number of other connections so far. */
   async function startServer() {
     const worker = new Worker(
       `
@@ -244,7 +244,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   }
 })
 
-/** A TCP segment with only SYN and the maximum segment size (RFC 9293 §3.1). */
+/** Returns a TCP segment with only SYN and the maximum segment size (RFC 9293 §3.1). */
 function encodeSyn({ from, to, isn }: { from: number; to: number; isn: number }): Uint8Array {
   const view = new DataView(new ArrayBuffer(24))
   view.setUint16(0, from)
@@ -257,7 +257,7 @@ function encodeSyn({ from, to, isn }: { from: number; to: number; isn: number })
   return new Uint8Array(view.buffer)
 }
 
-/** Over the pseudo-header of IPv4 (RFC 9293 §3.1). */
+/** Returns the checksum over the pseudo-header of IPv4 (RFC 9293 §3.1). */
 function writeChecksum(segment: Uint8Array, { source, destination }: { source: string; destination: string }): void {
   const addresses = [...source.split('.'), ...destination.split('.')].map(Number)
   const pseudoHeader = [...addresses, 0, 6, segment.length >> 8, segment.length & 0xff]

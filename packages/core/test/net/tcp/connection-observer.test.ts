@@ -8,7 +8,7 @@ import { block, native, nativePresent } from '../native/timed-sockets.ts'
 
 const test = testWith(nativePresent, capability('CAP_NET_RAW'))
 
-/** Answers each request after 20 ms with one byte, and with another 20 ms later. */
+/** Answers each request with one byte after 20 ms, and with another after 20 ms more. */
 async function startServer(address: string): Promise<number> {
   const answer = (socket: Socket) => {
     socket.write('a')
@@ -34,7 +34,7 @@ function nameOf({ localAddress = '', localPort = 0, remoteAddress = '', remotePo
 
 describe('the times of a connection', () => {
   for (const address of ['127.0.0.1', '::1']) {
-    test(`to ${address} are those of its segments, whatever the event loop does`, async () => {
+    test(`to ${address} are those of its segments, even when the event loop is blocked`, async () => {
       const port = await startServer(address)
       const observer = observeConnections([port])
       onTestFinished(() => observer.close())
@@ -47,18 +47,18 @@ describe('the times of a connection', () => {
       await once(socket, 'end')
       const times = observer.take(name)
       const { synAtNs = 0, synAckAtNs = 0, sentAtNs = 0, answeredAtNs = 0, receivedAtNs = 0 } = times ?? {}
-      // The kernel's own measure of the handshake begins earlier and ends later.
+      // The kernel's own measurement of the handshake starts earlier and ends later.
       expect(synAckAtNs - synAtNs).toBeGreaterThan(0)
       expect(synAckAtNs - synAtNs).toBeLessThan(rttUs * 1000 + 1000)
       expect(sentAtNs - synAckAtNs).toBeGreaterThan(30_000_000)
-      // A timer may be a millisecond early.
+      // A timer may fire a millisecond early.
       expect(answeredAtNs - sentAtNs).toBeGreaterThan(19_000_000)
       expect(receivedAtNs - answeredAtNs).toBeGreaterThan(19_000_000)
       expect(observer.take(name)).toBeUndefined()
     })
   }
 
-  test('are kept apart from those of others to the same port', async () => {
+  test('do not mix with those of other connections to the same port', async () => {
     const port = await startServer('127.0.0.1')
     const observer = observeConnections([port, 1])
     onTestFinished(() => observer.close())
@@ -71,7 +71,7 @@ describe('the times of a connection', () => {
     expect(observer.take(nameOf(busy))).toMatchObject({ receivedAtNs: expect.any(Number) })
   })
 
-  test('are not taken of ports nobody asked for', async () => {
+  test('are not recorded for other ports', async () => {
     const port = await startServer('127.0.0.1')
     const observer = observeConnections([port === 1 ? 2 : 1])
     onTestFinished(() => observer.close())

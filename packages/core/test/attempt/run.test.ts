@@ -45,7 +45,7 @@ describe('a success', () => {
     expect(result).toMatchObject({ phasesNs: { first: 1234 }, totalNs: 1234, clock: { tx: 'kernel', rx: 'kernel' } })
   })
 
-  test('does not change afterwards, even if a socket reports more', async () => {
+  test('does not change afterwards, even if late events reach the stopwatch', async () => {
     const attempts: Attempt<string>[] = []
     const result = await attempt((attempt) => {
       attempts.push(attempt)

@@ -492,7 +492,7 @@ async function serveTls(listener: RequestListener, options: ServerOptions = {}, 
   return listening(createHttpsServer({ ...certificate, ...options }, listener), host)
 }
 
-/** Starts a server of OpenSSL, because Node's own does not send this alert. */
+/** Starts an OpenSSL server, because Node's own does not send this alert. */
 async function serveByOpenssl(...options: readonly string[]): Promise<number> {
   const { key, cert } = selfSigned('DNS:localhost')
   const folder = mkdtempSync(join(tmpdir(), 'scout-'))

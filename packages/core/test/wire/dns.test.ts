@@ -118,7 +118,7 @@ describe('random bytes', () => {
     )
   })
 
-  test('after the header of an answer never throw, and looping name pointers take no long time', () => {
+  test('after the header of an answer never throw, and name pointers in a loop do not take long', () => {
     const name = fc.oneof(fc.constant(Uint8Array.of(0xc0, 0x0c)), fc.uint8Array({ maxLength: 60 }))
     fc.assert(
       fc.property(fc.array(name, { maxLength: 20 }), fc.nat(20), fc.nat(200), (parts, questions, answers) => {

@@ -85,8 +85,8 @@ describe('worker threads', () => {
   })
 })
 
-describe('a microtask of the listener', () => {
-  test('runs before the next packet is delivered', async () => {
+describe('callbacks that the listener queues', () => {
+  test('run before the next packet is delivered', async () => {
     const worker = start(`
       const order = []
       const socket = open(() => {

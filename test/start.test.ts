@@ -100,7 +100,7 @@ test.each([
   [['--fault', 'delay', 'fast'], '"fast" is not a parameter: write it as key=value'],
   [
     ['--fault', 'delay', 'milliseconds=a=b'],
-    'parameter milliseconds of the fault delay: "a=b" is not a number: it takes at',
+    'parameter milliseconds of the fault delay: "a=b" is not a number: it must be at',
   ],
   [['--fault', 'delay', 'from=9'], 'no node is called "9": this lab has nodes 1 to 3 in zone-a, zone-b, or say any'],
   [['--network', 'flat'], 'parameter network of the lab: "flat" is not one of routed, vxlan'],

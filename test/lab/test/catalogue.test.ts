@@ -26,7 +26,7 @@ test('an unknown fault or parameter names the nearest one', () => {
     'the fault delay has no parameter "milisecond": did you mean milliseconds?',
   )
   expect(() => parseOptions('the fault delay', parameters, { percentage: '101' })).toThrow(
-    'parameter percentage of the fault delay: "101" is out of range: it takes at least 0.01 and at most 100',
+    'parameter percentage of the fault delay: "101" is out of range: it must be at least 0.01 and at most 100',
   )
   expect(() => parseOptions('the fault delay', parameters, { direction: 'up' })).toThrow(
     'parameter direction of the fault delay: "up" is not one of forward, backward, both',

@@ -48,7 +48,7 @@ describeWith(...labNeeds)('the command', () => {
     ],
     [
       ['up', '--nodes', 'many'],
-      'parameter nodes of the lab: "many" is not a whole number: it takes at least 1 and at most 200',
+      'parameter nodes of the lab: "many" is not a whole number: it must be at least 1 and at most 200',
     ],
     [['down'], "error: unknown command 'down'"],
   ])('%j is a mistake that ends with status 2', async (words, sentence) => {

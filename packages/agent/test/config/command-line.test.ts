@@ -40,7 +40,7 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       ['--console-port', '70000'],
-      'setting console.port (from --console-port): 70000 is out of range: it takes at least 0 and at most 65535',
+      'setting console.port (from --console-port): 70000 is out of range: it must be at least 0 and at most 65535',
     ],
     [['--responder-key', 'hush', '--log', 'loud'], 'setting log (from --log): "loud" is not one of json, text'],
     [['node-2'], '"node-2" is not a flag: settings begin with -- (see --help)'],

@@ -190,21 +190,24 @@ describe('misuse is told in one sentence:', () => {
     ],
     ['interval: 10', 'setting interval (from FILE): 10 is not a duration: it has no unit: write 10ms or 10s'],
     ['interval: -1s', 'setting interval (from FILE): "-1s" is not a duration: a duration cannot be negative'],
-    ['interval: 0s', 'setting interval (from FILE): "0s" is out of range: it takes at least 10ms and at most 24h'],
-    ['interval: 600h', 'setting interval (from FILE): "600h" is out of range: it takes at least 10ms and at most 24h'],
+    ['interval: 0s', 'setting interval (from FILE): "0s" is out of range: it must be at least 10ms and at most 24h'],
+    [
+      'interval: 600h',
+      'setting interval (from FILE): "600h" is out of range: it must be at least 10ms and at most 24h',
+    ],
     ['interval: soon', 'setting interval (from FILE): "soon" is not a duration: write it as 250ms, 1s or 1m30s'],
     [
       'console: { port: 70000 }',
-      'setting console.port (from FILE): 70000 is out of range: it takes at least 0 and at most 65535',
+      'setting console.port (from FILE): 70000 is out of range: it must be at least 0 and at most 65535',
     ],
-    ['console: 80', 'setting console (from FILE): 80 is not written as "name: value"'],
+    ['console: 80', 'setting console (from FILE): 80 is not of the form "name: value"'],
     ['log: loud', 'setting log (from FILE): "loud" is not one of json, text'],
-    ['maxInFlight: 0', 'setting maxInFlight (from FILE): 0 is out of range: it takes at least 1'],
+    ['maxInFlight: 0', 'setting maxInFlight (from FILE): 0 is out of range: it must be at least 1'],
     ['addresses: [localhost]', 'setting addresses.0 (from FILE): "localhost" is not an IP address'],
     ['peers: [{ name: a }]', 'setting peers.0.addresses (from FILE) is missing'],
     [
       'peers: [{ name: a, addresses: [] }]',
-      'setting peers.0.addresses (from FILE): [] has too few entries: it takes at least 1',
+      'setting peers.0.addresses (from FILE): [] has too few entries: it must have at least 1',
     ],
     [
       'peers: [{ name: a, addresses: [10.0.0.1] }, { name: a, addresses: [10.0.0.2] }]',
@@ -243,7 +246,7 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       'checks: { web: { probe: tcp, interval: 1ms } }',
-      'setting checks.web.interval (from FILE): "1ms" is out of range: it takes at least 10ms and at most 24h',
+      'setting checks.web.interval (from FILE): "1ms" is out of range: it must be at least 10ms and at most 24h',
     ],
     [
       'interval: [',
@@ -268,10 +271,10 @@ describe('misuse is told in one sentence:', () => {
     [
       'SCOUT_CONSOLE_PORT',
       'http',
-      'setting console.port (from SCOUT_CONSOLE_PORT): "http" is not a whole number: it takes at least 0 and at most 65535',
+      'setting console.port (from SCOUT_CONSOLE_PORT): "http" is not a whole number: it must be at least 0 and at most 65535',
     ],
     ['SCOUT_ADDRESSES', '10.0.0.1,x', 'setting addresses.1 (from SCOUT_ADDRESSES): "x" is not an IP address'],
-    ['SCOUT_NODE', '', 'setting node (from SCOUT_NODE): "" is too short: it takes at least 1 character'],
+    ['SCOUT_NODE', '', 'setting node (from SCOUT_NODE): "" is too short: it must have at least 1 character'],
   ])('%s=%s', (variable, text, message) => {
     expect(complaintOf(() => loadConfig({ environment: { [variable]: text }, flags: [] }))).toBe(message)
   })

@@ -65,7 +65,7 @@ describe('a schema', () => {
 
   test('judges each pair of a record', () => {
     expect(() => parse('--header', 'accept: everything')).toThrow(
-      '--header accept: "everything" is too long: it takes at most 5 characters',
+      '--header accept: "everything" is too long: it must have at most 5 characters',
     )
   })
 
@@ -79,10 +79,10 @@ describe('a schema', () => {
   })
 
   test.each([
-    [['--sizes', '64,20'], '--sizes: 20 is out of range: it takes at least 28 and at most 9000'],
-    [['--sizes', 'big'], '--sizes: "big" is not a whole number: it takes at least 28 and at most 9000'],
+    [['--sizes', '64,20'], '--sizes: 20 is out of range: it must be at least 28 and at most 9000'],
+    [['--sizes', 'big'], '--sizes: "big" is not a whole number: it must be at least 28 and at most 9000'],
     [['--families', 'ipv5'], '--families: "ipv5" is not one of ipv4, ipv6: did you mean ipv4?'],
-    [['--pauses', '2s'], '--pauses: "2s" is out of range: it takes at most 1s'],
+    [['--pauses', '2s'], '--pauses: "2s" is out of range: it must be at most 1s'],
   ])('refuses %j', (argv, sentence) => {
     expect(() => parse(...argv)).toThrow(sentence)
   })

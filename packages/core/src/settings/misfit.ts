@@ -27,7 +27,7 @@ export type Misfit =
   | {
       readonly kind: 'unfit'
       readonly path: readonly string[]
-      /** `about('--count')` is `--count: 9 is out of range: it takes at least 1 and at most 5`. */
+      /** `about('--count')` is `--count: 9 is out of range: it must be at least 1 and at most 5`. */
       about(subject: string): string
     }
 
@@ -111,7 +111,7 @@ function predicate(issue: z.core.$ZodIssue, value: unknown, { shape, isDuration 
     case 'not_multiple_of':
       return `is not a multiple of ${issue.divisor}`
     default:
-      return issue.message.startsWith('is ') ? issue.message : `does not fit: ${issue.message}`
+      return issue.message.startsWith('is ') ? issue.message : `is invalid: ${issue.message}`
   }
 }
 
@@ -119,12 +119,12 @@ type SizeIssue = z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig
 
 function sizePredicate(issue: SizeIssue, shape: Shape, isDuration: boolean): string {
   if (issue.origin === 'number' || issue.origin === 'int')
-    return `is out of range: it takes ${rangeOf(shape, isDuration)}`
+    return `is out of range: it must be ${rangeOf(shape, isDuration)}`
   const [limit, isTooSmall] =
     issue.code === 'too_small' ? [`at least ${issue.minimum}`, true] : [`at most ${issue.maximum}`, false]
   if (issue.origin === 'string')
-    return `is too ${isTooSmall ? 'short' : 'long'}: it takes ${limit} character${limit.endsWith(' 1') ? '' : 's'}`
-  return `has too ${isTooSmall ? 'few' : 'many'} entries: it takes ${limit}`
+    return `is too ${isTooSmall ? 'short' : 'long'}: it must have ${limit} character${limit.endsWith(' 1') ? '' : 's'}`
+  return `has too ${isTooSmall ? 'few' : 'many'} entries: it must have ${limit}`
 }
 
 function durationPredicate(value: unknown): string {
@@ -149,8 +149,8 @@ const kinds: Readonly<Record<string, string>> = {
 function kindPredicate(shape: Shape, expected: string): string {
   const range = rangeOf(shape, false)
   const kind = kinds[String(shape.type)] ?? kinds[expected]
-  if (kind === undefined) return 'is not written as "name: value"'
-  return `is not ${kind}${range === '' ? '' : `: it takes ${range}`}`
+  if (kind === undefined) return 'is not of the form "name: value"'
+  return `is not ${kind}${range === '' ? '' : `: it must be ${range}`}`
 }
 
 /** Returns `at least 1 and at most 5`; empty if a number has no limits. */

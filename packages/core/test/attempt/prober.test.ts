@@ -59,20 +59,20 @@ describe('misuse', () => {
       the tcp probe has no option "timeout": did you mean timeoutMs?
       the udp probe has no option "payloadbytes": did you mean payloadBytes?
       the udp probe has no option "zzz": choose one of payloadBytes, key, timeoutMs, family
-      option timeoutMs of the tcp probe: -1 is out of range: it takes more than 0 and at most 600000
-      option timeoutMs of the tcp probe: 0 is out of range: it takes more than 0 and at most 600000
-      option timeoutMs of the tcp probe: NaN is not a number: it takes more than 0 and at most 600000
-      option timeoutMs of the tcp probe: "1s" is not a number: it takes more than 0 and at most 600000
-      option timeoutMs of the tcp probe: 700000 is out of range: it takes more than 0 and at most 600000
-      option timeoutMs of the tcp probe: 5n is not a number: it takes more than 0 and at most 600000
+      option timeoutMs of the tcp probe: -1 is out of range: it must be more than 0 and at most 600000
+      option timeoutMs of the tcp probe: 0 is out of range: it must be more than 0 and at most 600000
+      option timeoutMs of the tcp probe: NaN is not a number: it must be more than 0 and at most 600000
+      option timeoutMs of the tcp probe: "1s" is not a number: it must be more than 0 and at most 600000
+      option timeoutMs of the tcp probe: 700000 is out of range: it must be more than 0 and at most 600000
+      option timeoutMs of the tcp probe: 5n is not a number: it must be more than 0 and at most 600000
       option family of the tcp probe: "ipv5" is not one of any, ipv4, ipv6: did you mean ipv4?
-      option payloadBytes of the udp probe: 23 is out of range: it takes at least 24 and at most 65507
-      option payloadBytes of the udp probe: 64.5 is not a whole number: it takes at least 24 and at most 65507
+      option payloadBytes of the udp probe: 23 is out of range: it must be at least 24 and at most 65507
+      option payloadBytes of the udp probe: 64.5 is not a whole number: it must be at least 24 and at most 65507
       option method of the http probe: "get" is not one of GET, HEAD, POST, PUT, DELETE, OPTIONS: did you mean GET?
-      option status of the http probe: "ok" does not fit: write status codes as 200, 200-399 or 200,404
-      option headers of the http probe: { 'bad name': '(secret)' } does not fit: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
-      option headers of the http probe: { name: '(secret)' } does not fit: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
-      option headers of the http probe: { Connection: '(secret)' } does not fit: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
+      option status of the http probe: "ok" is invalid: write status codes as 200, 200-399 or 200,404
+      option headers of the http probe: { 'bad name': '(secret)' } is invalid: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
+      option headers of the http probe: { name: '(secret)' } is invalid: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
+      option headers of the http probe: { Connection: '(secret)' } is invalid: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
       option type of the dns probe: "MX" is not one of A, AAAA, SRV, PTR, TXT
       option rcode of the dns probe: "NXDOMIAN" is not one of NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE: did you mean NXDOMAIN?
       "

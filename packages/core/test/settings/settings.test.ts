@@ -93,15 +93,15 @@ describe('a written value', () => {
 })
 
 test.each<[written: object, sentence: string]>([
-  [{ count: 9 }, 'count: 9 is out of range: it takes at least 1 and at most 5'],
-  [{ count: 1.5 }, 'count: 1.5 is not a whole number: it takes at least 1 and at most 5'],
-  [{ count: 'many' }, 'count: "many" is not a whole number: it takes at least 1 and at most 5'],
-  [{ ratio: 0 }, 'ratio: 0 is out of range: it takes more than 0'],
-  [{ interval: '0s' }, 'interval: "0s" is out of range: it takes at least 10ms and at most 24h'],
+  [{ count: 9 }, 'count: 9 is out of range: it must be at least 1 and at most 5'],
+  [{ count: 1.5 }, 'count: 1.5 is not a whole number: it must be at least 1 and at most 5'],
+  [{ count: 'many' }, 'count: "many" is not a whole number: it must be at least 1 and at most 5'],
+  [{ ratio: 0 }, 'ratio: 0 is out of range: it must be more than 0'],
+  [{ interval: '0s' }, 'interval: "0s" is out of range: it must be at least 10ms and at most 24h'],
   [{ interval: 10 }, 'interval: 10 is not a duration: it has no unit: write 10ms or 10s'],
   [{ interval: '-1s' }, 'interval: "-1s" is not a duration: a duration cannot be negative'],
   [{ interval: true }, 'interval: true is not a duration: write it as 250ms, 1s or 1m30s'],
-  [{ delays: ['1ms', '2s'] }, 'delays.1: "2s" is out of range: it takes at most 1s'],
+  [{ delays: ['1ms', '2s'] }, 'delays.1: "2s" is out of range: it must be at most 1s'],
   [{ intervalMs: 10 }, 'no intervalMs: did you mean interval?'],
   [{ console: { prot: 90 } }, 'no console.prot: did you mean port?'],
   [{ console: { colour: 90 } }, 'no console.colour: choose one of port, patience'],
@@ -111,15 +111,15 @@ test.each<[written: object, sentence: string]>([
   [{ level: 'everything' }, 'level: "everything" is not one of debug, info, warn'],
   [{ verify: 'maybe' }, 'verify: "maybe" is not true or false'],
   [{ name: 7 }, 'name: 7 is not text'],
-  [{ name: '' }, 'name: "" is too short: it takes at least 1 character'],
-  [{ sizes: [] }, 'sizes: [] has too few entries: it takes at least 1'],
+  [{ name: '' }, 'name: "" is too short: it must have at least 1 character'],
+  [{ sizes: [] }, 'sizes: [] has too few entries: it must have at least 1'],
   [{ sizes: 64 }, 'sizes: 64 is not a list'],
-  [{ sizes: [64, 9001] }, 'sizes.1: 9001 is out of range: it takes at least 28 and at most 9000'],
-  [{ console: 80 }, 'console: 80 is not written as "name: value"'],
+  [{ sizes: [64, 9001] }, 'sizes.1: 9001 is out of range: it must be at least 28 and at most 9000'],
+  [{ console: 80 }, 'console: 80 is not of the form "name: value"'],
   [{ address: 'here' }, 'address: "here" is not an IP address'],
   [{ key: 12_345 }, 'key: its value is not text'],
-  [{ headers: { a: 'bad' } }, 'headers.a: its value does not fit: write it well'],
-  [{ headers: 'Bearer hush' }, 'headers: its value is not written as "name: value"'],
+  [{ headers: { a: 'bad' } }, 'headers.a: its value is invalid: write it well'],
+  [{ headers: 'Bearer hush' }, 'headers: its value is not of the form "name: value"'],
 ])('%j is rejected in one sentence', (written, sentence) => {
   expect(complaint(written)).toBe(sentence)
 })
@@ -129,7 +129,7 @@ test('a value from code is rejected in its own spelling: names with units, plain
   const error = schema.safeParse(input).error ?? new z.ZodError([])
   const misfit = misfitOf({ schema, error, input, isWritten: false })
   expect(misfit.kind === 'unfit' && misfit.about(misfit.path.join('.'))).toBe(
-    'intervalMs: 1 is out of range: it takes at least 10 and at most 86400000',
+    'intervalMs: 1 is out of range: it must be at least 10 and at most 86400000',
   )
 })
 

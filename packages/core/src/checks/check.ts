@@ -72,7 +72,7 @@ export function placeAt(address: string, port: number): Place {
 const ofPeers = ['host', 'port', 'base', 'name', 'node'] as const
 const placeholders = [...ofPeers, 'question'] as const
 
-/** The placeholders in a target, known or not. */
+/** Returns the names of all placeholders in a target, known or unknown. */
 function placeholdersIn(target: string): readonly string[] {
   return Array.from(target.matchAll(/\{(\w*)\}/g), ([, key = '']) => key)
 }

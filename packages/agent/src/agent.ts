@@ -20,7 +20,7 @@ import { createVantages, type StartVantage } from './vantage/vantages.ts'
 
 export interface AgentParts {
   readonly self: Self
-  /** Wall clock; tells this process from earlier ones of the same name. */
+  /** Wall clock; distinguishes this process from earlier ones of the same name. */
   readonly startedAtMs: number
   readonly families: ReadonlySet<Family>
   readonly discovery: Discovery
@@ -31,11 +31,11 @@ export interface AgentParts {
 
 /** What an agent reports while it runs, for the log. */
 export interface AgentEvents {
-  /** The responder answers peers from now on, at this port. */
+  /** The responder has started to answer peers, on this port. */
   answering(port: number): void
   rosterChanged(change: RosterChange, peers: readonly Peer[]): void
   greeted(peer: Peer, greeting: Greeting): void
-  /** Discovery has a problem, another one, or (undefined) none any more. */
+  /** Discovery has a new problem, or (undefined) has recovered. */
   discoveryTroubled(trouble: string | undefined, knowledge: Omit<Knowledge, 'peers'>): void
   attempted(task: PlannedTask, result: AnyResult, recorded: Recorded): void
   defect(error: unknown): void
@@ -43,22 +43,22 @@ export interface AgentEvents {
 
 /** Health of this agent, independent of its peers. */
 export interface Health extends Pick<Row, 'isReady' | 'knowledge'> {
-  /** Every vantage has given a sign of life when it was last asked for one, or was asked only a short while ago. */
+  /** Every vantage answered its last heartbeat, or the heartbeat is not overdue yet. */
   readonly isAlive: boolean
 }
 
-/** One agent: finds peers, probes them, answers them, and remembers. */
+/** One agent: discovers peers, probes them, answers their probes, and keeps the results. */
 export interface Agent {
-  /** Resolves when the agent runs, with the vantage of its pod. */
+  /** Resolves to the vantage of its pod once the agent is running. */
   start(): Promise<Pick<Vantage, 'port' | 'failed'>>
   row(): Row
   history(query: HistoryQuery): readonly SeriesHistory[]
   health(): Health
-  /** Stops probing, says goodbye to every peer, goes on answering for the grace, then stops. */
+  /** Stops probing, says goodbye to every peer, keeps answering for the grace period, then stops. */
   stop(): Promise<void>
 }
 
-/** A vantage that has owed a sign of life for this long is stuck. */
+/** A vantage whose heartbeat is overdue by this much is stuck. */
 const silentMostMs = 30_000
 
 export function createAgent(parts: AgentParts): Agent {
@@ -70,7 +70,7 @@ export function createAgent(parts: AgentParts): Agent {
   const roster = createRoster({
     isSelf: ({ name, namespace, addresses, port }) =>
       (name === self.name && namespace === self.namespace) ||
-      // A pod in its node's network is called after its node.
+      // With host networking, the host name is that of the node, not of the pod.
       (port === vantages.get('pod')?.port && addresses.some((address) => self.addresses.includes(address))),
     onChange(change) {
       change.disturbed.forEach(attempts.disturb)
@@ -98,7 +98,7 @@ export function createAgent(parts: AgentParts): Agent {
     },
     onGreeting(peer, greeting) {
       roster.greeted(peer, greeting)
-      // Only now are the addresses of its node known.
+      // The greeting contains the addresses of its node.
       if (checks.some(({ path }) => path === 'node')) plan()
       events.greeted(peer, greeting)
     },
@@ -135,13 +135,13 @@ export function createAgent(parts: AgentParts): Agent {
     schedule.stop()
     greeter.stop()
     attempts.stop()
-    // A vantage that is being opened must be closed, too; if opening fails, `start` rejects.
+    // A vantage that is still opening must be closed, too; if opening fails, `start` rejects.
     await opened?.catch(() => {})
     const vantage = vantages.get('pod')
     if (vantage === undefined) return
     try {
       const received = await sayGoodbye(vantage.prober, caller, roster.peers.values())
-      // Peers may have attempts under way; without peers there is nothing to wait for.
+      // Peers may have attempts in flight; without peers there is nothing to wait for.
       if (received > 0) await sleep(graceMs)
     } finally {
       await vantages.close()

@@ -11,20 +11,20 @@ interface AttemptsOptions {
   readonly memory: Memory
   /** How long failures of ready peers are held back. */
   readonly settleMs: number
-  /** Returns the peer as it is now; undefined for one that is gone. */
+  /** Returns the current state of a peer; undefined if it is gone. */
   readonly peerOf: (id: string) => KnownPeer | undefined
   readonly onAttempted: (task: PlannedTask, result: AnyResult, recorded: Recorded) => void
 }
 
 /** Runs planned tasks: an attempt on the vantage of its check, then settlement, then memory. */
 export interface Attempts {
-  /** Results held back until it is known whether they count. */
+  /** Number of results held back until it is clear whether they count. */
   readonly held: number
-  /** From now on these tasks and no others; returns those that are to be scheduled. */
+  /** Replaces all tasks; returns those to schedule. */
   setTasks(tasks: readonly PlannedTask[]): readonly Task[]
-  /** This peer changed: failures under way or held back say nothing about it. */
+  /** Marks a peer as changed: its failures in flight or held back no longer count. */
   disturb(peerId: string): void
-  /** Cancels what is under way and forgets what is held. */
+  /** Cancels attempts in flight and drops held results. */
   stop(): void
 }
 
@@ -36,7 +36,7 @@ export function createAttempts({ vantages, memory, settleMs, peerOf, onAttempted
     onSettled: (task, result, isCounted) => onAttempted(task, result, memory.record(task, result, isCounted)),
   })
 
-  /** By id of the task: what its attempts leave for the next ones is about one peer and target. */
+  /** By task id, because the state that attempts share belongs to one peer and target. */
   const sessions = new Map<string, SeriesSession>()
 
   const sessionOf = ({ id }: PlannedTask, prober: Prober): SeriesSession => {

@@ -1,4 +1,4 @@
-/** Pause before another try: doubles with each failure up to a most, and is spread so that many who failed together do not retry together. */
+/** Returns the pause before a retry. It doubles with each failure up to a maximum, with jitter so that agents that failed together do not retry together. */
 export function backoffMs(
   failures: number,
   { firstMs, mostMs }: { readonly firstMs: number; readonly mostMs: number },

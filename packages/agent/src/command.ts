@@ -15,7 +15,7 @@ import { packageVersion } from './version.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Runs one agent until a signal ends it; returns the exit code: 0 ended by a signal, 1 could not run, 2 wrong usage, 3 not permitted. */
+/** Runs one agent until a signal ends it. Returns the exit code: 0 ended by a signal, 1 could not run, 2 usage error, 3 not permitted. */
 export async function runAgent(args: readonly string[], environment: Environment): Promise<number> {
   let command: Command
   try {
@@ -57,7 +57,7 @@ async function serve(config: Config, environment: Environment): Promise<void> {
       : createJsonLog(config.level, self)
   const providers = describeProviders()
   log.providers(providers)
-  // Without the native part a package sends ICMP that works only in the main thread.
+  // Without the native part, ICMP needs raw-socket, which works only in the main thread.
   const startVantage = providers.icmp.name === 'native' ? startVantageThread : startLocalVantage
   const agent = createAgent({
     self,
@@ -74,11 +74,11 @@ async function serve(config: Config, environment: Environment): Promise<void> {
   const page = await startConsole({ ...consoleListen, ...agent, document: rootDocument })
   try {
     log.listening(`http://localhost:${page.port}`)
-    // A signal ends a start that waits for an API server, too.
+    // A signal also ends a start that is waiting for an API server.
     const started = await Promise.race([agent.start(), stopped])
     await Promise.race([stopped, ...(started === undefined ? [] : [started.failed])])
   } finally {
-    // What a failed start opened must be closed, or the process would go on without probing.
+    // Close what a failed start opened, or the process would keep running without probing.
     try {
       await agent.stop()
     } finally {
@@ -107,5 +107,5 @@ function exitCodeOf(error: Error): number {
 function explain(error: Error, { console: { port } }: Config): string {
   if (!('code' in error) || error.code !== 'EADDRINUSE') return error.message
   const flag = 'port' in error && error.port === port ? '--console-port' : '--responder-port'
-  return `${error.message}: another process has the port, choose another with ${flag}`
+  return `${error.message}: another process uses the port; choose another with ${flag}`
 }

@@ -1,11 +1,11 @@
-/** `2023/10/30 17:09:49`, as Go's log package begins its lines. */
+/** Returns `2023/10/30 17:09:49`, the prefix of lines of Go's log package. */
 export function formatLogTime(date: Date): string {
   return `${day(date, '/')} ${clock(date)}`
 }
 
 /**
- * `2023-10-30 17:09:49.89942 -0500 CDT m=+0.046433751`, as Go prints a time: wall clock, offset and name of the zone, and the
- * monotonic seconds since the process began.
+ * Returns `2023-10-30 17:09:49.89942 -0500 CDT m=+0.046433751`, as Go prints a time: wall clock, offset and name of the zone, and the
+ * monotonic seconds since the process started.
  */
 export function formatGoDateTime(date: Date): string {
   const monotonicSeconds = (performance.now() + (date.getTime() - Date.now())) / 1000
@@ -28,7 +28,7 @@ function offset(date: Date): string {
   return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}${pad(size % 60)}`
 }
 
-// Made by the first moment and kept: making it takes longer than all else here, and a peer's prober waits for the answer this is in.
+// Created on first use and kept: creating it is the slowest step here, and the answer to a peer's probe waits for it.
 let zoneNames: Intl.DateTimeFormat | undefined
 
 function zoneName(date: Date): string {

@@ -232,7 +232,7 @@ test('answers with a row of the schema, with nothing that the schema does not kn
   expect(parsed).toEqual(json)
   expect(parsed.peers.map(({ name, obstacle }) => [name, obstacle])).toEqual([
     ['b', undefined],
-    ['six', 'it has no address of a family that this agent has an address of'],
+    ['six', 'it shares no address family with this agent'],
   ])
   expect(
     parsed.series.map(({ check, path, family, to, toZone, state }) => [check, path, family, to, toZone, state]),

@@ -9,23 +9,23 @@ import { configSchema } from './schema.ts'
 import { type Environment, type GivenSetting, simpleSettings, valueAt } from './sources.ts'
 import { shownCheck } from './written-check.ts'
 
-/** What a command line asks for: to print something and end, or to run. */
+/** Result of parsing a command line: a text to print before exiting, or the configuration to run with. */
 export type Command = { readonly print: string } | { readonly config: Config }
 
 const ownFlags = {
-  config: { type: 'string', placeholder: ' <file>', description: 'YAML file with any of the settings' },
+  config: { type: 'string', placeholder: ' <file>', description: 'YAML file with settings' },
   peer: {
     type: 'string',
     multiple: true,
     placeholder: ' <peer>',
-    description: 'a peer, as NODE=ADDRESS[,ADDRESS][:PORT] with IPv6 in brackets; repeatable',
+    description: 'peer as NODE=ADDRESS[,ADDRESS][:PORT], IPv6 in brackets; repeatable',
   },
-  'print-config': { type: 'boolean', placeholder: '', description: 'print every setting with its source, and exit' },
-  help: { type: 'boolean', short: 'h', placeholder: '', description: 'print this' },
+  'print-config': { type: 'boolean', placeholder: '', description: 'print every setting with its source and exit' },
+  help: { type: 'boolean', short: 'h', placeholder: '', description: 'print this help' },
   version: { type: 'boolean', placeholder: '', description: 'print the version' },
 } as const
 
-/** @throws {ScoutError} for any misuse. */
+/** Parses the command line. @throws {ScoutError} for any misuse. */
 export function parseCommand(args: readonly string[], environment: Environment): Command {
   const options: NonNullable<ParseArgsConfig['options']> = {
     ...ownFlags,
@@ -48,7 +48,7 @@ export function parseCommand(args: readonly string[], environment: Environment):
   }
   const [positional] = positionals
   if (positional !== undefined)
-    throw new ScoutError('invalid-option', `"${positional}" is not a flag: settings begin with -- (see --help)`)
+    throw new ScoutError('invalid-option', `"${positional}" is not a flag: flags begin with -- (see --help)`)
   if (values['help'] === true) return { print: helpText() }
   if (values['version'] === true) return { print: `${packageVersion()}\n` }
   const flags = simpleSettings.flatMap(({ name, flag }) =>
@@ -65,7 +65,7 @@ function parsePeer(text: string): z.input<typeof writtenPeer> {
   const addresses = parts?.['addresses']?.split(',') ?? []
   const peer = {
     name: parts?.['name'] ?? '',
-    // An IPv6 address without brackets might have lost its last part to the port.
+    // Without brackets, the last group of an IPv6 address would be taken for the port.
     addresses: addresses.map((address) => (isIPv6(address) ? '' : address.replace(/^\[(.*)\]$/, '$1'))),
     ...(parts?.['port'] === undefined ? {} : { port: Number(parts['port']) }),
   }
@@ -87,7 +87,7 @@ function unknownFlag(name: string, known: readonly string[]): ScoutError {
 function helpText(): string {
   const line = (flag: string, text: string) => `  ${flag.padEnd(28)} ${text}\n`
   return [
-    'usage: scout-agent [--config FILE] [settings]\n\nProbes every peer with every check, answers them, and shows what it found.\n\n',
+    'usage: scout-agent [--config FILE] [settings]\n\nProbes every peer with every check, answers probes of peers, and reports the results.\n\n',
     ...Object.entries(ownFlags).map(([flag, { placeholder, description }]) =>
       line(`--${flag}${placeholder}`, description),
     ),

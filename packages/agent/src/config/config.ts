@@ -6,18 +6,18 @@ import { configSchema, type Settings } from './schema.ts'
 import { type ConfigSources, type Environment, gather, originText, type Written } from './sources.ts'
 import { parseChecks } from './written-check.ts'
 
-/** Every setting, with what follows from other settings and from where the agent runs. */
+/** Every setting, with defaults derived from other settings and from the host. */
 export type Config = ReturnType<typeof complete>
 
 export interface LoadedConfig {
   readonly config: Config
-  /** Where each setting that is not a default comes from, by its path. */
+  /** Source of each setting that is not a default, by its path. */
   readonly origins: ReadonlyMap<string, string>
 }
 
 /**
  * Loads the file, then the environment, then the flags.
- * @throws {ScoutError} with one sentence that names the setting, where it comes from and the remedy.
+ * @throws {ScoutError} with one sentence that names the setting, its source and the remedy.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const written = gather(sources)
@@ -37,7 +37,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
 interface Surroundings {
   readonly written: Written
   readonly environment: Environment
-  /** That of the cluster, where there is one. */
+  /** Domain of the cluster; undefined outside clusters. */
   readonly domain: string | undefined
 }
 
@@ -56,17 +56,17 @@ function complete(settings: Settings, { written, environment, domain }: Surround
 
 function checksOf(settings: Settings, written: Written, domain: string | undefined): readonly Check[] {
   if (settings.checks === undefined && domain === undefined)
-    written.origins.set('checks', 'default without dns, since resolv.conf names no domain of a cluster')
+    written.origins.set('checks', 'default without dns, because resolv.conf has no cluster domain')
   return parseChecks(settings, { domain, originOf: (name) => originText(['checks', name], written) })
 }
 
 function refuseTwoLists({ peers, peersFile }: Settings, written: Written): void {
   if (peersFile === undefined || peers.length === 0) return
   const places = `peers${originText(['peers'], written)} and peersFile${originText(['peersFile'], written)}`
-  throw new ScoutError('invalid-option', `settings ${places} exclude each other: name all peers in one of them`)
+  throw new ScoutError('invalid-option', `settings ${places} exclude each other: list all peers in one of them`)
 }
 
-/** An agent outside the cluster is probed by no peer, and kubectl proxy may have the usual port. */
+/** Picks a free port outside the cluster: no peer probes the agent there, and kubectl proxy may use the default port. */
 function guestPort({ kubeApi }: Settings, { origins }: Written): { readonly port?: number } {
   if (kubeApi === undefined || origins.has('responder.port')) return {}
   origins.set('responder.port', 'any, because of kubeApi')

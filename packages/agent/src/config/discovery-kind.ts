@@ -1,6 +1,6 @@
 import { isInCluster, isInPod } from '../kubernetes/service-account.ts'
 
-/** Where peers come from; `nowhere` in a pod that is given no way to find any. */
+/** Source of peers; `nowhere` in a pod that has no way to find any. */
 export type DiscoveryKind = 'kubernetes' | 'dns' | 'static' | 'nowhere'
 
 interface Clues {
@@ -13,7 +13,7 @@ interface Clues {
   readonly namespace?: string | undefined
 }
 
-/** What `auto` means here: the list if there is one, else the API server, else, in a pod without access to it, the name of the Service. */
+/** Resolves `auto`: the list if there is one, otherwise the API server, otherwise, in a pod without access to it, the Service's DNS name. */
 export function kindFor(clues: Clues, environment: Readonly<Record<string, string | undefined>>): DiscoveryKind {
   const { peers, peersFile, kubeApi, kubeconfig, context, service, namespace } = clues
   if (peers.length > 0 || peersFile !== undefined) return 'static'
@@ -24,8 +24,8 @@ export function kindFor(clues: Clues, environment: Readonly<Record<string, strin
 }
 
 /**
- * How long after its end a peer may still be taken for ready. A name is asked for every 5 s, and its answer may be 30 s old, for which
- * kubeadm's CoreDNS lets it be kept.
+ * How long a peer may still count as ready after it has ended. A name is resolved every 5 s, and the answer may be 30 s old: the TTL of
+ * kubeadm's CoreDNS.
  */
 export const lagMs: Readonly<Record<DiscoveryKind, number>> = {
   kubernetes: 5_000,

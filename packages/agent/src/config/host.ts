@@ -3,8 +3,8 @@ import { networkInterfaces } from 'node:os'
 import { readResolvConf } from '@scout/core'
 
 /**
- * Returns the address to listen on that takes every family this host has. Where the kernel was started with `ipv6.disable=1`, sockets for
- * `::` fail with EAFNOSUPPORT, and this file is missing, which otherwise exists even while no interface has an address.
+ * Returns the address to listen on for every family of this host. With the kernel option `ipv6.disable=1`, sockets for `::` fail with
+ * EAFNOSUPPORT and this file is missing; otherwise it exists even if no interface has an address.
  */
 export function anyAddress(ipv6Addresses = '/proc/net/if_inet6'): '::' | '0.0.0.0' {
   return process.platform !== 'linux' || existsSync(ipv6Addresses) ? '::' : '0.0.0.0'

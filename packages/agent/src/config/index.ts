@@ -1,4 +1,4 @@
-/** The agent's configuration, for what is derived from it: the chart's schema, the reference page, the demo. */
+/** The agent's configuration, as used by the chart's schema, the reference page and the demo. */
 import { type Shape, writtenShape } from '@scout/core'
 import { configSchema } from './schema.ts'
 import { writtenCheckShape } from './written-check.ts'

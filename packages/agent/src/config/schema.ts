@@ -10,26 +10,26 @@ const secondMs = 1_000
 const minuteMs = 60 * secondMs
 const dayMs = 24 * 60 * minuteMs
 
-/** A setting whose default is found out when the agent starts; `defaultText` is that default in words. */
+/** A setting whose default is computed at startup; `defaultText` describes that default. */
 const computed = <Schema extends z.ZodType, Value>(schema: Schema, defaultText: string, make: () => Value) =>
   schema
     .optional()
     .transform((value) => value ?? make())
     .meta({ defaultText })
 
-/** A setting that may be left out, with what happens then. */
+/** An optional setting; `defaultText` describes what applies without it. */
 const optional = <Schema extends z.ZodType>(schema: Schema, defaultText: string) =>
   schema.optional().meta({ defaultText })
 
 const listen = (defaultPort: number) => ({
-  host: computed(z.string(), ':: where this host has IPv6, otherwise 0.0.0.0', anyAddress).describe(
-    'address to listen on; :: takes both families',
+  host: computed(z.string(), ':: if this host has IPv6, otherwise 0.0.0.0', anyAddress).describe(
+    'address to listen on; :: accepts both families',
   ),
-  port: z.int().min(0).max(65_535).default(defaultPort).describe('port to listen on; 0 lets the host choose'),
+  port: z.int().min(0).max(65_535).default(defaultPort).describe('port to listen on; 0 picks a free port'),
 })
 
 /**
- * The whole configuration: the one place for names, meanings and defaults. A name that ends in `Ms` is written without the ending, with a
+ * The whole configuration: the only place for names, meanings and defaults. A name that ends in `Ms` is written without that ending, with a
  * duration as its value. File keys, flags, variables, help, the chart's schema and the reference page derive from it.
  */
 export const configSchema = z.strictObject({
@@ -39,19 +39,21 @@ export const configSchema = z.strictObject({
   ),
   node: optional(z.string().min(1), 'name of the agent').describe('node that the agent runs on'),
   zone: z.string().optional().describe('zone of the node'),
-  addresses: computed(z.array(ipAddress), 'those of its interfaces', ownAddresses).describe('addresses of the agent'),
+  addresses: computed(z.array(ipAddress), 'addresses of its interfaces', ownAddresses).describe(
+    'addresses of the agent',
+  ),
   hostAddresses: z.array(ipAddress).default([]).describe('addresses of the node'),
-  log: z.enum(['json', 'text']).default('json').describe('format of the log; text prints peers and every probe'),
+  log: z.enum(['json', 'text']).default('json').describe('log format; text prints peers and every probe'),
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
-    .describe('lowest level of the json log; debug has every attempt'),
+    .describe('lowest level of the JSON log; debug includes every attempt'),
   intervalMs: z
     .number()
     .min(10)
     .max(dayMs)
     .default(10 * secondMs)
-    .describe('time between two attempts of one check on one peer'),
+    .describe('time between attempts of one check on one peer'),
   timeoutMs: z
     .number()
     .min(1)
@@ -70,8 +72,8 @@ export const configSchema = z.strictObject({
     .min(0)
     .max(10 * minuteMs)
     .default(2 * secondMs)
-    .describe('how long to keep answering after the goodbye to all peers'),
-  maxInFlight: z.int().min(1).default(256).describe('limit of attempts in flight'),
+    .describe('how long to keep answering after saying goodbye to all peers'),
+  maxInFlight: z.int().min(1).default(256).describe('maximum number of attempts in flight'),
   console: z.strictObject(listen(8080)).prefault({}).describe('page, API and metrics'),
   responder: z
     .strictObject({
@@ -79,7 +81,7 @@ export const configSchema = z.strictObject({
       key: z.string().default('').meta({ writeOnly: true }).describe('secret shared by all agents, for UDP'),
     })
     .prefault({})
-    .describe('what peers probe: HTTP and TCP, and UDP on the same port'),
+    .describe('endpoint that peers probe: HTTP, TCP and UDP on one port'),
   discovery: z
     .enum(['auto', 'kubernetes', 'dns', 'static'])
     .default('auto')
@@ -90,20 +92,21 @@ export const configSchema = z.strictObject({
     .string()
     .min(1)
     .default('scout')
-    .describe('headless Service of all agents; with discovery dns, its full DNS name works too'),
+    .describe('headless Service of all agents; with discovery dns, a full DNS name works too'),
   kubeApi: z
     .string()
     .optional()
-    .describe('API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081'),
+    .describe('API server that needs no credentials, such as http://127.0.0.1:8081 of kubectl proxy --port=8081'),
   kubeconfig: optional(z.string(), 'KUBECONFIG or ~/.kube/config').describe('kubeconfig file'),
   context: optional(z.string(), 'the current one').describe('context of the kubeconfig'),
-  nodeConditions: z.boolean().default(false).describe('watch the conditions of nodes; needs a cluster-wide permission'),
-  peersFile: z.string().optional().describe('YAML list of peers, read again when it changes'),
-  peers: writtenPeers.default([]).describe('peers that never change'),
-  checks: optional(z.record(z.string(), writtenCheck), 'every peer with every protocol, and dns in a cluster').describe(
-    'checks by name: a probe, its target and options',
-  ),
+  nodeConditions: z.boolean().default(false).describe('watch node conditions; needs a cluster-wide permission'),
+  peersFile: z.string().optional().describe('YAML file with a list of peers; reloaded when it changes'),
+  peers: writtenPeers.default([]).describe('fixed list of peers'),
+  checks: optional(
+    z.record(z.string(), writtenCheck),
+    'every protocol to every peer, and dns inside a cluster',
+  ).describe('checks by name, each with a probe, a target and options'),
 })
 
-/** Every setting as the schema makes it, before what follows from others is filled in. */
+/** Every setting as parsed by the schema, before derived defaults are filled in. */
 export type Settings = z.output<typeof configSchema>

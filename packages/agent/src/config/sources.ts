@@ -8,9 +8,9 @@ import { configSchema } from './schema.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** A value given outside the file, with where it came from. */
+/** A value given outside the file, with its source. */
 export interface GivenSetting {
-  /** Its place in the file: `console.port`. */
+  /** Path in the file: `console.port`. */
   readonly path: string
   readonly text: string
   readonly origin: string
@@ -20,13 +20,13 @@ export interface ConfigSources {
   readonly file?: string | undefined
   readonly environment: Environment
   readonly flags: readonly GivenSetting[]
-  /** Given by flags, beside those of the file. */
+  /** Peers given by flags, in addition to those of the file. */
   readonly peers?: readonly z.input<typeof writtenPeer>[]
-  /** Where the domain of the cluster is read, instead of /etc/resolv.conf. */
+  /** File to read the domain of the cluster from (default: /etc/resolv.conf). */
   readonly resolvConf?: string
 }
 
-/** What was written in all sources, merged, and where each setting comes from, by its path. */
+/** Settings of all sources, merged, and the source of each by its path. */
 export interface Written {
   readonly settings: Readonly<Record<string, unknown>>
   readonly origins: Map<string, string>
@@ -54,7 +54,7 @@ export function gather({ file, environment, flags, peers = [] }: ConfigSources):
   })
   for (const { path, text, origin } of [...variables, ...flags]) {
     const setting = simpleSettings.find(({ name }) => name === path)
-    // A flag that is given again adds to its list.
+    // A repeated flag adds to its list.
     const before = origins.get(path) === origin ? valueAt(settings, path) : undefined
     assign(settings, path.split('.'), setting === undefined ? text : setting.read(text, before))
     origins.set(path, origin)
@@ -68,7 +68,7 @@ export function gather({ file, environment, flags, peers = [] }: ConfigSources):
   return { settings, origins }
 }
 
-/** Returns ` (from SCOUT_CONSOLE_PORT)`: where a setting was written, or a part of it, or else its group. */
+/** Returns ` (from SCOUT_CONSOLE_PORT)`: the source of a setting, of a part of it, or of its group. */
 export function originText(path: readonly string[], { origins }: Pick<Written, 'origins'>): string {
   const isWithin = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}.`)
   for (let length = path.length; length > 0; length--) {

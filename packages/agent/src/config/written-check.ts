@@ -20,15 +20,15 @@ import { z } from 'zod'
 
 const dayMs = 86_400_000
 
-/** A check as people write it: its probe, where and how often it is made, and any options of the probe. */
+/** A check as users write it: its probe, target and interval, and any options of the probe. */
 export const writtenCheck = z.looseObject({
   probe: z.string(),
   target: z.string().optional(),
-  path: z.enum(['pod', 'node']).optional().describe('address of a peer to probe: that of its pod or that of its node'),
-  intervalMs: z.number().min(10).max(dayMs).optional().describe('time between two attempts'),
+  path: z.enum(['pod', 'node']).optional().describe('address of a peer to probe: its pod or its node'),
+  intervalMs: z.number().min(10).max(dayMs).optional().describe('time between attempts'),
 })
 
-/** The JSON schema of one check: each probe takes its own options and no others. */
+/** Returns the JSON schema of one check: each probe accepts only its own options. */
 export function writtenCheckShape(): Shape {
   const { properties: own = {}, ...base } = writtenShape(writtenCheck)
   const branches = Object.values(probes).map((probe) => ({
@@ -42,9 +42,9 @@ export function writtenCheckShape(): Shape {
 type WrittenChecks = Readonly<Record<string, z.output<typeof writtenCheck>>>
 
 interface CheckPlace {
-  /** That of the cluster, where there is one. */
+  /** Domain of the cluster; undefined outside clusters. */
   readonly domain: string | undefined
-  /** Returns where a check was written, as ` (from FILE)`. */
+  /** Returns the source of a check, as ` (from FILE)`. */
   originOf(name: string): string
 }
 
@@ -56,10 +56,10 @@ interface GeneralSettings {
 }
 
 /**
- * Returns the configured checks, or those of the catalogue, with the general interval, timeout and key where they set none. Of the
- * catalogue, dns is made only inside a cluster with a known domain: elsewhere no name is certain to exist, and the check would always
- * fail.
- * @throws {ScoutError} for any misuse, now and not with the first packet: the first peer may be far away.
+ * Returns the configured checks (default: those of the catalogue), with the general interval, timeout and key where they set none. The
+ * catalogue's dns check is included only inside a cluster with a known domain: elsewhere no name is certain to exist, and the check would
+ * always fail.
+ * @throws {ScoutError} for any misuse, before the first peer appears, which may take a long time.
  */
 export function parseChecks(settings: GeneralSettings, { domain, originOf }: CheckPlace): readonly Check[] {
   const { checks, intervalMs, timeoutMs, responder } = settings
@@ -77,7 +77,7 @@ export function parseChecks(settings: GeneralSettings, { domain, originOf }: Che
   })
 }
 
-/** Returns a check as a person would write it, without secrets. */
+/** Returns a check as a user would write it, without secrets. */
 export function shownCheck({ protocol, target, path, intervalMs, options }: Check): object {
   return {
     probe: protocol,
@@ -93,7 +93,7 @@ function definitionOf(
   { probe: protocol, target, path, intervalMs, ...written }: z.output<typeof writtenCheck>,
 ): CheckDefinition {
   const parsed = parseWrittenOptions(probeNamed(protocol), written)
-  // What is not written is that of all checks, which goes before the defaults of the probe.
+  // Options not written here fall back to those of all checks, then to the defaults of the probe.
   const options = Object.entries(parsed).filter(([option]) => Object.hasOwn(written, writtenName(option)))
   return { name, protocol, target, path, intervalMs, options: Object.fromEntries<unknown>(options) }
 }
@@ -104,7 +104,7 @@ function checkOf(definition: CheckDefinition, domain: string | undefined, defaul
   if (check.path === 'node' && targetAt(check, { host: 'node', name: 'peer', node: 'node' }) === undefined) {
     throw new ScoutError(
       'invalid-option',
-      `the target "${target}" cannot be used along the path node, where no responder listens: give a target with {host} and a port of the node, such as {host}:10250`,
+      `the target "${target}" cannot be used with path node, where no responder listens: use a target with {host} and a port of the node, such as {host}:10250`,
     )
   }
   return { ...check, target }

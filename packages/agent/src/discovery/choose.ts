@@ -12,12 +12,12 @@ import { createSliceDiscovery } from './endpoint-slices.ts'
 import { createOutsideDiscovery } from './outside.ts'
 import { createListDiscovery, openFileDiscovery } from './static.ts'
 
-/** Events of discovery beside its knowledge. */
+/** Events of discovery, in addition to its knowledge. */
 export interface DiscoveryEvents {
   configurationBroken(error: Error): void
-  /** It received something invalid; one sentence. */
+  /** Discovery ignored invalid data; one sentence. */
   oddity(what: string): void
-  /** How the peers are reached; one sentence. */
+  /** The path to the peers was chosen; one sentence. */
   way(what: string): void
   defect(error: unknown): void
 }
@@ -32,8 +32,8 @@ interface ChooseOptions {
 const pollMs = 5_000
 
 /**
- * Returns the discovery that is configured.
- * @throws {ScoutError} `invalid-option` where it cannot work as configured.
+ * Returns the configured discovery.
+ * @throws {ScoutError} `invalid-option` if it cannot work as configured.
  */
 export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery> {
   const { config, events } = options
@@ -50,7 +50,7 @@ export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery
 }
 
 const nowhere =
-  'no peers can be found: this pod has no token of a service account for the API server, and its namespace, for DNS, is not known; mount the token, or give the namespace with --namespace'
+  'cannot find peers: this pod has no service account token for the API server, and no known namespace for DNS; mount the token, or set the namespace with --namespace'
 
 async function listed({ peersFile, peers }: Config, { configurationBroken }: DiscoveryEvents): Promise<Discovery> {
   if (peersFile === undefined) return createListDiscovery(peers)
@@ -78,7 +78,7 @@ async function kubernetes({ config, environment, caller, events }: ChooseOptions
       async isReachable(peer) {
         const base = baseUrl(peer, { addresses })
         const answer = base === undefined ? 'silent' : await askGreeting(prober, base, caller)
-        // Routers and proxies on the way answer for addresses that are not theirs: only the pod itself answers with its name.
+        // Routers and proxies may answer for addresses that are not theirs: only the pod itself answers with its name.
         return typeof answer !== 'string' && answer.name === peer.name
       },
       onWay: events.way,

@@ -13,25 +13,25 @@ export interface DnsDiscoveryOptions {
   readonly pollMs: number
   readonly resolve: (name: string) => Promise<readonly string[]>
   readonly isOwn: (address: string) => boolean
-  /** Asks the agent at this address for its identity; undefined without an answer. */
+  /** Requests the identity of the agent at this address; undefined without an answer. */
   readonly ask: (address: string) => Promise<Greeting | undefined>
   readonly onDefect: (error: unknown) => void
 }
 
-/** One of the addresses. */
+/** One address of the name. */
 interface Place {
-  /** The last answer of the agent there; a missing one later changes nothing. */
+  /** Last answer of the agent at this address; kept when later requests fail. */
   greeting?: Greeting
   askedAtMs: number
   isAsked: boolean
 }
 
-/** Rounds until every known agent has been asked again, since another pod may have got its address. */
+/** Rounds until every known agent has been greeted again, because its address may belong to another pod by then. */
 const roundsOfAsking = 12
 
 /**
- * Finds peers by the addresses of one name, where there is no API server. The name lists only addresses, ready or not; so an address is
- * `starting` until its agent has answered, and addresses with the same answer are one peer.
+ * Finds peers by resolving one name, without an API server. DNS returns only addresses, ready or not; so an address is `starting` until its
+ * agent has answered, and addresses with the same answer are one peer.
  */
 export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
   const { name, port, pollMs, resolve, isOwn, ask, onDefect } = options
@@ -56,7 +56,7 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
         for (const [address, place] of dueIn(places)) askAt(address, place).catch(onDefect)
       }
 
-      /** A round does not wait for it, so that a silent agent does not hold up the others. */
+      /** Runs without the round waiting for it, so that a silent agent does not delay the others. */
       const askAt = async (address: string, place: Place) => {
         place.askedAtMs = performance.now()
         place.isAsked = true
@@ -86,14 +86,14 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
           await sleep(pollMs, undefined, { signal: stopping.signal }).catch(() => {}) // aborted: the loop ends by itself
         }
       }
-      // Rejects where not even trouble can be reported: the process must end then, and not look healthy.
+      // Not caught on purpose: if even trouble cannot be reported, the process must end rather than look healthy.
       void poll()
     },
     stop: () => stopping.abort(),
   }
 }
 
-/** Returns every agent that has not answered yet, and of the others those asked longest ago. */
+/** Returns every agent that has not answered yet, and the share of the others that were asked longest ago. */
 function dueIn(places: ReadonlyMap<string, Place>): readonly (readonly [string, Place])[] {
   const idle = [...places].filter(([, { isAsked }]) => !isAsked)
   const known = idle.filter(([, { greeting }]) => greeting !== undefined)
@@ -118,7 +118,7 @@ function peersOf(places: ReadonlyMap<string, Place>, port: number): readonly Pee
   return [...peers.values()]
 }
 
-/** Resolves a name to addresses of both families, one of which may have none, by these name servers or those of this host. */
+/** Resolves a name to its addresses of both families (default: with the name servers of this host). Either family may have none. */
 export async function resolveBoth(name: string, servers?: readonly string[]): Promise<readonly string[]> {
   const resolver = new Resolver({ timeout: 2_000, tries: 2 })
   if (servers !== undefined) resolver.setServers(servers)
@@ -128,19 +128,19 @@ export async function resolveBoth(name: string, servers?: readonly string[]): Pr
   return [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
 }
 
-/** Whether the name exists without an address of this family. */
+/** Whether the name exists but has no address of this family. */
 function isWithoutData(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENODATA'
 }
 
 /**
  * Returns the DNS name of a headless Service; a name with a dot stays as it is.
- * @throws {ScoutError} `invalid-option` where the namespace is not known.
+ * @throws {ScoutError} `invalid-option` if the namespace is unknown.
  */
 export function serviceName(service: string, namespace: string | undefined, resolvConf?: string): string {
   if (service.includes('.')) return service
   if (namespace === undefined) {
-    throw new ScoutError('invalid-option', `the namespace of service ${service} is not known: give it with --namespace`)
+    throw new ScoutError('invalid-option', `the namespace of service ${service} is unknown: set it with --namespace`)
   }
   return `${service}.${namespace}.svc.${clusterDomain(resolvConf) ?? 'cluster.local'}`
 }

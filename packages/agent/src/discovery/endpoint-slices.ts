@@ -10,15 +10,15 @@ import type { Peer } from '../peers/peer.ts'
 
 export interface SliceDiscoveryOptions {
   readonly access: ApiAccess
-  /** If absent, all namespaces are searched, which needs the right to. */
+  /** Default: the only namespace with such a Service, which needs the permission to list all namespaces. */
   readonly namespace?: string | undefined
   /** The headless Service of all agents. */
   readonly service: string
-  /** Port of the responders where the Service names none. */
+  /** Port of the responders if the Service names none. */
   readonly port: number
-  /** Watch the conditions of nodes, too, which needs a ClusterRole. */
+  /** Also watches the conditions of nodes, which needs a ClusterRole. */
   readonly nodeConditions: boolean
-  /** `start` fails when the first reading does, for a person who waits. An agent in its cluster goes on trying. */
+  /** `start` fails when the first read fails, because a user is waiting. An agent in its cluster keeps retrying. */
   readonly isFirstReadingNeeded: boolean
   /** Called once for each invalid object. */
   readonly onOddity: (sentence: string) => void
@@ -29,13 +29,13 @@ export interface SliceDiscoveryOptions {
 /** Name of the responder's port in the Service. */
 const portName = 'responder'
 
-/** A Service without endpoints is normal while Scout is being installed, and a mistake later. */
+/** How long a Service without endpoints is normal, while Scout is being installed; later it is a mistake. */
 const emptyForMs = 30_000
 
 const slices = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' } as const
 const nodes: Resource = { group: '', version: 'v1', plural: 'nodes' }
 
-/** Finds peers by one watch of the EndpointSlices of Scout's headless Service. */
+/** Finds peers by watching the EndpointSlices of Scout's headless Service. */
 export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery {
   const { access, service, isFirstReadingNeeded } = options
   const stopping = new AbortController()
@@ -50,7 +50,7 @@ export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery 
         onKnowledge(knowledge)
       }
       const first = createGate()
-      // Neither is caught: a process that cannot even report trouble must end, and not look healthy.
+      // Not caught on purpose: if even trouble cannot be reported, the process must end rather than look healthy.
       void watchSlices({ ...options, namespace, reportOnce, signal: stopping.signal }, (news, error) => {
         if (isFirstReadingNeeded && news.trouble !== undefined && first.isClosed()) {
           stopping.abort()
@@ -120,7 +120,7 @@ function watchNodes(
       onDefect,
       timing,
       onListing({ items, trouble }) {
-        if (trouble !== undefined) reportOnce(`the conditions of nodes are not known: ${trouble.message}`)
+        if (trouble !== undefined) reportOnce(`cannot watch node conditions: ${trouble.message}`)
         if (items !== undefined) report({ nodes: [...items.values()] })
       },
     },
@@ -140,7 +140,7 @@ async function findNamespace({ access, service, timing }: SliceDiscoveryOptions,
     const names = namespaces.join(', ')
     throw new ScoutError(
       'invalid-option',
-      `there are several services ${service}, in the namespaces ${names}: choose one with --namespace`,
+      `several namespaces have a service ${service} (${names}): choose one with --namespace`,
     )
   }
   // Helm names the Service after the release.
@@ -148,16 +148,16 @@ async function findNamespace({ access, service, timing }: SliceDiscoveryOptions,
   if (other === undefined) throw new ScoutError('invalid-option', noScout(service))
   throw new ScoutError(
     'invalid-option',
-    `no endpoint of a service ${service} is known in any namespace of this cluster, but Scout is there: give --service ${other.service} --namespace ${other.namespace}`,
+    `no service ${service} has endpoints in any namespace of this cluster, but Scout is installed: pass --service ${other.service} --namespace ${other.namespace}`,
   )
 }
 
 function noScout(service: string, namespace?: string): string {
   const where = namespace === undefined ? 'in any namespace of this cluster' : `in namespace ${namespace}`
-  return `no endpoint of a service ${service} is known ${where}: install Scout with kubectl apply -f deploy/scout.yaml, or name its service and namespace with --service and --namespace`
+  return `no service ${service} has endpoints ${where}: install Scout with kubectl apply -f deploy/scout.yaml, or set its service and namespace with --service and --namespace`
 }
 
-/** Selects the slices of a Service, by the label that Kubernetes sets. */
+/** Returns the selector of a Service's slices, by the label that Kubernetes sets. */
 function selectorOf(service: string): string {
   return `kubernetes.io/service-name=${service}`
 }
@@ -171,7 +171,7 @@ function createOnce(report: (sentence: string) => void): (sentence: string) => v
   }
 }
 
-/** Returns an event to wait for that happens, or fails, once. */
+/** Returns a promise that is resolved by `open`, or rejected by `fail`. */
 function createGate() {
   let isClosed = true
   let settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined

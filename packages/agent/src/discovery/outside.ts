@@ -2,22 +2,22 @@ import type { Discovery, Knowledge } from '../peers/knowledge.ts'
 import type { Peer } from '../peers/peer.ts'
 
 export interface OutsideOptions {
-  /** Returns the API server's proxy to a peer's responder; undefined where it needs credentials, which probes do not have. */
+  /** Returns the API server's proxy URL of a peer's responder; undefined if it needs credentials, which probes do not have. */
   readonly proxyOf: ((peer: Peer) => string) | undefined
   readonly isReachable: (peer: Peer) => Promise<boolean>
-  /** Called once, with the way that is taken in one sentence. */
+  /** Called once, with one sentence about the chosen path. */
   readonly onWay: (sentence: string) => void
   readonly onDefect: (error: unknown) => void
 }
 
 type Way = 'direct' | 'proxy' | 'none'
 
-/** This many peers on different nodes must be out of reach before all count as out of reach; a single one is a finding. */
+/** Peers on different nodes that must all be unreachable before the cluster counts as unreachable; a single one is a finding. */
 const triedPeers = 5
 
 /**
- * Finds the peers of a cluster that this agent is not part of. It tries once, before any probe, whether pods can be reached from here
- * at all; where they cannot, HTTP goes through the API server's proxy.
+ * Finds the peers of a cluster from outside it. Before any probe it checks once whether pods are reachable from here; if not, HTTP goes
+ * through the API server's proxy.
  */
 export function createOutsideDiscovery(inner: Discovery, options: OutsideOptions): Discovery {
   let way: Way | 'looking' | undefined
@@ -47,11 +47,11 @@ export function createOutsideDiscovery(inner: Discovery, options: OutsideOptions
   }
 }
 
-const unreachable = 'the pods cannot be reached from here'
+const unreachable = 'pods are not reachable from here'
 const sentences: Readonly<Record<Way, string>> = {
-  direct: 'the pods can be reached from here: they are probed directly',
-  proxy: `${unreachable}: only HTTP is probed, through the proxy of the API server`,
-  none: `${unreachable}: run kubectl proxy --port=8081 and give --kube-api http://127.0.0.1:8081 to probe HTTP through the API server`,
+  direct: 'pods are reachable from here: probing them directly',
+  proxy: `${unreachable}: probing only HTTP, through the API server's proxy`,
+  none: `${unreachable}: run kubectl proxy --port=8081 and pass --kube-api http://127.0.0.1:8081 to probe HTTP through the API server`,
 }
 
 async function findWay(ready: readonly Peer[], { isReachable, proxyOf }: OutsideOptions): Promise<Way> {

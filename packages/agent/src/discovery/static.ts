@@ -20,16 +20,16 @@ export function createListDiscovery(peers: WrittenPeers, trouble?: string): Disc
 
 export interface FileDiscoveryOptions {
   readonly path: string
-  /** Interval at which the file is read. */
+  /** Interval between reads of the file. */
   readonly pollMs: number
-  /** Called once for each broken version of the file after the first; the peers stay as they were. */
+  /** Called once for each broken version of the file after the first; the previous peers stay. */
   readonly onBroken: (error: Error) => void
 }
 
 /**
- * Finds peers in a YAML file. It is polled, since a mounted ConfigMap is replaced through symbolic links, and taken when two readings
- * are the same, since it may be read while it is being written.
- * @throws {ScoutError} `invalid-option` when the first reading fails, before `start`.
+ * Finds peers in a YAML file. The file is polled, because a mounted ConfigMap is replaced through symbolic links. A change counts only when
+ * two reads agree, because the file may be read while it is being written.
+ * @throws {ScoutError} `invalid-option` when the first read fails, before `start`.
  */
 export async function openFileDiscovery({ path, pollMs, onBroken }: FileDiscoveryOptions): Promise<Discovery> {
   let timer: NodeJS.Timeout | undefined

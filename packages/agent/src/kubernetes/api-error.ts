@@ -71,7 +71,7 @@ export function unreachable(server: string, cause: unknown): ApiError {
   return new ApiError('unreachable', `cannot reach the API server at ${server}: ${message} (${remedy})`, { cause })
 }
 
-const untrusted = 'give its certificate authority in the kubeconfig'
+const untrusted = 'set its certificate authority in the kubeconfig'
 
 const remedies: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'check the address, and that the API server or kubectl proxy runs there',
@@ -138,7 +138,7 @@ function saidBy(body: string): string | undefined {
   try {
     return statusObject.safeParse(JSON.parse(body)).data?.message
   } catch {
-    return undefined // not the API server's: a page of something in between
+    return undefined // not from the API server, but for example from a proxy in between
   }
 }
 

@@ -82,7 +82,7 @@ function open(asked: ApiRequest): Promise<IncomingMessage> {
 export interface Bounds {
   /** Aborts when the work must end; never after it has ended. */
   readonly ending: AbortSignal
-  /** Ends the time limit: the rest takes as long as it takes. */
+  /** Ends the time limit: the rest may take any time. */
   lift(): void
 }
 
@@ -183,7 +183,7 @@ export async function refusalBy(
 }
 
 function jsonOnly(response: IncomingMessage, server: string): IncomingMessage {
-  const type = response.headers['content-type'] ?? 'nothing that says its type'
+  const type = response.headers['content-type'] ?? 'no content type'
   if (/\bjson\b/.test(type)) return response
   response.destroy()
   throw new ApiError(

@@ -76,7 +76,7 @@ function sourceOf(
   if (existsSync(path)) return path
   throw new ScoutError(
     'invalid-option',
-    `there is no kubeconfig: KUBECONFIG is not set and ${path} does not exist: name one with --kubeconfig, or run kubectl proxy --port=8081 and give --kube-api http://127.0.0.1:8081`,
+    `there is no kubeconfig: KUBECONFIG is not set and ${path} does not exist: set --kubeconfig, or run kubectl proxy --port=8081 and pass --kube-api http://127.0.0.1:8081`,
   )
 }
 

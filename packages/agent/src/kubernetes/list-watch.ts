@@ -204,7 +204,7 @@ function keyOf({ metadata: { namespace = '', name } }: ApiObject): string {
   return `${namespace}/${name}`
 }
 
-/** Whether what is known still holds: the server could not be reached, or could not answer. */
+/** Whether the last version is still valid: the server could not be reached, or could not answer. */
 function canResumeAfter({ kind, status = 0 }: ApiError): boolean {
   return kind === 'unreachable' || (kind === 'refused' && (status === 401 || status === 429 || status >= 500))
 }

@@ -1,14 +1,14 @@
 import type { Ring, SeriesKey, Slot } from '@scout/core'
 import type { Memory, Series } from './memory.ts'
 
-/** Selects series; what is left out selects all. */
+/** Selects series; an absent field selects all. */
 export interface HistoryQuery {
   readonly check?: string | undefined
-  /** Node they are about. */
+  /** Node that is probed. */
   readonly to?: string | undefined
 }
 
-/** How one series went: ten minutes by 10 s, a day by the minute. Slots without an attempt are left out. */
+/** History of one series: ten minutes in steps of 10 s, a day in steps of a minute. Slots without an attempt are omitted. */
 export interface SeriesHistory extends SeriesKey {
   readonly recent: HistoryOf
   readonly day: HistoryOf

@@ -12,58 +12,58 @@ import {
 } from '@scout/core'
 import { isReady, type PlannedTask } from '../plan/plan.ts'
 
-/** How many failures a series keeps with everything known about them. */
+/** Number of failures that a series keeps in full. */
 const keptFailures = 5
 
-/** How long a series stays while its node has no peer; a rollout, a drain or a reboot takes less. Then everything about the node leaves. */
+/** How long a series is kept while its node has no peer; a rollout, a drain or a reboot takes less. After that it is dropped. */
 export const keptMs = 600_000
 
-/** Everything remembered of one check on one link. Pods come and go within it. */
+/** Everything recorded for one check on one link. It outlives the pods on its node. */
 export interface Series {
   readonly key: SeriesKey
   readonly protocol: Protocol
-  /** Zone of the node it is about. */
+  /** Zone of the target node. */
   readonly toZone: string | undefined
-  /** Of the last attempt, or of the next where there was none. */
+  /** Target of the last attempt, or of the next one if there was none. */
   readonly target: string
   readonly total: Counter
   readonly recent: Ring
   readonly day: Ring
-  /** By id of each task whose peer is ready: its newest result that was neither set aside nor inconclusive. */
+  /** Newest result that was neither set aside nor inconclusive, by id of each task whose peer is ready. */
   readonly latest: ReadonlyMap<string, AnyResult | undefined>
-  /** The newest of those, whether its peer is still there or not. */
+  /** Newest of those results, even if its peer is gone. */
   readonly last: AnyResult | undefined
-  /** Newest last; they outlive any number of successes. */
+  /** Newest last; later successes do not remove them. */
   readonly failures: readonly AnyResult[]
-  /** Whether a task failed last, and the wall clock since which that has been so. */
+  /** Whether the last result of any task is a failure, and the wall clock of the last change of that. */
   readonly isFailing: boolean
   readonly sinceMs: number | undefined
-  /** Results that say nothing about the link, because the peer's state changed while they were under way. */
+  /** Number of results that do not count, because the peer's state changed while they were in flight. */
   readonly setAside: number
 }
 
-/** Durations of one check to one zone, which outlive the nodes they were measured on: a counter must not decrease. */
+/** Durations of one check to one zone. They outlive the measured nodes, because a counter must not decrease. */
 export interface Durations {
-  /** With a zone for `to`. */
+  /** Its `to` is a zone. */
   readonly key: SeriesKey
   readonly protocol: Protocol
   readonly window: Window
 }
 
-/** What recording a result changed. */
+/** Effect of recording a result. */
 export type Recorded = 'set-aside' | 'steady' | 'began-failing' | 'recovered'
 
-/** An agent's memory of its links. */
+/** Results of an agent's links. */
 export interface Memory {
   readonly series: Iterable<Series>
   readonly durations: Iterable<Durations>
-  /** Results that were set aside, in all series and out of them. */
+  /** Number of results set aside, including those of no series. */
   readonly setAside: number
-  /** From now on these tasks and no others. A series without a task is forgotten after a while. `nowMs` is monotonic. */
+  /** Replaces all tasks. A series without a task is dropped after `keptMs`. `nowMs` is monotonic. */
   setTasks(tasks: readonly PlannedTask[], nowMs: number): void
-  /** Forgets what has had no task for `keptMs`. */
+  /** Drops series that have had no task for `keptMs`. */
   forget(nowMs: number): void
-  /** `isCounted` is false when the result says nothing about the network. */
+  /** Records a result; `isCounted` is false if it must not count. */
   record(task: PlannedTask, result: AnyResult, isCounted: boolean): Recorded
 }
 
@@ -71,7 +71,7 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 interface KeptSeries extends Mutable<Omit<Series, 'latest'>> {
   latest: Map<string, AnyResult | undefined>
-  /** Monotonic clock since which it has had no task. */
+  /** Monotonic clock when it lost its last task. */
   idleSinceMs: number | undefined
 }
 
@@ -117,7 +117,7 @@ export function createMemory(): Memory {
       for (const [id, one] of series) {
         if (!fed.has(id)) fed.set(id, { ...one, latest: new Map(), idleSinceMs: one.idleSinceMs ?? nowMs })
       }
-      // In the order of the plan, and what has no task behind it.
+      // Series with tasks in the order of the plan, followed by those without.
       series = fed
       forget(nowMs)
     },
@@ -157,14 +157,14 @@ function newSeries({ key, check: { protocol }, peer, target }: PlannedTask): Kep
   }
 }
 
-/** Takes a counted result into the state of its series. One that says nothing of the link leaves the state as it was. */
+/** Updates the state of a series by a counted result. An inconclusive one leaves it unchanged. */
 function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recorded {
   const outcome = outcomeOf(result)
   if (outcome === 'inconclusive') return 'steady'
   const isFirst = one.last === undefined
   one.last = result
   one.target = task.target
-  // The task of a result that was under way may have left in the meantime.
+  // The task may have been removed while its attempt was in flight.
   if (one.latest.has(task.id)) one.latest.set(task.id, result)
   if (outcome === 'failure') one.failures = [...one.failures, result].slice(-keptFailures)
   const isFailing = stateOf([...one.latest.values()]) === 'failing'
@@ -179,7 +179,7 @@ export function isFailure(result: AnyResult | undefined): boolean {
   return result !== undefined && outcomeOf(result) === 'failure'
 }
 
-/** Returns the state of a series by the latest result of each of its tasks: one that fails makes it failing. */
+/** Returns the state of a series by the latest result of each of its tasks: one failure makes it failing. */
 export function stateOf(latest: readonly (AnyResult | undefined)[]): SeriesReport['state'] {
   const results = latest.filter((result) => result !== undefined)
   if (results.length === 0) return 'waiting'

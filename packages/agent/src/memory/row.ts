@@ -14,7 +14,7 @@ import type { PlannedTask } from '../plan/plan.ts'
 import type { ScheduleCounters } from '../plan/schedule.ts'
 import { isFailure, type Memory, type Series, stateOf } from './memory.ts'
 
-/** Rounds without a result after which the last one says nothing about now. */
+/** Rounds without a result after which the last one is stale. */
 const missedRounds = 3
 
 const durationEdgesNs = durationEdgesSeconds.map((seconds) => seconds * 1e9)
@@ -32,7 +32,7 @@ interface RowInput extends Pick<Row, 'takenAtMs' | 'startedAtMs' | 'isReady' | '
   readonly greetings: GreetingCounters
 }
 
-/** Returns everything this agent knows at one moment; metrics, API and page are functions of it. */
+/** Returns the complete state of this agent at one moment; metrics, API and page are functions of it. */
 export function rowOf(input: RowInput): Row {
   const { takenAtMs, startedAtMs, self, isReady, roster, memory, vantages, schedule, held, greetings } = input
   const freshMs = freshMsOf(input)
@@ -65,7 +65,7 @@ export function rowOf(input: RowInput): Row {
   }
 }
 
-/** Returns for each check how old a result may be that still says something about now. */
+/** Returns how old a result of each check may be before it is stale. */
 function freshMsOf({ checks, settleMs }: RowInput): ReadonlyMap<string, number> {
   return new Map(
     checks.map(({ name, options, intervalMs }) => {
@@ -83,7 +83,7 @@ function peerReport({ port: _, proxy: __, greeting, ...peer }: KnownPeer, obstac
   }
 }
 
-/** Returns the report on a series; results that began before `oldestMs` say nothing about now. */
+/** Returns the report on a series; results of attempts that started before `oldestMs` are stale. */
 export function seriesReport(
   series: Series,
   { takenAtMs, oldestMs }: { readonly takenAtMs: number; readonly oldestMs: number },
@@ -92,7 +92,7 @@ export function seriesReport(
   const current = [...latest.values()].filter((result) => result !== undefined && result.startedAtMs >= oldestMs)
   const state = stateOf(current)
   const { check, path, vantage, family, from, to } = key
-  // Named one by one: there are thousands of them, and an object that begins as a copy takes several times as long to make and read.
+  // Listed one by one: there are thousands of reports, and objects made by spreading take several times as long to create and read.
   return {
     check,
     path,
@@ -108,7 +108,7 @@ export function seriesReport(
     total: { passed: total.passed, reasons: { ...total.reasons }, packets: total.packets },
     recent: recent.sum(takenAtMs),
     setAside,
-    // Where several tasks feed the series, a failing one is the reason for its state.
+    // If several tasks feed the series, a failing one explains its state.
     last: state === 'failing' ? current.findLast(isFailure) : last,
     failures,
   }

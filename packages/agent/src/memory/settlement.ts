@@ -3,28 +3,28 @@ import type { KnownPeer } from '../peers/roster.ts'
 import type { PlannedTask } from '../plan/plan.ts'
 
 /**
- * Decides which results count. A peer that is killed fails before discovery can report it; so the failure of a ready peer is held back
- * for a while, and set aside if the peer changes in that time. Later results of the same task wait behind it, so that they are recorded
- * in order.
+ * Decides which results count. Probes of a killed peer fail before discovery can report its end; so the failure of a ready peer is held
+ * back for `settleMs`, and set aside if the peer changes in that time. Later results of the same task queue up after it, so that results are
+ * recorded in order.
  */
 export interface Settlement {
-  /** Failures held back, and successes waiting behind them. */
+  /** Number of failures held back and results queued after them. */
   readonly held: number
-  /** An attempt of this task begins; the returned function takes its result, if there is one. `peer` is undefined for one that is gone. */
+  /** Registers the start of an attempt; call the returned function with its result, if there is one. `peer` is undefined if it is gone. */
   begin(task: PlannedTask, peer: KnownPeer | 'none' | undefined): (result: AnyResult | undefined) => void
-  /** This peer changed: no failure under way or held back says anything about the network. */
+  /** Marks a peer as changed: its failures in flight or held back no longer count. */
   disturb(peerId: string): void
-  /** Drops what is held. */
+  /** Drops held results. */
   stop(): void
 }
 
 interface SettlementOptions {
-  /** How long discovery may take to report that a peer is gone. */
+  /** Longest time until discovery reports that a peer is gone. */
   readonly settleMs: number
   readonly onSettled: (task: PlannedTask, result: AnyResult, isCounted: boolean) => void
 }
 
-/** An attempt from its beginning until its result is recorded. */
+/** An attempt from its start until its result is recorded. */
 interface Pending {
   readonly task: PlannedTask
   readonly peerId: string | undefined
@@ -36,7 +36,7 @@ interface Pending {
 
 export function createSettlement({ settleMs, onSettled }: SettlementOptions): Settlement {
   const underWay = new Set<Pending>()
-  /** By task, oldest first; the first of each is a failure that is not due. */
+  /** By task, oldest first; the first of each is a failure that is still held back. */
   const queues = new Map<string, Pending[]>()
 
   const end = (attempt: Pending, result: AnyResult | undefined) => {

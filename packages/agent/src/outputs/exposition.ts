@@ -3,11 +3,11 @@ import type { Row } from '@scout/core'
 interface Described {
   readonly name: string
   readonly help: string
-  /** In the order they are written. */
+  /** In the order of output. */
   readonly labels: readonly string[]
 }
 
-/** One value for each set of labels. */
+/** A metric with one value for each set of labels. */
 interface SimpleMetric extends Described {
   readonly type: 'gauge' | 'counter'
   read(row: Row): readonly Sample[]
@@ -20,20 +20,20 @@ interface HistogramMetric extends Described {
   read(row: Row): readonly HistogramSample[]
 }
 
-/** A metric as it is made of a row; reference docs derive from the same entry. */
+/** A metric and how it is read from a row; the reference page derives from it, too. */
 export type Metric = SimpleMetric | HistogramMetric
 
 type Labels = Readonly<Record<string, string | undefined>>
 
 export interface Sample {
-  /** A label without a value is written empty. */
+  /** A label without a value is written as an empty string. */
   readonly labels: Labels
   readonly value: number
 }
 
 export interface HistogramSample {
   readonly labels: Labels
-  /** Values up to each edge and above the one before, and last those above all edges. */
+  /** Number of values in each bucket: up to each edge and above the previous one, and last above all edges. */
   readonly counts: readonly number[]
   readonly sum: number
 }

@@ -4,22 +4,22 @@ import type { AgentEvents } from '../agent.ts'
 import type { DiscoveryEvents } from '../discovery/choose.ts'
 import type { PlannedTask } from '../plan/plan.ts'
 
-/** What sends and times packets on this host, with a remark where that is not the best provider. */
+/** Providers that send and time packets on this host, with a remark for each that is not the best one. */
 export type Providers = ReturnType<typeof describeProviders>
 
-/** Events of an agent beyond those of its mesh. */
+/** Events of an agent and of its process. */
 export interface Log extends AgentEvents, DiscoveryEvents {
-  /** Once, at the start. */
+  /** Called once, at startup. */
   providers(providers: Providers): void
   listening(consoleAddress: string): void
   stopping(signal: string): void
   stopped(): void
 }
 
-/** Writes one JSON object for each event to standard output, by pino. */
+/** Writes one JSON object per event to standard output, with pino. */
 export function createJsonLog(level: string, self: { readonly name: string; readonly node: string }): Log {
   const logger = pino({ level, base: { agent: self.name, node: self.node }, timestamp: pino.stdTimeFunctions.isoTime })
-  /** Logged once for each check: it is the same for every peer, and stays so as long as the process runs. */
+  /** Names of checks already logged as unable: it is the same for every peer, and lasts as long as the process. */
   const unable = new Set<string>()
 
   const attempted: Log['attempted'] = (task, result, recorded) => {
@@ -46,8 +46,8 @@ export function createJsonLog(level: string, self: { readonly name: string; read
       if (trouble === undefined) logger.info({ source }, 'discovery recovered')
       else logger.warn({ source, trouble, heardAtMs }, 'discovery troubled')
     },
-    way: (what) => logger.info({ what }, 'way to the peers found'),
-    oddity: (what) => logger.warn({ what }, 'discovery found something odd'),
+    way: (what) => logger.info({ what }, 'path to peers chosen'),
+    oddity: (what) => logger.warn({ what }, 'discovery ignored invalid data'),
     defect: (error) => logger.error({ err: error }, 'defect in scout: please report it'),
     providers(providers) {
       const isBest = Object.values(providers).every(({ remark }) => remark === undefined)
@@ -57,7 +57,7 @@ export function createJsonLog(level: string, self: { readonly name: string; read
     answering: (port) => logger.info({ port }, 'responder listening'),
     stopping: (signal) => logger.info({ signal }, 'agent stopping'),
     stopped: () => logger.info('agent stopped'),
-    configurationBroken: (error) => logger.error({ err: error }, 'configuration broken: the old one stays in force'),
+    configurationBroken: (error) => logger.error({ err: error }, 'configuration broken: the previous one stays in use'),
   }
 }
 

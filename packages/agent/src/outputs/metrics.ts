@@ -25,23 +25,22 @@ type Label =
   | 'state'
   | 'version'
 
-/** For the reference page. */
+/** Meaning of each label, for the reference page. */
 export const labelMeanings = {
   check: 'name of the check',
   protocol: 'protocol of its probe',
   path: 'how the target is addressed: `pod`, `node`, `api-proxy`, `dns-server` or `name`',
-  vantage: 'network namespace probed from: `pod` or `host`',
-  family: '`ipv4` or `ipv6`; empty for a target that is a name',
+  vantage: 'network namespace that probes are sent from: `pod` or `host`',
+  family: '`ipv4` or `ipv6`; empty if the target is a name',
   source_node: 'node of this agent',
   source_zone: 'its zone',
-  target_node: 'node of the peer; empty for a check that is about no peer',
+  target_node: 'node of the peer; empty for a check that targets no peer',
   target_zone: 'its zone',
-  outcome:
-    'of an attempt: `success`, `failure`, `inconclusive` or `unable`; of anything else: a word that its metric explains',
+  outcome: 'of an attempt: `success`, `failure`, `inconclusive` or `unable`; otherwise explained by the metric',
   reason: 'reason of a failure, as in [probes.md](probes.md#reasons-of-failure)',
-  clock: 'clock that took the end of the measurement: `kernel`, `tcp-info` or `user`',
+  clock: 'clock that stamped the end of the measurement: `kernel`, `tcp-info` or `user`',
   state: '`starting`, `ready` or `leaving`',
-  kind: '`late`, `duplicate` or `foreign` (from another address than was asked)',
+  kind: '`late`, `duplicate` or `foreign` (from an address that was not probed)',
   responder: '`http` or `udp`',
   version: 'version of this agent',
   node: 'node of this agent',
@@ -69,28 +68,28 @@ export const metrics = [
   },
   {
     name: 'scout_knowledge_age_seconds',
-    help: 'Time since the last sign of life of the source of the peers.',
+    help: 'Time since the source of peers last responded.',
     type: 'gauge',
     labels: [],
     read: (row) => single(knowledgeAgeSeconds(row)),
   },
   {
     name: 'scout_knowledge_trouble',
-    help: '1 while the source of the peers does not answer.',
+    help: '1 while the source of peers fails, otherwise 0.',
     type: 'gauge',
     labels: [],
     read: ({ knowledge }) => single(knowledge.trouble === undefined ? 0 : 1),
   },
   {
     name: 'scout_probe_attempts_total',
-    help: 'Attempts by outcome and reason. inconclusive: this host is to blame; unable: this agent lacks a privilege or feature. The reason of a success is empty.',
+    help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason.',
     type: 'counter',
     labels: [...linkLabels, 'outcome', 'reason'],
     read: (row) => row.series.flatMap((series) => attempts(series).map(withLabels(linkOf(row, series)))),
   },
   {
     name: 'scout_probe_failing',
-    help: '1 when the last attempt failed, 0 when it succeeded; with several peers on the node, 1 when that of any failed.',
+    help: '1 if the last attempt failed, 0 if it succeeded. With several peers on the node, 1 if the last attempt on any of them failed.',
     type: 'gauge',
     labels: linkLabels,
     read: (row) =>
@@ -100,7 +99,7 @@ export const metrics = [
   },
   {
     name: 'scout_probe_last_duration_seconds',
-    help: 'Duration of the last attempt, if it succeeded, without name resolution.',
+    help: 'Duration of the last attempt if it succeeded, excluding name resolution.',
     type: 'gauge',
     labels: [...linkLabels, 'clock'],
     read: (row) =>
@@ -112,7 +111,7 @@ export const metrics = [
   },
   {
     name: 'scout_probe_duration_seconds',
-    help: 'Durations of successful attempts by pair of zones, without name resolution.',
+    help: 'Durations of successful attempts by pair of zones, excluding name resolution.',
     type: 'histogram',
     labels: zoneLabels,
     edges: durationEdgesSeconds,
@@ -120,7 +119,7 @@ export const metrics = [
   },
   {
     name: 'scout_schedule_runs_total',
-    help: 'Runs of checks: started; of these late by more than their interval; skipped because the one before still waited.',
+    help: 'Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting.',
     type: 'counter',
     labels: ['outcome'],
     read: ({ schedule: { started, late, skipped } }) => byOutcome({ started, late, skipped }),
@@ -134,28 +133,28 @@ export const metrics = [
   },
   {
     name: 'scout_results_set_aside_total',
-    help: 'Results that do not count because the peer was starting, leaving or gone, or became so.',
+    help: 'Results that do not count because the peer was or became starting, leaving or gone.',
     type: 'counter',
     labels: [],
     read: ({ setAside }) => single(setAside),
   },
   {
     name: 'scout_results_held',
-    help: 'Failures held back until it is known whether their peer was leaving, and results behind them.',
+    help: 'Failures held back until it is clear whether their peer was leaving, and later results of the same checks.',
     type: 'gauge',
     labels: [],
     read: ({ held }) => single(held),
   },
   {
     name: 'scout_greetings_total',
-    help: 'Greetings sent to peers by their answer.',
+    help: 'Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer.',
     type: 'counter',
     labels: ['outcome'],
     read: ({ greetings }) => byOutcome(greetings),
   },
   {
     name: 'scout_stray_answers_total',
-    help: 'Answers that no attempt waited for.',
+    help: 'Answers that match no attempt in flight.',
     type: 'counter',
     labels: ['vantage', 'protocol', 'kind'],
     read: ({ vantages }) =>
@@ -167,7 +166,7 @@ export const metrics = [
   },
   {
     name: 'scout_responder_requests_total',
-    help: 'Requests to the responders of this agent by outcome.',
+    help: 'Requests to the responders of this agent, by outcome.',
     type: 'counter',
     labels: ['vantage', 'responder', 'outcome'],
     read: ({ vantages }) =>
@@ -179,11 +178,11 @@ export const metrics = [
   },
 ] as const satisfies readonly Metric[]
 
-/** Returns the metrics of the process, which no row holds: memory, CPU, event loop, garbage collection. */
+/** Returns the metrics of the process, which are not in a row: memory, CPU, event loop, garbage collection. */
 export function createProcessMetrics(): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  // Gauges under the suffix of counters, which Prometheus advises against; each is the sum of one without it.
+  // These are gauges with the suffix of counters, which Prometheus advises against; each is the sum of a metric without it.
   for (const kind of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${kind}_total`)
   return registry
 }
@@ -207,7 +206,7 @@ function attempts({ total: { passed, reasons } }: SeriesReport): readonly Sample
   ]
 }
 
-/** A source that never answered is as old as this agent; a list does not age. */
+/** Returns the age of discovery's knowledge: that of this agent if the source never answered, 0 for a list. */
 function knowledgeAgeSeconds({ knowledge, takenAtMs, startedAtMs }: Row): number {
   const { heardAtMs = takenAtMs } = knowledge
   return Math.max(0, takenAtMs - (heardAtMs === 0 ? startedAtMs : heardAtMs)) / 1000

@@ -1,7 +1,7 @@
 import { formatDurationNs, type NodeConditions, pathNs, type Row, type SeriesReport } from '@scout/core'
 import { html, raw } from 'hono/html'
 
-/** Returns a row as a page without scripts, refreshed every five seconds: failing checks first, then the checks of each node. */
+/** Returns a row as a page without scripts that reloads every five seconds: failing checks first, then the checks of each node. */
 export function pageOf(row: Row) {
   const { self, peers, series, knowledge } = row
   const failing = series.filter(({ state }) => state === 'failing')
@@ -27,19 +27,22 @@ ${failing.length === 0 ? '' : html`<h2>Failing</h2><ul>${failing.map((one) => fa
 </html>`
 }
 
-/** Returns what can be said of all paths: unknown ones are not called well. */
+/** Returns the verdict over all paths: well only if none fails and the list of peers is up to date. */
 function verdictOf({ series, knowledge }: Row, failing: number) {
   if (failing > 0) return { title: `${failing} failing`, sentence: `${failing} of ${series.length} paths fail.` }
   if (!series.some(({ state }) => state === 'ok'))
-    return { title: 'nothing known', sentence: 'Nothing is known of any path yet.' }
+    return { title: 'no results yet', sentence: 'No path has a result yet.' }
   if (knowledge.trouble !== undefined)
-    return { title: 'not all known', sentence: 'Every path that was probed works; there may be others.' }
-  return { title: 'all well', sentence: 'Every path that was probed works.' }
+    return {
+      title: 'may be incomplete',
+      sentence: 'Every probed path works, but the list of peers may be out of date.',
+    }
+  return { title: 'all well', sentence: 'Every probed path works.' }
 }
 
 type Peer = Row['peers'][number]
 
-/** A node with its peers and series by check; without a node, the checks that are about no peer. */
+/** A node with its peers and series by check; without a node, the checks that target no peer. */
 interface Destination {
   readonly node: string | undefined
   readonly peers: readonly Peer[]
@@ -75,13 +78,13 @@ function destinationTitle(row: Row, { node, peers }: Destination) {
   )
 }
 
-/** `ready`, `starting for 2m`. */
+/** Returns `ready` or `starting for 2m`. */
 function stateText({ takenAtMs }: Row, { state, stateSinceMs }: Peer): string {
   if (state === 'ready') return state
   return `${state} for ${ageText(takenAtMs - stateSinceMs)}`
 }
 
-/** What Kubernetes says against a node: `cordoned`, `not ready (KubeletNotReady)`, `MemoryPressure`. */
+/** Returns the problems of a node reported by Kubernetes: `cordoned`, `not ready (KubeletNotReady)`, `MemoryPressure`. */
 function remarksOn({ isCordoned, problems }: NodeConditions): readonly string[] {
   return [
     ...(isCordoned ? ['cordoned'] : []),
@@ -99,11 +102,11 @@ function cell(series: readonly SeriesReport[] = []) {
   })}</td>`
 }
 
-/** `3 of the last 60 attempts failed`. */
+/** Returns `3 of the last 60 attempts failed`. */
 function recentText({ passed, failed, other }: SeriesReport['recent']): readonly string[] {
   const attempts = passed + failed + other
   if (attempts === 0) return []
-  const inconclusive = other === 0 ? '' : `, ${other} said nothing about the path`
+  const inconclusive = other === 0 ? '' : `, ${other} were inconclusive`
   return [`${failed} of the last ${attempts} attempts failed${inconclusive}`]
 }
 

@@ -9,11 +9,11 @@ import { pageOf } from './page.ts'
 export interface ConsoleOptions extends Pick<Agent, 'row' | 'history' | 'health'> {
   readonly host: string
   readonly port: number
-  /** Answer of the responder at `/`; here too, except to a browser. */
+  /** Returns the responder's document at `/`, which the console serves to clients other than browsers. */
   readonly document: () => object
 }
 
-/** The console: everything this agent shows to people and to Prometheus. */
+/** HTTP server for people and Prometheus: page, API, metrics and health. */
 export interface Console {
   readonly port: number
   close(): Promise<void>
@@ -35,11 +35,11 @@ export async function startConsole({ host, port, row, history, health, document 
     const text = `${expositionOf(metrics, row())}${await processMetrics.metrics()}`
     return context.text(text, 200, { 'content-type': processMetrics.contentType })
   })
-  // Alive means that this thread and the vantages answer: the health of peers must never restart an agent.
+  // Alive means that this thread and the vantages respond: the health of peers must never restart an agent.
   app.get('/healthz', (context) =>
     health().isAlive
       ? context.json({ status: 'ok' })
-      : context.json({ status: 'the thread that probes does not answer' }, 503),
+      : context.json({ status: 'the probe thread does not respond' }, 503),
   )
   app.get('/readyz', (context) => {
     const { isReady, knowledge } = health()

@@ -4,7 +4,7 @@ import type { Peer } from '../peers/peer.ts'
 import { pathName, podLines } from '../peers/pod-lines.ts'
 import type { Log } from './log.ts'
 
-/** Names of the phases in the reference output; others keep their own. */
+/** Phase names in the reference output; other phases keep their own name. */
 const phaseTitles: Readonly<Record<string, string>> = {
   resolve: 'dns',
   connect: 'connection',
@@ -44,7 +44,7 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
         ...(recorded === 'set-aside' ? ['    set aside: the peer was not ready'] : []),
       )
     },
-    greeted: () => {}, // the reference output has no line for it
+    greeted: () => {}, // no line in the reference output
     discoveryTroubled: (trouble, { source }) =>
       print(
         trouble === undefined
@@ -94,7 +94,7 @@ function parsedOr(text: string, otherwise: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return otherwise // a body that is cut or not JSON is shown by its size
+    return otherwise // a truncated or non-JSON body is shown by its size
   }
 }
 

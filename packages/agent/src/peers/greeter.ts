@@ -11,10 +11,10 @@ export interface GreetingCounters {
   readonly silent: number
 }
 
-/** Greets each ready peer until it answers, and again when it has moved. */
+/** Greets each ready peer until it answers, and again when its address changes. */
 export interface Greeter {
   readonly counters: GreetingCounters
-  /** From now on these peers and no others. */
+  /** Replaces all peers. */
   setPeers(peers: Iterable<KnownPeer>): void
   stop(): void
 }
@@ -26,11 +26,11 @@ interface GreeterOptions {
   readonly retry?: { readonly firstMs: number; readonly mostMs: number }
 }
 
-/** Wait per peer, so that a large mesh that starts together does not send all greetings at once. */
+/** Delay per peer, so that a large mesh that starts together does not send all greetings at once. */
 const spreadMs = 5
 
 interface Asking {
-  /** Where the peer was when it was asked; it is asked again when it moves. */
+  /** Address of the peer when it was greeted; a change leads to another greeting. */
   readonly at: string
   timer: NodeJS.Timeout | undefined
 }
@@ -50,7 +50,7 @@ export function createGreeter({ ask, onGreeting, onDefect, retry }: GreeterOptio
 
   const askNow = async (peer: KnownPeer, asking: Asking, failures: number) => {
     const answer = await ask(peer)
-    if (askings.get(peer.id) !== asking) return // it moved or left in the meantime
+    if (askings.get(peer.id) !== asking) return // its address changed or it left in the meantime
     if (typeof answer === 'string') {
       counters[answer]++
       return askLater(peer, asking, failures + 1)

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Peer } from './peer.ts'
 import { isLoopback } from './reach.ts'
 
-/** Path on the responder where an agent answers with its identity. */
+/** Responder path that returns the agent's identity. */
 export const greetingPath = '/greeting'
 
 const word = z.string().min(1).max(253)
@@ -13,7 +13,7 @@ const addresses = z
   .max(64)
   .readonly()
 
-/** What an agent answers about itself, most of which no EndpointSlice holds. */
+/** Identity of an agent, most of which is not in any EndpointSlice. */
 const greeting = z.object({
   name: word,
   namespace: word.optional(),
@@ -22,13 +22,13 @@ const greeting = z.object({
   addresses,
   nodeAddresses: addresses,
   version: word,
-  /** Wall clock at which its process began. */
+  /** Wall clock at the start of its process. */
   startedAtMs: z.number(),
 })
 
 export type Greeting = z.output<typeof greeting>
 
-/** `malformed`: something answered that is not an agent, or an incompatible one. */
+/** `malformed`: the answer is not from an agent, or from an incompatible one. */
 export type GreetingAnswer = Greeting | 'malformed' | 'silent'
 
 const keepBytes = 16_384
@@ -36,7 +36,7 @@ const keepBytes = 16_384
 /** The sender of a greeting or goodbye. */
 export type Caller = Pick<Self, 'name' | 'namespace'> & { readonly startedAtMs: number }
 
-/** Asks the agent behind a responder for its identity. */
+/** Requests the identity of the agent at a responder. */
 export async function askGreeting(prober: Prober, base: string, caller: Caller): Promise<GreetingAnswer> {
   const result = await prober.probe('http', urlOf(base, greetingPath, caller), { keepBytes })
   if (!result.ok) return 'silent'
@@ -54,8 +54,8 @@ export function urlOf(base: string, path: string, { name, namespace, startedAtMs
 }
 
 /**
- * Returns the peer that made this request, and when its process began. The request must come from one of its addresses; among peers of
- * one host, where the host chooses the loopback address of the sender, any loopback address will do.
+ * Returns the peer that sent this request, and when its process started. The request must come from one of its addresses; among peers on
+ * one host, where the kernel chooses the sender's loopback address, any loopback address is accepted.
  */
 export function callerOf(
   { url, from }: RouteRequest,
@@ -67,7 +67,7 @@ export function callerOf(
   const peer = [...peers].find(
     ({ name, namespace, addresses }) =>
       name === searchParams.get('name') &&
-      // A list need not know namespaces.
+      // Peers from a list may have no namespace.
       (namespace === undefined || namespace === searchParams.get('namespace')) &&
       (addresses.includes(from) || (isLoopback(from) && addresses.some(isLoopback))),
   )

@@ -1,14 +1,14 @@
 import type { Knowledge as SharedKnowledge } from '@scout/core'
 import type { Peer } from './peer.ts'
 
-/** The known peers, and how far that knowledge can be trusted. */
+/** The known peers, with the source, age and problems of that knowledge. */
 export interface Knowledge extends SharedKnowledge {
   readonly peers: readonly Peer[]
 }
 
 /** Finds the peers and reports every change. */
 export interface Discovery {
-  /** Calls `onKnowledge` at once with what is known, and again at each change. */
+  /** Calls `onKnowledge` at once with the current knowledge, and again after each change. */
   start(onKnowledge: (knowledge: Knowledge) => void): Promise<void>
   stop(): void
 }

@@ -1,6 +1,6 @@
 import type { Peer } from './peer.ts'
 
-/** Returns the reference output's list of pods: by node, one line for each address. `remarksOf` adds to the remarks on a peer's state. */
+/** Returns the list of pods in the reference output: by node, one line for each address. `remarksOf` adds to the remarks on a peer's state. */
 export function podLines(
   peers: readonly Peer[],
   remarksOf: (peer: Peer) => readonly string[] = () => [],

@@ -3,22 +3,22 @@ import { bracketed, type Family, familyOf, formatHostPort, type Path, type Place
 import type { Peer } from './peer.ts'
 
 /*
- * The one place that knows how a peer is reached: at the addresses of its pod, at those of its node, or, from outside a cluster, through
+ * The only place that decides how a peer is reached: at the addresses of its pod, at those of its node, or, from outside a cluster, through
  * the proxy of an API server.
  */
 
-/** One way to a peer, to aim a check along. */
+/** One way to reach a peer with a check. */
 export interface Way {
-  /** The path it takes, which is not the check's where a proxy stands in for the pod. */
+  /** Path that it takes; differs from the check's if a proxy stands in for the pod. */
   readonly path: Path
-  /** Absent where a proxy chooses it. */
+  /** Absent if a proxy chooses it. */
   readonly family?: Family | undefined
   readonly place: Place
 }
 
 type ReachablePeer = Peer & { readonly greeting?: { readonly nodeAddresses: readonly string[] } | undefined }
 
-/** Returns the ways to a peer along the path of a check. */
+/** Returns the ways to reach a peer on the path of a check. */
 export function waysTo(peer: ReachablePeer, path: Path): readonly Way[] {
   const { name, node, addresses, port, proxy, greeting } = peer
   if (proxy !== undefined) return path === 'pod' ? [{ path: 'api-proxy', place: { base: proxy, name, node } }] : []
@@ -27,18 +27,18 @@ export function waysTo(peer: ReachablePeer, path: Path): readonly Way[] {
     family: familyOf(address),
     place: { ...place, name, node },
   })
-  // The responder listens in the network of the pod; no port of the node is known.
+  // The responder listens in the pod's network namespace; no port of the node is known.
   if (path === 'node')
     return (greeting?.nodeAddresses ?? []).map((address) => wayAt(address, { host: bracketed(address) }))
   return addresses.map((address) => wayAt(address, placeAt(address, port)))
 }
 
-/** Returns where requests to the peer's responder begin: an address of a family this agent has, if there is one. */
+/** Returns the base URL of the peer's responder, preferably in an address family of this agent. */
 export function baseUrl(peer: Peer, own: { readonly addresses: readonly string[] }): string | undefined {
   return peer.proxy ?? directUrl(peer, own)
 }
 
-/** Returns the base of requests that come from our own address, by which the peer can tell that they are ours; none through a proxy. */
+/** Returns the base URL for requests that arrive from our own address, which identifies us to the peer; undefined through a proxy. */
 export function directUrl(peer: Peer, own: { readonly addresses: readonly string[] }): string | undefined {
   if (peer.proxy !== undefined) return undefined
   const families = new Set(own.addresses.map(familyOf))
@@ -46,16 +46,16 @@ export function directUrl(peer: Peer, own: { readonly addresses: readonly string
   return address === undefined ? undefined : `http://${formatHostPort(address, peer.port)}`
 }
 
-/** Returns a text that changes with the way to the peer's responder. */
+/** Returns a text that changes whenever the address of the peer's responder does. */
 export function reachOf({ addresses, port, proxy }: Peer): string {
   return [...addresses, port, proxy].join(' ')
 }
 
-/** Returns why no check reaches a peer that none is planned for. */
+/** Returns why no check is planned for a peer. */
 export function obstacleTo(peer: Peer, families: ReadonlySet<Family>): string {
   return peer.proxy !== undefined || peer.addresses.some((address) => families.has(familyOf(address)))
-    ? 'no check is about it'
-    : 'it has no address of a family that this agent has an address of'
+    ? 'no check targets it'
+    : 'it shares no address family with this agent'
 }
 
 /** Returns whether the address never leaves this host. */

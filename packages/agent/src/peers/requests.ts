@@ -3,10 +3,10 @@ import { goodbyePath } from './goodbye.ts'
 import { callerOf, type Greeting, greetingPath } from './greeting.ts'
 import type { Roster } from './roster.ts'
 
-/** Paths of the responder that `createRequestHandler` answers. */
+/** Responder paths that `createRequestHandler` answers. */
 export const peerPaths = [greetingPath, goodbyePath] as const
 
-/** Answers the greetings and goodbyes of peers, and passes them on to the roster; undefined stands for a 404. */
+/** Returns a handler that answers greetings and goodbyes of peers, and passes them on to the roster; undefined means 404. */
 export function createRequestHandler(
   roster: Roster,
   ownGreeting: () => Greeting,

@@ -3,33 +3,33 @@ import type { Knowledge } from './knowledge.ts'
 import type { Peer } from './peer.ts'
 import { reachOf } from './reach.ts'
 
-/** A peer with what this agent has learned about it itself. */
+/** A peer with the facts that this agent learned directly. */
 export interface KnownPeer extends Peer {
-  /** Wall clock since which it is in its state. */
+  /** Wall clock of its last change of state. */
   readonly stateSinceMs: number
-  /** Its answer to our greeting; absent until there is one. */
+  /** Its answer to our greeting; absent until it has answered. */
   readonly greeting?: Greeting | undefined
 }
 
 export interface RosterChange {
   readonly joined: readonly KnownPeer[]
   readonly left: readonly KnownPeer[]
-  /** Same peer, another state or other facts. */
+  /** Peers that stayed but changed their state or other facts. */
   readonly changed: readonly { readonly before: KnownPeer; readonly after: KnownPeer }[]
-  /** Ids of peers that left, or changed their state or address: no attempt under way says anything about them. */
+  /** Ids of peers that left or changed their state or address: attempts in flight no longer count. */
   readonly disturbed: readonly string[]
 }
 
-/** The current peers: those of discovery without ourselves, with the goodbyes and greetings they sent. */
+/** The current peers: those of discovery, except this agent, with the goodbyes and greetings they sent. */
 export interface Roster {
   readonly peers: ReadonlyMap<string, KnownPeer>
   readonly knowledge: Omit<Knowledge, 'peers'>
-  /** This agent as discovery has it; undefined where it is not among the peers. */
+  /** This agent as reported by discovery; undefined if it is not among the peers. */
   readonly own: Peer | undefined
   update(knowledge: Knowledge): void
-  /** Takes the goodbye of this peer, from its process that began then. */
+  /** Records the goodbye of a peer, from its process that started at `startedAtMs`. */
   goodbye(peer: Peer, startedAtMs: number): void
-  /** Takes a sign of life of this peer, from its process that began then: the goodbye of an earlier process is over. */
+  /** Records that a peer's process is alive: the goodbye of a process that started earlier no longer holds. */
   hello(peer: Peer, startedAtMs: number): void
   greeted(peer: Peer, greeting: Greeting): void
 }
@@ -40,19 +40,19 @@ interface RosterOptions {
 }
 
 /**
- * A goodbye may come before discovery reports that the peer is leaving, or after. It holds until the peer is gone, discovery has
- * reported it not ready and then ready again (its container was restarted in place), the peer greets us again, or discovery reports it
- * ready for another minute. A silent source does not count: while the API server is down, a peer that said goodbye is still leaving.
+ * A goodbye may arrive before or after discovery reports that the peer is leaving. It holds until the peer is gone, discovery has reported
+ * it not ready and then ready again (its container was restarted in place), the peer greets us again, or discovery reports it ready for
+ * another minute. A silent source does not count: while the API server is down, a peer that said goodbye is still leaving.
  */
 const goodbyeLastsMs = 60_000
 
 interface Goodbye {
-  /** Which of the processes that had this identity said it. */
+  /** Start of the process that sent it; processes of one pod share its identity. */
   readonly startedAtMs: number
   readonly saidAtMs: number
-  /** First moment after it at which the source reported something. */
+  /** Time of the source's first report after it. */
   readonly heardAtMs?: number | undefined
-  /** Discovery has reported it, too. */
+  /** Discovery has reported the peer as not ready since. */
   readonly isConfirmed: boolean
 }
 
@@ -129,7 +129,7 @@ export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
   }
 }
 
-/** Returns what is left of a goodbye when discovery reports this state of the peer; undefined when it is over. */
+/** Returns the goodbye, updated for the state that discovery reports; undefined once it no longer holds. */
 function goodbyeAfter(before: Goodbye, state: Peer['state'], newsAtMs: number | undefined): Goodbye | undefined {
   if (state !== 'ready') return { ...before, heardAtMs: undefined, isConfirmed: true }
   if (before.isConfirmed) return undefined

@@ -2,28 +2,28 @@ import { type Check, type Family, idOf, isAboutAddresses, isAboutPeers, type Ser
 import { type Way, waysTo } from '../peers/reach.ts'
 import type { KnownPeer } from '../peers/roster.ts'
 
-/** One check of one target, made once an interval. Several tasks feed one series where a node has several peers, or a peer several addresses. */
+/** One check of one target, run once an interval. Several tasks feed one series if a node has several peers or a peer several addresses. */
 export interface PlannedTask {
-  /** Stays the same as long as the task is about the same peer and target. */
+  /** Stays the same while peer and target do. */
   readonly id: string
-  /** The series its results belong to. */
+  /** Series that its results belong to. */
   readonly key: SeriesKey
   readonly check: Check
   readonly target: string
-  /** Absent for a check that is about no peer. */
+  /** Absent for a check that targets no peer. */
   readonly peer?: KnownPeer | undefined
 }
 
 interface PlanInput {
   readonly checks: readonly Check[]
   readonly peers: Iterable<KnownPeer>
-  /** Families this agent has an address of. */
+  /** Address families of this agent. */
   readonly families: ReadonlySet<Family>
   /** Node of this agent. */
   readonly from: string
 }
 
-/** Returns every task there should be: each check along its path to each peer, or once where it is about no peer. */
+/** Returns all tasks: each check on its path to each peer, or once if it targets no peer. */
 export function planTasks({ checks, peers, families, from }: PlanInput): readonly PlannedTask[] {
   const everyPeer = [...peers]
   return checks.flatMap((check) =>
@@ -35,7 +35,7 @@ export function planTasks({ checks, peers, families, from }: PlanInput): readonl
   )
 }
 
-/** Whether attempts of the task can count: a peer that is starting or leaving cannot be failed. */
+/** Whether attempts of the task can count: only a ready peer can fail. */
 export function isReady({ peer }: PlannedTask): boolean {
   return peer === undefined || peer.state === 'ready'
 }

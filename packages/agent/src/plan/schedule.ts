@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto'
 
-/** Something to be done once an interval. */
+/** Work that runs once an interval. */
 export interface Task {
-  /** Decides when in the interval it is due: always the same place for the same key, in one process. */
+  /** Determines its offset within the interval, which is fixed for a key within one process. */
   readonly key: string
   readonly intervalMs: number
   run(): Promise<void>
 }
 
 export interface ScheduleCounters {
-  /** Runs begun. */
+  /** Runs started. */
   readonly started: number
-  /** Runs begun more than one interval after they were due. */
+  /** Runs started more than one interval late. */
   readonly late: number
-  /** Runs left out because the one before was still waiting for its turn. */
+  /** Runs dropped because the previous one was still waiting. */
   readonly skipped: number
   readonly inFlight: number
   readonly waiting: number
@@ -21,31 +21,31 @@ export interface ScheduleCounters {
 
 export interface Schedule {
   readonly counters: ScheduleCounters
-  /** From now on these tasks and no others; a task with a known key and interval keeps its place. */
+  /** Replaces all tasks; a task with a known key and interval keeps its offset. */
   setTasks(tasks: readonly Task[]): void
   stop(): void
 }
 
 interface ScheduleOptions {
-  /** Runs under way at once; what is due beyond that waits in order. */
+  /** Maximum number of runs in flight; further due runs wait in order. */
   readonly maxInFlight: number
-  /** A run rejected: a defect, since expected failures are data. */
+  /** Called when a run rejects, which is a defect: expected failures are data. */
   readonly onDefect: (error: unknown) => void
-  /** Shifts all places by this part (0 to 1) of their intervals; random if absent. */
+  /** Shifts all offsets by this part (0 to 1) of their intervals (default: random). */
   readonly phase?: number
 }
 
 interface Slot {
   task: Task
-  /** When it is due next. */
+  /** Time of its next run. */
   dueMs: number
-  /** Since when it waits for its turn. */
+  /** When the waiting run was due; undefined if none waits. */
   waitsSinceMs: number | undefined
 }
 
 /**
- * Spreads tasks evenly over their intervals by the hash of their keys, so that peers that come and go never bunch them. All places are
- * shifted by a phase that each process draws, so that agents do not run in step, nor an agent with itself after a restart.
+ * Spreads tasks evenly over their intervals by the hash of their keys, so that they do not bunch up as peers come and go. Each process
+ * shifts all offsets by a random phase, so that agents do not run in step with each other or with their previous run.
  */
 export function createSchedule({ maxInFlight, onDefect, phase = Math.random() }: ScheduleOptions): Schedule {
   /** By due time, soonest first. */
@@ -59,7 +59,7 @@ export function createSchedule({ maxInFlight, onDefect, phase = Math.random() }:
     for (let head = slots[0]; head !== undefined && head.dueMs <= nowMs; head = slots[0]) {
       slots.shift()
       const { intervalMs } = head.task
-      // After a block longer than the interval, the runs missed meanwhile are left out, not made up for.
+      // If the event loop was blocked for longer than the interval, the missed runs are skipped, not made up for.
       const passed = 1 + Math.floor((nowMs - head.dueMs) / intervalMs)
       counters.skipped += passed - 1
       enqueue(head)
@@ -129,7 +129,7 @@ export function createSchedule({ maxInFlight, onDefect, phase = Math.random() }:
   }
 }
 
-/** Returns where a slot that is due then belongs: behind all that are due no later. */
+/** Returns the index at which to insert a slot: after all slots due at the same time or earlier. */
 function placeIn(slots: readonly Slot[], dueMs: number): number {
   let low = 0
   let high = slots.length
@@ -141,7 +141,7 @@ function placeIn(slots: readonly Slot[], dueMs: number): number {
   return low
 }
 
-/** Returns the next time the task's place in its interval comes round. */
+/** Returns the next time at which the task is due by its offset. */
 function firstDueMs({ key, intervalMs }: Task, phase: number): number {
   const hash = createHash('sha256').update(key).digest().readUInt32BE() / 2 ** 32
   const placeMs = ((hash + phase) % 1) * intervalMs

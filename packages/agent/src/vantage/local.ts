@@ -1,7 +1,7 @@
 import { createProber } from '@scout/core'
 import { startResponders, type Vantage, type VantageOptions } from './vantage.ts'
 
-/** A vantage in this thread: for hosts where probes need it (raw-socket works in no other). */
+/** Starts a vantage in the main thread, for hosts without the native part: raw-socket works only there. */
 export async function startLocalVantage({ responder, paths, onRequest, onStray }: VantageOptions): Promise<Vantage> {
   const responders = await startResponders(responder, async (path, request) => onRequest(path, request), paths)
   const prober = createProber({ onStray })

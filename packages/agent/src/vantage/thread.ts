@@ -3,11 +3,11 @@ import { createThreadProber } from '@scout/core'
 import type { ThreadData, Vantage, VantageOptions } from './vantage.ts'
 
 /**
- * Starts a vantage in a thread of its own, so that no work of the agent delays a stamp or an answer. Rejects with what kept it from
- * listening.
+ * Starts a vantage in a separate thread, so that other work of the agent does not delay timestamps or answers. Rejects with the error if it
+ * cannot listen.
  */
 export async function startVantageThread({ responder, paths, onRequest, onStray }: VantageOptions): Promise<Vantage> {
-  // Sources that run unbuilt use the built program.
+  // When run from source, the thread still needs the built program.
   const program = import.meta.url.endsWith('.ts') ? '../../dist/vantage/thread-main.js' : './thread-main.js'
   const workerData = { responder, paths } satisfies ThreadData
   const prober = createThreadProber(new Worker(new URL(program, import.meta.url), { workerData }), {

@@ -12,7 +12,7 @@ import {
 import { z } from 'zod'
 import { formatGoDateTime } from '../go-time.ts'
 
-/** What a vantage thread is started with. */
+/** Input of a vantage thread. */
 export const threadData = z.object({
   responder: z.object({ host: z.string(), port: z.int(), key: z.string() }),
   paths: z.array(z.string()).readonly(),
@@ -22,21 +22,21 @@ export type ThreadData = z.output<typeof threadData>
 
 export interface VantageOptions {
   readonly responder: { readonly host: string; readonly port: number; readonly key: string }
-  /** Paths of the responder that the agent answers itself, with what it returns for a request; 404 when that is nothing. */
+  /** Responder paths that `onRequest` answers; undefined means 404. */
   readonly paths: readonly string[]
   readonly onRequest: (path: string, request: RouteRequest) => object | undefined
   readonly onStray: NonNullable<ProberOptions['onStray']>
 }
 
-/** A place in the network that is probed from, and that answers: the prober and the responders of one network namespace. */
+/** A place in the network that sends probes and answers them: the prober and the responders of one network namespace. */
 export interface Vantage {
   readonly prober: Prober
-  /** Of the responders, TCP and UDP. */
+  /** Port of the responders, TCP and UDP. */
   readonly port: number
   counters(): CountersByResponder
-  /** For how long it has not answered when asked for a sign of life; 0 while it does. */
+  /** Returns for how long its heartbeat has been overdue; 0 while it answers. */
   silentMs(): number
-  /** Rejects when the vantage ended on its own, which an agent does not survive. */
+  /** Rejects when the vantage ends unexpectedly, which also ends the agent. */
   readonly failed: Promise<never>
   close(): Promise<void>
 }
@@ -62,7 +62,7 @@ export async function startResponders(
   }
 }
 
-/** What an agent answers at `/`, on its responder and its console. */
+/** Returns the document at `/`, on the responder and the console. */
 export function rootDocument() {
   return { message: 'connected to scout', time: formatGoDateTime(new Date()) }
 }

@@ -3,16 +3,16 @@ import type { Vantage, VantageOptions } from './vantage.ts'
 
 type StrayCounts = Row['vantages'][number]['strays']
 
-/** Starts what probes and answers from one place in the network. */
+/** Starts one vantage. */
 export type StartVantage = (options: Omit<VantageOptions, 'responder'>) => Promise<Vantage>
 
-/** The vantages of one agent by name, with what each counts. */
+/** The vantages of one agent by name, with their counters. */
 export interface Vantages {
   open(name: VantageName): Promise<Vantage>
-  /** Returns undefined until it is open. */
+  /** Returns a vantage; undefined until it is open. */
   get(name: VantageName): Vantage | undefined
   reports(): Row['vantages']
-  /** Returns for how long the most silent one has owed a sign of life; 0 while none does. */
+  /** Returns the longest overdue heartbeat of any vantage; 0 while all answer. */
   silentMs(): number
   close(): Promise<void>
 }

@@ -43,7 +43,7 @@ describe('misuse is told in one sentence:', () => {
       'setting console.port (from --console-port): 70000 is out of range: it must be at least 0 and at most 65535',
     ],
     [['--responder-key', 'hush', '--log', 'loud'], 'setting log (from --log): "loud" is not one of json, text'],
-    [['node-2'], '"node-2" is not a flag: settings begin with -- (see --help)'],
+    [['node-2'], '"node-2" is not a flag: flags begin with -- (see --help)'],
     ...['b', 'b=', '=10.0.0.2', 'b=10.0.0.300', 'b=fd00::2', 'b=fd00::2:8081', 'b=10.0.0.2:70000', 'b=host'].map(
       (peer) =>
         [
@@ -54,7 +54,7 @@ describe('misuse is told in one sentence:', () => {
     [['--peer', 'b=10.0.0.2', '--peer', 'b=10.0.0.3'], 'setting peers.1.name (from --peer): "b" is listed twice'],
     [
       ['--peer', 'b=10.0.0.2', '--peers-file', 'peers.yaml'],
-      'settings peers (from --peer) and peersFile (from --peers-file) exclude each other: name all peers in one of them',
+      'settings peers (from --peer) and peersFile (from --peers-file) exclude each other: list all peers in one of them',
     ],
   ]
   test.each(misuses)('%j', (args, message) => {
@@ -133,12 +133,12 @@ describe('the process', { timeout: 30_000 }, () => {
     expect(out).toMatchInlineSnapshot(`
       "usage: scout-agent [--config FILE] [settings]
 
-      Probes every peer with every check, answers them, and shows what it found.
+      Probes every peer with every check, answers probes of peers, and reports the results.
 
-        --config <file>              YAML file with any of the settings
-        --peer <peer>                a peer, as NODE=ADDRESS[,ADDRESS][:PORT] with IPv6 in brackets; repeatable
-        --print-config               print every setting with its source, and exit
-        --help                       print this
+        --config <file>              YAML file with settings
+        --peer <peer>                peer as NODE=ADDRESS[,ADDRESS][:PORT], IPv6 in brackets; repeatable
+        --print-config               print every setting with its source and exit
+        --help                       print this help
         --version                    print the version
 
       Settings: also in the file under the name in brackets, and in the environment under SCOUT_ and the name of the flag
@@ -146,27 +146,27 @@ describe('the process', { timeout: 30_000 }, () => {
         --namespace <text>           namespace of the pod and its peers (default: namespace of the service account) [namespace]
         --node <text>                node that the agent runs on (default: name of the agent) [node]
         --zone <text>                zone of the node [zone]
-        --addresses <text,…>         addresses of the agent (default: those of its interfaces) [addresses]
+        --addresses <text,…>         addresses of the agent (default: addresses of its interfaces) [addresses]
         --host-addresses <text,…>    addresses of the node [hostAddresses]
-        --log <choice>               format of the log; text prints peers and every probe (json, text; default: json) [log]
-        --level <choice>             lowest level of the json log; debug has every attempt (debug, info, warn, error; default: info) [level]
-        --interval <duration>        time between two attempts of one check on one peer (default: 10s) [interval]
+        --log <choice>               log format; text prints peers and every probe (json, text; default: json) [log]
+        --level <choice>             lowest level of the JSON log; debug includes every attempt (debug, info, warn, error; default: info) [level]
+        --interval <duration>        time between attempts of one check on one peer (default: 10s) [interval]
         --timeout <duration>         timeout of checks that set none (default: 3.5s) [timeout]
         --settle <duration>          how long a peer must stay ready before its failure counts (default: 5s; 40s with discovery dns) [settle]
-        --grace <duration>           how long to keep answering after the goodbye to all peers (default: 2s) [grace]
-        --max-in-flight <number>     limit of attempts in flight (default: 256) [maxInFlight]
-        --console-host <text>        address to listen on; :: takes both families (default: :: where this host has IPv6, otherwise 0.0.0.0) [console.host]
-        --console-port <number>      port to listen on; 0 lets the host choose (default: 8080) [console.port]
-        --responder-host <text>      address to listen on; :: takes both families (default: :: where this host has IPv6, otherwise 0.0.0.0) [responder.host]
-        --responder-port <number>    port to listen on; 0 lets the host choose (default: 8081) [responder.port]
+        --grace <duration>           how long to keep answering after saying goodbye to all peers (default: 2s) [grace]
+        --max-in-flight <number>     maximum number of attempts in flight (default: 256) [maxInFlight]
+        --console-host <text>        address to listen on; :: accepts both families (default: :: if this host has IPv6, otherwise 0.0.0.0) [console.host]
+        --console-port <number>      port to listen on; 0 picks a free port (default: 8080) [console.port]
+        --responder-host <text>      address to listen on; :: accepts both families (default: :: if this host has IPv6, otherwise 0.0.0.0) [responder.host]
+        --responder-port <number>    port to listen on; 0 picks a free port (default: 8081) [responder.port]
         --responder-key <text>       secret shared by all agents, for UDP [responder.key]
         --discovery <choice>         source of peers; auto: the list if there is one, otherwise Kubernetes if available, otherwise dns in a pod (auto, kubernetes, dns, static; default: auto) [discovery]
-        --service <text>             headless Service of all agents; with discovery dns, its full DNS name works too (default: scout) [service]
-        --kube-api <text>            API server without credentials: http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
+        --service <text>             headless Service of all agents; with discovery dns, a full DNS name works too (default: scout) [service]
+        --kube-api <text>            API server that needs no credentials, such as http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
         --kubeconfig <text>          kubeconfig file (default: KUBECONFIG or ~/.kube/config) [kubeconfig]
         --context <text>             context of the kubeconfig (default: the current one) [context]
-        --node-conditions <boolean>  watch the conditions of nodes; needs a cluster-wide permission (default: false) [nodeConditions]
-        --peers-file <text>          YAML list of peers, read again when it changes [peersFile]
+        --node-conditions <boolean>  watch node conditions; needs a cluster-wide permission (default: false) [nodeConditions]
+        --peers-file <text>          YAML file with a list of peers; reloaded when it changes [peersFile]
 
       Examples:
         scout-agent --node node-1 --peer node-2=10.0.0.2 --log text
@@ -203,7 +203,7 @@ describe('the process', { timeout: 30_000 }, () => {
     const { code, err } = await runAgent([...anyPorts(), `--${what}-host`, host, `--${what}-port`, String(port)])
     expect(code).toBe(1)
     expect(err).toMatch(/^scout-agent: (listen|bind) EADDRINUSE/)
-    expect(err).toContain(`${host}:${port}: another process has the port, choose another with --${what}-port\n`)
+    expect(err).toContain(`${host}:${port}: another process uses the port; choose another with --${what}-port\n`)
   })
 })
 

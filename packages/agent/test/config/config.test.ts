@@ -138,7 +138,7 @@ checks:
     const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
     const names = catalogue.map(({ name }) => name)
     expect(config.checks.map(({ name }) => name)).toEqual(names.filter((name) => name !== 'dns'))
-    expect([...origins]).toEqual([['checks', 'default without dns, since resolv.conf names no domain of a cluster']])
+    expect([...origins]).toEqual([['checks', 'default without dns, because resolv.conf has no cluster domain']])
   })
 
   test.each([
@@ -215,7 +215,7 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       'peersFile: peers.yaml\npeers: [{ name: a, addresses: [10.0.0.1] }]',
-      'settings peers (from FILE) and peersFile (from FILE) exclude each other: name all peers in one of them',
+      'settings peers (from FILE) and peersFile (from FILE) exclude each other: list all peers in one of them',
     ],
     ['responder: { key: 12345 }', 'setting responder.key (from FILE): its value is not text'],
     ['checks: { web: { target: x } }', 'setting checks.web.probe (from FILE) is missing'],
@@ -238,7 +238,7 @@ describe('misuse is told in one sentence:', () => {
     ],
     [
       'checks: { web: { probe: tcp, path: node } }',
-      'check web (from FILE): the target "{host}:{port}" cannot be used along the path node, where no responder listens: give a target with {host} and a port of the node, such as {host}:10250',
+      'check web (from FILE): the target "{host}:{port}" cannot be used with path node, where no responder listens: use a target with {host} and a port of the node, such as {host}:10250',
     ],
     [
       'checks: { web: { probe: tcp, path: service } }',

@@ -77,7 +77,7 @@ describe('the choice of a discovery', () => {
     { settings: { kubeconfig: '/nonexistent' }, sentence: 'cannot use the kubeconfig /nonexistent' },
     {
       settings: { discovery: 'dns' },
-      sentence: 'the namespace of service scout is not known: give it with --namespace',
+      sentence: 'the namespace of service scout is unknown: set it with --namespace',
     },
   ])('names the mistake in $settings', async ({ settings, sentence }) => {
     await expect(discover(settings)).rejects.toThrow(sentence)

@@ -182,7 +182,7 @@ describe('the name of a service', () => {
 
   it('needs a namespace otherwise', () => {
     expect(() => serviceName('scout', undefined)).toThrow(
-      'the namespace of service scout is not known: give it with --namespace',
+      'the namespace of service scout is unknown: set it with --namespace',
     )
   })
 })

@@ -118,7 +118,7 @@ describe('discovery by endpoint slices from outside', () => {
     const api = await startApiDouble()
     for (const namespace of ['two', 'one']) api.set(endpointSlice('a', [], { namespace }))
     await expect(discover(api, outside).started).rejects.toThrow(
-      'there are several services scout, in the namespaces one, two: choose one with --namespace',
+      'several namespaces have a service scout (one, two): choose one with --namespace',
     )
   })
 
@@ -128,7 +128,7 @@ describe('discovery by endpoint slices from outside', () => {
     const labels = { 'app.kubernetes.io/name': 'scout', 'service.kubernetes.io/headless': '' }
     api.set({ ...slice, metadata: { ...slice.metadata, labels: { ...slice.metadata.labels, ...labels } } })
     await expect(discover(api, outside).started).rejects.toThrow(
-      'no endpoint of a service scout is known in any namespace of this cluster, but Scout is there: give --service mon-scout --namespace mon',
+      'no service scout has endpoints in any namespace of this cluster, but Scout is installed: pass --service mon-scout --namespace mon',
     )
   })
 
@@ -212,7 +212,7 @@ describe('conditions of nodes', () => {
     const requests = () => api.requests.filter(({ path }) => path.endsWith('/nodes')).length
     await eventually(() => requests() >= 3, 'three requests for nodes')
     expect(seen.oddities).toEqual([
-      'the conditions of nodes are not known: not permitted to list nodes in API group "" in the whole cluster: grant it with kubectl create clusterrole scout-nodes --verb=get,list,watch --resource=nodes && kubectl create clusterrolebinding scout-nodes --clusterrole=scout-nodes --serviceaccount=scout:scout',
+      'cannot watch node conditions: not permitted to list nodes in API group "" in the whole cluster: grant it with kubectl create clusterrole scout-nodes --verb=get,list,watch --resource=nodes && kubectl create clusterrolebinding scout-nodes --clusterrole=scout-nodes --serviceaccount=scout:scout',
     ])
     expect(seen.states()).toEqual({ 'scout-1': 'ready' })
     expect(seen.latest()?.trouble).toBeUndefined()

@@ -41,7 +41,7 @@ describe('a cluster seen from outside', () => {
     expect(told.at(-1)?.peers.map(({ state }) => state)).toEqual(['starting', 'starting'])
     await eventually(() => ways.length === 1, 'a way')
     expect(told.at(-1)?.peers).toEqual([peer('a'), peer('b')])
-    expect(ways).toEqual(['the pods can be reached from here: they are probed directly'])
+    expect(ways).toEqual(['pods are reachable from here: probing them directly'])
   })
 
   it('has HTTP probed through the proxy of the API server where none can', async () => {
@@ -49,9 +49,7 @@ describe('a cluster seen from outside', () => {
     hear([peer('a')])
     await eventually(() => ways.length === 1, 'a way')
     expect(told.at(-1)?.peers).toEqual([{ ...peer('a'), proxy: 'http://127.0.0.1:8081/proxy/of/a' }])
-    expect(ways).toEqual([
-      'the pods cannot be reached from here: only HTTP is probed, through the proxy of the API server',
-    ])
+    expect(ways).toEqual(["pods are not reachable from here: probing only HTTP, through the API server's proxy"])
   })
 
   it('probes nobody where there is no proxy either, and says what to do', async () => {
@@ -60,7 +58,7 @@ describe('a cluster seen from outside', () => {
     await eventually(() => ways.length === 1, 'a way')
     expect(told.at(-1)?.peers[0]?.state).toBe('starting')
     expect(told.at(-1)?.trouble).toBe(
-      'the pods cannot be reached from here: run kubectl proxy --port=8081 and give --kube-api http://127.0.0.1:8081 to probe HTTP through the API server',
+      'pods are not reachable from here: run kubectl proxy --port=8081 and pass --kube-api http://127.0.0.1:8081 to probe HTTP through the API server',
     )
   })
 

@@ -42,7 +42,7 @@ test.each([
     '- [',
     /^cannot read the peers in .*peers\.yaml: Flow sequence in block collection must .* column 4$/,
   ],
-  ['is no list', 'name: one', /^cannot use the peers in .*peers\.yaml: the whole: \{ name: 'one' \} is not a list$/],
+  ['is no list', 'name: one', /^cannot use the peers in .*peers\.yaml: its content: \{ name: 'one' \} is not a list$/],
   [
     'has no address where one should be',
     '- { name: one, addresses: [one.example] }',

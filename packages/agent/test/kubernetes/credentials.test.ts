@@ -194,7 +194,7 @@ describe('access by kubeconfig', () => {
       what: 'no file at all',
       options: () => ({ environment: { HOME: '/nonexistent' } }),
       sentence:
-        /^there is no kubeconfig: KUBECONFIG is not set and .*\/\.kube\/config does not exist: name one with --kubeconfig, or run kubectl proxy/,
+        /^there is no kubeconfig: KUBECONFIG is not set and .*\/\.kube\/config does not exist: set --kubeconfig, or run kubectl proxy/,
     },
   ])('names the mistake of $what', ({ options, sentence }) => {
     expect(() => createAccess({ environment: {}, ...options() })).toThrow(sentence)

@@ -38,27 +38,27 @@ test('exposes what the row holds and nothing else', () => {
     scout_peers{state="starting"} 0
     scout_peers{state="ready"} 1
     scout_peers{state="leaving"} 1
-    # HELP scout_knowledge_age_seconds Time since the last sign of life of the source of the peers.
+    # HELP scout_knowledge_age_seconds Time since the source of peers last responded.
     # TYPE scout_knowledge_age_seconds gauge
     scout_knowledge_age_seconds 1.5
-    # HELP scout_knowledge_trouble 1 while the source of the peers does not answer.
+    # HELP scout_knowledge_trouble 1 while the source of peers fails, otherwise 0.
     # TYPE scout_knowledge_trouble gauge
     scout_knowledge_trouble 0
-    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: this host is to blame; unable: this agent lacks a privilege or feature. The reason of a success is empty.
+    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason.
     # TYPE scout_probe_attempts_total counter
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="failure",reason="refused"} 1
     scout_probe_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="success",reason=""} 1
-    # HELP scout_probe_failing 1 when the last attempt failed, 0 when it succeeded; with several peers on the node, 1 when that of any failed.
+    # HELP scout_probe_failing 1 if the last attempt failed, 0 if it succeeded. With several peers on the node, 1 if the last attempt on any of them failed.
     # TYPE scout_probe_failing gauge
     scout_probe_failing{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 0
     scout_probe_failing{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b"} 1
     scout_probe_failing{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone=""} 0
-    # HELP scout_probe_last_duration_seconds Duration of the last attempt, if it succeeded, without name resolution.
+    # HELP scout_probe_last_duration_seconds Duration of the last attempt if it succeeded, excluding name resolution.
     # TYPE scout_probe_last_duration_seconds gauge
     scout_probe_last_duration_seconds{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",clock="user"} 8
     scout_probe_last_duration_seconds{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",clock="user"} 0.002
-    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, without name resolution.
+    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, excluding name resolution.
     # TYPE scout_probe_duration_seconds histogram
     scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.00005"} 1
     scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.0001"} 1
@@ -104,7 +104,7 @@ test('exposes what the row holds and nothing else', () => {
     scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="+Inf"} 1
     scout_probe_duration_seconds_sum{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone=""} 0.002
     scout_probe_duration_seconds_count{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone=""} 1
-    # HELP scout_schedule_runs_total Runs of checks: started; of these late by more than their interval; skipped because the one before still waited.
+    # HELP scout_schedule_runs_total Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting.
     # TYPE scout_schedule_runs_total counter
     scout_schedule_runs_total{outcome="started"} 9
     scout_schedule_runs_total{outcome="late"} 1
@@ -112,23 +112,23 @@ test('exposes what the row holds and nothing else', () => {
     # HELP scout_probes_in_flight Attempts in flight.
     # TYPE scout_probes_in_flight gauge
     scout_probes_in_flight 3
-    # HELP scout_results_set_aside_total Results that do not count because the peer was starting, leaving or gone, or became so.
+    # HELP scout_results_set_aside_total Results that do not count because the peer was or became starting, leaving or gone.
     # TYPE scout_results_set_aside_total counter
     scout_results_set_aside_total 5
-    # HELP scout_results_held Failures held back until it is known whether their peer was leaving, and results behind them.
+    # HELP scout_results_held Failures held back until it is clear whether their peer was leaving, and later results of the same checks.
     # TYPE scout_results_held gauge
     scout_results_held 0
-    # HELP scout_greetings_total Greetings sent to peers by their answer.
+    # HELP scout_greetings_total Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer.
     # TYPE scout_greetings_total counter
     scout_greetings_total{outcome="answered"} 0
     scout_greetings_total{outcome="malformed"} 0
     scout_greetings_total{outcome="silent"} 0
-    # HELP scout_stray_answers_total Answers that no attempt waited for.
+    # HELP scout_stray_answers_total Answers that match no attempt in flight.
     # TYPE scout_stray_answers_total counter
     scout_stray_answers_total{vantage="pod",protocol="udp",kind="late"} 1
     scout_stray_answers_total{vantage="pod",protocol="udp",kind="duplicate"} 2
     scout_stray_answers_total{vantage="pod",protocol="udp",kind="foreign"} 3
-    # HELP scout_responder_requests_total Requests to the responders of this agent by outcome.
+    # HELP scout_responder_requests_total Requests to the responders of this agent, by outcome.
     # TYPE scout_responder_requests_total counter
     scout_responder_requests_total{vantage="pod",responder="http",outcome="answered"} 4
     scout_responder_requests_total{vantage="pod",responder="http",outcome="rejected"} 5

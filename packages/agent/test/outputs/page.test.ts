@@ -6,7 +6,7 @@ import { failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/
 test('says that all is well when nothing fails', async () => {
   const page = await textOf(rowOf({ peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001548375] })] }))
   expect(page).toContain('<title>all well · scout on node-1</title>')
-  expect(page).toContain('Every path that was probed works.')
+  expect(page).toContain('Every probed path works.')
   expect(page).toContain('1.548375ms')
   expect(page).not.toContain('<h2>Failing</h2>')
 })
@@ -27,14 +27,14 @@ test.each([
   { what: 'no path has a result', series: [seriesOf({})] },
 ])('says that nothing is known when $what', async ({ series }) => {
   const page = await textOf(rowOf({ peers: [peerOf()], series }))
-  expect(page).toContain('<title>nothing known · scout on node-1</title>')
+  expect(page).toContain('<title>no results yet · scout on node-1</title>')
   expect(page).not.toContain('works')
 })
 
 test('does not say that all is well while the source of the peers is in trouble', async () => {
   const knowledge = { source: 'the API server', heardAtMs: 0, trouble: 'it does not answer' }
   const page = await textOf(rowOf({ knowledge, peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001] })] }))
-  expect(page).toContain('<title>not all known · scout on node-1</title>')
+  expect(page).toContain('<title>may be incomplete · scout on node-1</title>')
   expect(page).toContain('1 peer from the API server (it does not answer).')
 })
 
@@ -43,13 +43,13 @@ test('says why a peer is not probed', async () => {
     peerOf({
       name: 'six',
       node: 'node-6',
-      obstacle: 'it has no address of a family that this agent has an address of',
+      obstacle: 'it shares no address family with this agent',
     }),
-    peerOf({ name: 'four', node: 'node-4', obstacle: 'no check is about it' }),
+    peerOf({ name: 'four', node: 'node-4', obstacle: 'no check targets it' }),
   ]
   expect(rowsIn(await textOf(rowOf({ peers })))).toEqual([
-    'six node-6 · zone-b · ready not probed: it has no address of a family that this agent has an address of',
-    'four node-4 · zone-b · ready not probed: no check is about it',
+    'six node-6 · zone-b · ready not probed: it shares no address family with this agent',
+    'four node-4 · zone-b · ready not probed: no check targets it',
   ])
 })
 

@@ -77,7 +77,7 @@ test('is alive whatever it knows, and ready when it knows its peers', async () =
 test('is not alive when what probes does not answer', async () => {
   expect(await statusAndJson(`${await consoleOf(rowOf(), false)}/healthz`)).toEqual([
     503,
-    { status: 'the thread that probes does not answer' },
+    { status: 'the probe thread does not respond' },
   ])
 })
 

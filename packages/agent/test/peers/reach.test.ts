@@ -30,7 +30,7 @@ describe('a peer behind the proxy of an API server', () => {
 
   it('can be reached whatever its addresses', () => {
     const families = new Set(['ipv4'] as const)
-    expect(obstacleTo(behind, families)).toBe('no check is about it')
+    expect(obstacleTo(behind, families)).toBe('no check targets it')
     expect(obstacleTo(peer('a', { addresses: ['fd00::1'] }), families)).toMatch(/^it has no address of a family/)
   })
 

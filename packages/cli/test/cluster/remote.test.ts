@@ -247,7 +247,7 @@ describe('access', () => {
       argv: [],
       environment: { HOME: '/nonexistent' },
       sentence:
-        'there is no kubeconfig: KUBECONFIG is not set and /nonexistent/.kube/config does not exist: name one with --kubeconfig, or run kubectl proxy --port=8081 and give --kube-api http://127.0.0.1:8081',
+        'there is no kubeconfig: KUBECONFIG is not set and /nonexistent/.kube/config does not exist: set --kubeconfig, or run kubectl proxy --port=8081 and pass --kube-api http://127.0.0.1:8081',
     },
     {
       what: 'the kubeconfig is not there',

@@ -1,5 +1,5 @@
-// npm run check: every script of package.json whose name starts with `check:`, and not a word about what is in order, except for
-// what a check could not do here: a line that begins with "skipped:".
+// npm run check: runs every script of package.json whose name starts with `check:`. A check that passes prints nothing, except lines that
+// begin with "skipped:" for parts that could not run here.
 
 import { readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -11,7 +11,7 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const checks = Object.entries(scripts).filter(([name]) => name.startsWith('check:'))
 const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env['PATH']}` }
 
-// Some of them read what is built.
+// Some checks read the build output.
 await prepare('test')
 const startMs = performance.now()
 const failed = []

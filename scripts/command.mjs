@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /**
- * Runs a command to its end and keeps its words, so that what goes well can stay silent.
+ * Runs a command to its end and captures its output, so that a success can stay silent.
  *
  * @param {string} file
  * @param {readonly string[]} args
@@ -39,7 +39,7 @@ export function runNpm(args, options) {
 }
 
 /**
- * Reports on stderr a step that takes time, and how long it took.
+ * Reports a slow step and its duration on stderr.
  *
  * @param {string} what
  * @param {() => Promise<{ isOk: boolean, output: string }>} work

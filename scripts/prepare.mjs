@@ -1,5 +1,5 @@
-// Makes a checkout ready to run: system tools, packages, build. A step that is up to date costs next to nothing and says
-// nothing. All of this runs before anything is installed, so it lives on Node's own modules alone.
+// Prepares a checkout: system tools, packages, build. A step that is up to date takes almost no time and prints nothing. All of this runs
+// before anything is installed, so it uses only Node's own modules.
 
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { root, run, runNpm, step } from './command.mjs'
 import { ensureTools, whyMissing } from './system-tools.mjs'
 
 /**
- * What is read of a package.json.
+ * The used part of a package.json.
  *
  * @typedef {{ workspaces?: string[], optionalDependencies?: Record<string, string>, scripts?: object, description?: string }} Manifest
  */
@@ -17,7 +17,7 @@ const installStamp = join(root, 'node_modules/.scout-install')
 const buildStamp = join(root, 'node_modules/.scout-build')
 
 /**
- * Ends the process when a step fails, for nothing that follows could work.
+ * Ends the process when a step fails, because no later step could work.
  *
  * @param {import('./system-tools.mjs').Task} task
  */
@@ -27,7 +27,7 @@ export async function prepare(task) {
 }
 
 /**
- * System tools and packages, without the build.
+ * Installs system tools and packages, without the build.
  *
  * @param {import('./system-tools.mjs').Task} task
  */
@@ -39,10 +39,10 @@ export async function install(task) {
 async function installPackages() {
   const stamp = `${nodeKey()}\n${dependencyHash()}\n`
   const installed = existsSync(installStamp) ? readFileSync(installStamp, 'utf8') : ''
-  // Native parts that failed without a compiler are built once there is one; those that were built are kept without it.
+  // Native parts that failed without a compiler are built once there is one; built ones are kept if the compiler goes.
   if (installed === stamp || (!canCompile() && installed === withoutCompiler(stamp))) return true
-  // Installing on top keeps the packages of running processes. Another version of Node, or an install that had no compiler, needs its
-  // native parts rebuilt.
+  // Installing over the old packages keeps those of running processes. After a change of Node's version, or an install without a compiler,
+  // native parts must be rebuilt.
   const isOnTop = installed.startsWith(`${nodeKey()}\n`) && process.env['CI'] !== 'true'
   const command = [...(isOnTop ? ['install', '--no-save'] : ['ci']), '--include=dev', '--include=optional']
   const isDone = await step('installing packages', () => runNpm(command, { env: installEnvironment() }))
@@ -54,7 +54,7 @@ async function installPackages() {
   return true
 }
 
-/** What node-gyp runs. */
+/** Tools that node-gyp runs. */
 function canCompile() {
   return /** @type {const} */ (['g++', 'make', 'python3']).every((name) => whyMissing(name) === undefined)
 }
@@ -68,7 +68,7 @@ function nodeKey() {
   return `${process.version} ${process.platform} ${process.arch}`
 }
 
-/** Changes with everything that decides what is installed, but not with a script or a description. */
+/** Returns a stamp that changes with everything that determines the installed packages, but not with scripts or descriptions. */
 function dependencyHash() {
   const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
   for (const folder of ['.', ...workspaces()]) {
@@ -86,7 +86,7 @@ function dependencyHash() {
 function installEnvironment() {
   const prefix = dirname(dirname(process.execPath))
   if (!existsSync(join(prefix, 'include/node/node_version.h'))) return process.env
-  // npm 11 warns about unknown settings, but the node-gyp of npm 10 has no other way.
+  // npm 11 warns about unknown settings, but the node-gyp of npm 10 offers no other way.
   const isOldNpm = /^npm\/(?:\d|10)\./.test(process.env['npm_config_user_agent'] ?? '')
   return { [isOldNpm ? 'npm_config_nodedir' : 'npm_package_config_node_gyp_nodedir']: prefix, ...process.env }
 }
@@ -97,11 +97,11 @@ function absentOptionalPackages() {
     .filter((name) => !existsSync(join(root, 'node_modules', name)))
 }
 
-/** An install builds the native part; this follows changes of its sources. */
+/** Rebuilds the native part after changes of its sources; the first build is part of the install. */
 async function buildNative() {
   const folder = join(root, 'packages/core/native')
   const built = join(folder, 'build/Release/scout.node')
-  // If it cannot be built, Scout reports that when it runs.
+  // If it cannot be built, Scout reports that at run time.
   if (!existsSync(built)) return true
   const sources = readdirSync(folder).filter((name) => /\.(?:c|h|gyp)$/.test(name))
   const newestMs = Math.max(...sources.map((name) => newestChangeMs(join(folder, name))))
@@ -118,7 +118,7 @@ async function build() {
   const isDone = await step('building', () => run(process.execPath, [compiler, '-b', ...folders]))
   if (isDone) {
     writeFileSync(buildStamp, '')
-    // What is saved while the compiler runs is younger than the stamp, so the next run builds it.
+    // A file saved while the compiler runs is newer than the stamp, so the next run builds it.
     utimesSync(buildStamp, startedAt, startedAt)
   }
   return isDone
@@ -133,7 +133,7 @@ function isBuilt(folders) {
 }
 
 /**
- * Folders count as well: removing a file changes nothing else.
+ * Returns the latest change below a path. Folders count as well: removing a file changes only its folder.
  *
  * @param {string} path
  * @returns {number}

@@ -6,12 +6,12 @@ import { run, step } from './command.mjs'
  * @typedef {'start' | 'test' | 'bench' | 'image' | 'lab'} Task
  * @typedef {object} SystemTool
  * @property {string} name used by tests
- * @property {readonly string[]} commands any one of them will do
+ * @property {readonly string[]} commands any of them suffices
  * @property {string} package its Debian package
  * @property {readonly Task[]} neededBy
  */
 
-/** Everything Scout needs from the operating system besides Node. No other file names a system package. */
+/** Everything that Scout needs from the operating system besides Node. No other file names a system package. */
 const systemTools = /** @satisfies {readonly SystemTool[]} */ (
   /** @type {const} */ ([
     { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test', 'bench'] },
@@ -43,12 +43,12 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
 
 /** @typedef {(typeof systemTools)[number]['name']} ToolName */
 
-// Debian keeps ip, tc and nft where the PATH of an ordinary user does not look.
+// Debian installs ip, tc and nft in a folder that is not on the PATH of ordinary users.
 const searchedFolders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter(Boolean)
 
 /**
- * Installs what a task lacks where that is allowed, and otherwise prints the one command that would.
- * Never fails: what is still missing shows up as a skipped test or a probe that reports why it cannot run.
+ * Installs the missing tools of a task if that is allowed; otherwise prints the command that does.
+ * Never fails: a tool that is still missing leads to a skipped test or a probe that reports why it cannot run.
  *
  * @param {Task} task
  */

@@ -65,7 +65,7 @@ testWith(
     const second = await demo.inside(process.execPath, 'scripts/demo/demo.mjs', '--console-port', '8090')
     expect(second).toMatchObject({ code: 1 })
     expect(second.err).toContain('npm start: cannot listen on localhost, port 8090: listen EADDRINUSE')
-    expect(second.err).toContain('(npm start -- --console-port 8090 takes another)')
+    expect(second.err).toContain('(npm start -- --console-port 8090 uses another)')
 
     expect(await demo.end('SIGINT')).toBe(0)
     expect(demo.out()).toMatch(/ stopped\n$/)
@@ -96,7 +96,7 @@ testWith(namespaces, 'ip')('what kills npm start ends its agents, too', { timeou
 
 test.each([
   [['--loopback', '--fault', 'delay'], '--loopback has no network to shape or to break'],
-  [['milliseconds=5'], '"milliseconds=5" belongs to no fault: write --fault NAME before it'],
+  [['milliseconds=5'], '"milliseconds=5" has no fault to apply to: write --fault NAME before it'],
   [['--fault', 'delay', 'fast'], '"fast" is not a parameter: write it as key=value'],
   [
     ['--fault', 'delay', 'milliseconds=a=b'],
@@ -105,7 +105,7 @@ test.each([
   [['--fault', 'delay', 'from=9'], 'no node is called "9": this lab has nodes 1 to 3 in zone-a, zone-b, or say any'],
   [['--network', 'flat'], 'parameter network of the lab: "flat" is not one of routed, vxlan'],
   [['--interval', '5'], 'setting interval (from --interval): "5" is not a duration'],
-  [['--console-port', 'x'], '--console-port takes a port from 1 to 65535, not "x"'],
+  [['--console-port', 'x'], '--console-port must be a port from 1 to 65535, not "x"'],
   [['--fautl', 'delay'], "Unknown option '--fautl': it takes --fault NAME"],
 ])('npm start -- %j is a mistake that ends with status 2 before anything is built', async (words, sentence) => {
   const { code, err, out } = await finished(process.execPath, ['scripts/demo/demo.mjs', ...words], process.env)

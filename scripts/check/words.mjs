@@ -1,4 +1,4 @@
-// npm run check:words: phrases that cost a reader a second look, and what to write instead. CONTRIBUTING.md has the rules.
+// npm run check:words: rejects phrases that make readers stumble, and suggests what to write instead. CONTRIBUTING.md has the rules.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ const better = {
 const isRead = /\.(?:ts|tsx|mjs|js|c|h|gyp|md|yaml|yml|tpl|txt|css|html|sh)$|values\.schema\.json$|Containerfile$/
 const isExempt = /^(?:LICENSE|CHANGELOG\.md|package-lock\.json|scripts\/check\/words\.mjs|\.changeset\/.*)$/
 
-// Between two words a line may end, and a comment go on.
+// A line break within a comment may separate two words.
 const gap = String.raw`(?:[ \t]+|[ \t]*\r?\n[ \t]*(?:\*|//|#|>)?[ \t]*)`
 const phrases = Object.keys(better).map((phrase) => phrase.split(' ').join(gap))
 const pattern = new RegExp(`(?<![\\w-])(?:${phrases.join('|')})(?![\\w-])`, 'gi')

@@ -6,25 +6,25 @@ import { root } from '../command.mjs'
 
 /**
  * @typedef {{ name: string, node: string, zone: string, addresses: readonly string[], port: number }} Member one agent of the mesh
- * @typedef {{ consolePort: number, interval: string }} Settings what a user may choose
+ * @typedef {{ consolePort: number, interval: string }} Settings choices of the user
  * @typedef {{ exited: Promise<number>, stop: () => void }} Running
- * @typedef {object} Place how a mesh stands where it runs
+ * @typedef {object} Place how the agents of a mesh are placed
  * @property {string} dnsTarget the name that each agent looks up
- * @property {string} [serviceTarget] the address of a service that all responders are behind, where there is one
- * @property {(member: Member) => string} host what a responder listens on
- * @property {(member: Member, index: number) => { host: string, port: number }} console where a console listens
+ * @property {string} [serviceTarget] address of a service in front of all responders, if there is one
+ * @property {(member: Member) => string} host address that a responder listens on
+ * @property {(member: Member, index: number) => { host: string, port: number }} console address that a console listens on
  * @property {string} interval
  * @property {(args: readonly string[], member: Member) => Running} start
  */
 
-/** The command line of an agent, built. */
+/** Command line of a built agent. */
 export const agentProgram = join(root, 'packages/agent/bin/scout-agent.js')
 
-/** What to do where the port of the console is taken. */
-export const anotherConsolePort = 'npm start -- --console-port 8090 takes another'
+/** Hint if the console's port is in use. */
+export const anotherConsolePort = 'npm start -- --console-port 8090 uses another'
 
 /**
- * Runs one agent for each member until the first ends or a signal comes, then ends the others. The first prints what it does; the
+ * Runs one agent for each member until the first ends or a signal arrives, then ends the others. The first prints its probes; the
  * others print only warnings and errors. Returns the exit code.
  *
  * @param {readonly Member[]} members
@@ -39,7 +39,7 @@ export async function runMesh(members, place) {
     const running = members.map((self, index) => place.start(['--config', paths[index] ?? ''], self))
     let isEnding = false
     const end = () => {
-      // Each agent is asked once: a second time would cut its goodbye short.
+      // Each agent gets one signal: a second one would cut its goodbye short.
       if (!isEnding) running.forEach(({ stop }) => stop())
       isEnding = true
     }
@@ -61,7 +61,7 @@ async function writeConfiguration({ self, index, members, place, folder }) {
     log: isShown ? 'text' : 'json',
     level: 'warn',
     interval: place.interval,
-    // A list never changes its mind about a peer, so there is nothing to wait for before a failure counts.
+    // The state of a listed peer never changes, so failures can count at once.
     settle: '0s',
     console: place.console(self, index),
     responder: { host: place.host(self), port },
@@ -77,7 +77,7 @@ async function writeConfiguration({ self, index, members, place, folder }) {
 }
 
 /**
- * A check of the catalogue as a configuration has it.
+ * Returns a check of the catalogue in the form of the configuration file.
  *
  * @param {import('@scout/core').CheckDefinition} definition
  * @param {Place} place

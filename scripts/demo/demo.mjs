@@ -59,7 +59,7 @@ function readArguments() {
     )
   }
   if (fault === undefined && positionals.length > 0) {
-    throw new LabError('usage', `"${positionals.join(' ')}" belongs to no fault: write --fault NAME before it`)
+    throw new LabError('usage', `"${positionals.join(' ')}" has no fault to apply to: write --fault NAME before it`)
   }
   checkInterval(interval)
   const settings = { consolePort: portOf(values['console-port']), interval }
@@ -88,7 +88,7 @@ function parse() {
 }
 
 /**
- * As the agents will, but once, and before anything is built.
+ * Parses a duration as the agents will, but once, and before anything is built.
  *
  * @param {string} text
  */
@@ -105,5 +105,5 @@ function checkInterval(text) {
 function portOf(text) {
   const port = Number(text)
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port
-  throw new LabError('usage', `--console-port takes a port from 1 to 65535, not "${text}"`)
+  throw new LabError('usage', `--console-port must be a port from 1 to 65535, not "${text}"`)
 }

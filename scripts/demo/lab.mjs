@@ -2,7 +2,7 @@ import { LabError, podPort } from '@scout/lab'
 import { agentProgram, anotherConsolePort, runMesh } from './agents.mjs'
 
 /**
- * One agent in each node's pod, over the lab's network; the first one's console is on this machine's port as well.
+ * Runs one agent in each node's pod, over the lab's network; the first one's console is also on this machine's port.
  *
  * @param {import('@scout/lab').Lab} lab
  * @param {import('./agents.mjs').Settings} settings

@@ -19,7 +19,7 @@ const languagesAndManuals = ['usr/share/locale', 'usr/share/man', 'usr/share/inf
 const leftovers = ['var/cache/apt', 'var/lib/apt/lists', 'var/cache/debconf', 'var/cache/ldconfig', 'var/log']
 
 /**
- * Names of a base to build on and one to run on, made unless this recipe has made them before.
+ * Returns the names of a base to build on and one to run on, building them if this recipe has not done so before.
  *
  * @param {Builder} builder
  * @returns {Promise<{ build: string, run: string } | undefined>} `undefined` when a step failed, which has been reported
@@ -76,7 +76,7 @@ async function makeBase(kind, { work, builder, name }) {
   const node = join(work, 'node_modules', nodePackage())
   cpSync(join(node, 'bin/node'), join(files, 'usr/local/bin/node'))
   if (kind === 'build') {
-    // Its symbols are a tenth of what the image weighs.
+    // Its symbols are a tenth of the image's size.
     const stripped = await run('chroot', [files, 'strip', '--strip-unneeded', '/usr/local/bin/node'])
     if (!stripped.isOk) return stripped
     cpSync(join(files, 'usr/local/bin/node'), join(node, 'bin/node'))
@@ -91,7 +91,7 @@ async function makeBase(kind, { work, builder, name }) {
   return builder.build({ context: work, file: join(work, 'Containerfile'), name })
 }
 
-/** The mirror of this machine's own Debian packages; debootstrap has a default. */
+/** Returns the mirror of this machine's Debian packages; debootstrap has a default. */
 async function mirrors() {
   const selection = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages', `Codename: ${release}`]
   const { isOk, output } = await run('apt-get', selection)
@@ -99,7 +99,7 @@ async function mirrors() {
 }
 
 /**
- * Leaves what programs need, and the licences.
+ * Removes everything except what programs need, and the licences.
  *
  * @param {string} files
  */

@@ -5,15 +5,15 @@ import { run } from '../command.mjs'
  * @typedef {object} Build
  * @property {string} context
  * @property {string} file the Containerfile
- * @property {string} name what the image is called
+ * @property {string} name name of the image
  * @property {Readonly<Record<string, string>>} [args] build arguments
  * @property {Readonly<Record<string, string>>} [secrets] files by the ids of their secrets
  *
  * @typedef {object} Builder a program that builds images
  * @property {string} command
- * @property {() => Promise<boolean>} works its engine, where it has one, answers
- * @property {(name: string) => Promise<boolean>} has the image is here
- * @property {(name: string) => Promise<boolean>} pull brings it here, unless no registry can
+ * @property {() => Promise<boolean>} works whether its engine answers, if it has one
+ * @property {(name: string) => Promise<boolean>} has whether the image is here
+ * @property {(name: string) => Promise<boolean>} pull fetches it, if a registry has it
  * @property {(build: Build) => Promise<Outcome>} build
  * @property {(name: string, path: string) => Promise<Outcome>} save as a docker-archive, which kind, ctr, docker and podman load
  *
@@ -42,9 +42,9 @@ const builders = [
 ]
 
 /**
- * The first builder that works here; a docker client without an engine does not.
+ * Returns the first builder that works here; a docker client without an engine does not.
  *
- * @param {string} [command] the only one wanted
+ * @param {string} [command] the only builder to try
  */
 export async function findBuilder(command) {
   for (const candidate of builders) {
@@ -77,7 +77,7 @@ function builder(command, { env, buildFlags = [], save }) {
         context,
       ]),
     save: (name, path) => {
-      rmSync(path, { force: true }) // an archive that is there is added to, or refused
+      rmSync(path, { force: true }) // otherwise an existing archive is extended, or rejected
       return call(save(name, path))
     },
   }

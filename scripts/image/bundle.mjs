@@ -1,7 +1,7 @@
-// node scripts/image/bundle.mjs FOLDER: what the image runs. Every program becomes a file that needs no packages, and others for what it
-// loads only where it is needed: importing all of @kubernetes/client-node costs 50 MB of memory more than its used part in one file.
-// The folder has the layout of the checkout, and each module still believes to be where it was: what it finds relative to itself (a
-// manifest, a native part, a worker) is there.
+// node scripts/image/bundle.mjs FOLDER: bundles the programs of the image. Every program becomes a file that needs no packages, plus files
+// for modules loaded on demand: importing all of @kubernetes/client-node costs 50 MB of memory more than its used part in one file.
+// The folder has the layout of the checkout, and each module keeps its original location: files that it finds relative to itself (a
+// manifest, a native part, a worker) are there.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -10,11 +10,11 @@ import { root } from '../command.mjs'
 
 /** @typedef {{ bin?: Record<string, string>, dependencies?: Record<string, string> }} Manifest */
 
-/** Programs that others start in threads. */
+/** Programs that run in threads of other programs. */
 const workers = ['packages/agent/dist/vantage/thread-main.js', 'packages/core/dist/attempt/worker/main.js']
-/** Packages that are looked for at run time, since they are native or find what is. */
+/** Packages resolved at run time, because they are native or load native parts. */
 const loaded = ['node-gyp-build', 'raw-socket']
-/** What a loaded package names but does not need once it is built. */
+/** Dependencies that a package declares but needs only for its build. */
 const buildTools = ['nan']
 
 /** Modules that load far more than Scout uses, with the part it uses. The bundler rejects any other name. */
@@ -72,7 +72,7 @@ async function bundle(program) {
     logLevel: 'warning',
     banner: {
       js: [
-        // CommonJS packages require what belongs to Node.
+        // CommonJS packages require Node's own modules.
         "import { createRequire as __createRequire } from 'node:module'",
         'const require = __createRequire(import.meta.url)',
         `const __moduleUrl = (path) => new URL('${toRoot}/' + path, import.meta.url).href`,
@@ -91,7 +91,7 @@ function setup(bundler) {
 }
 
 /**
- * One of our modules, with its original location.
+ * Returns one of our modules, with its original location.
  *
  * @param {string} file
  */
@@ -99,18 +99,18 @@ function ownModule(file) {
   const path = relative(root, file)
   const source = readFileSync(file, 'utf8')
   if (source.includes('new Worker(') && !workers.some((worker) => dirname(worker) === dirname(path))) {
-    throw new Error(`${path} starts a thread, but no program beside it is bundled: name it in scripts/image/bundle.mjs`)
+    throw new Error(`${path} starts a thread, but that program is not bundled: add it to scripts/image/bundle.mjs`)
   }
   return (
     source
       .replaceAll('import.meta.url', `__moduleUrl(${JSON.stringify(path)})`)
-      // A namespace object keeps all of zod, in forty languages; a namespace import keeps what is used of it.
+      // A namespace object keeps all of zod, in forty languages; a namespace import keeps only the used part.
       .replaceAll("import { z } from 'zod'", "import * as z from 'zod'")
   )
 }
 
 /**
- * A package without its sources.
+ * Copies a package without its sources.
  *
  * @param {string} name
  */
@@ -118,7 +118,7 @@ function copyPackage(name) {
   const path = `node_modules/${name}`
   if (!existsSync(join(root, path))) throw new Error(`${name} is not installed: npm ci could not build it`)
   const needed = Object.keys(manifest(path).dependencies ?? {}).filter((other) => !buildTools.includes(other))
-  if (needed.length > 0) throw new Error(`${name} needs ${needed.join(', ')}: name them in scripts/image/bundle.mjs`)
+  if (needed.length > 0) throw new Error(`${name} needs ${needed.join(', ')}: add them to scripts/image/bundle.mjs`)
   for (const file of readdirSync(join(root, path))) {
     if (/^(?:package\.json|.*\.js|LICENSE.*|README.*)$/.test(file)) copy(`${path}/${file}`)
   }

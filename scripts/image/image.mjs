@@ -56,7 +56,7 @@ async function installedBuilder() {
   process.exit(1)
 }
 
-/** The bases of the Containerfile, if they are here already or their registry can be reached. */
+/** Returns the bases of the Containerfile, if they are already here or their registry is reachable. */
 async function pulledBases() {
   const wanted = { build: `${values.registry}/node:24-bookworm`, run: `${values.registry}/node:24-bookworm-slim` }
   for (const base of Object.values(wanted)) {
@@ -68,7 +68,7 @@ async function pulledBases() {
   return wanted
 }
 
-/** What Node on this machine trusts beyond its own list, such as a company's proxy. */
+/** Certificate authorities that Node on this machine trusts in addition to its own list, such as a company's proxy. */
 function certificates() {
   const path = process.env['NODE_EXTRA_CA_CERTS']
   /** @type {Record<string, string>} */

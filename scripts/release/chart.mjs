@@ -3,16 +3,16 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { root } from '../command.mjs'
 
-/** The chart, the one source of every manifest. */
+/** The chart, the only source of every manifest. */
 export const chart = join(root, 'deploy/helm/scout')
 
 /** @type {{ image: { registry: string, repository: string, tag: string } }} */
 const { image } = parse(readFileSync(join(chart, 'values.yaml'), 'utf8'))
 
-/** The version all packages share, which is the chart's and the image's as well. */
+/** Version shared by all packages, the chart and the image. */
 export const version = packageVersion()
 
-/** What the manifests call the image. */
+/** Image name in the manifests. */
 export const imageName = `${image.registry}/${image.repository}:${image.tag === '' ? version : image.tag}`
 
 /** @returns {string} */

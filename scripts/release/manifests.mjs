@@ -1,21 +1,21 @@
-// npm run manifests: writes what is derived from the chart and the agent's settings. With --check it compares instead and lints the
-// chart, and fails when something is stale; what cannot be done here it says in a line with "skipped:". Whether Kubernetes knows every
-// field is asked of a real API server, by npm run test:cluster.
+// npm run manifests: writes the files derived from the chart and the agent's settings. With --check it compares instead, lints the chart,
+// and fails if a file is stale; it prints "skipped:" for parts that cannot run here. npm run test:cluster validates the manifests against
+// a real API server.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { root, run } from '../command.mjs'
 import { prepare } from '../prepare.mjs'
 
-/** @typedef {{ path: string, content: string }} Derived a file as it should be */
+/** @typedef {{ path: string, content: string }} Derived expected content of a file */
 
-/** The version of Kubernetes the manifests are tested on. */
+/** Kubernetes version that the manifests are tested on. */
 const kubernetes = '1.36.0'
 const isCheck = process.argv.includes('--check')
 
 await prepare('start')
 
-// Only now is there something installed, and built, to import.
+// Imports work only now that everything is installed and built.
 const { chart, version } = await import('./chart.mjs')
 const { configSchema, configShape } = await import('@scout/agent/config')
 const { settingsOf } = await import('@scout/core')
@@ -32,7 +32,7 @@ process.exitCode = problems.length > 0 ? 1 : 0
 async function check() {
   const outdated = stale.map(({ path }) => `${relative(root, path)} is stale: npm run manifests rewrites it`)
   if (!hasHelm) {
-    const reason = 'manifests are not rendered, since helm is not on the PATH'
+    const reason = 'cannot render the manifests: helm is not on the PATH'
     if (process.env['CI'] === 'true') return [...outdated, reason]
     console.log(`skipped: ${reason}`)
     return outdated
@@ -72,7 +72,7 @@ function chartFile() {
 }
 
 /**
- * The chart's values as they are written, with the agent's own ports.
+ * Returns the chart's values with the agent's default ports.
  *
  * @returns {Derived}
  */
@@ -89,19 +89,19 @@ function values() {
 }
 
 /**
- * The chart's schema as it is written, with what `config` may hold.
+ * Returns the chart's schema with the schema of `config`.
  *
  * @returns {Derived}
  */
 function valuesSchema() {
   const shape = configShape()
-  // What Kubernetes tells each agent, what the chart sets, and what is for agents outside of clusters.
+  // Settings from the downward API, from the chart, and for agents outside of clusters.
   const { name, namespace, node, zone, addresses, hostAddresses, ...shared } = shape.properties ?? {}
   const { service, nodeConditions, kubeApi, kubeconfig, context, ...settings } = shared
   const config = { ...withoutDefaults(shape), properties: withoutDefaults(settings) }
   for (const { properties } of [config.properties.console, config.properties.responder]) {
-    // Pods and Services name these ports: they cannot be left to the host.
-    Object.assign(properties.port, { minimum: 1, description: 'port of pods and Services, too' })
+    // Pods and Services name these ports, so they must be fixed.
+    Object.assign(properties.port, { minimum: 1, description: 'port, also of pods and Services' })
   }
   const path = join(chart, 'values.schema.json')
   const { properties, ...rest } = JSON.parse(readFileSync(path, 'utf8'))
@@ -110,7 +110,7 @@ function valuesSchema() {
 }
 
 /**
- * Helm ignores defaults, and some are this machine's.
+ * Removes defaults: Helm ignores them, and some depend on this machine.
  *
  * @param {unknown} schema
  */

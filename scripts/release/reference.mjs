@@ -1,5 +1,5 @@
-// npm run docs: writes the pages of docs/reference from the sources. With --check it writes nothing and fails where a copy in the
-// repository is stale.
+// npm run docs: writes the pages of docs/reference from the sources. With --check it writes nothing and fails if a page in the repository
+// is stale.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,7 +8,7 @@ import { prepare } from '../prepare.mjs'
 
 await prepare('start')
 
-// Only now is there a build to import. Each page is a line.
+// Imports work only now that everything is built. Each page is one line.
 const pages = {
   'docs/reference/probes.md': (await import('./reference/probes.mjs')).probesPage,
   'docs/reference/metrics.md': (await import('./reference/metrics.mjs')).metricsPage,

@@ -2,15 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { root, run, step } from '../command.mjs'
 
-/** How the flags below are explained. */
-export const imageUsage = `  --load COMMAND     loads the archive whose path is written behind it into the nodes; kind does that for its own clusters
-  --image ARCHIVE    loads this archive instead of building one`
+/** Help for the flags below. */
+export const imageUsage = `  --load COMMAND     command that loads an archive, appended as its last argument, into the nodes (default: kind's, for its clusters)
+  --image ARCHIVE    archive to load instead of building one`
 
 export const imageFlags = /** @type {const} */ ({ load: { type: 'string' }, image: { type: 'string' } })
 
 /**
- * Brings the image into the nodes of the cluster that KUBECONFIG names, built now unless an archive is given. Ends the process when
- * there is no such cluster, or something fails.
+ * Loads the image into the nodes of the cluster in KUBECONFIG (default: a new build). Ends the process if there is no such cluster, or
+ * if a step fails.
  *
  * @param {{ load?: string | undefined, image?: string | undefined }} flags
  */
@@ -19,26 +19,28 @@ export async function loadImage({ load, image }) {
     if (!(await run(tool, ['--help'])).isOk) end(`${tool} is not on the PATH`)
   }
   const answer = await run('kubectl', ['get', 'nodes', '--output', 'name', '--request-timeout', '10s'])
-  if (!answer.isOk) end(`there is no cluster, set KUBECONFIG: ${answer.output.trim()}`)
+  if (!answer.isOk) end(`cannot reach a cluster (set KUBECONFIG): ${answer.output.trim()}`)
   const command = load ?? (await kindLoad())
   const archive = image ?? builtImage()
-  // The command comes as one text, as a shell takes it; the path goes behind it as it is.
+  // The command is shell text; the path is passed as a separate argument.
   const isLoaded = await step('loading the image into the nodes', () =>
     run('sh', ['-c', `${command} "$1"`, 'sh', archive]),
   )
   if (!isLoaded) process.exit(1)
 }
 
-/** How the archive gets into the nodes of the cluster that is in use, if it is one of kind's. */
+/** Returns the command that loads an archive into the nodes of the current cluster, which must be kind's. */
 async function kindLoad() {
   const { output } = await run('kubectl', ['config', 'current-context'])
   const name = /^kind-(.+)$/m.exec(output)?.[1]
   if (name === undefined)
-    end(`say with --load how an image gets into the nodes of ${output.trim()}: it is none of kind's`)
+    end(
+      `cannot load an image into the nodes of ${output.trim()}, which is not a kind cluster: give a command with --load`,
+    )
   return `kind load image-archive --name ${name}`
 }
 
-/** The path of an image built now. */
+/** Builds an image and returns its path. */
 function builtImage() {
   const { status, stdout } = spawnSync(process.execPath, [join(root, 'scripts/image/image.mjs')], {
     encoding: 'utf8',

@@ -9,11 +9,11 @@ import { closeReport } from './report.mjs'
 
 const usage = `usage: npm run test:cluster -- [options] [files]
 
-Builds the image, puts it into the nodes and tests what runs from it in the cluster that KUBECONFIG names. Needs kubectl and helm.
+Builds the image, loads it into the nodes of the cluster in KUBECONFIG, and tests it there. Needs kubectl and helm.
 
 ${imageUsage}
-  --commands FOLDER  with "on" and "power", for the tests that reach below Kubernetes
-  -t PATTERN         only the tests with such names
+  --commands FOLDER  folder with the programs "on" and "power", for tests that reach below Kubernetes
+  -t PATTERN         pattern of test names to run
 
 Examples:
   npm run test:cluster

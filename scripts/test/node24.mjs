@@ -32,7 +32,7 @@ function fetchNode() {
   return runNpm(['install', '--no-save', '--no-package-lock', `${nodePackage}@24`], { cwd: cache })
 }
 
-/** Takes what git would take, committed or not. */
+/** Copies the files that git would, committed or not. */
 async function copyCheckout() {
   const list = await run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'])
   if (!list.isOk) return list

@@ -1,8 +1,8 @@
 /** @typedef {import('vitest/node').Vitest} Vitest */
 
 /**
- * Prints what was skipped and why, and the count of everything, and ends the process. A test that skipped itself without a reason fails
- * the run.
+ * Prints the skipped tests with their reasons and the totals, and ends the process. A test that skips itself without a reason fails the
+ * run.
  *
  * @param {Vitest} vitest
  * @returns {never}
@@ -12,12 +12,12 @@ export function closeReport(vitest) {
   for (const { name, reason } of skipped.filter(({ reason }) => reason !== undefined)) {
     console.log(`skipped: ${name}: ${reason}`)
   }
-  // A filter by name skips all the others, and no test can give a reason for that.
+  // A filter by name skips all other tests, and no test can give a reason for that.
   const unexplained = vitest.config.testNamePattern ? [] : skipped.filter(({ reason }) => reason === undefined)
   for (const { name } of unexplained) console.log(`skipped without a reason, which fails the run: ${name}`)
   if (unexplained.length > 0) process.exitCode = 1
   console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`)
-  // A handle that a test left open is vitest's to report, and must not keep the run alive.
+  // A handle that a test left open is reported by vitest, and must not keep the run alive.
   process.exit()
 }
 
@@ -48,7 +48,7 @@ function report(vitest) {
 }
 
 /**
- * `pending` is a test that never came to run, which has no note either.
+ * A `pending` test never ran, so it has no note either.
  *
  * @param {import('vitest/node').TestResult} result
  */

@@ -15,7 +15,7 @@ type Name = keyof typeof addresses
 const timeout = 60_000
 
 describe('two agents', { timeout }, () => {
-  testWith(capability('CAP_NET_RAW'))('probe each other by all five protocols', async () => {
+  testWith(capability('CAP_NET_RAW'))('probe each other with all five protocols', async () => {
     const { a, b } = await startPair()
     for (const agent of [a, b]) {
       for (const check of ['http', 'tcp', 'udp', 'icmp', 'dns']) await agent.logged(isSuccess(check))
@@ -27,7 +27,7 @@ describe('two agents', { timeout }, () => {
     }
   })
 
-  test('part with a goodbye: the other one sees it leaving and counts no failure', async () => {
+  test('say goodbye when they stop: the other agent marks them as leaving and counts no failure', async () => {
     const { a, b } = await startPair()
     for (const check of ['http', 'tcp', 'udp', 'dns']) await a.logged(isSuccess(check))
     const ended = await b.end('SIGTERM')
@@ -35,7 +35,7 @@ describe('two agents', { timeout }, () => {
     expect(ended.tookMs).toBeLessThan(5_000)
     expect(b.log.map(({ msg }) => msg).slice(-2)).toEqual(['agent stopping', 'agent stopped'])
 
-    // By now a has had three intervals to probe the peer that is gone.
+    // By now, a has had three intervals to probe the peer that left.
     await a.logged(isSuccess('lone'), a.log.filter(isSuccess('lone')).length + 3)
     const { peers, series } = await a.row()
     expect(peers).toMatchObject([{ name: 'b', state: 'leaving' }])
@@ -47,7 +47,7 @@ describe('two agents', { timeout }, () => {
     expect(metrics).toContain('scout_peers{state="leaving"} 1')
   })
 
-  test('tell a killed one from one that left, once when it fails and once when it is back', async () => {
+  test('log that a killed peer fails, once, and that it recovered, once', async () => {
     const { a, b, names } = await startPair()
     const checks = ['http', 'tcp', 'udp']
     for (const check of checks) await a.logged(isSuccess(check))
@@ -78,19 +78,19 @@ test('answers the reference document', { timeout }, async () => {
   })
 })
 
-test('ends within five seconds although fifty peers owe an answer', { timeout }, async () => {
+test('stops within five seconds while fifty probes wait for an answer', { timeout }, async () => {
   let held = 0
   const port = await listenTcp(() => held++, '0.0.0.0')
   const peers = Array.from({ length: 50 }, (_, i) => ({ name: `silent-${i}`, addresses: [loopback(10 + i)], port }))
   const checks = { http: { probe: 'http', timeout: '1m' } }
   const agent = await startAgent({ addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers, checks })
-  await eventually(() => held >= 50, 'fifty attempts are under way', timeout)
+  await eventually(() => held >= 50, 'fifty attempts in flight', timeout)
   const ended = await agent.end('SIGTERM')
   expect(ended).toMatchObject({ code: 0, errors: '' })
   expect(ended.tookMs).toBeLessThan(5_000)
 })
 
-testWith(nativePart)('ends with what happened when the thread that probes ends', { timeout }, async () => {
+testWith(nativePart)('exits with an error when the probe thread exits', { timeout }, async () => {
   const port = await listenTcp(() => {}, '0.0.0.0')
   const peers = [{ name: 'b', addresses: [addresses.b], port }]
   const config = { addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers }
@@ -106,7 +106,7 @@ testWith(nativePart)('ends with what happened when the thread that probes ends',
 })
 
 testWith(nativePart)(
-  'is not alive, and knows nothing of now, when the thread that probes is stuck',
+  'is not alive, and marks its results as stale, when the probe thread is stuck',
   { timeout },
   async () => {
     const port = await listenTcp(() => {}, '0.0.0.0')
@@ -128,7 +128,7 @@ testWith(nativePart)(
 )
 
 testWith(canDropRawSockets)(
-  'says once that a check is not permitted, and goes on with the others',
+  'logs once that a check is not permitted, and continues with the others',
   { timeout },
   async () => {
     const port = await listenTcp(() => {}, '0.0.0.0')
@@ -150,7 +150,7 @@ testWith(canDropRawSockets)(
 )
 
 test.each([{ native: '0', level: 40 }, ...(nativePart.isMet ? [{ native: '', level: 30 }] : [])])(
-  'says once at its start which providers run (SCOUT_NATIVE=$native)',
+  'logs its providers once at startup (SCOUT_NATIVE=$native)',
   { timeout },
   async ({ native, level }) => {
     const responder = { host: addresses.a, port: 0 }
@@ -180,7 +180,7 @@ test('probes a peer that is added to its file', { timeout }, async () => {
   expect(joined.map(({ peer }) => peer)).toMatchObject([{ name: 'b' }, { name: 'c', state: 'ready' }])
 })
 
-test('shows no option of a check, whether its peer is there or gone', { timeout }, async () => {
+test('does not expose the options of a check, whether its peer is present or gone', { timeout }, async () => {
   const key = 'key-that-nobody-may-see'
   const responder = await startResponders({ host: addresses.b, port: 0, key }, async () => undefined, [])
   onTestFinished(responder.close)
@@ -209,7 +209,7 @@ test('shows no option of a check, whether its peer is there or gone', { timeout 
   expect(await shown()).not.toContain(key)
 })
 
-test('answers with a row of the schema, with nothing that the schema does not know', { timeout }, async () => {
+test('returns a row with exactly the fields of the schema', { timeout }, async () => {
   const port = await listenTcp(() => {}, '0.0.0.0')
   const peers = [
     { name: 'b', zone: 'zone-b', addresses: [addresses.b], port },
@@ -268,7 +268,7 @@ test('probes the node of a peer at the addresses that the peer reports', { timeo
   ])
 })
 
-test('makes each check at its own interval', { timeout }, async () => {
+test('runs each check at its own interval', { timeout }, async () => {
   const port = await listenTcp(() => {}, '0.0.0.0')
   const agent = await startAgent({
     addresses: [addresses.a],
@@ -280,7 +280,7 @@ test('makes each check at its own interval', { timeout }, async () => {
   expect(agent.log.filter(isSuccess('rarely'))).toEqual([])
 })
 
-/** a and b, which probe each other, and the name server they ask. b is there first: a has never seen it absent. */
+/** Starts a and b, which probe each other, and their name server. b starts first, so that a never sees it absent. */
 async function startPair() {
   const dns = await startDnsResponder({ host: addresses.a, port: 0, addressesOf: () => [addresses.b] })
   onTestFinished(dns.close)

@@ -9,7 +9,7 @@ import { planTasks } from '../src/plan/plan.ts'
 
 const check = makeCheck({ name: 'udp', protocol: 'udp' }, { intervalMs: 10_000 })
 
-/** Attempts by a real prober, on whose sessions the test keeps an eye. */
+/** Attempts by a real prober, with its sessions recorded. */
 function setUp(portOf: (name: string) => number) {
   const real = createProber()
   const open = new Set<object>()
@@ -63,7 +63,7 @@ function setUp(portOf: (name: string) => number) {
   }
 }
 
-testWith(nativePart)('each link goes through all source ports, however many links there are', async () => {
+testWith(nativePart)('each link uses all source ports in turn, with any number of links', async () => {
   const sources = new Map<string, Set<number>>()
   const ports = new Map<string, number>()
   const names = Array.from({ length: 16 }, (_, index) => `peer-${index}`)
@@ -78,12 +78,12 @@ testWith(nativePart)('each link goes through all source ports, however many link
   }
   const { plan } = setUp((name) => ports.get(name) ?? 0)
   const tasks = plan(...names)
-  // As many links as ports, in turn: one turn for all would give each link the same port for ever.
+  // As many links as ports: with one rotation for all links, each would always get the same port.
   for (let round = 0; round < 16; round++) for (const { run } of tasks) await run()
   expect([...sources.values()].map(({ size }) => size)).toEqual(names.map(() => 16))
 })
 
-testWith()('what a link holds between attempts goes when the link does, and stays while it does', async () => {
+testWith()('keeps the session of a link between attempts, and closes it with the link', async () => {
   const server = await listenUdp((bytes, { port, address }, socket) => socket.send(echoReplyTo(bytes), port, address))
   const { open, plan } = setUp(() => server.address().port)
   const run = async (tasks: ReturnType<typeof plan>) => {
@@ -93,7 +93,7 @@ testWith()('what a link holds between attempts goes when the link does, and stay
   expect(open.size).toBe(2)
   await run(plan('a', 'b'))
   expect(open.size).toBe(2)
-  // Back after it was gone: the one it had is closed, so it gets another.
+  // Its earlier session was closed, so it gets a new one.
   plan('b')
   await run(plan('a', 'b'))
   expect(open.size).toBe(3)

@@ -14,7 +14,7 @@ const settleMs = 5_000
 const slot = fc.nat({ max: 2 })
 const state = fc.constantFrom('starting', 'ready', 'leaving', 'gone')
 
-/** What can happen, in any order: three names, two incarnations each, two addresses each. */
+/** Events that can occur in any order: three names, two incarnations each, two addresses each. */
 const event = fc.oneof(
   fc.record({ kind: fc.constant('hear'), slot, state, incarnation: fc.nat({ max: 1 }), address: fc.nat({ max: 1 }) }),
   fc.record({ kind: fc.constant('goodbye'), slot }),
@@ -34,15 +34,15 @@ afterEach(() => {
 })
 
 describe('churn', () => {
-  it('never leaves a target of a peer that is gone, and never counts a failure of one that was not ready all the time', () => {
+  it('never keeps a target of a peer that is gone, and never counts a failure of a peer that was not ready throughout', () => {
     fc.assert(fc.property(fc.array(event, { maxLength: 80, size: 'max' }), live), { numRuns: 300 })
   })
 })
 
-/** Lives through the events and checks after each what must always hold. */
+/** Applies the events and checks the invariants after each. */
 function live(events: readonly Event[]): void {
   const found = new Map<number, Peer>()
-  /** When each peer, by id, was last not ready, or not there, or at another address. */
+  /** Time at which each peer, by id, was last not ready, absent or at another address. */
   const lastAwayMs = new Map<string, number>()
   const underWay: { readonly peerId: string; readonly beganAtMs: number; readonly end: (result: AnyResult) => void }[] =
     []

@@ -13,14 +13,14 @@ describe.each([
   { zone: 'UTC', log: '2023/10/30 22:09:49', go: '2023-10-30 22:09:49.89 +0000 UTC' },
   { zone: 'Asia/Kathmandu', log: '2023/10/31 03:54:49', go: '2023-10-31 03:54:49.89 +0545 GMT+5:45' },
 ])('in $zone', ({ zone, log, go }) => {
-  test('a line of the log begins with the time on the wall', () => {
+  test('a log line begins with the local time', () => {
     vi.stubEnv('TZ', zone)
     expect(formatLogTime(moment)).toBe(log)
   })
 
-  test('a moment has the time on the wall, its offset and its zone', async () => {
+  test('a date has local time, offset and zone', async () => {
     vi.stubEnv('TZ', zone)
-    // A process has one zone for as long as it lasts.
+    // A process keeps one time zone for its lifetime.
     vi.resetModules()
     const reloaded = await import('../src/go-time.ts')
     expect(reloaded.formatGoDateTime(moment).replace(/ m=.*/, '')).toBe(go)
@@ -31,14 +31,14 @@ test.each([
   ['2023-10-30T22:09:49.000Z', '49'],
   ['2023-10-30T22:09:49.005Z', '49.005'],
   ['2023-10-30T22:09:49.120Z', '49.12'],
-])('the seconds of %s are written as %s, without zeros at the end', (text, seconds) => {
+])('the seconds of %s are written as %s, without trailing zeros', (text, seconds) => {
   expect(formatGoDateTime(new Date(text))).toContain(`:${seconds} `)
 })
 
 test.each([
-  ['after the process began', 2_000, '+'],
-  ['before the process began', -3_600_000, '-'],
-])('a moment %s has the seconds between them', (_, offsetMs, sign) => {
+  ['after the process started', 2_000, '+'],
+  ['before the process started', -3_600_000, '-'],
+])('a date %s has the monotonic seconds between them', (_, offsetMs, sign) => {
   const seconds = (performance.now() + offsetMs) / 1000
   const [, writtenSign, written] =
     / m=([+-])(\d+\.\d{9})$/.exec(formatGoDateTime(new Date(Date.now() + offsetMs))) ?? []
@@ -46,7 +46,7 @@ test.each([
   expect(Number(written) / Math.abs(seconds)).toBeCloseTo(1, 1)
 })
 
-test('costs less than making what knows the names of zones', () => {
+test('is faster than creating a formatter for zone names', () => {
   const tookMs = (act: () => unknown) => {
     const times = Array.from({ length: 101 }, () => {
       const startMs = performance.now()

@@ -7,10 +7,10 @@ import { desertedTcpPort } from '../../../test/support/servers.ts'
 import { type ApiDouble, breakOff, startApiDouble } from './support/api-double.ts'
 import { createMesh, type Mesh, type Pod } from './support/mesh.ts'
 
-// Elsewhere only 127.0.0.1 is an address of this host.
+// On other systems only 127.0.0.1 is an address of the host.
 const it = testWith({
   isMet: process.platform === 'linux',
-  reason: 'needs all of 127.0.0.0/8 on loopback, as Linux has it',
+  reason: 'needs all of 127.0.0.0/8 on loopback, as on Linux',
 })
 
 async function startMesh(): Promise<{ readonly api: ApiDouble; readonly mesh: Mesh }> {
@@ -18,7 +18,7 @@ async function startMesh(): Promise<{ readonly api: ApiDouble; readonly mesh: Me
   return { api, mesh: createMesh(api, await desertedTcpPort()) }
 }
 
-/** Pods that are ready and have probed each other. */
+/** Starts pods and waits until they are ready and have probed each other. */
 async function runReady(mesh: Mesh, ...names: readonly string[]): Promise<readonly Pod[]> {
   const pods = await Promise.all(names.map((name) => mesh.run(name)))
   for (const name of names) mesh.mark(name, 'ready')
@@ -26,7 +26,7 @@ async function runReady(mesh: Mesh, ...names: readonly string[]): Promise<readon
   return pods
 }
 
-/** From now on, each of them has probed each other with success. */
+/** Waits until each has probed every other successfully from now on. */
 async function probed(mesh: Mesh, names: readonly string[]): Promise<void> {
   const from = mesh.seen.length
   const pairs = names.flatMap((by) => names.filter((name) => name !== by).map((name) => `${by} to ${name}`))
@@ -46,7 +46,7 @@ describe('agents whose pods come and go', () => {
     let pods = await runReady(mesh, 'a', 'b', 'c')
     for (const [index, old] of pods.entries()) {
       const others = pods.filter((pod) => pod !== old)
-      // As in a rollout the slice says that the pod leaves when its agent is told to stop, sooner or later than the agent does.
+      // As in a rollout, the slice reports the pod as leaving when its agent gets SIGTERM, before or after the goodbye.
       if (index % 2 === 0) mesh.mark(old.name, 'leaving')
       const stopped = old.agent.stop()
       await eventually(() => others.every((pod) => stateOf(pod, old.name) === 'leaving'), `${old.name} is leaving`)
@@ -69,7 +69,7 @@ describe('agents whose pods come and go', () => {
     }
   })
 
-  it('set the failures of a killed pod aside when the slice reports it soon after', async () => {
+  it('set aside the failures of a killed pod when the slice reports it soon after', async () => {
     const { mesh } = await startMesh()
     const [watcher] = await runReady(mesh, 'a')
     const victim = await placeListener(mesh, 'victim', '127.0.0.99')
@@ -78,12 +78,12 @@ describe('agents whose pods come and go', () => {
     await eventually(() => (watcher?.agent.row().held ?? 0) > 0, 'a failure is held back')
     expect(watcher?.agent.row().series).toMatchObject([{ state: 'ok' }])
     mesh.mark('victim', 'gone')
-    await eventually(() => mesh.seen.some(({ ok }) => !ok), 'what was held back is set aside')
+    await eventually(() => mesh.seen.some(({ ok }) => !ok), 'the held failure is set aside')
     expect(failuresCounted(mesh)).toEqual([])
     expect(watcher?.agent.row()).toMatchObject({ held: 0, peers: [], series: [{ state: 'waiting' }] })
   })
 
-  it('count the failures of a peer whose power went, since the first of them, until Kubernetes says otherwise', async () => {
+  it('count the failures of a peer that lost power, from the first one, until Kubernetes reports it', async () => {
     const { mesh } = await startMesh()
     const [watcher] = await runReady(mesh, 'a')
     const victim = await placeListener(mesh, 'victim', '127.0.0.98')
@@ -95,10 +95,10 @@ describe('agents whose pods come and go', () => {
     expect(series()?.sinceMs).toBeGreaterThanOrEqual(killedAtMs)
     expect(series()?.sinceMs).toBeLessThan(killedAtMs + 500)
     mesh.mark('victim', 'starting')
-    await eventually(() => series()?.state === 'waiting', 'Kubernetes says otherwise')
+    await eventually(() => series()?.state === 'waiting', 'Kubernetes reports it')
   })
 
-  it('know which peer left while the API server is away', async () => {
+  it('detect which peer left while the API server is down', async () => {
     const { api, mesh } = await startMesh()
     const [a, b] = await runReady(mesh, 'a', 'b')
     api.always(breakOff)
@@ -116,7 +116,7 @@ describe('agents whose pods come and go', () => {
     expect(failuresCounted(mesh)).toEqual([])
   })
 
-  it('believe an agent that is back in the same pod before its slice has changed at all', async () => {
+  it('accept an agent that is back in the same pod before its slice has changed', async () => {
     const { mesh } = await startMesh()
     const [a, b] = await runReady(mesh, 'a', 'b')
     const address = mesh.addressOf('b')
@@ -128,7 +128,7 @@ describe('agents whose pods come and go', () => {
     expect(failuresCounted(mesh)).toEqual([])
   })
 
-  it('answer for a grace after they said goodbye', async () => {
+  it('keep answering for a grace period after their goodbye', async () => {
     const { mesh } = await startMesh()
     const [a, b] = await Promise.all([mesh.run('a'), mesh.run('b', { graceMs: 300 })])
     for (const name of ['a', 'b']) mesh.mark(name, 'ready')
@@ -142,7 +142,7 @@ describe('agents whose pods come and go', () => {
     await expect(fetch(`http://${mesh.addressOf('b')}:${mesh.port}/`)).rejects.toThrow('fetch failed')
   })
 
-  it('report to each other what no slice holds', async () => {
+  it('report facts to each other that are not in any slice', async () => {
     const { mesh } = await startMesh()
     const [a] = await runReady(mesh, 'a', 'b')
     await eventually(() => a?.agent.row().peers[0]?.version !== undefined, 'a greeting')
@@ -150,7 +150,7 @@ describe('agents whose pods come and go', () => {
   })
 })
 
-/** A pod that is ready and accepts connections, until it is killed. */
+/** A ready pod that accepts connections until it is killed. */
 async function placeListener(mesh: Mesh, name: string, address: string): Promise<{ kill(): void }> {
   const sockets = new Set<Socket>()
   const server: Server = createServer((socket) => sockets.add(socket.on('error', () => {})))

@@ -4,7 +4,7 @@ import type { Discovery } from '../src/peers/knowledge.ts'
 import { startLocalVantage } from '../src/vantage/local.ts'
 import type { Vantage } from '../src/vantage/vantage.ts'
 
-test('an agent that is stopped while its vantage starts closes it, and looks for nobody', async () => {
+test('an agent that is stopped while its vantage starts closes it, and starts no discovery', async () => {
   let begin = () => {}
   const begun = new Promise<void>((resolve) => {
     begin = resolve
@@ -30,7 +30,7 @@ test('an agent that is stopped while its vantage starts closes it, and looks for
   expect(started).toEqual([])
 })
 
-test('an agent whose start fails is stopped without a word of its own', async () => {
+test('an agent whose start fails stops without another error', async () => {
   const agent = agentOf({ startVantage: () => Promise.reject(new Error('the port is taken')) })
   await expect(agent.start()).rejects.toThrow('the port is taken')
   await agent.stop()

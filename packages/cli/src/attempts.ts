@@ -21,18 +21,18 @@ export interface AttemptPlan {
 
 export interface AttemptListener {
   readonly ended: AbortSignal
-  /** `number` counts attempts from 1 in the order they started; a slow one may come after its successor. */
+  /** `number` counts attempts from 1 in the order they started; a slow one may finish after its successor. */
   readonly onResult: (result: Result, number: number) => void
   readonly onStray?: (stray: Stray) => void
 }
 
 export interface AttemptOutcome {
   readonly statistics: Statistics
-  /** Attempts that had no result yet when the run was ended. */
+  /** Attempts in flight when the run ended. */
   readonly waitingCount: number
 }
 
-/** Makes the attempts of a plan; stops after one that shows that this process cannot make the probe at all. */
+/** Makes the attempts of a plan; stops at the first failure that every further attempt of this process would share. */
 export async function makeAttempts(
   { protocol, target, options, count, intervalMs }: AttemptPlan,
   { ended, onResult, onStray }: AttemptListener,

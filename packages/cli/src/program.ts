@@ -20,7 +20,7 @@ import { CommandError, type ExitCode, exitCodes } from './shell/exit-code.ts'
 import { helpExamples, helpSection, type Invocation } from './shell/invocation.ts'
 import type { Io } from './shell/io.ts'
 
-/** Runs the command and returns its exit code. A mistake of the user ends as one sentence on `io.err`. */
+/** Runs the command and returns its exit code. A usage error is printed as one sentence on `io.err`. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok
   const program: Command = createProgram({
@@ -50,13 +50,13 @@ async function probeThere(run: RemoteRun, io: Io): Promise<ExitCode> {
   return probeFrom(run, io)
 }
 
-/** Width of a screen of unknown size. */
+/** Width of help if the terminal's size is unknown. */
 const usualColumns = 80
 
 function createProgram(invocation: Invocation): Command {
   const { name, out, err } = invocation.io
   const program: Command = new Command(name)
-    .description('Probe a network path by hand, with every protocol Scout knows.')
+    .description('Probe a network path by hand, with every protocol that Scout supports.')
     .version(version())
     .configureHelp({
       styleTitle: out.colours.bold,
@@ -116,12 +116,12 @@ function reachOf(command: Command): Reach {
 
 const exitCodeHelp: Readonly<Record<ExitCode, string>> = {
   0: 'all ok',
-  1: 'a probe or a link failed, or there was no result',
-  2: 'wrong usage; nothing was sent',
+  1: 'a probe or a link failed, or there is no result',
+  2: 'usage error; nothing was sent',
   3: 'not permitted or not supported here',
 }
 
-/** Ends the program after it printed help or its version. */
+/** Ends the program after it has printed help or its version. */
 class HelpShown extends Error {
   override readonly name = 'HelpShown'
   readonly wasAskedFor: boolean
@@ -134,7 +134,7 @@ class HelpShown extends Error {
 
 const helpCodes: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version'])
 
-/** The parser's error as one sentence that says where to look. */
+/** A parser error as one sentence with a hint. */
 class UsageError extends Error {
   override readonly name = 'UsageError'
 

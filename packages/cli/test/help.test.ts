@@ -8,26 +8,27 @@ async function helpOf(...argv: readonly string[]): Promise<string> {
   return out
 }
 
-test('the program says what it can do', async () => {
+test('the program lists its commands', async () => {
   expect(await helpOf()).toMatchInlineSnapshot(`
     "Usage: scout-probe [options] [command]
 
-    Probe a network path by hand, with every protocol Scout knows.
+    Probe a network path by hand, with every protocol that Scout supports.
 
     Options:
       -V, --version           output the version number
       -h, --help              display help for command
 
     Cluster options:
-      --from <node>           probe from the agent on this node of a cluster, not
+      --from <node>           probe from the agent on this cluster node instead of
                               from here
-      -n, --namespace <name>  namespace of Scout (default: the one that runs it)
-      --service <name>        headless Service of Scout; required where a namespace
-                              has several
+      -n, --namespace <name>  namespace of Scout (default: found in the cluster)
+      --service <name>        headless Service of Scout; required if a namespace has
+                              several
       --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
                               ~/.kube/config)
       --context <name>        context of the kubeconfig (default: the current one)
-      --kube-api <url>        API server without credentials: that of kubectl proxy
+      --kube-api <url>        API server that needs no credentials, such as kubectl
+                              proxy
 
     Commands:
       http <target>           make one HTTP request over a new connection and time
@@ -42,16 +43,16 @@ test('the program says what it can do', async () => {
       all <host>              probe a host with every protocol at once and show what
                               passes
       serve                   answer the probes of others until Ctrl-C
-      doctor                  show what this process may do and how well it can
-                              measure
-      mesh                    show the links between the nodes of a cluster, as its
-                              agents see them
+      doctor                  show the privileges of this process and how well it
+                              can measure
+      mesh                    show the links between the nodes of a cluster, as
+                              measured by its agents
       help <command>          display help for command
 
     Exit codes:
       0  all ok
-      1  a probe or a link failed, or there was no result
-      2  wrong usage; nothing was sent
+      1  a probe or a link failed, or there is no result
+      2  usage error; nothing was sent
       3  not permitted or not supported here
 
     Examples:
@@ -61,7 +62,7 @@ test('the program says what it can do', async () => {
   `)
 })
 
-test('http says what it does and takes', async () => {
+test('http shows its summary and flags', async () => {
   expect(await helpOf('http')).toMatchInlineSnapshot(`
     "Usage: scout-probe http [options] <target>
 
@@ -85,25 +86,27 @@ test('http says what it does and takes', async () => {
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
-      -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
-      -i, --interval <duration>  time from one attempt to the next (default: 1s)
+      -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
+                                 4)
+      -i, --interval <duration>  time between the starts of two attempts (default:
+                                 1s)
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
-      --json                     print one JSON object a line, and nothing else
+      --json                     print only JSON, one object per line
       -h, --help                 display help for command
 
     Cluster options:
-      --from <node>              probe from the agent on this node of a cluster, not
-                                 from here
-      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
-      --service <name>           headless Service of Scout; required where a
-                                 namespace has several
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
       --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
                                  ~/.kube/config)
       --context <name>           context of the kubeconfig (default: the current
                                  one)
-      --kube-api <url>           API server without credentials: that of kubectl
-                                 proxy
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Phases:
       connect   SYN sent to SYN-ACK received
@@ -113,9 +116,9 @@ test('http says what it does and takes', async () => {
       transfer  first to last byte of the response
 
     Clocks:
-      kernel    stamps the kernel put on the packets
+      kernel    timestamps that the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the CPU
+      user      timestamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe http http://10.244.1.31:8081/
@@ -124,7 +127,7 @@ test('http says what it does and takes', async () => {
   `)
 })
 
-test('tcp says what it does and takes', async () => {
+test('tcp shows its summary and flags', async () => {
   expect(await helpOf('tcp')).toMatchInlineSnapshot(`
     "Usage: scout-probe tcp [options] <target>
 
@@ -137,33 +140,35 @@ test('tcp says what it does and takes', async () => {
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
-      -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
-      -i, --interval <duration>  time from one attempt to the next (default: 1s)
+      -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
+                                 4)
+      -i, --interval <duration>  time between the starts of two attempts (default:
+                                 1s)
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
-      --json                     print one JSON object a line, and nothing else
+      --json                     print only JSON, one object per line
       -h, --help                 display help for command
 
     Cluster options:
-      --from <node>              probe from the agent on this node of a cluster, not
-                                 from here
-      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
-      --service <name>           headless Service of Scout; required where a
-                                 namespace has several
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
       --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
                                  ~/.kube/config)
       --context <name>           context of the kubeconfig (default: the current
                                  one)
-      --kube-api <url>           API server without credentials: that of kubectl
-                                 proxy
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Phases:
       connect  SYN sent to SYN-ACK received
 
     Clocks:
-      kernel    stamps the kernel put on the packets
+      kernel    timestamps that the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the CPU
+      user      timestamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe tcp 10.244.1.31:8081
@@ -172,7 +177,7 @@ test('tcp says what it does and takes', async () => {
   `)
 })
 
-test('udp says what it does and takes', async () => {
+test('udp shows its summary and flags', async () => {
   expect(await helpOf('udp')).toMatchInlineSnapshot(`
     "Usage: scout-probe udp [options] <target>
 
@@ -188,33 +193,35 @@ test('udp says what it does and takes', async () => {
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
-      -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
-      -i, --interval <duration>  time from one attempt to the next (default: 1s)
+      -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
+                                 4)
+      -i, --interval <duration>  time between the starts of two attempts (default:
+                                 1s)
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
-      --json                     print one JSON object a line, and nothing else
+      --json                     print only JSON, one object per line
       -h, --help                 display help for command
 
     Cluster options:
-      --from <node>              probe from the agent on this node of a cluster, not
-                                 from here
-      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
-      --service <name>           headless Service of Scout; required where a
-                                 namespace has several
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
       --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
                                  ~/.kube/config)
       --context <name>           context of the kubeconfig (default: the current
                                  one)
-      --kube-api <url>           API server without credentials: that of kubectl
-                                 proxy
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Phases:
       echo  datagram sent to reply received
 
     Clocks:
-      kernel    stamps the kernel put on the packets
+      kernel    timestamps that the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the CPU
+      user      timestamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe udp 10.244.1.31:8081
@@ -223,7 +230,7 @@ test('udp says what it does and takes', async () => {
   `)
 })
 
-test('icmp says what it does and takes', async () => {
+test('icmp shows its summary and flags', async () => {
   expect(await helpOf('icmp')).toMatchInlineSnapshot(`
     "Usage: scout-probe icmp [options] <target>
 
@@ -238,33 +245,35 @@ test('icmp says what it does and takes', async () => {
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
-      -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
-      -i, --interval <duration>  time from one attempt to the next (default: 1s)
+      -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
+                                 4)
+      -i, --interval <duration>  time between the starts of two attempts (default:
+                                 1s)
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
-      --json                     print one JSON object a line, and nothing else
+      --json                     print only JSON, one object per line
       -h, --help                 display help for command
 
     Cluster options:
-      --from <node>              probe from the agent on this node of a cluster, not
-                                 from here
-      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
-      --service <name>           headless Service of Scout; required where a
-                                 namespace has several
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
       --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
                                  ~/.kube/config)
       --context <name>           context of the kubeconfig (default: the current
                                  one)
-      --kube-api <url>           API server without credentials: that of kubectl
-                                 proxy
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Phases:
       echo  echo request sent to echo reply received
 
     Clocks:
-      kernel    stamps the kernel put on the packets
+      kernel    timestamps that the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the CPU
+      user      timestamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe icmp 10.244.1.31
@@ -273,7 +282,7 @@ test('icmp says what it does and takes', async () => {
   `)
 })
 
-test('dns says what it does and takes', async () => {
+test('dns shows its summary and flags', async () => {
   expect(await helpOf('dns')).toMatchInlineSnapshot(`
     "Usage: scout-probe dns [options] <target>
 
@@ -298,34 +307,36 @@ test('dns says what it does and takes', async () => {
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
-      -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 4)
-      -i, --interval <duration>  time from one attempt to the next (default: 1s)
+      -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
+                                 4)
+      -i, --interval <duration>  time between the starts of two attempts (default:
+                                 1s)
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
-      --json                     print one JSON object a line, and nothing else
+      --json                     print only JSON, one object per line
       -h, --help                 display help for command
 
     Cluster options:
-      --from <node>              probe from the agent on this node of a cluster, not
-                                 from here
-      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
-      --service <name>           headless Service of Scout; required where a
-                                 namespace has several
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
       --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
                                  ~/.kube/config)
       --context <name>           context of the kubeconfig (default: the current
                                  one)
-      --kube-api <url>           API server without credentials: that of kubectl
-                                 proxy
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Phases:
       connect  TCP handshake with the server (transport tcp only)
       query    query sent to answer received
 
     Clocks:
-      kernel    stamps the kernel put on the packets
+      kernel    timestamps that the kernel put on the packets
       tcp-info  the kernel's own round-trip estimate of the connection
-      user      stamps of this process, which include its wait for the CPU
+      user      timestamps of this process, which include its wait for the CPU
 
     Examples:
       $ scout-probe dns kubernetes.default.svc.cluster.local
@@ -334,14 +345,14 @@ test('dns says what it does and takes', async () => {
   `)
 })
 
-test('all says what it does and takes', async () => {
+test('all shows its summary and flags', async () => {
   expect(await helpOf('all')).toMatchInlineSnapshot(`
     "Usage: scout-probe all [options] <host>
 
     probe a host with every protocol at once and show what passes
 
-    The host must run a Scout agent or scout-probe serve: only these answer udp and
-    http-large.
+    The host must run a Scout agent or scout-probe serve: udp and http-large need
+    their responder.
 
     Arguments:
       host                       address or name
@@ -349,31 +360,33 @@ test('all says what it does and takes', async () => {
     Options:
       --port <number>            TCP and UDP port of the responder (default: 8081)
       --dns-port <number>        port of the name server on the host (default: 53)
-      --name <text>              name to ask that name server for (default: .)
-      --key <text>               shared secret of prober and responder
+      --name <text>              name to query that name server for (default: .)
+      --key <text>               secret shared by prober and responder
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
-      --skip <protocol>          leave a protocol out; may be repeated
-      -c, --count <number>       attempts; 0 goes on until Ctrl-C (default: 3)
-      -i, --interval <duration>  time from one attempt to the next (default: 200ms)
+      --skip <protocol>          protocol to skip; may be repeated
+      -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
+                                 3)
+      -i, --interval <duration>  time between the starts of two attempts (default:
+                                 200ms)
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
-      --json                     print one JSON object a line, and nothing else
+      --json                     print only JSON, one object per line
       -h, --help                 display help for command
 
     Cluster options:
-      --from <node>              probe from the agent on this node of a cluster, not
-                                 from here
-      -n, --namespace <name>     namespace of Scout (default: the one that runs it)
-      --service <name>           headless Service of Scout; required where a
-                                 namespace has several
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
       --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
                                  ~/.kube/config)
       --context <name>           context of the kubeconfig (default: the current
                                  one)
-      --kube-api <url>           API server without credentials: that of kubectl
-                                 proxy
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Examples:
       $ scout-probe all 10.244.1.31 --skip dns
@@ -382,21 +395,20 @@ test('all says what it does and takes', async () => {
   `)
 })
 
-test('serve says what it does and takes', async () => {
+test('serve shows its summary and flags', async () => {
   expect(await helpOf('serve')).toMatchInlineSnapshot(`
     "Usage: scout-probe serve [options]
 
-    answer the http, tcp and udp probes of others until Ctrl-C, and dns where a port
-    for it is given
+    answer the http, tcp and udp probes of others until Ctrl-C, and dns if it has a
+    port
 
     Options:
-      --host <text>        address to listen on; :: is every address, IPv4 too
+      --host <text>        address to listen on; :: means all addresses, IPv4 too
                            (default: ::)
-      --port <number>      TCP and UDP port; 0 lets the system choose (default:
-                           8081)
+      --port <number>      TCP and UDP port; 0 picks a free port (default: 8081)
       --dns-port <number>  TCP and UDP port of a name server for this host and the
                            root
-      --key <text>         answer only udp probes that have this shared secret
+      --key <text>         secret that udp probes must share to be answered
       -h, --help           display help for command
 
     Examples:
@@ -406,29 +418,30 @@ test('serve says what it does and takes', async () => {
   `)
 })
 
-test('doctor says what it does and takes', async () => {
+test('doctor shows its summary and flags', async () => {
   expect(await helpOf('doctor')).toMatchInlineSnapshot(`
     "Usage: scout-probe doctor [options]
 
-    show what this process may do, how each probe is sent and timed here, and what
-    to change to improve it
+    show the privileges of this process, how each probe is sent and timed here, and
+    how to improve that
 
-    Everything is tried and undone at once. Nothing is sent.
+    Each ability is tested by briefly using it. Nothing is sent.
 
     Options:
-      --json                  print one JSON object, and nothing else
+      --json                  print only one JSON object
       -h, --help              display help for command
 
     Cluster options:
-      --from <node>           probe from the agent on this node of a cluster, not
+      --from <node>           probe from the agent on this cluster node instead of
                               from here
-      -n, --namespace <name>  namespace of Scout (default: the one that runs it)
-      --service <name>        headless Service of Scout; required where a namespace
-                              has several
+      -n, --namespace <name>  namespace of Scout (default: found in the cluster)
+      --service <name>        headless Service of Scout; required if a namespace has
+                              several
       --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
                               ~/.kube/config)
       --context <name>        context of the kubeconfig (default: the current one)
-      --kube-api <url>        API server without credentials: that of kubectl proxy
+      --kube-api <url>        API server that needs no credentials, such as kubectl
+                              proxy
 
     Examples:
       $ scout-probe doctor
@@ -446,32 +459,33 @@ test('every probe of the registry has a command, and every help screen fits 80 c
   }
 })
 
-test('help and version are on standard output, and help that nobody asked for is not', async () => {
+test('requested help and the version go to standard output, unrequested help does not', async () => {
   expect(await runCli(['--version'])).toEqual({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), err: '' })
   expect(await runCli([])).toEqual({ code: 2, out: '', err: await helpOf() })
 })
 
-test('mesh says what it does and takes', async () => {
+test('mesh shows its summary and flags', async () => {
   expect(await helpOf('mesh')).toMatchInlineSnapshot(`
     "Usage: scout-probe mesh [options]
 
-    show the links between the nodes of a cluster, as its agents see them
+    show the links between the nodes of a cluster, as measured by its agents
 
-    The agents are asked through the API server: only the API server must be
-    reachable from here.
+    Reads the agents through the API server: only the API server must be reachable
+    from here.
 
     Options:
-      --json                  print one JSON object a line, and nothing else
+      --json                  print only JSON, one object per line
       -h, --help              display help for command
 
     Cluster options:
-      -n, --namespace <name>  namespace of Scout (default: the one that runs it)
-      --service <name>        headless Service of Scout; required where a namespace
-                              has several
+      -n, --namespace <name>  namespace of Scout (default: found in the cluster)
+      --service <name>        headless Service of Scout; required if a namespace has
+                              several
       --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
                               ~/.kube/config)
       --context <name>        context of the kubeconfig (default: the current one)
-      --kube-api <url>        API server without credentials: that of kubectl proxy
+      --kube-api <url>        API server that needs no credentials, such as kubectl
+                              proxy
 
     Examples:
       $ scout-probe mesh

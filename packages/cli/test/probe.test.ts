@@ -26,7 +26,7 @@ async function dnsPort(): Promise<number> {
 }
 
 describe('text', () => {
-  test('is one line an attempt and statistics, as ping prints them', async () => {
+  test('is one line per attempt and statistics, like ping', async () => {
     const port = await udpPort()
     const { code, out, err } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '3', '-i', '200ms'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
@@ -43,7 +43,7 @@ describe('text', () => {
     `)
   })
 
-  test('shows phases where there are several, and what kind of answer came', async () => {
+  test('shows phases if there are several, and the kind of answer', async () => {
     const port = await httpPort()
     const { code, out } = await runCli(['http', `http://localhost:${port}/`, '-4', '-c', '2', '-i', '200ms'])
     expect(code).toBe(0)
@@ -77,7 +77,7 @@ describe('text', () => {
     `)
   })
 
-  test('says in words why an attempt failed', async () => {
+  test('explains why an attempt failed', async () => {
     const port = await desertedTcpPort()
     const { code, out } = await runCli(['tcp', `127.0.0.1:${port}`, '-c', '2', '-i', '200ms'])
     expect(code).toBe(1)
@@ -93,7 +93,7 @@ describe('text', () => {
     `)
   })
 
-  test('shows no time for a timeout, and leaves out statistics there are none of', async () => {
+  test('shows no time for a timeout, and omits statistics without values', async () => {
     const { port } = (await listenUdp(() => {})).address()
     const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '1', '--timeout', '50ms'])
     expect(code).toBe(1)
@@ -108,11 +108,11 @@ describe('text', () => {
     `)
   })
 
-  test('shows answers that came late and twice, and counts them', async () => {
+  test('shows and counts late and duplicate answers', async () => {
     const requests: Uint8Array[] = []
     const server = await listenUdp((bytes, from, socket) => {
       requests.push(bytes)
-      // The first is answered when it was given up, and with it the second, twice.
+      // The first is answered after its timeout; the second is answered then, too, twice.
       if (requests.length < 2) return
       const [first = bytes] = requests
       const answered = requests.length === 2 ? [bytes, bytes, first] : [bytes]
@@ -121,7 +121,7 @@ describe('text', () => {
     const { port } = server.address()
     const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '3', '-i', '500ms', '--timeout', '400ms'])
     expect(code).toBe(1)
-    // Whether it comes before or after the others depends on how many packets a wake-up delivers.
+    // Its order depends on how many packets a wake-up delivers.
     const second = '64 bytes from 127.0.0.1:#: seq=2 time=# ms clock=#\n'
     const text = masked(out, port)
     expect(text).toContain(second)
@@ -152,7 +152,7 @@ describe('text', () => {
     )
   })
 
-  test('counts what is still waiting when the user ends the run', async () => {
+  test('counts attempts in flight when the user ends the run', async () => {
     const { port } = (await listenUdp(() => {})).address()
     const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '0', '-i', '100ms', '--timeout', '150ms'], {
       onOutput(text, end) {
@@ -180,7 +180,7 @@ describe('--json', () => {
       .map((line) => JSON.parse(line))
   }
 
-  test('prints one object a line with the keys of a success, in order', async () => {
+  test('prints one object per line with the keys of a success, in order', async () => {
     const port = await udpPort()
     const results = await lines('udp', `127.0.0.1:${port}`, '-c', '2', '-i', '200ms')
     expect(results).toHaveLength(2)
@@ -202,7 +202,7 @@ describe('--json', () => {
     expect(result).toMatchObject({ ok: false, failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' } })
   })
 
-  test('prints what was learned before a failure', async () => {
+  test('prints the detail collected before a failure', async () => {
     const port = await listenTcp((socket) => {
       socket.on('data', () => socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'))
     })
@@ -219,7 +219,7 @@ describe('--json', () => {
     })
   })
 
-  test('leaves out what there is none of', async () => {
+  test('omits absent values', async () => {
     const [result = {}] = await lines('tcp', '127.0.0.1:80', '-6', '-c', '1')
     expect(Object.keys(result)).toEqual([...commonKeys.filter((key) => key !== 'endpoint'), 'failure'])
   })
@@ -249,7 +249,7 @@ describe('flags', () => {
 })
 
 describe('all', () => {
-  test('does not call large what was answered with something small', async () => {
+  test('does not count a small answer as large', async () => {
     const port = await listenTcp((socket) => {
       socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
     })

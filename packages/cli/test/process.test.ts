@@ -12,7 +12,7 @@ import { listenTcp, listenUdp } from '../../../test/support/servers.ts'
 import { masked } from './support/run-cli.ts'
 import { type RunningCli, startCli } from './support/start-cli.ts'
 
-/** `serve` on ports the system chose, with those ports. */
+/** Starts `serve` on free ports; returns those ports. */
 async function startServing(...flags: readonly string[]) {
   const cli = startCli(['serve', '--host', '127.0.0.1', '--port', '0', '--dns-port', '0', ...flags])
   await cli.waitFor('try: scout-probe all 127.0.0.1')
@@ -25,7 +25,7 @@ async function finish(cli: RunningCli) {
 }
 
 describe('Ctrl-C', () => {
-  test('prints the statistics and exits with what they say', async () => {
+  test('prints the statistics and exits with their code', async () => {
     const port = await listenTcp((socket) => socket.end())
     const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '0', '-i', '50ms'])
     await cli.waitFor('seq=3')
@@ -35,7 +35,7 @@ describe('Ctrl-C', () => {
     expect(out).toMatch(/\n--- 127\.0\.0\.1:\d+ tcp statistics ---\n\d+ sent, \d+ received, 0 % loss\n/)
   })
 
-  test('does not wait for attempts under way', async () => {
+  test('does not wait for attempts in flight', async () => {
     const server = await listenUdp(() => {})
     const cli = startCli(['udp', `127.0.0.1:${server.address().port}`, '--timeout', '5m'])
     await once(server, 'message')
@@ -45,7 +45,7 @@ describe('Ctrl-C', () => {
     expect(out).toContain('1 sent, 0 received, 1 still waiting')
   })
 
-  test('ends at once what takes its time to end, when it comes twice', async () => {
+  test('ends a slow shutdown at once when pressed twice', async () => {
     const { cli, port } = await startServing()
     const client = connect({ host: '127.0.0.1', port })
     client.on('error', () => {})
@@ -82,7 +82,7 @@ describe('input', () => {
     expect(cli.out()).toMatch(/tcp statistics ---\n\d+ sent/)
   })
 
-  test('does not keep a probe from ending by itself', async () => {
+  test('does not prevent a probe from ending by itself', async () => {
     const port = await listenTcp((socket) => socket.end())
     const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { env, hasInput: true })
     expect(await finish(cli)).toMatchObject({ code: 0, signal: null })
@@ -90,7 +90,7 @@ describe('input', () => {
 })
 
 describe('output', () => {
-  test('that nobody reads any more ends the run quietly', async () => {
+  test('ends the run quietly when its reader closes it', async () => {
     const port = await listenTcp((socket) => socket.end())
     const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '0', '-i', '20ms'])
     await cli.waitFor('seq=2')
@@ -98,7 +98,7 @@ describe('output', () => {
     expect(await finish(cli)).toMatchObject({ code: 0, signal: null, err: '' })
   })
 
-  test('that cannot be written is a failure', () => {
+  test('is a failure if it cannot be written', () => {
     const shell = `exec "$0" "$1" --help > /dev/full`
     const script = new URL('../bin/scout-probe.js', import.meta.url).pathname
     expect(() => execFileSync('sh', ['-c', shell, process.execPath, script], { stdio: 'pipe' })).toThrow(
@@ -106,7 +106,7 @@ describe('output', () => {
     )
   })
 
-  test('to a pipe is as wide and as coloured as its reader wants', async () => {
+  test('to a pipe has the requested width and colours', async () => {
     const port = await listenTcp((socket) => socket.end())
     const env = { COLUMNS: '40', FORCE_COLOR: '1' }
     const cli = startCli(['tcp', `127.0.0.1:${port}`, '-c', '1'], { env })
@@ -148,7 +148,7 @@ describe('output', () => {
   })
 })
 
-test('a probe starts without all that speaks to clusters', async () => {
+test('a probe starts without loading cluster code', async () => {
   const port = await listenTcp((socket) => socket.end())
   expect(await modulesOf(['tcp', `127.0.0.1:${port}`, '-c', '1'])).not.toMatch(
     /client-node|packages\/agent|cli\/dist\/cluster\//,
@@ -156,7 +156,7 @@ test('a probe starts without all that speaks to clusters', async () => {
   expect(await modulesOf(['mesh', '--kubeconfig', '/nonexistent'])).toMatch(/client-node/)
 })
 
-/** Addresses of every module that a run evaluated, by the coverage that V8 writes of each. */
+/** Returns the URLs of all modules that a run evaluated, from V8's coverage. */
 async function modulesOf(argv: readonly string[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'scout-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -169,7 +169,7 @@ async function modulesOf(argv: readonly string[]): Promise<string> {
   return urls.join('\n')
 }
 
-test('kubectl scout is the same program under the name that kubectl gives it', async () => {
+test('kubectl scout is the same program under its plugin name', async () => {
   const help = await finish(startCli(['--help'], { program: 'kubectl-scout' }))
   expect(help).toMatchObject({ code: 0, err: '' })
   expect(help.out).toMatch(/^Usage: kubectl scout \[options\] \[command\]\n/)
@@ -180,7 +180,7 @@ test('kubectl scout is the same program under the name that kubectl gives it', a
   })
 })
 
-describe('two of them', () => {
+describe('two processes', () => {
   test('probe each other with every protocol', async () => {
     const { cli, port, dnsPort } = await startServing('--key', 'secret')
     const flags = [
@@ -230,18 +230,18 @@ describe('two of them', () => {
     `)
   })
 
-  test('say which port is taken, and leave nothing running', async () => {
+  test('report which port is in use, and leave nothing running', async () => {
     const port = await listenTcp(() => {})
     const taken = await finish(startCli(['serve', '--host', '127.0.0.1', '--port', String(port)]))
     expect(taken).toMatchObject({ code: 1, out: '' })
     expect(masked(taken.err, port)).toMatchInlineSnapshot(`
-      "scout-probe: cannot listen for http and tcp at 127.0.0.1:#: EADDRINUSE (another process has that port: choose one with --port)
+      "scout-probe: cannot listen for http and tcp at 127.0.0.1:#: EADDRINUSE (another process uses that port: choose another with --port)
       "
     `)
     const dns = await finish(startCli(['serve', '--host', '127.0.0.1', '--port', '0', '--dns-port', String(port)]))
     expect(dns.code).toBe(1)
     expect(masked(dns.err, port)).toMatchInlineSnapshot(`
-      "scout-probe: cannot listen for dns at 127.0.0.1:#: EADDRINUSE (another process has that port: choose one with --dns-port)
+      "scout-probe: cannot listen for dns at 127.0.0.1:#: EADDRINUSE (another process uses that port: choose another with --dns-port)
       "
     `)
   })

@@ -21,13 +21,13 @@ const documents = [
 const printed = documents.flatMap(commandsIn)
 const patienceMs = 60_000
 
-/** What README.md shows below a command line, up to the next. */
+/** Returns the output that README.md shows below a command line, up to the next. */
 function shownBelow(commandLine: string): string {
   const [, below = ''] = readme.split(`\n$ ${commandLine}\n`)
   return below.split(/^(?:\$ .*|```)$/m)[0] ?? ''
 }
 
-/** Masks times, and the width of the columns they stand in: both differ from run to run. */
+/** Masks times and the width of their columns: both differ from run to run. */
 function timeless(text: string): string {
   return text
     .replaceAll(/\d+\.\d{3} ms/g, '# ms')
@@ -35,7 +35,7 @@ function timeless(text: string): string {
     .replaceAll(/ {2,}/g, '  ')
 }
 
-/** A cluster that kubectl's own settings lead to. */
+/** Starts a cluster and sets KUBECONFIG to it. */
 async function startCluster(program: (played: Played) => void = () => {}) {
   const api = await startFakeCluster({
     nodes: ['node1', 'node2', 'node3'],
@@ -49,7 +49,7 @@ async function startCluster(program: (played: Played) => void = () => {}) {
 const it = testWith('ip', 'nft', namespaces)
 const network = 'documents'
 
-/** The commands that the tests below run. */
+/** Commands that the tests below run. */
 const commands = {
   all: 'npx scout-probe all 10.244.2.10 --skip dns',
   tcp: 'npx scout-probe tcp 10.244.2.10:8081',
@@ -62,12 +62,12 @@ const commands = {
   faults: 'npm run lab -- faults',
 }
 
-test('every program that the documents tell a reader to run is run here', () => {
+test('every program in the documents is run here', () => {
   const programs = printed.filter((command) => command.startsWith('npx '))
   expect(new Set(Object.values(commands).filter((command) => command.startsWith('npx ')))).toEqual(new Set(programs))
 })
 
-test('every script and manifest that the documents name is there', () => {
+test('every script and manifest in the documents exists', () => {
   const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: Record<string, string> }
   const named = printed.flatMap((command) => /^npm (?:run )?(start|test|\S+:\S+|(?<=run )\S+)/.exec(command)?.[1] ?? [])
   expect(named).toContain('start')
@@ -77,7 +77,7 @@ test('every script and manifest that the documents name is there', () => {
   expect(manifests.filter((path) => !existsSync(`${root}${path}`))).toEqual([])
 })
 
-it('all prints that table where large packets vanish', { timeout: patienceMs }, async () => {
+it('all prints that table if large packets vanish', { timeout: patienceMs }, async () => {
   const { code, out } = await runPrinted(commands.all, { network })
   expect(timeless(out)).toBe(timeless(shownBelow(commands.all)))
   expect(code).toBe(1)
@@ -99,7 +99,7 @@ it('--json prints one object per attempt', { timeout: patienceMs }, async () => 
   expect(code).toBe(0)
 })
 
-it('serve listens until Ctrl-C, and says what it answered', { timeout: patienceMs }, async () => {
+it('serve listens until Ctrl-C, and prints its counters', { timeout: patienceMs }, async () => {
   const { out } = await runPrinted(commands.serve, { network: 'loopback', until: 'udp at [::]:8081' })
   expect(out).toContain('udp: 0 answered')
 })
@@ -110,7 +110,7 @@ it('doctor lists every probe', { timeout: patienceMs }, async () => {
   expect(code).toBe(0)
 })
 
-test('mesh prints that table of a cluster with such a fault', { timeout: patienceMs }, async () => {
+test('mesh prints that table for a cluster with such a fault', { timeout: patienceMs }, async () => {
   const { out } = await runPrinted(commands.mesh, { env: await startCluster() })
   expect(timeless(out)).toBe(timeless(shownBelow(commands.mesh)))
 })

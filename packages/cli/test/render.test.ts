@@ -4,15 +4,15 @@ import { renderTable } from '../src/render/table.ts'
 import { fold } from '../src/render/words.ts'
 
 describe('fold', () => {
-  test('breaks between words and indents what follows', () => {
+  test('breaks between words and indents the continuation', () => {
     expect(fold('one two three four', 9, '  ')).toEqual(['one two', '  three', '  four'])
   })
 
-  test('keeps the indentation of a line, and a word that is too long', () => {
+  test('keeps the indentation of a line, and overlong words', () => {
     expect(fold('    a supercalifragilistic word', 10)).toEqual(['    a', 'supercalifragilistic', 'word'])
   })
 
-  test('does not count what only paints', () => {
+  test('does not count colour codes', () => {
     expect(fold('\x1b[31mred\x1b[39m and dead', 12)).toEqual(['\x1b[31mred\x1b[39m and dead'])
   })
 })
@@ -28,7 +28,7 @@ describe('a table', () => {
     [{ text: 'http-large' }, { text: '100000', paint: (text: string) => `<${text}>` }, { text: '' }],
   ]
 
-  test('is as wide as its cells, and folds its last column under itself', () => {
+  test('is as wide as its cells, and folds its last column with a hanging indent', () => {
     expect(renderTable(columns, rows, 44)).toMatchInlineSnapshot(`
       "NAME          SIZE
       http             5  a sentence that is too
@@ -38,13 +38,13 @@ describe('a table', () => {
     `)
   })
 
-  test('keeps a row in one line where nobody limits it', () => {
+  test('keeps a row on one line without a maximum width', () => {
     expect(renderTable(columns, rows).split('\n')).toHaveLength(4)
   })
 })
 
-describe('the detail of a probe nobody knew of', () => {
-  test('is told by the shape of its values', () => {
+describe('the detail of an unknown probe', () => {
+  test('is rendered by the shape of its values', () => {
     const detail = {
       payloadBytes: 64,
       sequence: 7,
@@ -66,15 +66,15 @@ describe('the detail of a probe nobody knew of', () => {
     })
   })
 
-  test('does not take the segment size of a connection for what came back', () => {
+  test('does not show the segment size of a connection as received bytes', () => {
     expect(detailText({ segmentBytes: 1448 })).toEqual({ bytes: undefined, facts: ['segment-bytes=1448'], lines: [] })
   })
 
-  test('may be nothing at all', () => {
+  test('can be empty', () => {
     expect(detailText(undefined)).toEqual({ bytes: undefined, facts: [], lines: [] })
   })
 
-  test('cannot command a terminal', () => {
+  test('cannot send control characters to a terminal', () => {
     const { facts, lines } = detailText({ server: '\x1b[2J', text: 'a\tb \x9b0m\nsecond', list: ['\x07'] })
     expect([...facts, ...lines].join('')).not.toMatch(/\p{Cc}/u)
     expect(lines).toContain('second')

@@ -63,17 +63,14 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
     'all 127.0.0.1 --name a..b',
     'cannot probe "a..b@127.0.0.1:53": "a..b" is not a DNS name: use labels of 1 to 63 characters, 253 in total',
   ],
-  [
-    'all 127.0.0.1 --skip http --skip tcp --skip syn --skip udp --skip icmp --skip dns',
-    '--skip: no protocol is left to probe with',
-  ],
+  ['all 127.0.0.1 --skip http --skip tcp --skip syn --skip udp --skip icmp --skip dns', '--skip: no protocol is left'],
   ['serve --port 70000', '--port: 70000 is out of range: it must be at least 0 and at most 65535'],
-  ['serve --port 5353 --dns-port 5353', '--dns-port: 5353 is the port of the other probes: choose another'],
+  ['serve --port 5353 --dns-port 5353', '--dns-port: 5353 is already the port of the other probes: choose another'],
   ['serve --host here', '--host: "here" is invalid: write an address of this host, or :: or 0.0.0.0 for all of them'],
   // clusters
   ['mesh node1', "too many arguments for 'mesh', expected 0 arguments but got 1: see scout-probe mesh --help"],
-  ['mesh --from node1', '--from goes with a probe: write --from NODE tcp HOST:PORT'],
-  ['serve --from node1', '--from goes with a probe: write --from NODE tcp HOST:PORT'],
+  ['mesh --from node1', '--from needs a probe: write --from NODE tcp HOST:PORT'],
+  ['serve --from node1', '--from needs a probe: write --from NODE tcp HOST:PORT'],
   [
     'tcp 127.0.0.1:80 --context production',
     '--context selects a cluster, but this command runs on this machine: add --from NODE',
@@ -92,17 +89,17 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['serve 8081', "too many arguments for 'serve', expected 0 arguments but got 1: see scout-probe serve --help"],
 ]
 
-test.each(mistakes)('scout-probe %s is answered with one sentence', async (commandLine, sentence) => {
+test.each(mistakes)('scout-probe %s is rejected in one sentence', async (commandLine, sentence) => {
   expect(await runCli(commandLine.split(' '))).toEqual({ code: 2, out: '', err: `scout-probe: ${sentence}\n` })
 })
 
-test('nothing is sent when one of many things is wrong', async () => {
+test('nothing is sent if any part of the command line is wrong', async () => {
   let received = 0
   const server = await listenUdp(() => received++)
   const { port } = server.address()
   await runCli(['udp', `127.0.0.1:${port}`, '--payload-bytes', '1'])
   await runCli(['all', '127.0.0.1', '--port', String(port), '--name', 'a..b'])
-  // What comes after is received after.
+  // Packets arrive in order, so this one would arrive after the others.
   await runCli(['udp', `127.0.0.1:${port}`, '-c', '1', '--timeout', '100ms'])
   expect(received).toBe(1)
 })

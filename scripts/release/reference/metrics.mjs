@@ -6,7 +6,7 @@ export function metricsPage() {
 
 # Metrics of the agent
 
-At \`/metrics\` of the console. Beside these are the usual ones of the process (\`process_…\`, \`nodejs_…\`). A label that does not apply is
+At \`/metrics\` of the console. There are also the usual metrics of the process (\`process_…\`, \`nodejs_…\`). A label that does not apply is
 empty.
 
 ${table(

@@ -9,12 +9,12 @@ export function probesPage() {
 
 # Probes
 
-Each makes one attempt at a time and returns a result: what it learned, or the reason why it failed, with the phases it passed
-through. Phases are disjoint, in nanoseconds, and a success takes as long as all of them together. \`resolve\` comes first where
-the target is a name.
+Each probe makes one attempt at a time and returns a result: its details, or the reason of its failure, with the phases it passed
+through. Phases are disjoint, in nanoseconds, and the duration of a success is their sum. \`resolve\` comes first if the target is a
+name.
 
-Options are named as in code. In configuration and on the command line a duration is written with its unit and the ending \`Ms\` is
-left out: \`timeoutMs\` is \`timeout: 3.5s\` and \`--timeout 3.5s\`.
+Options are named as in code. In configuration and on the command line, a duration is written with its unit and the ending \`Ms\` is
+omitted: \`timeoutMs\` is \`timeout: 3.5s\` and \`--timeout 3.5s\`.
 
 ${all.map((probe) => `- [${probe.protocol}](#${probe.protocol}): ${probe.summary}`).join('\n')}
 
@@ -44,7 +44,7 @@ ${table(
   ['phase', 'lasts from … to'],
   Object.entries(phases).map(([phase, meaning]) => [code(phase), meaning]),
 )}
-${hasOptions ? optionTable(options) : 'No options of its own.\n'}`
+${hasOptions ? optionTable(options) : 'No other options.\n'}`
 }
 
 /** @param {Probe['options']} schema */
@@ -53,7 +53,7 @@ function optionTable(schema) {
     ['option', 'type', 'default', 'meaning'],
     settingsOf(schema).map((setting) => {
       const { key, name, description } = setting
-      if (description === '') throw new Error(`option ${key} has no meaning`)
+      if (description === '') throw new Error(`option ${key} has no description`)
       return [
         name === key ? code(key) : `${code(key)} (${code(name)})`,
         typeOf(setting),

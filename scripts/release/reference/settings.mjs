@@ -7,8 +7,8 @@ export function settingsPage() {
 
 # Settings of the agent
 
-A setting comes from the file that \`--config\` or \`SCOUT_CONFIG\` names, from the environment, or from a flag; the later of these goes
-before the earlier. \`scout-agent --print-config\` prints each with its source. In the file, a dot means a level:
+A setting comes from the file named by \`--config\` or \`SCOUT_CONFIG\`, from the environment, or from a flag; flags override the
+environment, which overrides the file. \`scout-agent --print-config\` prints each with its source. In the file, a dot means a level:
 \`console.port\` is \`console: { port: 8080 }\`. In a flag or a variable, a list is separated by commas. A duration is a number with a unit:
 \`250ms\`, \`1s\`, \`1m30s\`.
 
@@ -16,7 +16,7 @@ ${table(
   ['setting', 'flag', 'variable', 'type', 'default', 'meaning'],
   settingsOf(configSchema).map((setting) => {
     const { kind, name, flag, description } = setting
-    if (description === '') throw new Error(`setting ${name} has no meaning`)
+    if (description === '') throw new Error(`setting ${name} has no description`)
     const outside = kind === 'structure' ? ['', ''] : [code(`--${flag}`), code(variableOf(setting))]
     return [code(name), ...outside, typeOf(setting), defaultOf(setting), description]
   }),

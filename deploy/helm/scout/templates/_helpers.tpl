@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* For what belongs to no namespace: releases in several namespaces must not meet. */}}
+{{/* Name of cluster-wide objects: releases in several namespaces must not share them. */}}
 {{- define "scout.clusterName" -}}
 {{- $name := include "scout.name" . -}}
 {{- ternary $name (printf "%s-%s" .Release.Namespace $name) (eq $name .Release.Namespace) -}}
@@ -50,7 +50,7 @@ app.kubernetes.io/managed-by: {{ .Values.managedBy | default .Release.Service }}
 {{- .Values.config.responder.port | int -}}
 {{- end -}}
 
-{{/* What every agent of this release is told: the chart's own part, which what is given goes before. */}}
+{{/* Configuration of every agent of this release: the chart's part, overridden by .Values.config. */}}
 {{- define "scout.config" -}}
 {{- $own := dict "discovery" "kubernetes" "service" (include "scout.name" .) "nodeConditions" .Values.nodeConditions -}}
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.config)) -}}

@@ -16,7 +16,7 @@ describe('--peer', () => {
     expect(peersOf('--peer', text)).toEqual([peer])
   })
 
-  test('may be given again and again', () => {
+  test('is repeatable', () => {
     expect(peersOf('--peer', 'b=10.0.0.2', '--peer=c=10.0.0.3').map(({ name }) => name)).toEqual(['b', 'c'])
   })
 })
@@ -28,7 +28,7 @@ test('a list may be separated by commas, or its flag repeated', () => {
   expect(command).toMatchObject({ config: { addresses: ['10.0.0.1', 'fd00::1', '10.0.0.2'], zone: 'b' } })
 })
 
-describe('misuse is told in one sentence:', () => {
+describe('misuse is reported in one sentence:', () => {
   const misuses: readonly (readonly [readonly string[], string])[] = [
     [['--intervall', '1s'], 'there is no flag --intervall: did you mean --interval?'],
     [['--colour', 'red'], 'there is no flag --colour: see --help'],
@@ -62,7 +62,7 @@ describe('misuse is told in one sentence:', () => {
   })
 })
 
-test('--print-config prints every setting with its source, and no secret', async () => {
+test('--print-config prints every setting with its source, but no secret', async () => {
   const file = await writeTemporary(
     'config.yaml',
     `name: scout-1
@@ -78,7 +78,7 @@ checks:
   const command = parseCommand(['--print-config', '--config', file, '--zone', 'a', '--peer', 'scout-3=10.0.0.3'], {
     SCOUT_CONSOLE_PORT: '9000',
   })
-  if (!('print' in command)) throw new Error('it would run instead of printing')
+  if (!('print' in command)) throw new Error('it runs instead of printing')
   expect(command.print.replaceAll(file, 'FILE')).toMatchInlineSnapshot(`
     "name: "scout-1"                                  # FILE
     namespace: null                                  # default
@@ -120,14 +120,14 @@ test('--version prints the version of the package', () => {
   expect(parseCommand(['--version'], {})).toEqual({ print: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
 })
 
-test('the configuration file may be named by the environment', async () => {
+test('the environment can name the configuration file', async () => {
   const file = await writeTemporary('config.yaml', 'zone: from-file')
   const command = parseCommand([], { SCOUT_CONFIG: file })
   expect(command).toMatchObject({ config: { zone: 'from-file' } })
 })
 
 describe('the process', { timeout: 30_000 }, () => {
-  test('prints help, with every setting', async () => {
+  test('prints help with every setting', async () => {
     const { code, out, err } = await runAgent(['--help'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatchInlineSnapshot(`
@@ -175,7 +175,7 @@ describe('the process', { timeout: 30_000 }, () => {
     `)
   })
 
-  test('ends with 2 when it is used wrongly', async () => {
+  test('exits with 2 after a usage error', async () => {
     expect(await runAgent(['--intervall', '1s'])).toEqual({
       code: 2,
       out: '',
@@ -183,7 +183,7 @@ describe('the process', { timeout: 30_000 }, () => {
     })
   })
 
-  test('ends with 2, before it listens, when the list of peers cannot be used', async () => {
+  test('exits with 2, before it listens, when the list of peers is invalid', async () => {
     const path = await writeTemporary('peers.yaml', '- { name: one, adresses: [10.0.0.1] }')
     const { code, out, err } = await runAgent([...anyPorts(), '--peers-file', path])
     expect({ code, err }).toEqual({
@@ -197,7 +197,7 @@ describe('the process', { timeout: 30_000 }, () => {
     ['console', async (host: string) => portOf(await listenOn(host))],
     ['responder', async (host: string) => portOf(await listenOn(host))],
     ['responder', async (host: string) => (await listenUdp(() => {}, host)).address().port],
-  ] as const)('ends with 1 when another process has the port of the %s', async (what, take) => {
+  ] as const)('exits with 1 when another process uses the port of the %s', async (what, take) => {
     const host = loopback(1)
     const port = await take(host)
     const { code, err } = await runAgent([...anyPorts(), `--${what}-host`, host, `--${what}-port`, String(port)])

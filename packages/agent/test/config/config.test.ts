@@ -10,7 +10,7 @@ import { temporaryFolder, writeTemporary } from '../support/temporary.ts'
 const inCluster = 'search scout.svc.example.org svc.example.org example.org\nnameserver 192.0.2.53\n'
 const outside = 'search example.org\nnameserver 192.0.2.53\n'
 
-test('has a value for every setting that needs one', async () => {
+test('every required setting has a default', async () => {
   const resolvConf = await writeTemporary('resolv.conf', inCluster)
   const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
   expect(config).toMatchObject({
@@ -42,8 +42,8 @@ test('has a value for every setting that needs one', async () => {
   expect([...origins]).toEqual([])
 })
 
-describe('where a setting comes from', () => {
-  test('the environment goes before the file, and flags before both', async () => {
+describe('sources of settings', () => {
+  test('the environment overrides the file, and flags override both', async () => {
     const file = await writeTemporary('config.yaml', 'zone: a\nnode: a\nname: a\nconsole: { port: 1, host: localhost }')
     const resolvConf = await writeTemporary('resolv.conf', inCluster)
     const { config, origins } = loadConfig({
@@ -62,18 +62,18 @@ describe('where a setting comes from', () => {
     })
   })
 
-  test('failures settle for as long as the discovery needs, unless told otherwise', () => {
+  test('settle defaults to the delay of the discovery', () => {
     const settleMs = (environment: Record<string, string>) => loadConfig({ environment, flags: [] }).config.settleMs
     expect(settleMs({ SCOUT_DISCOVERY: 'dns' })).toBe(40_000)
     expect(settleMs({ SCOUT_DISCOVERY: 'dns', SCOUT_SETTLE: '1s' })).toBe(1_000)
   })
 
-  test('lists are written with commas outside the file', () => {
+  test('lists are separated by commas outside the file', () => {
     const { config } = loadConfig({ environment: { SCOUT_ADDRESSES: '10.0.0.1,fd00::1' }, flags: [] })
     expect(config.addresses).toEqual(['10.0.0.1', 'fd00::1'])
   })
 
-  test('peers of flags come beside those of the file', async () => {
+  test('peers from flags are added to those of the file', async () => {
     const file = await writeTemporary('config.yaml', 'peers: [{ name: one, addresses: [10.0.0.1] }]')
     const peers = [{ name: 'two', addresses: ['10.0.0.2'] }]
     const { config, origins } = loadConfig({ file, environment: {}, flags: [], peers })
@@ -86,7 +86,7 @@ describe('where a setting comes from', () => {
 })
 
 test.each(['250ms', '1m30s', '0.5s', '10', '-1s', '1s ', 'soon', '1.s', '1 s', ''])(
-  'the schema, for those who only read it, takes the duration %j if and only if it is one',
+  'the JSON schema accepts %j if and only if it is a duration',
   (text) => {
     const { timeout } = configShape().properties ?? {}
     const pattern = typeof timeout === 'object' ? (timeout.pattern ?? '') : ''
@@ -95,7 +95,7 @@ test.each(['250ms', '1m30s', '0.5s', '10', '-1s', '1s ', 'soon', '1.s', '1 s', '
   },
 )
 
-test('the schema gives each probe its own options, under the names people write', () => {
+test('the JSON schema gives each probe its own options, under their written names', () => {
   const { checks } = configShape().properties ?? {}
   const check = typeof checks === 'object' ? checks.additionalProperties : undefined
   const branches = typeof check === 'object' ? (check.allOf ?? []) : []
@@ -112,7 +112,7 @@ test('the schema gives each probe its own options, under the names people write'
 })
 
 describe('checks', () => {
-  test('take the options of their probe as a person writes them, and the timeout and key of all', async () => {
+  test('take the written options of their probe, and the general timeout and key', async () => {
     const file = await writeTemporary(
       'config.yaml',
       `timeout: 2s
@@ -133,7 +133,7 @@ checks:
     ])
   })
 
-  test('are without dns, and say so, where the domain of a cluster is not known', async () => {
+  test('omit dns, with a remark, if the domain of the cluster is unknown', async () => {
     const resolvConf = await writeTemporary('resolv.conf', outside)
     const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
     const names = catalogue.map(({ name }) => name)
@@ -143,14 +143,14 @@ checks:
 
   test.each([
     ['inside a cluster, in its domain', inCluster, 'kubernetes.default.svc.example.org'],
-    ['elsewhere, in the usual one', outside, 'kubernetes.default.svc.cluster.local'],
-  ])('of dns that a person writes without a target ask for a name %s', async (_, content, target) => {
+    ['elsewhere, in the default domain', outside, 'kubernetes.default.svc.cluster.local'],
+  ])('of dns without a written target query a name %s', async (_, content, target) => {
     const resolvConf = await writeTemporary('resolv.conf', content)
     const file = await writeTemporary('config.yaml', 'checks: { names: { probe: dns } }')
     expect(loadConfig({ file, environment: {}, flags: [], resolvConf }).config.checks).toMatchObject([{ target }])
   })
 
-  test('are made at the general interval, costly ones every third time, and at one of their own where it is written', async () => {
+  test('run at the general interval, expensive ones every third time, unless an interval is written', async () => {
     const file = await writeTemporary(
       'config.yaml',
       'checks: { web: { probe: http }, slow: { probe: tcp, interval: 1m } }',
@@ -163,7 +163,7 @@ checks:
     expect(intervals(file)).toEqual({ web: 2_000, slow: 60_000 })
   })
 
-  test('may be aimed at the node of a peer', async () => {
+  test('can target the node of a peer', async () => {
     const checks =
       'checks: { ping: { probe: icmp, path: node }, kubelet: { probe: tcp, path: node, target: "{host}:10250" } }'
     const file = await writeTemporary('config.yaml', checks)
@@ -173,13 +173,13 @@ checks:
     ])
   })
 
-  test('may be none', async () => {
+  test('can be empty', async () => {
     const file = await writeTemporary('config.yaml', 'checks: {}')
     expect(loadConfig({ file, environment: {}, flags: [] }).config.checks).toEqual([])
   })
 })
 
-describe('misuse is told in one sentence:', () => {
+describe('misuse is reported in one sentence:', () => {
   test.each([
     ['intervall: 5s', 'there is no setting intervall (from FILE): did you mean interval?'],
     ['colour: red', 'there is no setting colour (from FILE): choose one of name, namespace, node, zone, addresses, '],
@@ -260,7 +260,7 @@ describe('misuse is told in one sentence:', () => {
     )
   })
 
-  test('a file that is not there', async () => {
+  test('a missing file', async () => {
     const file = `${await temporaryFolder()}/config.yaml`
     expect(complaintOf(() => loadConfig({ file, environment: {}, flags: [] }))).toBe(
       `cannot read the configuration ${file}: ENOENT: no such file or directory, open '${file}'`,
@@ -279,7 +279,7 @@ describe('misuse is told in one sentence:', () => {
     expect(complaintOf(() => loadConfig({ environment: { [variable]: text }, flags: [] }))).toBe(message)
   })
 
-  test('the origin of one setting is not taken for that of another beside it', async () => {
+  test('the source of one setting is not reported for a neighbouring one', async () => {
     const file = await writeTemporary('config.yaml', 'console: { port: 80, prot: 90 }')
     const environment = { SCOUT_CONSOLE_PORT: '81', SCOUT_PEERS_FILE: 'peers.yaml' }
     expect(complaintOf(() => loadConfig({ file, environment, flags: [] }))).toBe(

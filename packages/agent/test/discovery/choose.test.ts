@@ -9,11 +9,11 @@ import { startApiDouble } from '../support/api-double.ts'
 import { greeting } from '../support/greetings.ts'
 import { endpoint, endpointSlice } from '../support/slices.ts'
 
-/** What Kubernetes tells every pod. */
+/** Variables that Kubernetes sets in every pod. */
 const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1' }
 const peers = [{ name: 'node-2', addresses: ['10.0.0.2'] }]
 
-/** What the discovery of these settings tells. */
+/** Starts the discovery of these settings and records its reports. */
 async function discover(written: Readonly<Record<string, string>>, listed: typeof peers = [], environment = {}) {
   const flags = Object.entries(written).map(([path, text]) => ({ path, text, origin: 'a test' }))
   const { config } = loadConfig({ environment, flags, peers: listed })
@@ -43,8 +43,8 @@ describe('the choice of a discovery', () => {
     { what: 'peers are given', settings: {}, listed: peers },
     { what: 'peers are given beside an API server', settings: { kubeApi: 'http://127.0.0.1:1' }, listed: peers },
     { what: 'peers are given in a pod', settings: {}, listed: peers, environment: inPod },
-    { what: 'it is wanted', settings: { discovery: 'static', kubeApi: 'http://127.0.0.1:1' } },
-    { what: 'it is wanted in a pod', settings: { discovery: 'static' }, environment: inPod },
+    { what: 'it is configured', settings: { discovery: 'static', kubeApi: 'http://127.0.0.1:1' } },
+    { what: 'it is configured in a pod', settings: { discovery: 'static' }, environment: inPod },
   ])('is the list when $what', async ({ settings, listed = [], environment }) => {
     const { latest } = await discover(settings, listed, environment)
     expect(latest()).toMatchObject({ source: 'configuration', peers: listed })
@@ -60,11 +60,11 @@ describe('the choice of a discovery', () => {
     expect(latest()?.source).toMatch(name)
   })
 
-  it('is trouble in a pod in which peers can be found in no way', async () => {
+  it('reports trouble in a pod that has no way to find peers', async () => {
     const { latest } = await discover({}, [], inPod)
     expect(latest()).toMatchObject({
       peers: [],
-      trouble: expect.stringMatching(/^no peers can be found: .* give the namespace with --namespace$/),
+      trouble: expect.stringMatching(/^cannot find peers: .* set the namespace with --namespace$/),
     })
   })
 
@@ -85,7 +85,7 @@ describe('the choice of a discovery', () => {
 })
 
 describe('kubectl proxy', () => {
-  it('leads to the pods themselves where they answer for themselves', async () => {
+  it('leads to direct probes if the pods themselves answer', async () => {
     const api = await startApiDouble()
     const pod = await startHttpResponder({
       host: '127.0.0.1',
@@ -104,7 +104,7 @@ describe('kubectl proxy', () => {
   it.each([
     { what: 'nobody answers', answer: undefined },
     { what: 'something else answers for them', answer: greeting('a router') },
-  ])('leads to them through the API server where $what', async ({ answer }) => {
+  ])('leads to probes through the API server if $what', async ({ answer }) => {
     const api = await startApiDouble()
     const pod = await startHttpResponder({
       host: '127.0.0.1',
@@ -122,7 +122,7 @@ describe('kubectl proxy', () => {
     ])
   })
 
-  it('leaves the usual port of the responder alone, which it may have itself', () => {
+  it('keeps the default responder port free, because the proxy may use it', () => {
     const load = (...flags: readonly (readonly [string, string])[]) =>
       loadConfig({ environment: {}, flags: flags.map(([path, text]) => ({ path, text, origin: 'a test' })) })
     const kubeApi = ['kubeApi', 'http://127.0.0.1:8081'] as const

@@ -46,7 +46,7 @@ function discover() {
 }
 
 describe('discovery by name', () => {
-  it('calls an address starting until it has said who it is', async () => {
+  it('reports an address as starting until its agent has answered', async () => {
     const { world, start, knows, told } = discover()
     world.addresses = ['10.0.0.1']
     await start()
@@ -56,7 +56,7 @@ describe('discovery by name', () => {
     expect(told.at(-1)?.peers[0]).toMatchObject({ node: 'node-of-scout-1', namespace: 'scout', zone: 'zone-1' })
   })
 
-  it('makes one peer of the addresses that say the same name', async () => {
+  it('merges addresses that answer with the same name into one peer', async () => {
     const { world, start, knows, names } = discover()
     world.addresses = ['10.0.0.1', 'fd00::1']
     world.greetings = { '10.0.0.1': greeting('scout-1'), 'fd00::1': greeting('scout-1') }
@@ -65,7 +65,7 @@ describe('discovery by name', () => {
     expect(names()).toHaveLength(1)
   })
 
-  it('leaves our own address out, and who is no longer named', async () => {
+  it('omits our own address, and addresses that the name no longer has', async () => {
     const { world, start, knows, names } = discover()
     world.addresses = ['10.0.0.1', '10.0.0.2', '10.0.0.99']
     world.greetings = { '10.0.0.1': greeting('scout-1'), '10.0.0.2': greeting('scout-2') }
@@ -76,7 +76,7 @@ describe('discovery by name', () => {
     expect(names()).toHaveLength(1)
   })
 
-  it('finds out that another pod has got the address of one that is gone', async () => {
+  it('notices that an address now belongs to another pod', async () => {
     const { world, start, knows, names } = discover()
     world.addresses = ['10.0.0.1', '10.0.0.2']
     world.greetings = { '10.0.0.1': greeting('scout-1'), '10.0.0.2': greeting('scout-2') }
@@ -87,7 +87,7 @@ describe('discovery by name', () => {
     expect(names()).toHaveLength(2)
   })
 
-  it('takes one that falls silent for who it was, so that its silence is seen', async () => {
+  it('keeps the identity of an agent that stops answering, so that its failure is visible', async () => {
     const { told, world, start, knows, names } = discover()
     world.addresses = ['10.0.0.1']
     world.greetings = { '10.0.0.1': greeting('scout-1') }
@@ -99,7 +99,7 @@ describe('discovery by name', () => {
     expect(names()).toEqual(['scout-1 ready 10.0.0.1'])
   })
 
-  it('does not wait for one that never answers', async () => {
+  it('does not wait for an agent that never answers', async () => {
     const { world, start, knows, names } = discover()
     world.addresses = ['10.0.0.1', '10.0.0.2']
     world.greetings = { '10.0.0.1': 'never', '10.0.0.2': greeting('scout-2') }
@@ -111,7 +111,7 @@ describe('discovery by name', () => {
     expect(names()).toHaveLength(2)
   })
 
-  it('reports a defect of its own, and shows that what it knows grows old', async () => {
+  it('reports a defect in Scout, and that its knowledge is getting old', async () => {
     const { told, world, start, knows } = discover()
     world.failure = new TypeError('not a function')
     await start()
@@ -123,7 +123,7 @@ describe('discovery by name', () => {
     await knows('10.0.0.1 starting 10.0.0.1')
   })
 
-  it('keeps who is known while the name server is away, and says so', async () => {
+  it('keeps the known peers while the name server is down, and reports it', async () => {
     const { world, start, knows, told } = discover()
     world.addresses = ['10.0.0.1']
     world.greetings = { '10.0.0.1': greeting('scout-1') }
@@ -155,11 +155,11 @@ describe('the addresses of a name', () => {
     return resolveBoth(name, [`127.0.0.1:${server.port}`])
   }
 
-  it.each(Object.entries(names))('are of both families, or one, or none: %s', async (name, addresses) => {
+  it.each(Object.entries(names))('are of both families, one or none: %s', async (name, addresses) => {
     await expect(ask(name)).resolves.toEqual(addresses)
   })
 
-  it('are not known where the name is not', async () => {
+  it('are an error if the name does not exist', async () => {
     await expect(ask('typo.example.org')).rejects.toMatchObject({ code: 'ENOTFOUND' })
   })
 })
@@ -176,7 +176,7 @@ describe('the name of a service', () => {
     expect(serviceName('scout', 'mon', path)).toBe(name)
   })
 
-  it('is taken as it is when it is a whole one', () => {
+  it('is used unchanged if it is a full name', () => {
     expect(serviceName('agents.example.org', undefined)).toBe('agents.example.org')
   })
 

@@ -46,7 +46,7 @@ describe('discovery by endpoint slices', () => {
     expect(api.requests.map(({ verb }) => verb)).toEqual(['list', 'watch'])
   })
 
-  it('reports where its knowledge comes from and how old it is', async () => {
+  it('reports the source and age of its knowledge', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
     const beforeMs = Date.now()
@@ -56,7 +56,7 @@ describe('discovery by endpoint slices', () => {
     expect(seen.latest()?.heardAtMs).toBeGreaterThanOrEqual(beforeMs)
   })
 
-  it('starts without an API server, and finds the peers once it is there', async () => {
+  it('starts without an API server, and finds the peers once it is up', async () => {
     const api = await startApiDouble()
     api.always(breakOff)
     api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
@@ -69,7 +69,7 @@ describe('discovery by endpoint slices', () => {
     await eventually(() => seen.latest()?.trouble === undefined, 'no trouble')
   })
 
-  it('keeps the last known peers while the API server is away', async () => {
+  it('keeps the last known peers while the API server is down', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
     const seen = discover(api)
@@ -80,7 +80,7 @@ describe('discovery by endpoint slices', () => {
     expect(seen.states()).toEqual({ 'scout-1': 'ready' })
   })
 
-  it('tells of an address that is none once, however often the slice changes', async () => {
+  it('reports an invalid address once, however often the slice changes', async () => {
     const api = await startApiDouble()
     const seen = discover(api)
     for (const other of ['10.0.0.1', '10.0.0.2']) {
@@ -90,7 +90,7 @@ describe('discovery by endpoint slices', () => {
     expect(seen.oddities).toEqual(['endpoint slice a has the invalid address "nowhere" for scout-1: ignored'])
   })
 
-  it('uses its own namespace where there are Scouts in several', async () => {
+  it('uses its own namespace if several have a Scout', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('mine', ['10.0.0.1'])]))
     api.set(endpointSlice('b', [endpoint('theirs', ['10.0.0.2'])], { namespace: 'other' }))
@@ -114,7 +114,7 @@ describe('discovery by endpoint slices from outside', () => {
     })
   })
 
-  it('asks which of several Scouts is meant', async () => {
+  it('rejects an ambiguous choice between several Scouts', async () => {
     const api = await startApiDouble()
     for (const namespace of ['two', 'one']) api.set(endpointSlice('a', [], { namespace }))
     await expect(discover(api, outside).started).rejects.toThrow(
@@ -122,7 +122,7 @@ describe('discovery by endpoint slices from outside', () => {
     )
   })
 
-  it('names the Scout that is there under another name, as Helm gives it', async () => {
+  it('names a Scout that is installed under another name, as by Helm', async () => {
     const api = await startApiDouble()
     const slice = endpointSlice('a', [], { namespace: 'mon', service: 'mon-scout' })
     const labels = { 'app.kubernetes.io/name': 'scout', 'service.kubernetes.io/headless': '' }
@@ -136,15 +136,14 @@ describe('discovery by endpoint slices from outside', () => {
     {
       where: 'any namespace',
       options: outside,
-      sentence:
-        /^no endpoint of a service scout is known in any namespace of this cluster: install Scout with kubectl apply/,
+      sentence: /^no service scout has endpoints in any namespace of this cluster: install Scout with kubectl apply/,
     },
     {
-      where: 'the one that was named',
+      where: 'the given namespace',
       options: { ...outside, namespace: 'empty' },
-      sentence: /is known in namespace empty: install Scout/,
+      sentence: /^no service scout has endpoints in namespace empty: install Scout/,
     },
-  ])('says that there is no Scout in $where', async ({ options, sentence }) => {
+  ])('reports that there is no Scout in $where', async ({ options, sentence }) => {
     const api = await startApiDouble()
     await expect(discover(api, options).started).rejects.toThrow(sentence)
     expect(api.watches).toBe(0)
@@ -162,7 +161,7 @@ describe('discovery by endpoint slices from outside', () => {
       misbehaviour: answerWith('{"metadata":{"resourceVersion":"1"},"items":[{}]}'),
       sentence: /answered with JSON that is not a (list of EndpointSlices|Kubernetes list or watch)/,
     },
-    { what: 'nobody answers properly', misbehaviour: breakOff, sentence: /cannot reach the API server/ },
+    { what: 'the connection breaks', misbehaviour: breakOff, sentence: /cannot reach the API server/ },
   ])('fails at once when $what', async ({ misbehaviour, sentence }) => {
     const api = await startApiDouble()
     api.always(misbehaviour)
@@ -183,7 +182,7 @@ describe('conditions of nodes', () => {
     ...more,
   })
 
-  it('are watched where that is wanted: what is not as it should be, and since when', async () => {
+  it('are watched if configured: each problem and its start', async () => {
     const api = await startApiDouble()
     api.set(node('node-1', 'True'), 'nodes')
     api.set(node('node-2', 'True', { spec: { unschedulable: true } }), 'nodes')
@@ -203,7 +202,7 @@ describe('conditions of nodes', () => {
     ])
   })
 
-  it('are done without where the right is missing, which is reported once with the remedy', async () => {
+  it('are optional: a missing permission is reported once, with the remedy', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
     const said = 'nodes is forbidden: User "system:serviceaccount:scout:scout" cannot list resource "nodes"'
@@ -218,7 +217,7 @@ describe('conditions of nodes', () => {
     expect(seen.latest()?.trouble).toBeUndefined()
   })
 
-  it('are not asked for unless wanted', async () => {
+  it('are not requested by default', async () => {
     const api = await startApiDouble()
     discover(api)
     await eventually(() => api.watches === 1, 'the watch of slices')

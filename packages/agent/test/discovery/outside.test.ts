@@ -35,7 +35,7 @@ async function discover(options: Partial<OutsideOptions>) {
 }
 
 describe('a cluster seen from outside', () => {
-  it('has its pods probed directly where one of them can be reached', async () => {
+  it('has its pods probed directly if one of them is reachable', async () => {
     const { told, ways, hear } = await discover({ isReachable: async ({ name }) => name === 'b' })
     hear([peer('a'), peer('b')])
     expect(told.at(-1)?.peers.map(({ state }) => state)).toEqual(['starting', 'starting'])
@@ -44,7 +44,7 @@ describe('a cluster seen from outside', () => {
     expect(ways).toEqual(['pods are reachable from here: probing them directly'])
   })
 
-  it('has HTTP probed through the proxy of the API server where none can', async () => {
+  it('has HTTP probed through the API server if none is reachable', async () => {
     const { told, ways, hear } = await discover({ isReachable: async () => false })
     hear([peer('a')])
     await eventually(() => ways.length === 1, 'a way')
@@ -52,7 +52,7 @@ describe('a cluster seen from outside', () => {
     expect(ways).toEqual(["pods are not reachable from here: probing only HTTP, through the API server's proxy"])
   })
 
-  it('probes nobody where there is no proxy either, and says what to do', async () => {
+  it('is not probed without a proxy either, and the remedy is reported', async () => {
     const { told, ways, hear } = await discover({ isReachable: async () => false, proxyOf: undefined })
     hear([peer('a')])
     await eventually(() => ways.length === 1, 'a way')
@@ -62,7 +62,7 @@ describe('a cluster seen from outside', () => {
     )
   })
 
-  it('finds the way out once, by a few pods on different nodes', async () => {
+  it('is tested for reachability once, with a few pods on different nodes', async () => {
     const { ways, asked, hear } = await discover({ isReachable: async () => false })
     hear([peer('a', { state: 'starting' })])
     expect(asked).toEqual([])

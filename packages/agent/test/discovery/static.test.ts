@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 const one = '- { name: one, addresses: [10.0.0.1] }\n'
 const two = `${one}- { name: two, node: node-2, zone: b, addresses: [10.0.0.2, fd00::2], port: 9000 }\n`
 
-test('a list is known at once and for good', async () => {
+test('a list is reported once and never changes', async () => {
   const known: Knowledge[] = []
   const discovery = createListDiscovery([{ name: 'one', node: 'node-1', addresses: ['10.0.0.1'], port: 8081 }])
   await discovery.start((knowledge) => known.push(knowledge))
@@ -18,7 +18,7 @@ test('a list is known at once and for good', async () => {
   ])
 })
 
-test('a file is known at once, with the defaults of what it leaves out', async () => {
+test('a file is reported at once, with defaults for missing fields', async () => {
   const { told } = await watched(two)
   expect(told).toHaveLength(1)
   expect(told[0]).toMatchObject({
@@ -36,15 +36,19 @@ test('an empty file means no peers', async () => {
 })
 
 test.each([
-  ['is not there', undefined, /^cannot read the peers in .*peers\.yaml: ENOENT: no such file or directory, open '.*'$/],
+  ['is missing', undefined, /^cannot read the peers in .*peers\.yaml: ENOENT: no such file or directory, open '.*'$/],
   [
     'is not YAML',
     '- [',
     /^cannot read the peers in .*peers\.yaml: Flow sequence in block collection must .* column 4$/,
   ],
-  ['is no list', 'name: one', /^cannot use the peers in .*peers\.yaml: its content: \{ name: 'one' \} is not a list$/],
   [
-    'has no address where one should be',
+    'is not a list',
+    'name: one',
+    /^cannot use the peers in .*peers\.yaml: its content: \{ name: 'one' \} is not a list$/,
+  ],
+  [
+    'has an invalid address',
     '- { name: one, addresses: [one.example] }',
     /^cannot use the peers in .*peers\.yaml: setting 0\.addresses\.0: "one\.example" is not an IP address$/,
   ],
@@ -54,7 +58,7 @@ test.each([
     /^cannot use the peers in .*peers\.yaml: there is no setting 0\.adresses: did you mean addresses\?$/,
   ],
   ['names a peer twice', one + one, /^cannot use the peers in .*peers\.yaml: setting 1\.name: "one" is listed twice$/],
-])('is misuse, reported before anything is started, when the file %s', async (_, content, message) => {
+])('reports a usage error, before anything starts, if the file %s', async (_, content, message) => {
   const path = join(await temporaryFolder(), 'peers.yaml')
   if (content !== undefined) await writeFile(path, content)
   const opening = openFileDiscovery({ path, pollMs: 2, onBroken: () => {} })
@@ -62,21 +66,21 @@ test.each([
   await expect(opening).rejects.toMatchObject({ name: 'ScoutError' })
 })
 
-test('a file is read again when it is written', async () => {
+test('a file is reloaded when it is written', async () => {
   const { path, until } = await watched(one)
   await writeFile(path, two)
   const { peers } = await until((knowledge) => knowledge.peers.length === 2)
   expect(peers.map(({ name }) => name)).toEqual(['one', 'two'])
 })
 
-test('a file is read again when another takes its place', async () => {
+test('a file is reloaded when it is replaced', async () => {
   const { path, until, told } = await watched(one)
   await replace(path, two)
   await until(({ peers }) => peers.length === 2)
   expect(told).toHaveLength(2)
 })
 
-test('a broken version is reported once and changes no peer, until it is fixed', async () => {
+test('a broken version is reported once and keeps the peers, until it is fixed', async () => {
   const { path, until, told, broken } = await watched(one)
   await replace(path, '- name: two\n')
   const { peers, trouble = '' } = await until((knowledge) => knowledge.trouble !== undefined)
@@ -90,7 +94,7 @@ test('a broken version is reported once and changes no peer, until it is fixed',
   expect(told).toHaveLength(3)
 })
 
-test('a file that goes away changes no peer, and may come back', async () => {
+test('a deleted file keeps the peers, and can come back', async () => {
   const { path, until, broken } = await watched(two)
   await rm(path)
   const { peers } = await until(({ trouble }) => trouble !== undefined)
@@ -100,7 +104,7 @@ test('a file that goes away changes no peer, and may come back', async () => {
   expect(broken).toHaveLength(1)
 })
 
-/** A discovery that has read this file and watches it, with everything it told. */
+/** Starts a discovery with this file and records its reports. */
 async function watched(content: string) {
   const path = join(await temporaryFolder(), 'peers.yaml')
   await writeFile(path, content)
@@ -124,7 +128,7 @@ async function watched(content: string) {
   return { path, told, broken, until }
 }
 
-/** As editors and Kubernetes do it. */
+/** Replaces a file as editors and Kubernetes do. */
 async function replace(path: string, content: string): Promise<void> {
   await writeFile(`${path}.new`, content)
   await rename(`${path}.new`, path)

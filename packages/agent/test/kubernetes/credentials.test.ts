@@ -12,18 +12,18 @@ import { overwriteKubeconfig, type Written, writeKubeconfig } from '../support/k
 const it = testWith('openssl')
 
 let made: ReturnType<typeof selfSigned> | undefined
-/** One certificate for all tests, made when the first needs it. */
+/** One certificate for all tests, created on first use. */
 function tls() {
   made ??= selfSigned('IP:127.0.0.1')
   return made
 }
 
-/** A kubeconfig that trusts that certificate. */
+/** Writes a kubeconfig that trusts that certificate. */
 function kubeconfig(written: Written): string {
   return writeKubeconfig({ ca: tls().cert, ...written })
 }
 
-/** Watches slices with this access; tells how often there was news, and the trouble if there is any. */
+/** Watches slices with this access; records the number of reports, and the trouble if there is any. */
 function watch(access: ReturnType<typeof createAccess>, timing: Partial<Timing> = {}) {
   const stopping = new AbortController()
   const seen = { trouble: '', listings: 0 }
@@ -54,14 +54,14 @@ function watch(access: ReturnType<typeof createAccess>, timing: Partial<Timing> 
 const watched = (api: ApiDouble) => eventually(() => api.watches === 1, 'a watch')
 
 describe('access by kubeconfig', () => {
-  it('speaks TLS with the authority and the token of the file', async () => {
+  it('uses TLS with the authority and the token of the file', async () => {
     const api = await startApiDouble({ tls: tls(), acceptedToken: () => 'secret' })
     watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, user: { token: 'secret' } }), environment: {} }))
     await watched(api)
     expect(api.requests[0]?.authorization).toBe('Bearer secret')
   })
 
-  it('takes the file that KUBECONFIG names', async () => {
+  it('uses the file named by KUBECONFIG', async () => {
     const api = await startApiDouble({ tls: tls() })
     const path = kubeconfig({ server: api.server })
     const before = process.env['KUBECONFIG']
@@ -75,7 +75,7 @@ describe('access by kubeconfig', () => {
     expect(api.requests).toHaveLength(2)
   })
 
-  it('reads the file again when its token was refused, as after a rotation', async () => {
+  it('reloads the file when its token is rejected, as after a rotation', async () => {
     let token = 'old'
     const api = await startApiDouble({ tls: tls(), acceptedToken: () => token })
     const path = kubeconfig({ server: api.server, user: { token } })
@@ -95,7 +95,7 @@ describe('access by kubeconfig', () => {
     expect(seen.trouble).toBe('')
   })
 
-  it('tries again where the file cannot be read when its token was refused', async () => {
+  it('retries if the file cannot be read after its token was rejected', async () => {
     let token = 'old'
     const api = await startApiDouble({ tls: tls(), acceptedToken: () => token })
     const path = kubeconfig({ server: api.server, user: { token } })
@@ -125,7 +125,7 @@ describe('access by kubeconfig', () => {
     expect(api.requests[0]?.authorization).toBe('Bearer secret')
   })
 
-  it('runs the command that makes a token, and says when it fails', async () => {
+  it('runs the exec plugin for a token, and reports its failure', async () => {
     const api = await startApiDouble({ tls: tls(), acceptedToken: () => 'made' })
     const credential = {
       apiVersion: 'client.authentication.k8s.io/v1',
@@ -144,7 +144,7 @@ describe('access by kubeconfig', () => {
     expect(seen.trouble).toBe(`cannot read the credentials for ${api.server}: please log in`)
   })
 
-  it('does not wait for a command that never makes a token, nor asks the server without it', async () => {
+  it('stops waiting for an exec plugin that hangs, and sends no request without a token', async () => {
     const api = await startApiDouble({ tls: tls() })
     const user = {
       exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', 'exec sleep 1'] },
@@ -156,29 +156,29 @@ describe('access by kubeconfig', () => {
     expect(api.requests).toEqual([])
   })
 
-  it('does not trust a certificate of another authority, and says what to do', async () => {
+  it('rejects a certificate of another authority, with the remedy', async () => {
     const api = await startApiDouble({ tls: tls() })
     const ca = selfSigned('IP:127.0.0.1').cert
     const seen = watch(createAccess({ kubeconfig: kubeconfig({ server: api.server, ca }), environment: {} }))
     await eventually(() => seen.trouble !== '', 'trouble')
     expect(seen.trouble).toMatch(
-      /^cannot reach the API server at https:.*certificate.* \(give its certificate authority in the kubeconfig\)$/,
+      /^cannot reach the API server at https:.*certificate.* \(set its certificate authority in the kubeconfig\)$/,
     )
   })
 
   it.each([
     {
-      what: 'a file that is not there',
+      what: 'a missing file',
       options: () => ({ kubeconfig: '/nonexistent/config' }),
       sentence: /^cannot use the kubeconfig \/nonexistent\/config: ENOENT/,
     },
     {
-      what: 'a context that is not in it',
+      what: 'a misspelt context',
       options: () => ({ kubeconfig: kubeconfig({ server: 'https://a', contexts: ['staging'] }), context: 'stagign' }),
       sentence: /^there is no context "stagign" in the kubeconfig .*: did you mean staging\?$/,
     },
     {
-      what: 'a context that is like none in it',
+      what: 'an unknown context',
       options: () => ({
         kubeconfig: kubeconfig({ server: 'https://a', contexts: ['one', 'two'] }),
         context: 'production',
@@ -191,7 +191,7 @@ describe('access by kubeconfig', () => {
       sentence: /^the kubeconfig has no current context: name one with --context$/,
     },
     {
-      what: 'no file at all',
+      what: 'no kubeconfig at all',
       options: () => ({ environment: { HOME: '/nonexistent' } }),
       sentence:
         /^there is no kubeconfig: KUBECONFIG is not set and .*\/\.kube\/config does not exist: set --kubeconfig, or run kubectl proxy/,

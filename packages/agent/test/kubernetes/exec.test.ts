@@ -23,7 +23,7 @@ function accessTo(server: string): ApiAccess {
   return { server, credentials: async () => ({}), renew() {} }
 }
 
-/** Starts `probe --now` in a pod. Output is kept by stream. */
+/** Starts `probe --now` in a pod. Records its output by stream. */
 async function start(access: ApiAccess, more: Partial<ExecRequest> = {}) {
   const output = { stdout: '', stderr: '' }
   const remote = await execInPod({
@@ -40,7 +40,7 @@ async function start(access: ApiAccess, more: Partial<ExecRequest> = {}) {
   return { ...remote, output }
 }
 
-/** A process that another one waits for. */
+/** Resolves to the process that the double starts next. */
 function playedBy(api: ApiDouble): Promise<Played> {
   return new Promise((resolve) => {
     api.run(resolve)
@@ -48,7 +48,7 @@ function playedBy(api: ApiDouble): Promise<Played> {
 }
 
 describe('a command in a pod', () => {
-  test('is run in the container of that pod, word by word', async () => {
+  test('runs in the container of that pod, with its arguments unchanged', async () => {
     const api = await startApiDouble()
     const started = playedBy(api)
     const { exited } = await start(accessTo(api.server))
@@ -63,7 +63,7 @@ describe('a command in a pod', () => {
     expect(await exited).toBe(0)
   })
 
-  test('has its output passed on as it comes, stream by stream', async () => {
+  test('has its output passed on as it arrives, by stream', async () => {
     const api = await startApiDouble()
     const started = playedBy(api)
     const { exited, output } = await start(accessTo(api.server))
@@ -78,14 +78,14 @@ describe('a command in a pod', () => {
     expect(output.stdout).toBe('one\ntwo\n')
   })
 
-  test.each([0, 1, 3, 137])('ends with its exit code %i', async (code) => {
+  test.each([0, 1, 3, 137])('resolves to its exit code %i', async (code) => {
     const api = await startApiDouble()
     api.run((process) => process.exit(code))
     const { exited } = await start(accessTo(api.server))
     expect(await exited).toBe(code)
   })
 
-  test('hears what is written to it, and of the end of the connection', async () => {
+  test('receives its input, and the end of the connection', async () => {
     const api = await startApiDouble()
     const started = playedBy(api)
     const remote = await start(accessTo(api.server))
@@ -101,8 +101,8 @@ describe('a command in a pod', () => {
   })
 })
 
-describe('an end that is none', () => {
-  test.each(['in order', 'at once'] as const)('is told when the connection closes %s', async (how) => {
+describe('an abnormal end', () => {
+  test.each(['in order', 'at once'] as const)('is reported when the connection closes %s', async (how) => {
     const api = await startApiDouble()
     api.run((process) => {
       process.print('stdout', 'half')
@@ -115,14 +115,14 @@ describe('an end that is none', () => {
     await expect(exited).rejects.toMatchObject({ kind: 'unreachable' })
   })
 
-  test('is told when the server falls silent', async () => {
+  test('is reported when the server falls silent', async () => {
     const api = await startApiDouble()
     api.run((process) => process.freeze())
     const { exited } = await start(accessTo(api.server), { silenceMs: 300 })
     await expect(exited).rejects.toThrow(`received nothing from ${api.server} for 0.3 s before the command`)
   })
 
-  test('is not seen in a process that says nothing for long', async () => {
+  test('is not assumed when a process prints nothing for a long time', async () => {
     const api = await startApiDouble()
     api.run((process) => setTimeout(() => process.exit(0), 600))
     const { exited } = await start(accessTo(api.server), { silenceMs: 200 })
@@ -131,7 +131,7 @@ describe('an end that is none', () => {
 
   test.each([
     {
-      what: 'the program is not there',
+      what: 'names a missing program',
       status: {
         status: 'Failure',
         reason: 'InternalError',
@@ -139,9 +139,9 @@ describe('an end that is none', () => {
       },
       sentence: 'cannot run a command in pod scout-1: exec: "scout-probe": executable file not found in $PATH',
     },
-    { what: 'it makes no sense', status: { code: 0 }, sentence: 'cannot run a command in pod scout-1: {"code":0}' },
-    { what: 'it is no JSON', status: '<html>', sentence: /answered with 6 characters of broken JSON/ },
-  ])('is told when the status says that $what', async ({ status, sentence }) => {
+    { what: 'is incomplete', status: { code: 0 }, sentence: 'cannot run a command in pod scout-1: {"code":0}' },
+    { what: 'is not JSON', status: '<html>', sentence: /answered with 6 characters of broken JSON/ },
+  ])('is reported when the status $what', async ({ status, sentence }) => {
     const api = await startApiDouble()
     api.run((process) => process.end(status))
     const { exited } = await start(accessTo(api.server))
@@ -149,12 +149,12 @@ describe('an end that is none', () => {
   })
 })
 
-describe('no connection', () => {
+describe('a failed connection', () => {
   const said = 'pods "scout-1" is forbidden: User "jo" cannot create resource "pods/exec" in API group ""'
 
   test.each([
     {
-      what: 'the right is missing',
+      what: 'the permission is missing',
       misbehaviour: answerStatus(403, said),
       sentence:
         'not permitted to create pods/exec in API group "" in namespace scout: grant it with kubectl create role scout-pods-exec -n scout --verb=get,create --resource=pods/exec && kubectl create rolebinding scout-pods-exec -n scout --role=scout-pods-exec --user=\'jo\'',
@@ -185,7 +185,7 @@ describe('no connection', () => {
       misbehaviour: breakOff,
       sentence: /cannot reach the API server at .*: socket hang up/,
     },
-  ])('says in one sentence that $what', async ({ misbehaviour, sentence }) => {
+  ])('is reported in one sentence when $what', async ({ misbehaviour, sentence }) => {
     const api = await startApiDouble()
     api.always(misbehaviour)
     const starting = start(accessTo(api.server))
@@ -193,7 +193,7 @@ describe('no connection', () => {
     await expect(starting).rejects.toBeInstanceOf(ApiError)
   })
 
-  test('is waited for no longer than was said', async () => {
+  test('times out after the configured time', async () => {
     const api = await startApiDouble()
     api.always(hang)
     const startMs = performance.now()
@@ -203,7 +203,7 @@ describe('no connection', () => {
     expect(performance.now() - startMs).toBeLessThan(2_000)
   })
 
-  test('is not waited for any longer where the credentials take for ever, or nobody wants them any more', async () => {
+  test('times out while the credentials hang, and ends when the caller aborts', async () => {
     const access = { ...accessTo('http://127.0.0.1:1'), credentials: () => new Promise<never>(() => {}) }
     await expect(start(access, { answerMs: 20 })).rejects.toThrow(
       'cannot read the credentials for http://127.0.0.1:1: timeout after 0.02 s',
@@ -212,14 +212,14 @@ describe('no connection', () => {
     await expect(start(access, { signal })).rejects.toMatchObject({ name: 'TimeoutError' })
   })
 
-  test('says so where nobody listens', async () => {
+  test('is reported when nothing listens', async () => {
     const port = await desertedTcpPort()
     await expect(start(accessTo(`http://127.0.0.1:${port}`))).rejects.toThrow(
       /cannot reach the API server at .*ECONNREFUSED/,
     )
   })
 
-  test('is given up when nobody wants it any more', async () => {
+  test('ends when the caller aborts', async () => {
     const controller = new AbortController()
     const port = await listenTcp((socket) => {
       socket.once('data', () => controller.abort(new Error('enough')))

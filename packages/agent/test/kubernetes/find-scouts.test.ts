@@ -11,7 +11,7 @@ function accessTo(server: string): ApiAccess {
 const bounds = { signal: new AbortController().signal, answerMs: 5_000 }
 
 describe('the Scouts of a cluster', () => {
-  test('are told apart by namespace and service, with their agents and how each is reached', async () => {
+  test('are listed by namespace and service, with their agents and addresses', async () => {
     const api = await startApiDouble()
     api.set(
       endpointSlice('a-4', [
@@ -36,7 +36,7 @@ describe('the Scouts of a cluster', () => {
     ])
   })
 
-  test('are looked for in one namespace where that is known', async () => {
+  test('are searched for in one namespace if it is given', async () => {
     const api = await startApiDouble()
     for (const namespace of ['one', 'two']) api.set(endpointSlice('a', [], { namespace }))
     const found = await findScouts({ access: accessTo(api.server), namespace: 'two', ...bounds })
@@ -44,7 +44,7 @@ describe('the Scouts of a cluster', () => {
     expect(api.requests.map(({ path }) => path)).toEqual(['/apis/discovery.k8s.io/v1/namespaces/two/endpointslices'])
   })
 
-  test('are not the other Services of the chart, nor those of others', async () => {
+  test('exclude other Services of the chart, and foreign ones', async () => {
     const api = await startApiDouble()
     const { metadata, ...slice } = endpointSlice('a', [])
     const labels = (kept: object) => ({ 'kubernetes.io/service-name': 'x', ...kept })
@@ -56,7 +56,7 @@ describe('the Scouts of a cluster', () => {
     expect(await findScouts({ access: accessTo(api.server), ...bounds })).toEqual([])
   })
 
-  test('are told with what is odd about them', async () => {
+  test('are returned with warnings about them', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('a-1', ['10.0.0.1', 'fe80::zz'])]))
     const [scout] = await findScouts({ access: accessTo(api.server), ...bounds })
@@ -65,12 +65,12 @@ describe('the Scouts of a cluster', () => {
 
   test.each([
     [
-      'the right is missing',
+      'the permission is missing',
       answerStatus(403, 'forbidden: User "jo" cannot list'),
       /^not permitted to list endpointslices in API group "discovery.k8s.io" in the whole cluster/,
     ],
     [
-      'a list is none',
+      'the answer is not a list',
       answerWith('{"kind":"List"}'),
       /answered with JSON that is not a list of EndpointSlices: items /,
     ],
@@ -78,7 +78,7 @@ describe('the Scouts of a cluster', () => {
     ['something else answers', answerBare(502, {}), /answered 502, but not as Kubernetes does/],
     ['it never answers', hang, /did not answer within 0.2 s/],
     ['it stalls', stall, /received nothing from .* for 0.2 s/],
-  ])('are not known when %s', async (_, misbehaviour, sentence) => {
+  ])('are an error when %s', async (_, misbehaviour, sentence) => {
     const api = await startApiDouble()
     api.always(misbehaviour)
     const finding = findScouts({ access: accessTo(api.server), signal: bounds.signal, answerMs: 200 })
@@ -86,10 +86,10 @@ describe('the Scouts of a cluster', () => {
   })
 })
 
-describe('an agent asked through the API server', () => {
+describe('a request to an agent through the API server', () => {
   const agent = { name: 'a-1', namespace: 'scout', port: 8080 }
 
-  test('answers what its console does', async () => {
+  test('returns the answer of its console', async () => {
     const api = await startApiDouble()
     api.serve('/a-1:8080/api/v1/snapshot', { takenAtMs: 1 })
     const json = await askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', ...bounds })
@@ -101,16 +101,16 @@ describe('an agent asked through the API server', () => {
 
   test.each([
     [
-      'the right is missing',
+      'the permission is missing',
       answerStatus(403, 'forbidden: User "system:serviceaccount:dev:jo" cannot get'),
       'not permitted to get pods/proxy in API group "" in namespace scout: grant it with kubectl create role scout-pods-proxy -n scout --verb=get --resource=pods/proxy && kubectl create rolebinding scout-pods-proxy -n scout --role=scout-pods-proxy --serviceaccount=dev:jo',
     ],
     [
-      'its node is away',
+      'its node is down',
       answerStatus(503, 'error trying to reach service: dial tcp 10.0.0.1:8080: connect: no route to host'),
       /rejected get of pods\/proxy \(503\): error trying to reach service: dial tcp 10\.0\.0\.1:8080/,
     ],
-  ])('does not answer when %s', async (_, misbehaviour, sentence) => {
+  ])('fails when %s', async (_, misbehaviour, sentence) => {
     const api = await startApiDouble()
     api.always(misbehaviour)
     const asking = askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', ...bounds })

@@ -19,7 +19,7 @@ const quick: Timing = { answerMs: 300, watchMs: 60_000, graceMs: 100, retryFirst
 const resource = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices', namespace: 'scout' }
 const named = z.object({ metadata: z.object({ name: z.string() }), endpoints: z.array(z.unknown()).nullable() })
 
-/** A watch of the double until the test ends, with everything it told. */
+/** Watches the double until the test ends and records its reports. */
 function watch(api: ApiDouble, timing: Partial<Timing> = {}, parse = (object: unknown) => named.parse(object)) {
   const told: Listing<string>[] = []
   const odd: string[] = []
@@ -49,7 +49,7 @@ function watch(api: ApiDouble, timing: Partial<Timing> = {}, parse = (object: un
     defects,
     names,
     trouble: () => told.at(-1)?.trouble?.message,
-    /** Every sentence of trouble in the order told, without repetitions. */
+    /** Every trouble in order, without repetitions. */
     troubles: () =>
       told
         .map(({ trouble }) => trouble?.message)
@@ -65,7 +65,7 @@ function watch(api: ApiDouble, timing: Partial<Timing> = {}, parse = (object: un
 const slice = (name: string) => endpointSlice(name, [])
 
 describe('a list and watch', () => {
-  it('lists what is there and then hears of every change, in one list and one watch', async () => {
+  it('lists the objects and then receives every change, in one list and one watch', async () => {
     const api = await startApiDouble()
     api.set(slice('a'))
     const seen = watch(api)
@@ -79,7 +79,7 @@ describe('a list and watch', () => {
     expect(seen.troubles()).toEqual([])
   })
 
-  it('asks for the Service in its namespace only, takes any version at first, and wants bookmarks', async () => {
+  it('requests only the Service in its namespace, accepts any version at first, and requests bookmarks', async () => {
     const api = await startApiDouble()
     await watch(api).watched()
     const path = '/apis/discovery.k8s.io/v1/namespaces/scout/endpointslices'
@@ -90,7 +90,7 @@ describe('a list and watch', () => {
     ])
   })
 
-  it('hears what changed between list and watch', async () => {
+  it('receives changes between list and watch', async () => {
     const api = await startApiDouble()
     api.set(slice('a'))
     api.next((request, response) => {
@@ -103,10 +103,10 @@ describe('a list and watch', () => {
   })
 
   it.each([
-    { how: 'ends in good order', end: (api: ApiDouble) => api.endWatches() },
+    { how: 'ends normally', end: (api: ApiDouble) => api.endWatches() },
     { how: 'breaks off', end: (api: ApiDouble) => api.drop() },
     { how: 'ends within a line', end: (api: ApiDouble) => (api.say('{"type":"MODI'), api.endWatches()) },
-  ])('goes on where it was when a watch $how, without another list and without trouble', async ({ end }) => {
+  ])('resumes where it was when a watch $how, without another list or trouble', async ({ end }) => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -124,7 +124,7 @@ describe('a list and watch', () => {
     expect(seen.troubles()).toEqual([])
   })
 
-  it('goes on from a bookmark, so that a quiet watch does not grow too old', async () => {
+  it('resumes from a bookmark, so that the version of a quiet watch does not become too old', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -137,7 +137,7 @@ describe('a list and watch', () => {
     expect(api.requests[2]).toMatchObject({ verb: 'watch', query: { resourceVersion: '101' } })
   })
 
-  it('lists again, from the source, when its version is gone', async () => {
+  it('lists again, from the store, when its version is gone', async () => {
     const api = await startApiDouble()
     api.set(slice('a'))
     const seen = watch(api)
@@ -159,7 +159,7 @@ describe('a list and watch', () => {
     expect(seen.troubles()).toEqual([])
   })
 
-  it('lists again no older than what it has, and from the source only right after the server reported that this is gone', async () => {
+  it('lists nothing older than its version, and from the store only right after the server reported that version as gone', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -179,7 +179,7 @@ describe('a list and watch', () => {
     expect(lists()).toEqual(['0', '101', '', '103'])
   })
 
-  it('lists again from the source where its store was restored to an earlier state', async () => {
+  it('lists again from the store after the store was restored to an earlier state', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -205,7 +205,7 @@ describe('a list and watch', () => {
 
   it.each([
     { what: 'broken JSON', text: '{"type":"ADDED","object":{"meta\n' },
-    { what: 'an event of no known kind', text: '{"type":"SURPRISE","object":{}}\n' },
+    { what: 'an unknown event', text: '{"type":"SURPRISE","object":{}}\n' },
     { what: 'HTML', text: '<html>\n' },
   ])('lists again after a line with $what, since an event may have been lost', async ({ text }) => {
     const api = await startApiDouble()
@@ -218,7 +218,7 @@ describe('a list and watch', () => {
     expect(seen.trouble()).toBeUndefined()
   })
 
-  it('reads events however they are cut into packets', async () => {
+  it('reads events however they are split into packets', async () => {
     const api = await startApiDouble()
     const seen = watch(api)
     await seen.watched()
@@ -241,7 +241,7 @@ describe('a list and watch', () => {
     expect(seen.odd[0]).toMatch(/^scout\/odd: endpoints Invalid input/)
   })
 
-  it('notices a connection that is open and silent for longer than the server may be, and goes on where it was', async () => {
+  it('detects a half-open connection by its silence, and resumes where it was', async () => {
     const api = await startApiDouble()
     const seen = watch(api, { watchMs: 700, graceMs: 50 })
     await seen.watched()
@@ -254,7 +254,7 @@ describe('a list and watch', () => {
     expect(seen.troubles()).toEqual([])
   })
 
-  it('asks a server that ends every watch at once ever more rarely', async () => {
+  it('backs off from a server that ends every watch at once', async () => {
     const api = await startApiDouble()
     const seen = watch(api, { retryFirstMs: 1, retryMostMs: 40 })
     await seen.watched()
@@ -265,7 +265,7 @@ describe('a list and watch', () => {
     expect(performance.now() - startMs).toBeGreaterThan(100)
   })
 
-  it('ends when it is stopped, whatever it waits for', async () => {
+  it('ends when it is stopped, whatever it is waiting for', async () => {
     for (const misbehaviour of [undefined, hang, stall, breakOff]) {
       const api = await startApiDouble()
       api.always(misbehaviour)
@@ -280,12 +280,12 @@ describe('a list and watch', () => {
 describe('trouble with an API server', () => {
   it.each([
     {
-      what: 'refuses the credentials',
+      what: 'rejects the credentials',
       misbehaviour: answerStatus(401, 'Unauthorized'),
       sentence: /does not accept these credentials \(401\): log in again/,
     },
     {
-      what: 'denies the right to a service account',
+      what: 'denies permission to a service account',
       misbehaviour: answerStatus(
         403,
         'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:scout:agent" cannot list resource',
@@ -294,7 +294,7 @@ describe('trouble with an API server', () => {
         /^not permitted to list endpointslices in API group "discovery.k8s.io" in namespace scout: grant it with kubectl create role scout-endpointslices -n scout --verb=get,list,watch --resource=endpointslices.discovery.k8s.io && kubectl create rolebinding scout-endpointslices -n scout --role=scout-endpointslices --serviceaccount=scout:agent$/,
     },
     {
-      what: 'denies the right to a person',
+      what: 'denies permission to a user',
       misbehaviour: answerStatus(403, 'forbidden: User "eve@example.org" cannot list resource'),
       sentence: /--user='eve@example.org'$/,
     },
@@ -315,7 +315,7 @@ describe('trouble with an API server', () => {
         /answered with text\/html; charset=utf-8 instead of JSON: it is not the address of a Kubernetes API server/,
     },
     {
-      what: 'is a web page that refuses',
+      what: 'is a web page that rejects requests',
       misbehaviour: answerBare(403, { 'content-type': 'text/html' }),
       sentence: /answered 403, but not as Kubernetes does/,
     },
@@ -325,7 +325,7 @@ describe('trouble with an API server', () => {
       sentence: /answered 302, but not as Kubernetes does/,
     },
     {
-      what: 'cuts its answer off',
+      what: 'truncates its answer',
       misbehaviour: answerWith('{"metadata":{"resourceVersion":"1"},"items":[{"metad'),
       sentence: /answered with 52 characters of broken JSON: look for a proxy/,
     },
@@ -340,8 +340,12 @@ describe('trouble with an API server', () => {
       misbehaviour: stall,
       sentence: /received nothing from .* the connection is half open/,
     },
-    { what: 'breaks off', misbehaviour: breakOff, sentence: /^cannot reach the API server at http:.*: socket hang up/ },
-  ])('is told at once when it $what, and over when it is well again', async ({ misbehaviour, sentence }) => {
+    {
+      what: 'breaks the connection',
+      misbehaviour: breakOff,
+      sentence: /^cannot reach the API server at http:.*: socket hang up/,
+    },
+  ])('is reported at once when it $what, and ends when it recovers', async ({ misbehaviour, sentence }) => {
     const api = await startApiDouble()
     api.set(slice('a'))
     api.always(misbehaviour)
@@ -354,7 +358,7 @@ describe('trouble with an API server', () => {
     await eventually(() => seen.trouble() === undefined, 'the end of trouble')
   })
 
-  it('keeps what was known, and says how old it is', async () => {
+  it('keeps the known objects, and reports their age', async () => {
     const api = await startApiDouble()
     api.set(slice('a'))
     const seen = watch(api)
@@ -372,7 +376,7 @@ describe('trouble with an API server', () => {
     expect(seen.told.at(-1)?.heardAtMs).toBeGreaterThanOrEqual(heardAtMs)
   })
 
-  it('is a defect of our own, which is reported, and ends with its cause', async () => {
+  it('includes a defect in Scout, which is reported, and ends with its cause', async () => {
     const api = await startApiDouble()
     let isDefective = true
     const seen = watch(api, {}, (object) => {
@@ -389,7 +393,7 @@ describe('trouble with an API server', () => {
     await eventually(() => seen.trouble() === undefined, 'the end of trouble')
   })
 
-  it('is nobody there', async () => {
+  it('is reported when nothing listens', async () => {
     const api = await startApiDouble()
     const seen = watch({ ...api, server: 'http://127.0.0.1:1' })
     await eventually(() => seen.trouble() !== undefined, 'trouble')
@@ -398,7 +402,7 @@ describe('trouble with an API server', () => {
     )
   })
 
-  it('goes on listing where only the watch is denied, and names the verb', async () => {
+  it('continues to list if only the watch is denied, and names the verb', async () => {
     const api = await startApiDouble()
     api.set(slice('a'))
     const denied = answerStatus(403, 'forbidden: User "system:serviceaccount:scout:agent" cannot watch resource')
@@ -414,7 +418,7 @@ describe('trouble with an API server', () => {
     expect(seen.troubles()[0]).toMatch(/^not permitted to watch endpointslices/)
   })
 
-  it('leaves a server alone for as long as it asks', async () => {
+  it('waits as long as the server asks', async () => {
     const api = await startApiDouble()
     api.next(answerStatus(429, 'too many requests', { 'retry-after': '1' }))
     const startMs = performance.now()

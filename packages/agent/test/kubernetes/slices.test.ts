@@ -12,7 +12,7 @@ function found(...slices: readonly object[]) {
 }
 
 describe('peers of endpoint slices', () => {
-  it('takes name, namespace, node, zone, addresses and port of a pod', () => {
+  it('read name, namespace, node, zone, addresses and port of a pod', () => {
     expect(found(endpointSlice('a', [endpoint('scout-1', ['10.244.1.5'])]))).toEqual({
       peers: [
         {
@@ -30,7 +30,7 @@ describe('peers of endpoint slices', () => {
     })
   })
 
-  it('makes one peer of the slices of both families, IPv4 first whatever the names of the slices are', () => {
+  it('merge the slices of both families, IPv4 first whatever the slices are called', () => {
     const v4 = [endpoint('scout-1', ['10.244.1.5'])]
     const v6 = [endpoint('scout-1', ['fd00:10:244:1::5'])]
     const one = found(endpointSlice('a', v4), endpointSlice('b', v6)).peers
@@ -48,7 +48,7 @@ describe('peers of endpoint slices', () => {
     { conditions: {}, state: 'ready' },
     { conditions: undefined, state: 'ready' },
     { conditions: null, state: 'ready' },
-  ])('calls a peer $state with $conditions', ({ conditions, state }) => {
+  ])('are $state with $conditions', ({ conditions, state }) => {
     expect(found(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'], { conditions })])).peers[0]?.state).toBe(state)
   })
 
@@ -56,7 +56,7 @@ describe('peers of endpoint slices', () => {
     { first: 'ready', second: 'starting', state: 'starting' },
     { first: 'ready', second: 'leaving', state: 'leaving' },
     { first: 'leaving', second: 'starting', state: 'leaving' },
-  ] as const)('calls a pod $state while one slice says $first and the other $second', ({ first, second, state }) => {
+  ] as const)('are $state while one slice has $first and the other $second', ({ first, second, state }) => {
     const slices = (one: typeof first | typeof second, other: typeof first | typeof second) =>
       found(
         endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'], { conditions: conditions(one) })]),
@@ -65,12 +65,12 @@ describe('peers of endpoint slices', () => {
     expect([slices(first, second), slices(second, first)]).toEqual([state, state])
   })
 
-  it('counts a pod once while it is moved from one slice to another', () => {
+  it('include a pod once while it moves from one slice to another', () => {
     const twice = [endpoint('scout-1', ['10.0.0.1'])]
     expect(found(endpointSlice('a', twice), endpointSlice('b', twice)).peers).toHaveLength(1)
   })
 
-  it('keeps pods of one name apart by their UID', () => {
+  it('distinguish pods of one name by their UID', () => {
     const successor = { targetRef: { kind: 'Pod', name: 'scout-1', namespace: 'scout', uid: 'another' } }
     const { peers } = found(
       endpointSlice('a', [endpoint('scout-1', ['10.0.0.1']), endpoint('scout-1', ['10.0.0.2'], successor)]),
@@ -78,7 +78,7 @@ describe('peers of endpoint slices', () => {
     expect(peers.map(({ id }) => id)).toEqual(['uid-of-scout-1', 'another'])
   })
 
-  it('knows several agents on one node', () => {
+  it('can share a node', () => {
     const { peers } = found(
       endpointSlice('a', [
         endpoint('scout-1', ['10.0.0.1'], { nodeName: 'node-1' }),
@@ -88,14 +88,14 @@ describe('peers of endpoint slices', () => {
     expect(peers.map(({ node }) => node)).toEqual(['node-1', 'node-1'])
   })
 
-  it('leaves out an address that is none, and says so', () => {
+  it('omit an invalid address, which is reported', () => {
     expect(found(endpointSlice('a', [endpoint('scout-1', ['10.0.0.300', '10.0.0.3'])]))).toMatchObject({
       peers: [{ addresses: ['10.0.0.3'], state: 'ready' }],
       oddities: ['endpoint slice a has the invalid address "10.0.0.300" for scout-1: ignored'],
     })
   })
 
-  it('never calls a pod without any address ready', () => {
+  it('are never ready without an address', () => {
     const { peers } = found(endpointSlice('a', [endpoint('scout-1', ['scout.example.org'])]))
     expect(peers).toMatchObject([{ name: 'scout-1', addresses: [], state: 'starting' }])
   })
@@ -104,11 +104,11 @@ describe('peers of endpoint slices', () => {
     { what: 'no endpoints', object: endpointSlice('a', []) },
     { what: 'null for endpoints, as Go writes an empty list', object: endpointSlice('a', null) },
     { what: 'neither endpoints nor ports', object: { metadata: { name: 'a', namespace: 'scout' } } },
-  ])('finds nobody in a slice with $what', ({ object }) => {
+  ])('are empty for a slice with $what', ({ object }) => {
     expect(found(object)).toEqual({ peers: [], oddities: [] })
   })
 
-  it('takes an endpoint without node, zone and pod by its address, and the usual port where none has the name', () => {
+  it('fall back to the address without a pod or node, and to the default port without a named one', () => {
     const bare = { metadata: { name: 'a', namespace: 'scout' }, endpoints: [{ addresses: ['10.0.0.1'] }], ports: null }
     expect(found(bare).peers).toMatchObject([
       { id: '10.0.0.1', name: '10.0.0.1', node: '10.0.0.1', zone: undefined, port: 9999, state: 'ready' },

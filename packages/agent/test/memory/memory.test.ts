@@ -8,7 +8,7 @@ import { checkOf, known, taskOf, tasksOf } from '../support/tasks.ts'
 const onNode = (name: string, more = {}) => known(name, { node: 'node-2', zone: 'zone-b', ...more })
 
 describe('a series', () => {
-  test('counts what all peers of a node amount to', () => {
+  test('counts the results of all peers of a node', () => {
     const memory = createMemory()
     const tasks = tasksOf([onNode('a'), onNode('b')])
     memory.setTasks(tasks, 0)
@@ -16,7 +16,7 @@ describe('a series', () => {
     expect(onlySeries(memory).total.passed).toBe(2)
   })
 
-  test('goes on when a pod is replaced: totals, history and failures are still there', () => {
+  test('survives the replacement of a pod: totals, history and failures are kept', () => {
     const memory = createMemory()
     const old = taskOf(onNode('old'))
     const minuteMs = 1_700_000_040_000
@@ -37,7 +37,7 @@ describe('a series', () => {
     expect(target).toBe('10.0.0.9:8081')
   })
 
-  test('leaves when its node has had no peer for ten minutes, and not before', () => {
+  test('is dropped when its node has had no peer for ten minutes, and not before', () => {
     const memory = createMemory()
     const task = taskOf(onNode('a'))
     memory.setTasks([task], 0)
@@ -52,14 +52,14 @@ describe('a series', () => {
     expect(onlySeries(memory).total.passed).toBe(0)
   })
 
-  test('stays while its peer is starting or leaving, however long', () => {
+  test('is kept while its peer is starting or leaving, for any time', () => {
     const memory = createMemory()
     for (const nowMs of [0, 2 * keptMs]) memory.setTasks([taskOf(onNode('a', { state: 'starting' }))], nowMs)
     memory.forget(3 * keptMs)
     expect([...memory.series]).toHaveLength(1)
   })
 
-  test('keeps the newest failures, whatever successes come after', () => {
+  test('keeps the newest failures after any number of successes', () => {
     const { memory, record } = recorder()
     for (let at = 1; at <= 7; at++) record(failure(at))
     for (let at = 8; at <= 99; at++) record(success(at))
@@ -68,7 +68,7 @@ describe('a series', () => {
 })
 
 describe('the state of a series', () => {
-  test('is since its first attempt where it succeeds from the start', () => {
+  test('dates from the first attempt if that succeeds', () => {
     const { memory, record } = recorder()
     expect([record(success(10)), record(success(20))]).toEqual(['steady', 'steady'])
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 10 })
@@ -84,7 +84,7 @@ describe('the state of a series', () => {
   test.each([
     ['ok', success(1)],
     ['failing', failure(1)],
-  ] as const)('stays %s, and as old, when an attempt fails because of this host', (state, before) => {
+  ] as const)('stays %s, with the same start, when an attempt fails because of this host', (state, before) => {
     const { memory, record } = recorder()
     record(before)
     const { last } = onlySeries(memory)
@@ -109,7 +109,7 @@ describe('the state of a series', () => {
     expect(reportOf(memory, 11).state).toBe('waiting')
   })
 
-  test.each(['starting', 'leaving'] as const)('is waiting while its peer is %s, whatever came last', (state) => {
+  test.each(['starting', 'leaving'] as const)('is waiting while its peer is %s, whatever its last result', (state) => {
     for (const result of [success(), failure()]) {
       const { memory, record } = recorder()
       record(result)
@@ -128,7 +128,7 @@ describe('the state of a series', () => {
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2 })
   })
 
-  test('is failing as long as one of the peers of the node fails, in whichever order they are probed', () => {
+  test('is failing as long as any peer of the node fails, in any order of probes', () => {
     const memory = createMemory()
     const [good, bad] = [taskOf(onNode('good')), taskOf(onNode('bad'))]
     memory.setTasks([good, bad], 0)
@@ -145,7 +145,7 @@ describe('the state of a series', () => {
   })
 })
 
-describe('what is set aside', () => {
+describe('a result that is set aside', () => {
   test('is counted, and changes nothing else', () => {
     const memory = createMemory()
     const task = taskOf(onNode('a'))
@@ -171,7 +171,7 @@ describe('durations', () => {
     ])
   })
 
-  test('leave out the time to resolve the name', () => {
+  test('exclude name resolution', () => {
     const { memory, record } = recorder()
     record({ ...success(), phasesNs: { resolve: 400 }, totalNs: 1_000 })
     expect([...memory.durations][0]?.window.times.sumNs).toBe(600)
@@ -187,7 +187,7 @@ function recorder() {
 
 function onlySeries(memory: Memory): Series {
   const [series, ...others] = memory.series
-  if (series === undefined || others.length > 0) throw new Error('there is not exactly one series')
+  if (series === undefined || others.length > 0) throw new Error('expected exactly one series')
   return series
 }
 

@@ -6,7 +6,7 @@ import { knowledge, peer } from '../support/peers.ts'
 import { failure, success } from '../support/results.ts'
 import { tasksOf } from '../support/tasks.ts'
 
-test('after a rollout each link still has its totals and history', () => {
+test('a rollout keeps the totals and history of each link', () => {
   const memory = createMemory()
   const nodes = ['node-2', 'node-3']
   let tasks: readonly PlannedTask[] = []

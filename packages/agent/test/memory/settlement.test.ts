@@ -31,7 +31,7 @@ describe('the settlement', () => {
     expect(settled).toEqual(['s 1000 ok counted'])
   })
 
-  it('counts the failure of a peer that is still ready a while later, and not before', async () => {
+  it('counts the failure of a peer that is still ready after settleMs, and not before', async () => {
     const { begin, settled, settlement } = startSettlement(30)
     begin('s', known('a'))(failure())
     expect([settled, settlement.held]).toEqual([[], 1])
@@ -39,7 +39,7 @@ describe('the settlement', () => {
     expect([settled, settlement.held]).toEqual([['s 1000 failed counted'], 0])
   })
 
-  it('sets a failure aside when its peer changes meanwhile', () => {
+  it('sets a failure aside when its peer changes in the meantime', () => {
     const { begin, settled, settlement } = startSettlement(longMs)
     begin('s', known('a'))(failure())
     begin('t', known('b'))(failure())
@@ -47,7 +47,7 @@ describe('the settlement', () => {
     expect([settled, settlement.held]).toEqual([['s 1000 failed set aside'], 1])
   })
 
-  it('sets aside the result of an attempt during which its peer changed', () => {
+  it('sets aside the result of an attempt if its peer changed during it', () => {
     const { begin, settled, settlement } = startSettlement(longMs)
     const ends = [begin('s', known('a')), begin('t', known('a'))]
     settlement.disturb('uid-of-a')
@@ -66,14 +66,14 @@ describe('the settlement', () => {
     expect(settled).toEqual(['s 1000 failed set aside'])
   })
 
-  it('does not hold back a failure that is about no peer', () => {
+  it('does not hold back a failure without a peer', () => {
     const { begin, settled } = startSettlement(longMs)
     begin('s', 'none')(failure())
     expect(settled).toEqual(['s 1000 failed counted'])
   })
 
   it.each(['not-permitted', 'local-error'] as const)(
-    'does not hold back %s, which says nothing about the peer',
+    'does not hold back %s, which is not the fault of the peer',
     (reason) => {
       const { begin, settled } = startSettlement(longMs)
       begin('s', known('a'))(failure(1, reason))
@@ -81,7 +81,7 @@ describe('the settlement', () => {
     },
   )
 
-  it('keeps the order within a task: later results wait behind a failure', async () => {
+  it('keeps the order within a task: later results wait for a held failure', async () => {
     const { begin, settled } = startSettlement(30)
     begin('s', known('a'))(failure(1))
     begin('s', known('a'))(success(2))
@@ -93,7 +93,7 @@ describe('the settlement', () => {
     expect(settled.slice(1)).toEqual(['s 1 failed counted', 's 2 ok counted', 's 4 failed counted', 's 5 ok counted'])
   })
 
-  it('counts the successes that waited behind a failure that is set aside: the peer was ready all the while', () => {
+  it('counts successes that waited for a failure that is set aside: the peer was ready throughout', () => {
     const { begin, settled, settlement } = startSettlement(longMs)
     begin('s', known('a'))(failure(1))
     begin('s', known('a'))(success(2))
@@ -101,13 +101,13 @@ describe('the settlement', () => {
     expect(settled).toEqual(['s 1 failed set aside', 's 2 ok counted'])
   })
 
-  it('counts failures at once where discovery needs no time', () => {
+  it('counts failures at once if settleMs is 0', () => {
     const { begin, settled } = startSettlement(0)
     begin('s', known('a'))(failure())
     expect(settled).toEqual(['s 1000 failed counted'])
   })
 
-  it('leaves no timer when it is stopped, and settles nothing afterwards', () => {
+  it('leaves no timer when stopped, and settles nothing afterwards', () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const { begin, settled, settlement } = startSettlement(longMs)

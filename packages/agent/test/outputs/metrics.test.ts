@@ -28,7 +28,7 @@ const mesh = rowOf({
   ],
 })
 
-test('exposes what the row holds and nothing else', () => {
+test('exposes exactly the values of the row', () => {
   expect(expositionOf(metrics, mesh)).toMatchInlineSnapshot(`
     "# HELP scout_build_info Version of this agent; always 1.
     # TYPE scout_build_info gauge
@@ -137,7 +137,7 @@ test('exposes what the row holds and nothing else', () => {
   `)
 })
 
-test('counts each duration in every bucket with an edge not below it', () => {
+test('counts each duration in every bucket with an edge at or above it', () => {
   const histogram = samplesOf(rowOf({ durations: [durationsOf([0.00004, 0.0003, 0.0004, 100])] })).filter(({ name }) =>
     name.startsWith('scout_probe_duration_seconds'),
   )
@@ -150,7 +150,7 @@ test('counts each duration in every bucket with an edge not below it', () => {
   ])
 })
 
-test('tells attempts that failed from those that say nothing about the network', () => {
+test('separates failures from inconclusive attempts', () => {
   const reasons = { timeout: 4, 'local-error': 3, cancelled: 1, 'not-permitted': 2 } as const
   const last = failureOf('not-permitted')
   const samples = samplesOf(rowOf({ series: [seriesOf({ state: 'unable', total: { passed: 0, reasons }, last })] }))
@@ -164,8 +164,8 @@ test('tells attempts that failed from those that say nothing about the network',
 })
 
 test.each([
-  ['that was never heard of is as old as the agent', 0, 60],
-  ['is as old as its last sign of life', 1_500, 1.5],
+  ['that never responded is as old as the agent', 0, 60],
+  ['is as old as its last response', 1_500, 1.5],
   ['that is a list does not age', undefined, 0],
 ])('a source of peers %s', (_, agoMs, ageSeconds) => {
   const { takenAtMs } = rowOf()
@@ -174,14 +174,14 @@ test.each([
   expect(samples.find(({ name }) => name === 'scout_knowledge_age_seconds')?.value).toBe(ageSeconds)
 })
 
-test('leaves the time to resolve a name out of the last duration', () => {
+test('excludes name resolution from the last duration', () => {
   const series = seriesOf({ tookSeconds: [3] })
   const last = { ...series.last, phasesNs: { resolve: 1e9, connect: 2e9 } } as typeof series.last
   const samples = samplesOf(rowOf({ series: [{ ...series, last }] }))
   expect(samples.find(({ name }) => name === 'scout_probe_last_duration_seconds')?.value).toBe(2)
 })
 
-test('has no metric without a value, and no label without a place and a meaning', () => {
+test('has no metric without a value, and no label that is unused or undocumented', () => {
   expect(expositionOf(metrics, rowOf())).not.toContain('scout_probe_attempts_total')
   for (const metric of metrics) {
     const labels = metric.read(mesh).flatMap((sample) => Object.keys(sample.labels))
@@ -190,13 +190,13 @@ test('has no metric without a value, and no label without a place and a meaning'
   }
 })
 
-test('escapes what would end a label', () => {
+test('escapes characters that would end a label', () => {
   const name = 'a"\\b\nc'
   const self = { ...rowOf().self, node: name }
   expect(expositionOf(metrics, rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
 })
 
-testWith('promtool')('is what Prometheus wants to see, in form and in names', async () => {
+testWith('promtool')('passes promtool check metrics', async () => {
   const exposition = expositionOf(metrics, mesh) + (await createProcessMetrics().metrics())
   expect(execFileSync('promtool', ['check', 'metrics'], { input: exposition, encoding: 'utf8' })).toBe('')
 })

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { pageOf } from '../../src/outputs/page.ts'
 import { failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 
-test('says that all is well when nothing fails', async () => {
+test('reports that all is well when nothing fails', async () => {
   const page = await textOf(rowOf({ peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001548375] })] }))
   expect(page).toContain('<title>all well · scout on node-1</title>')
   expect(page).toContain('Every probed path works.')
@@ -11,7 +11,7 @@ test('says that all is well when nothing fails', async () => {
   expect(page).not.toContain('<h2>Failing</h2>')
 })
 
-test('says first what fails, since when and why', async () => {
+test('lists failures first, with their start and cause', async () => {
   const last = failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there')
   const series = [seriesOf({ tookSeconds: [0.001] }), failingSeriesOf('refused', { last })]
   const page = await textOf(rowOf({ peers: [peerOf()], series }))
@@ -25,20 +25,20 @@ test('says first what fails, since when and why', async () => {
 test.each([
   { what: 'there are no paths', series: [] },
   { what: 'no path has a result', series: [seriesOf({})] },
-])('says that nothing is known when $what', async ({ series }) => {
+])('shows that there are no results when $what', async ({ series }) => {
   const page = await textOf(rowOf({ peers: [peerOf()], series }))
   expect(page).toContain('<title>no results yet · scout on node-1</title>')
   expect(page).not.toContain('works')
 })
 
-test('does not say that all is well while the source of the peers is in trouble', async () => {
+test('does not report that all is well while the source of peers fails', async () => {
   const knowledge = { source: 'the API server', heardAtMs: 0, trouble: 'it does not answer' }
   const page = await textOf(rowOf({ knowledge, peers: [peerOf()], series: [seriesOf({ tookSeconds: [0.001] })] }))
   expect(page).toContain('<title>may be incomplete · scout on node-1</title>')
   expect(page).toContain('1 peer from the API server (it does not answer).')
 })
 
-test('says why a peer is not probed', async () => {
+test('shows why a peer is not probed', async () => {
   const peers = [
     peerOf({
       name: 'six',
@@ -53,7 +53,7 @@ test('says why a peer is not probed', async () => {
   ])
 })
 
-test('has a row for each node with its peers, one for a node that lost its peers, and one for checks that are about no peer', async () => {
+test('has a row for each node with peers, for a node that lost its peers, and for checks that target no peer', async () => {
   const peers = [peerOf({ id: '1' }), peerOf({ id: '2', name: 'scout-b' }), peerOf({ id: '3', node: 'node-3' })]
   const series = [
     seriesOf({ check: 'dns', protocol: 'dns', to: undefined, family: undefined, tookSeconds: [4] }),
@@ -67,7 +67,7 @@ test('has a row for each node with its peers, one for a node that lost its peers
   ])
 })
 
-test('says since when a peer is not ready, and what Kubernetes says against its node', async () => {
+test('shows how long a peer has not been ready, and the problems of its node', async () => {
   const peers = [peerOf({ state: 'starting', stateSinceMs: rowOf().takenAtMs - 120_000 }), peerOf({ node: 'node-3' })]
   const problems = [
     { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' },
@@ -85,16 +85,16 @@ test('says since when a peer is not ready, and what Kubernetes says against its 
   ])
 })
 
-test('says in the title of a cell how many of the last attempts failed', async () => {
+test('shows in the title of a cell how many of the last attempts failed', async () => {
   const titleOf = async (recent: { passed: number; failed: number; other: number }) =>
     /title="([^"]*)"/.exec(await textOf(rowOf({ series: [seriesOf({ tookSeconds: [1], recent })] })))?.[1]
   expect(await titleOf({ passed: 57, failed: 3, other: 0 })).toBe('10.0.0.2:8081: 3 of the last 60 attempts failed')
   expect(await titleOf({ passed: 0, failed: 0, other: 2 })).toBe(
-    '10.0.0.2:8081: 0 of the last 2 attempts failed, 2 said nothing about the path',
+    '10.0.0.2:8081: 0 of the last 2 attempts failed, 2 were inconclusive',
   )
 })
 
-test('says where the peers are known from, and why that may be out of date', async () => {
+test('shows the source of the peers, and why it may be out of date', async () => {
   const knowledge = { source: '/etc/scout/peers.yaml', heardAtMs: 0, trouble: 'cannot read it' }
   expect(await textOf(rowOf({ knowledge }))).toContain('0 peers from /etc/scout/peers.yaml (cannot read it).')
 })
@@ -104,13 +104,13 @@ test.each([
   ['the end of an attribute', '"><img src=x onerror=alert(1)>'],
   ['the end of an attribute in single quotes', "' onmouseover='alert(1)"],
   ['a character reference', '&lt;script&gt;'],
-])('has the same elements and attributes when every name in it is %s', async (_, name) => {
+])('has the same elements and attributes when every name is %s', async (_, name) => {
   const page = await textOf(rowNamed(name))
   expect(skeletonOf(page)).toEqual(skeletonOf(await textOf(rowNamed('harmless'))))
   expect(page).not.toContain(name)
 })
 
-/** Everything that may come from elsewhere is called this. */
+/** Returns a row in which all remote text is `name`. */
 function rowNamed(name: string): Row {
   const peer = peerOf({ name, node: name, zone: name, addresses: [name] })
   const about = { check: name, target: name, to: name }
@@ -130,12 +130,12 @@ function rowNamed(name: string): Row {
   })
 }
 
-/** Tags with their attributes, less the values. */
+/** Returns the tags with their attributes, without values. */
 function skeletonOf(page: string): readonly string[] {
   return [...page.matchAll(/<[^>]*>/g)].map(([tag]) => tag.replaceAll(/"[^"]*"/g, '""'))
 }
 
-/** Text of each row of the table. */
+/** Returns the text of each table row. */
 function rowsIn(page: string): readonly string[] {
   const rows = [...page.matchAll(/<tr><th scope="row">.*?<\/tr>/gs)]
   return rows.map(([row]) => row.replaceAll(/(<[^>]*>)+/g, ' ').trim())

@@ -12,7 +12,7 @@ import { known, tasksOf } from '../support/tasks.ts'
 
 const document = { message: 'connected to scout', time: 'now' }
 
-test('answers the reference document at /, and the page to a browser', async () => {
+test('returns the reference document at /, and the page to a browser', async () => {
   const url = await consoleOf()
   const program = await fetch(url)
   expect(program.headers.get('content-type')).toBe('application/json')
@@ -23,13 +23,13 @@ test('answers the reference document at /, and the page to a browser', async () 
   expect(await browser.text()).toMatch(/^<!doctype html>/)
 })
 
-test('answers its row as it is at /api/v1/snapshot', async () => {
+test('returns its row at /api/v1/snapshot', async () => {
   const row = rowOf({ series: [seriesOf({ tookSeconds: [0.001] })] })
   const response = await fetch(`${await consoleOf(row)}/api/v1/snapshot`)
   expect(await response.json()).toEqual(row)
 })
 
-test('answers the history of the selected series at /api/v1/history', async () => {
+test('returns the history of the selected series at /api/v1/history', async () => {
   const memory = createMemory()
   const tasks = tasksOf([known('a', { node: 'node-2' }), known('b', { node: 'node-3' })])
   memory.setTasks(tasks, 0)
@@ -53,7 +53,7 @@ test('answers the history of the selected series at /api/v1/history', async () =
   expect(await ask('?to=node-9')).toEqual([])
 })
 
-test('answers its metrics and those of the process at /metrics', async () => {
+test('returns its metrics and those of the process at /metrics', async () => {
   const response = await fetch(`${await consoleOf()}/metrics`)
   expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
   const text = await response.text()
@@ -61,7 +61,7 @@ test('answers its metrics and those of the process at /metrics', async () => {
   expect(text).toMatch(/^process_resident_memory_bytes \d+$/m)
 })
 
-test('is alive whatever it knows, and ready when it knows its peers', async () => {
+test('is alive without peers, and ready once it has found them', async () => {
   const unready = rowOf({ isReady: false, knowledge: { source: 'nothing yet', heardAtMs: 0 } })
   const url = await consoleOf(unready)
   expect(await statusAndJson(`${url}/healthz`)).toEqual([200, { status: 'ok' }])
@@ -74,21 +74,21 @@ test('is alive whatever it knows, and ready when it knows its peers', async () =
   ])
 })
 
-test('is not alive when what probes does not answer', async () => {
+test('is not alive when the probe thread does not respond', async () => {
   expect(await statusAndJson(`${await consoleOf(rowOf(), false)}/healthz`)).toEqual([
     503,
     { status: 'the probe thread does not respond' },
   ])
 })
 
-test('says what there is when asked for something else', async () => {
+test('lists its paths for an unknown one', async () => {
   expect(await statusAndJson(`${await consoleOf()}/metric`)).toEqual([
     404,
     { message: 'there is nothing at /metric: try /, /metrics, /api/v1/snapshot, /api/v1/history, /healthz or /readyz' },
   ])
 })
 
-test('closes although a client is in the middle of its request', async () => {
+test('closes while a client is in the middle of its request', async () => {
   const console = await startConsole(optionsOf(rowOf()))
   const client = connect(console.port, '127.0.0.1')
   client.write('GET /healthz HTTP/1.1\r\nHost: sc')
@@ -100,7 +100,7 @@ test('closes although a client is in the middle of its request', async () => {
   expect(await rest).toEqual([])
 })
 
-test('closes although a client keeps its connection', async () => {
+test('closes while a client keeps its connection open', async () => {
   const console = await startConsole(optionsOf(rowOf()))
   const client = connect(console.port, '127.0.0.1')
   client.write('GET /healthz HTTP/1.1\r\nHost: scout\r\n\r\n')

@@ -11,7 +11,7 @@ const peer = known('scout-66dd96cbb4-rf6z9', {
 })
 const startedAtMs = Date.parse('2023-10-30T22:09:49.899Z')
 
-/** The attempt of the reference output, except that there the phases overlap. */
+/** The attempt of the reference output, except that its phases overlap there. */
 const success = {
   protocol: 'http',
   target: 'http://scout-66dd96cbb4-rf6z9:8080/',
@@ -50,7 +50,7 @@ test('prints the reference output', () => {
   `)
 })
 
-test('says which providers run and what they cost, except for the best', () => {
+test('names the providers and their drawbacks, except for the best', () => {
   const { log, printed } = logOf()
   const best = { name: 'native' } as const
   log.providers({ udp: best, icmp: best, tcp: best })
@@ -88,7 +88,7 @@ test('names a check that is not http, and a target that is not a peer', () => {
   `)
 })
 
-test('groups the peers by node, every address of both families, and says who is not ready', () => {
+test('groups the peers by node, with every address of both families and the state of those not ready', () => {
   const { log, printed } = logOf()
   const peers = [
     known('a', { node: 'node-1', addresses: ['10.0.0.1', 'fd00::1'] }),
@@ -108,7 +108,7 @@ test('groups the peers by node, every address of both families, and says who is 
   `)
 })
 
-test('prints the phases of a failed attempt, its reason and its sentence', () => {
+test('prints the phases, reason and message of a failed attempt', () => {
   const { log, printed } = logOf()
   log.attempted(of('tcp'), failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there'), 'began-failing')
   expect(printed()).toMatchInlineSnapshot(`
@@ -120,7 +120,7 @@ test('prints the phases of a failed attempt, its reason and its sentence', () =>
   `)
 })
 
-test('says that a result is set aside', () => {
+test('marks a result that is set aside', () => {
   const { log, printed } = logOf()
   log.attempted(of('tcp'), successOf(1_000_000), 'set-aside')
   expect(printed()).toMatchInlineSnapshot(`
@@ -134,7 +134,7 @@ test('says that a result is set aside', () => {
   `)
 })
 
-test.each(['not-permitted', 'not-supported'] as const)('says once a check that it is %s', (reason) => {
+test.each(['not-permitted', 'not-supported'] as const)('prints once per check that it is %s', (reason) => {
   const { log, printed } = logOf()
   const remedy = failureOf(reason, 'cannot open a raw socket: add CAP_NET_RAW')
   for (const check of ['icmp', 'icmp', 'icmp-large', 'icmp']) log.attempted(of(check), remedy, 'steady')
@@ -145,13 +145,13 @@ test.each(['not-permitted', 'not-supported'] as const)('says once a check that i
   expect(printed()).toContain(`failure: ${reason} in connect: cannot open a raw socket: add CAP_NET_RAW`)
 })
 
-test('shows the size of a body that is cut or not JSON', () => {
+test('shows the size of a truncated or non-JSON body', () => {
   const { log, printed } = logOf()
   log.attempted(of('http'), { ...success, detail: { statusCode: 200, bodyBytes: 65_536, body: '{"mess' } }, 'steady')
   expect(printed()).toContain('response: {"status":"OK","statusCode":200,"body":"65536 bytes"}')
 })
 
-test('reports the end, a broken configuration and defects of its own', () => {
+test('reports the end, a broken configuration and defects in Scout', () => {
   const { log, printed } = logOf()
   log.configurationBroken(new Error('cannot read the peers in peers.yaml: it is empty'))
   log.defect('something impossible')
@@ -166,7 +166,7 @@ test('reports the end, a broken configuration and defects of its own', () => {
   `)
 })
 
-/** A log, and what it printed with the times masked. */
+/** Returns a log and its output with masked times. */
 function logOf() {
   let text = ''
   const log = createTextLog(

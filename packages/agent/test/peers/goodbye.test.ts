@@ -5,7 +5,7 @@ import { peer } from '../support/peers.ts'
 
 const self = { name: 'me', node: 'node-1', addresses: ['127.0.0.1'], nodeAddresses: [], version: '1', startedAtMs: 7 }
 
-test('a goodbye reaches every peer, whatever keeps it from another', async () => {
+test('a goodbye reaches every peer even if another is unreachable', async () => {
   const received: string[] = []
   const responder = await startHttpResponder({
     host: '127.0.0.1',

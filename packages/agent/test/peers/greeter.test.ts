@@ -27,7 +27,7 @@ function startGreeter(answers: (asked: number) => Promise<GreetingAnswer> = asyn
 }
 
 describe('the greeter', () => {
-  it('asks a ready peer once, however often the roster changes', async () => {
+  it('greets a ready peer once, however often the roster changes', async () => {
     const { greeter, asked, greeted } = startGreeter()
     greeter.setPeers([known('a')])
     await eventually(() => greeted.length === 1, 'a greeting')
@@ -37,26 +37,26 @@ describe('the greeter', () => {
     expect(greeter.counters).toEqual({ answered: 2, malformed: 0, silent: 0 })
   })
 
-  it.each(['starting', 'leaving'] as const)('does not ask a peer that is %s', async (state) => {
+  it.each(['starting', 'leaving'] as const)('does not greet a peer that is %s', async (state) => {
     const { greeter, asked, greeted } = startGreeter()
     greeter.setPeers([known('a', { state }), known('b')])
     await eventually(() => greeted.length === 1, 'a greeting')
     expect(asked).toEqual(['b'])
   })
 
-  it('asks again a peer that was away, or has another address', async () => {
+  it('greets a peer again that was gone, or has another address', async () => {
     const { greeter, greeted } = startGreeter()
     greeter.setPeers([known('a')])
     await eventually(() => greeted.length === 1, 'a greeting')
     greeter.setPeers([known('a', { state: 'starting' })])
     greeter.setPeers([known('a')])
-    await eventually(() => greeted.length === 2, 'a greeting after it was away')
+    await eventually(() => greeted.length === 2, 'a greeting after it was gone')
     greeter.setPeers([known('a', { addresses: ['10.0.0.2'] })])
     await eventually(() => greeted.length === 3, 'a greeting from its new address')
     expect(greeter.counters.answered).toBe(3)
   })
 
-  it('asks until it is answered, and counts what is no answer', async () => {
+  it('retries until it gets an answer, and counts failed requests', async () => {
     const answers: readonly GreetingAnswer[] = ['silent', 'malformed', 'malformed', greeting('a')]
     const { greeter, greeted } = startGreeter(async (asked) => answers[asked - 1] ?? 'silent')
     greeter.setPeers([known('a')])
@@ -64,20 +64,20 @@ describe('the greeter', () => {
     expect(greeter.counters).toEqual({ answered: 1, malformed: 2, silent: 1 })
   })
 
-  it('forgets a peer that leaves while it is asked', async () => {
+  it('drops a peer that leaves while it is greeted', async () => {
     let answer: ((answer: GreetingAnswer) => void) | undefined
     const { greeter, asked, greeted } = startGreeter((asked) =>
       asked === 1 ? new Promise((resolve) => (answer = resolve)) : Promise.resolve(greeting('b')),
     )
     greeter.setPeers([known('a')])
-    await eventually(() => asked.length === 1, 'a question')
+    await eventually(() => asked.length === 1, 'a request')
     greeter.setPeers([known('b')])
     answer?.(greeting('a'))
     await eventually(() => greeted.length > 0, 'a greeting')
     expect(greeted).toEqual(['b 1.0.0'])
   })
 
-  it('does not take an answer from an address that the peer no longer has', async () => {
+  it('ignores an answer from an address that the peer no longer has', async () => {
     let answerOld: ((answer: GreetingAnswer) => void) | undefined
     const { greeter, asked, greeted } = startGreeter((asked) =>
       asked === 1
@@ -85,7 +85,7 @@ describe('the greeter', () => {
         : Promise.resolve(greeting('a', { version: 'of the new address' })),
     )
     greeter.setPeers([known('a')])
-    await eventually(() => asked.length === 1, 'a question')
+    await eventually(() => asked.length === 1, 'a request')
     greeter.setPeers([known('a', { addresses: ['10.0.0.2'] })])
     answerOld?.(greeting('a', { version: 'of the old address' }))
     await eventually(() => greeted.length > 0, 'a greeting')

@@ -32,24 +32,24 @@ describe('a greeting', () => {
 
   it.each([
     { what: 'something else', answer: { hello: 'world' } },
-    { what: 'an address that is none', answer: greeting('them', { nodeAddresses: ['nowhere'] }) },
-    { what: 'a name without end', answer: greeting('x'.repeat(10_000)) },
-    { what: 'more than is read', answer: { ...greeting('them'), more: 'x'.repeat(100_000) } },
+    { what: 'an invalid address', answer: greeting('them', { nodeAddresses: ['nowhere'] }) },
+    { what: 'a name that is too long', answer: greeting('x'.repeat(10_000)) },
+    { what: 'too large an answer', answer: { ...greeting('them'), more: 'x'.repeat(100_000) } },
   ])('is malformed when it is $what', async ({ answer }) => {
     await expect(ask(await answering(answer))).resolves.toBe('malformed')
   })
 
-  it('is missing where the peer is too old to know of it', async () => {
+  it('is missing if the peer is too old to support it', async () => {
     await expect(ask(await answering(undefined))).resolves.toBe('silent')
   })
 
-  it('is missing where something that is no agent answers', async () => {
+  it('is missing if something other than an agent answers', async () => {
     const port = await listenTcp((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'))
     await expect(ask(`http://127.0.0.1:${port}`)).resolves.toBe('silent')
   })
 })
 
-describe('who calls', () => {
+describe('the caller of a request', () => {
   const peers = [peer('them', { namespace: 'scout', addresses: ['10.0.0.1', 'fd00::1'] })]
   const them = { name: 'them', namespace: 'scout', startedAtMs: 7 }
   const call = (from: string, caller = them) => callerOf({ url: urlOf('', '/goodbye', caller), from }, peers)
@@ -61,24 +61,24 @@ describe('who calls', () => {
   it.each([
     { what: 'another address', address: '10.0.0.2', caller: them },
     { what: 'an address of this host', address: '127.0.0.1', caller: them },
-    { what: 'a beginning without end', address: '10.0.0.1', caller: { ...them, startedAtMs: Infinity } },
-    { what: 'a beginning that is no number', address: '10.0.0.1', caller: { ...them, startedAtMs: NaN } },
+    { what: 'an infinite start', address: '10.0.0.1', caller: { ...them, startedAtMs: Infinity } },
+    { what: 'a start that is not a number', address: '10.0.0.1', caller: { ...them, startedAtMs: NaN } },
     { what: 'an unknown name', address: '10.0.0.1', caller: { ...them, name: 'nobody' } },
     { what: 'another namespace', address: '10.0.0.1', caller: { ...them, namespace: 'other' } },
   ])('is nobody with $what', ({ address, caller }) => {
     expect(call(address, caller)).toBeUndefined()
   })
 
-  it.each(['127.0.0.1', '::1'])('is a peer on this host when it calls from %s', (from) => {
+  it.each(['127.0.0.1', '::1'])('is a peer on this host if it calls from %s', (from) => {
     const here = peer('them', { addresses: ['127.0.0.3'] })
     expect(callerOf({ url: urlOf('', '/goodbye', them), from }, [here])).toEqual({ peer: here, startedAtMs: 7 })
   })
 
-  it('is nobody who does not say when it began', () => {
+  it('is unknown without its start', () => {
     expect(callerOf({ url: '/goodbye?name=them', from: '10.0.0.1' }, [peer('them')])).toBeUndefined()
   })
 
-  it('may leave the namespace out of a list', () => {
+  it('needs no namespace if it comes from a list', () => {
     const url = urlOf('', '/goodbye', them)
     expect(callerOf({ url, from: '10.0.0.1' }, [peer('them')])?.startedAtMs).toBe(7)
   })

@@ -12,7 +12,7 @@ describe('the way to a responder', () => {
     expect(baseUrl(both, { addresses: own })).toBe(base)
   })
 
-  it('is the proxy where there is one, and nothing where there is no address', () => {
+  it('is the proxy if there is one, and undefined without an address', () => {
     expect(baseUrl({ ...both, proxy: 'http://127.0.0.1:8001/p' }, { addresses: [] })).toBe('http://127.0.0.1:8001/p')
     expect(baseUrl(peer('a', { addresses: [] }), { addresses: [] })).toBeUndefined()
   })
@@ -21,20 +21,20 @@ describe('the way to a responder', () => {
 describe('a peer behind the proxy of an API server', () => {
   const behind = peer('a', { proxy: 'http://127.0.0.1:8001/p', addresses: ['fd00::1'] })
 
-  it('has no URL at which it could tell that a request is ours', () => {
+  it('has no URL at which it could recognize our requests', () => {
     expect([directUrl(peer('a'), { addresses: [] }), directUrl(behind, { addresses: [] })]).toEqual([
       'http://10.0.0.1:8081',
       undefined,
     ])
   })
 
-  it('can be reached whatever its addresses', () => {
+  it('is reachable whatever its addresses', () => {
     const families = new Set(['ipv4'] as const)
     expect(obstacleTo(behind, families)).toBe('no check targets it')
-    expect(obstacleTo(peer('a', { addresses: ['fd00::1'] }), families)).toMatch(/^it has no address of a family/)
+    expect(obstacleTo(peer('a', { addresses: ['fd00::1'] }), families)).toMatch(/^it shares no address family/)
   })
 
-  it('is reached otherwise than without it', () => {
+  it('is reached differently than without it', () => {
     expect(new Set([peer('a'), peer('a', { port: 9 }), behind].map(reachOf)).size).toBe(3)
   })
 })

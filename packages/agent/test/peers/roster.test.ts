@@ -21,7 +21,7 @@ function startRoster() {
 const minuteMs = 60_000
 
 describe('the roster', () => {
-  it('reports which peers joined, changed and left, and nothing when none did', () => {
+  it('reports the peers that joined, changed and left, and nothing otherwise', () => {
     const { hear, changes } = startRoster()
     hear([peer('a')])
     hear([peer('a')])
@@ -41,14 +41,14 @@ describe('the roster', () => {
     ])
   })
 
-  it('leaves ourselves out, and keeps what discovery says of us', () => {
+  it('omits this agent, and keeps what discovery reports about it', () => {
     const { hear, roster } = startRoster()
     hear([peer('self', { zone: 'zone-1' }), peer('a')])
     expect([...roster.peers.values()].map(({ name }) => name)).toEqual(['a'])
     expect(roster.own?.zone).toBe('zone-1')
   })
 
-  it('replaces a peer by its successor of the same name', () => {
+  it('replaces a peer by a successor of the same name', () => {
     const { hear, changes } = startRoster()
     hear([peer('a', { id: 'first' })])
     hear([peer('a', { id: 'second', addresses: ['10.0.0.2'] })])
@@ -56,21 +56,21 @@ describe('the roster', () => {
     expect(changes[1]?.disturbed).toEqual(['first'])
   })
 
-  it('disturbs what is under way to a pod that comes back with another address', () => {
+  it('disturbs attempts in flight to a pod that comes back with another address', () => {
     const { hear, changes } = startRoster()
     hear([peer('a')])
     hear([peer('a', { addresses: ['10.0.0.9'] })])
     expect(changes[1]?.disturbed).toEqual(['uid-of-a'])
   })
 
-  it('disturbs nothing when only facts about a peer become known', () => {
+  it('disturbs nothing when only facts about a peer change', () => {
     const { hear, changes } = startRoster()
     hear([peer('a')])
     hear([peer('a', { zone: 'zone-2' })])
     expect(changes[1]).toMatchObject({ changed: [{ after: { zone: 'zone-2' } }], disturbed: [] })
   })
 
-  it('says since when a peer is in its state', () => {
+  it('records when a peer entered its state', () => {
     const { hear, roster } = startRoster()
     hear([peer('a')])
     const sinceMs = roster.peers.get('uid-of-a')?.stateSinceMs ?? 0
@@ -79,7 +79,7 @@ describe('the roster', () => {
     expect(sinceMs).toBeGreaterThan(Date.now() - minuteMs)
   })
 
-  it('keeps a greeting for as long as its peer is there', () => {
+  it('keeps a greeting as long as its peer is present', () => {
     const { hear, roster } = startRoster()
     const greeting = {
       name: 'a',
@@ -105,7 +105,7 @@ describe('the roster', () => {
 })
 
 describe('a goodbye', () => {
-  it('makes a peer leave before discovery knows of it, until it is gone', () => {
+  it('marks a peer as leaving before discovery does, until it is gone', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a')])
     roster.goodbye(peer('a'), 1)
@@ -118,14 +118,14 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('gone')
   })
 
-  it('changes nothing when discovery knew before', () => {
+  it('changes nothing if discovery reported it before', () => {
     const { roster, hear, changes } = startRoster()
     hear([peer('a', { state: 'leaving' })])
     roster.goodbye(peer('a'), 1)
     expect(changes).toHaveLength(1)
   })
 
-  it('says nothing about a successor', () => {
+  it('does not apply to a successor', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a', { id: 'first' })])
     roster.goodbye(peer('a', { id: 'first' }), 1)
@@ -133,7 +133,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('ready')
   })
 
-  it('is over when discovery has seen the peer not ready and then ready again', () => {
+  it('ends when discovery has reported the peer not ready and then ready again', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a')])
     roster.goodbye(peer('a'), 1)
@@ -143,7 +143,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('ready')
   })
 
-  it('is over when a later process of the peer says hello, and only then', () => {
+  it('ends when a later process of the peer sends a greeting, and only then', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a')])
     roster.goodbye(peer('a'), 1_000)
@@ -153,7 +153,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('ready')
   })
 
-  it('is over when discovery goes on reporting the peer ready for a minute', () => {
+  it('ends when discovery keeps reporting the peer ready for a minute', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a')])
     roster.goodbye(peer('a'), 1)
@@ -165,7 +165,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('ready')
   })
 
-  it('stands while the source is silent, and for a minute after it has answered again', () => {
+  it('holds while the source is silent, and for a minute after it answers again', () => {
     const { roster, hear, stateOf } = startRoster()
     const heardMs = Date.now() - 10_000
     hear([peer('a')], heardMs)
@@ -177,7 +177,7 @@ describe('a goodbye', () => {
     }
   })
 
-  it('stands for a peer of a list that cannot grow old', () => {
+  it('holds for a peer from a list, which never ages', () => {
     const { roster, stateOf } = startRoster()
     const list = { peers: [peer('a')], source: 'configuration' }
     roster.update(list)
@@ -186,7 +186,7 @@ describe('a goodbye', () => {
     expect(stateOf('a')).toBe('leaving')
   })
 
-  it('is forgotten with its peer: one that comes back under its id is ready', () => {
+  it('is dropped with its peer: one that comes back under its id is ready', () => {
     const { roster, hear, stateOf } = startRoster()
     hear([peer('a')])
     roster.goodbye(peer('a'), 1)

@@ -29,7 +29,7 @@ describe('the plan', () => {
     ])
   })
 
-  it('leaves out addresses of families this agent does not have', () => {
+  it('omits addresses of families that this agent does not have', () => {
     expect(targets({}, ['ipv6'])).toEqual([
       'http://[fd00::1]:8081/',
       '[fd00::1]:8081',
@@ -46,7 +46,7 @@ describe('the plan', () => {
     expect(targets({ addresses: [] })).toEqual(['kubernetes.default'])
   })
 
-  it('says of each task which series it feeds: nodes, path, vantage and family', () => {
+  it('has the series of each task: nodes, path, vantage and family', () => {
     const series = [...tasksOf([known('a', { addresses })], checks), ...tasksOf([known('b', { proxy })], checks)].map(
       (task) => task.key,
     )
@@ -60,7 +60,7 @@ describe('the plan', () => {
     expect(series[6]).toEqual({ ...common, check: 'http', path: 'api-proxy', to: 'node-of-b' })
   })
 
-  it('feeds one series by all peers of a node, with a task for each', () => {
+  it('has one series for all peers of a node, with a task for each', () => {
     const peers = [
       known('a', { node: 'n', addresses: ['10.0.0.1'] }),
       known('b', { node: 'n', addresses: ['10.0.0.2'] }),
@@ -70,13 +70,13 @@ describe('the plan', () => {
     expect(new Set(tasks.map(({ id }) => id)).size).toBe(2)
   })
 
-  it('keeps the id of a task whatever else changes, and gives another to another target', () => {
+  it('keeps the id of a task unless its target changes', () => {
     const idOf = (more: Partial<KnownPeer>) => tasksOf([known('a', more)]).map(({ id }) => id)
     expect(idOf({ state: 'leaving', zone: 'z' })).toEqual(idOf({}))
     expect(idOf({ port: 9 })).not.toEqual(idOf({}))
   })
 
-  describe('along the path node', () => {
+  describe('on the path node', () => {
     const ping = checkOf('ping-node', { protocol: 'icmp', path: 'node' })
 
     it('has a task for each address of the node that the peer reported', () => {

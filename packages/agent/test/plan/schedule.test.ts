@@ -28,17 +28,17 @@ describe('spreads tasks over the interval', () => {
     }
     const expected = places.length / slices.length
     const chiSquare = slices.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0)
-    // An even spread stays below this in 99.9 of 100 cases, by 19 degrees of freedom.
+    // An even spread stays below this in 99.9 % of cases, with 19 degrees of freedom.
     expect(chiSquare).toBeLessThan(43.8)
   })
 
-  test('and runs each once an interval, always at its place', async () => {
+  test('and runs each once an interval, always at its offset', async () => {
     scheduleOf({}).setTasks(namesOf(50).map(quick))
     await vi.advanceTimersByTimeAsync(4 * intervalMs)
     for (const starts of startsMs.values()) expect(gapsOf(starts)).toEqual([1, 1, 1])
   })
 
-  test('and leaves those that stay at their places when others come and go', async () => {
+  test('and keeps the offsets of those that stay while others come and go', async () => {
     const schedule = scheduleOf({})
     schedule.setTasks(namesOf(50).map(quick))
     await vi.advanceTimersByTimeAsync(1.5 * intervalMs)
@@ -48,7 +48,7 @@ describe('spreads tasks over the interval', () => {
     expect(startsMs.get('new')).toHaveLength(2)
   })
 
-  test('and gives one that returns the place it had', async () => {
+  test('and restores the offset of one that returns', async () => {
     const schedule = scheduleOf({})
     schedule.setTasks([quick('a')])
     await vi.advanceTimersByTimeAsync(intervalMs)
@@ -61,7 +61,7 @@ describe('spreads tasks over the interval', () => {
   })
 })
 
-describe('each task has an interval of its own', () => {
+describe('each task has its own interval', () => {
   test('and is run once in each', async () => {
     const schedule = scheduleOf({})
     schedule.setTasks([quick('often'), { ...quick('rarely'), intervalMs: 3 * intervalMs }])
@@ -70,7 +70,7 @@ describe('each task has an interval of its own', () => {
     expect(gapsOf(startsMs.get('rarely'))).toEqual([3, 3])
   })
 
-  test('by which it is late or skipped', async () => {
+  test('which decides whether it is late or skipped', async () => {
     const schedule = scheduleOf({ maxInFlight: 1 })
     const blocking = slow('blocking')
     schedule.setTasks([blocking.task])
@@ -82,7 +82,7 @@ describe('each task has an interval of its own', () => {
     expect(schedule.counters.late).toBe(1)
   })
 
-  test('and a place of its own when the interval changes', async () => {
+  test('and gets a new offset when the interval changes', async () => {
     const schedule = scheduleOf({})
     schedule.setTasks([{ ...quick('a'), intervalMs: 100 * intervalMs }])
     schedule.setTasks([quick('a')])
@@ -91,7 +91,7 @@ describe('each task has an interval of its own', () => {
   })
 })
 
-test('runs what a known task was given last', async () => {
+test('runs the latest function of a known task', async () => {
   const schedule = scheduleOf({})
   schedule.setTasks([quick('a')])
   schedule.setTasks([{ ...quick('a'), run: async () => noteStart('newest') }])
@@ -99,7 +99,7 @@ test('runs what a known task was given last', async () => {
   expect([...startsMs.keys()]).toEqual(['newest'])
 })
 
-test('shifts all places by the phase of its process', async () => {
+test('shifts all offsets by the phase of its process', async () => {
   const placesOf = async (phase: number) => {
     startsMs = new Map()
     const schedule = scheduleOf({ phase })
@@ -116,7 +116,7 @@ test('shifts all places by the phase of its process', async () => {
   }
 })
 
-test('holds six thousand tasks of several intervals at little cost', async () => {
+test('handles six thousand tasks with several intervals at little cost', async () => {
   const schedule = scheduleOf({})
   const startMs = process.cpuUsage().user
   schedule.setTasks(
@@ -124,11 +124,11 @@ test('holds six thousand tasks of several intervals at little cost', async () =>
   )
   await vi.advanceTimersByTimeAsync(6 * intervalMs)
   expect(schedule.counters).toMatchObject({ skipped: 0, late: 0, started: 2_000 * (6 + 3 + 2) })
-  // Half a millisecond for each run would be fifty times what it takes.
+  // Half a millisecond per run is fifty times the usual cost.
   expect((process.cpuUsage().user - startMs) / 1_000).toBeLessThan(22_000 * 0.5)
 })
 
-test('does not run a task that is gone, even when it waits for its turn', async () => {
+test('does not run a removed task, even if it was waiting', async () => {
   const schedule = scheduleOf({ maxInFlight: 1 })
   const { task, finish } = slow('slow')
   schedule.setTasks([task, ...namesOf(3).map(quick)])
@@ -142,7 +142,7 @@ test('does not run a task that is gone, even when it waits for its turn', async 
   expect(startsMs.size).toBe(before)
 })
 
-describe('at most maxInFlight runs are under way', () => {
+describe('at most maxInFlight runs are in flight', () => {
   test('and the others wait in order', async () => {
     const schedule = scheduleOf({ maxInFlight: 2 })
     const tasks = namesOf(6).map(slow)
@@ -154,7 +154,7 @@ describe('at most maxInFlight runs are under way', () => {
     expect(schedule.counters).toMatchObject({ inFlight: 2, waiting: 2, started: 4 })
   })
 
-  test('and one that waits is not queued again: the run is counted as skipped', async () => {
+  test('and a waiting one is not queued again: the run counts as skipped', async () => {
     const schedule = scheduleOf({ maxInFlight: 1 })
     const blocking = slow('blocking')
     schedule.setTasks([blocking.task])
@@ -164,7 +164,7 @@ describe('at most maxInFlight runs are under way', () => {
     expect(schedule.counters).toMatchObject({ inFlight: 1, waiting: 2, started: 1, skipped: 8 })
   })
 
-  test('and one that waited longer than an interval is counted as late', async () => {
+  test('and one that waited longer than an interval counts as late', async () => {
     const schedule = scheduleOf({ maxInFlight: 1 })
     const blocking = slow('blocking')
     schedule.setTasks([blocking.task])
@@ -185,7 +185,7 @@ test('runs of one task overlap when each takes longer than the interval', async 
   expect(schedule.counters).toMatchObject({ inFlight: 3, started: 3, skipped: 0, late: 0 })
 })
 
-test('reports a run that rejects, and goes on', async () => {
+test('reports a run that rejects, and continues', async () => {
   const defects: unknown[] = []
   const schedule = scheduleOf({ onDefect: (error) => defects.push(error) })
   schedule.setTasks([{ key: 'broken', intervalMs, run: () => Promise.reject(new Error('a defect')) }])
@@ -194,7 +194,7 @@ test('reports a run that rejects, and goes on', async () => {
   expect(schedule.counters).toMatchObject({ started: 2, inFlight: 0 })
 })
 
-test('starts nothing after it was stopped', async () => {
+test('starts nothing after it is stopped', async () => {
   const schedule = scheduleOf({ maxInFlight: 1 })
   const tasks = namesOf(3).map(slow)
   schedule.setTasks(tasks.map(({ task }) => task))
@@ -206,7 +206,7 @@ test('starts nothing after it was stopped', async () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('leaves out the runs missed while the event loop was blocked, and counts them', async () => {
+test('skips and counts the runs missed while the event loop was blocked', async () => {
   vi.useRealTimers()
   const shortMs = 20
   const schedule = scheduleOf({})
@@ -221,7 +221,7 @@ test('leaves out the runs missed while the event loop was blocked, and counts th
   expect(late).toBe(1)
 })
 
-test('keeps each at its place after a stall in which some missed more rounds than others', async () => {
+test('keeps all offsets after a stall in which some missed more rounds than others', async () => {
   let stalledMs = 0
   const unstalled = performance.now.bind(performance)
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => unstalled() + stalledMs)
@@ -254,7 +254,7 @@ function quick(key: string): Task {
   return { key, intervalMs, run: async () => noteStart(key) }
 }
 
-/** A task with runs that last until `finish` is called. */
+/** Returns a task whose runs last until `finish` is called. */
 function slow(name: string) {
   const finishers: (() => void)[] = []
   const run = () => {
@@ -275,14 +275,14 @@ function noteStart(key: string): void {
   startsMs.set(key, [...(startsMs.get(key) ?? []), performance.now()])
 }
 
-/** Distances between starts, in intervals; timers count whole milliseconds. */
+/** Returns the distances between starts, in intervals; timers have a resolution of 1 ms. */
 function gapsOf(starts: readonly number[] = []): readonly number[] {
   return starts
     .slice(1)
     .map((start, index) => Math.round(((start - (starts[index] ?? 0)) / intervalMs) * 1_000) / 1_000)
 }
 
-/** Blocks everything else, timers included. */
+/** Blocks the event loop, timers included. */
 function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }

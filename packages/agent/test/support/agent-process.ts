@@ -14,7 +14,7 @@ export interface LogLine {
   readonly msg: string
   readonly level: number
   readonly check?: string
-  /** Its name in events about attempts, all of it in events about the peer. */
+  /** Name of the peer in events about attempts, the whole peer in events about it. */
   readonly peer?: string | { readonly name: string; readonly state: string }
   readonly failure?: { readonly reason: string; readonly message: string }
   readonly recorded?: string
@@ -24,18 +24,18 @@ export interface LogLine {
   readonly err?: { readonly message: string }
 }
 
-/** An agent as it was built, in a process of its own. */
+/** A built agent, in a separate process. */
 export interface AgentProcess {
   readonly pid: number
-  /** Where its console is: `http://localhost:40001`. */
+  /** URL of its console: `http://localhost:40001`. */
   readonly url: string
   readonly responderPort: number
   readonly log: readonly LogLine[]
-  /** Waits until the log has as many lines like this; returns them. */
+  /** Waits until the log has this many matching lines; returns them. */
   logged(isWanted: (line: LogLine) => boolean, count?: number): Promise<readonly LogLine[]>
-  /** Its row as the API has it. */
+  /** Returns its row from the API. */
   row(): Promise<Row>
-  /** Sends the signal and waits for the end. */
+  /** Sends the signal and waits for the exit. */
   end(signal: NodeJS.Signals): Promise<Ended>
 }
 
@@ -43,11 +43,11 @@ export interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly tookMs: number
-  /** What it wrote to standard error. */
+  /** Its standard error. */
   readonly errors: string
 }
 
-/** Runs an agent with this configuration until the test ends. It probes ten times a second and tells of every result. */
+/** Runs an agent with this configuration until the test ends. It probes ten times a second and logs every result. */
 export async function startAgent(config: object, wrapper: readonly string[] = []): Promise<AgentProcess> {
   const common = { level: 'debug', interval: '100ms', settle: '0s', console: { host: '127.0.0.1', port: 0 } }
   const path = await writeTemporary('config.yaml', JSON.stringify({ ...common, ...config }))
@@ -106,7 +106,7 @@ export interface Finished {
   readonly err: string
 }
 
-/** Runs an agent to its end. */
+/** Runs an agent until it exits. */
 export async function runAgent(args: readonly string[]): Promise<Finished> {
   const child = launch(args, {})
   const texts = { out: '', err: '' }
@@ -121,7 +121,7 @@ export async function runAgent(args: readonly string[]): Promise<Finished> {
   return { code, ...texts }
 }
 
-/** An address of this machine that no other test file has: each runs in a process of its own. */
+/** Returns an address of this machine that no other test file uses: each file runs in a separate process. */
 export function loopback(host: number): string {
   return `127.${(process.pid >> 8) & 0xff}.${process.pid & 0xff}.${host}`
 }
@@ -130,7 +130,7 @@ function launch(args: readonly string[], environment: NodeJS.ProcessEnv, wrapper
   assertBuilt('packages/core')
   assertBuilt('packages/agent')
   const [file = '', ...rest] = [...wrapper, process.execPath, script, ...args]
-  // Settings of the person who runs the tests are not the test's.
+  // The environment of the user must not affect the test.
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SCOUT_'))
   return spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...Object.fromEntries(own), ...environment } })
 }

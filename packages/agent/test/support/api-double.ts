@@ -27,40 +27,40 @@ export interface SeenRequest {
   readonly authorization: string | undefined
 }
 
-/** What is done with a request instead of answering it. */
+/** Handles a request in place of the normal answer. */
 export type Misbehaviour = (request: IncomingMessage, response: ServerResponse) => unknown
 
-/** A small API server: list and watch with versions and bookmarks as Kubernetes has them, and every way to misbehave. */
+/** A small API server: list and watch with versions and bookmarks as in Kubernetes, and every kind of misbehaviour. */
 export interface ApiDouble {
   readonly server: string
   readonly requests: readonly SeenRequest[]
-  /** Watches that are open. */
+  /** Number of open watches. */
   readonly watches: number
   set(object: ApiObject, plural?: string): void
   remove(name: string, plural?: string): void
-  /** Tells every watch the present version. */
+  /** Sends the current version to every watch, as a bookmark. */
   bookmark(): void
-  /** Forgets what happened so far: watches from before are answered 410. */
+  /** Drops the history: watches from earlier versions get 410. */
   compact(): void
-  /** Writes this into every watch as it is. */
+  /** Writes this text into every watch. */
   say(text: string | Buffer): void
-  /** Ends every watch in good order. */
+  /** Ends every watch normally. */
   endWatches(): void
-  /** Breaks every connection off. */
+  /** Breaks every connection. */
   drop(): void
-  /** Does this with the next requests, one each. */
+  /** Applies these to the next requests, one each. */
   next(...misbehaviours: readonly Misbehaviour[]): void
-  /** Does this with every request of such a path until the next call. */
+  /** Applies this to every request with a matching path until the next call. */
   always(misbehaviour: Misbehaviour | undefined, where?: RegExp): void
-  /** What the proxy to pods answers at this path, `/POD:PORT/PATH`. */
+  /** Sets the answer of the proxy to pods at this path, `/POD:PORT/PATH`. */
   serve(path: string, content: unknown): void
-  /** Runs commands in pods from now on. */
+  /** Sets the function that plays commands in pods. */
   run(program: Program): void
 }
 
 interface ApiDoubleOptions {
   readonly tls?: { readonly key: string; readonly cert: string }
-  /** Answers 401 to every other token. */
+  /** Any other token gets 401. */
   readonly acceptedToken?: () => string
 }
 
@@ -96,7 +96,7 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
     for (const { response, isMatch } of watches) if (isMatch(path, object)) response.write(line(happened))
   }
 
-  /** What is done instead of answering, if anything. */
+  /** Returns the misbehaviour for a request, if any. */
   const misbehaviourFor = (request: IncomingMessage, path: string): Misbehaviour | undefined => {
     const ordered = queued.shift() ?? (always?.where.test(path) === true ? always.misbehaviour : undefined)
     const isKnown = acceptedToken === undefined || request.headers.authorization === `Bearer ${acceptedToken()}`
@@ -227,7 +227,7 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
   }
 }
 
-/** Refuses as Kubernetes does. */
+/** Rejects a request as Kubernetes does. */
 export function answerStatus(code: number, message: string, headers: Record<string, string> = {}): Misbehaviour {
   return (_, response) => {
     response.writeHead(code, { 'content-type': 'application/json', ...headers })
@@ -237,12 +237,12 @@ export function answerStatus(code: number, message: string, headers: Record<stri
 
 const notFound = answerStatus(404, 'the server could not find the requested resource')
 
-/** Refuses as something between here and Kubernetes does. */
+/** Rejects a request as a proxy in front of Kubernetes does. */
 export function answerBare(code: number, headers: Record<string, string>): Misbehaviour {
   return (_, response) => response.writeHead(code, headers).end('<html>')
 }
 
-/** Answers 200 with anything. */
+/** Answers 200 with any content. */
 export function answerWith(text: string, type = 'application/json'): Misbehaviour {
   return (_, response) => {
     response.writeHead(200, { 'content-type': type })
@@ -259,12 +259,12 @@ export function stall(_: IncomingMessage, response: ServerResponse): void {
   response.flushHeaders()
 }
 
-/** Breaks the connection off. */
+/** Breaks the connection. */
 export function breakOff(request: IncomingMessage): void {
   request.socket.destroy()
 }
 
-/** Equality and existence, which is what is asked for here. */
+/** Matches a label selector; supports equality and existence, the only ones used here. */
 function isSelected(labels: Readonly<Record<string, string>>, selector = ''): boolean {
   return selector.split(',').every((requirement) => {
     const [name = '', value] = requirement.split('=')

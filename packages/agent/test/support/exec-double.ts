@@ -2,25 +2,25 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 
-/** A process that was started by exec, as the one who plays it sees it. */
+/** A process started by exec, as seen by the test that plays it. */
 export interface Played {
   readonly path: string
   readonly command: readonly string[]
   readonly container: string
-  /** What was agreed on: `v5.channel.k8s.io`. */
+  /** The negotiated protocol: `v5.channel.k8s.io`. */
   readonly protocol: string
-  /** Everything that was written to its standard input so far. */
+  /** Its standard input so far. */
   input(): string
   /** Standard input has ended. */
   isCutOff(): boolean
   onInput(listener: () => void): void
   print(stream: 'stdout' | 'stderr', bytes: string | Uint8Array): void
   exit(code: number): void
-  /** Ends it with this status object, whatever it is. */
+  /** Ends it with this status object, valid or not. */
   end(status: unknown): void
-  /** Closes the connection without a word of how it ended, or breaks it off. */
+  /** Closes or breaks the connection without a status. */
   close(how: 'in order' | 'at once'): void
-  /** Hears and answers nothing any more. */
+  /** Stops reading and answering. */
   freeze(): void
 }
 
@@ -35,7 +35,7 @@ interface Upgrade {
 /** Streams of the protocol (k8s.io/apimachinery/pkg/util/remotecommand). */
 const streams = { stdout: 1, stderr: 2, status: 3 } as const
 
-/** Accepts a connection for exec, by whichever version of the protocol was offered first. */
+/** Accepts a connection for exec, with the first offered version of the protocol. */
 export function runByExec(program: Program, { request, socket, head }: Upgrade): void {
   const server = new WebSocketServer({ noServer: true, handleProtocols: ([first = '']) => first })
   server.handleUpgrade(request, socket, head, (connection) => program(played(connection, request, socket)))
@@ -76,7 +76,7 @@ function played(connection: WebSocket, request: IncomingMessage, socket: Socket)
   }
 }
 
-/** As the kubelet puts it. */
+/** Returns a status as the kubelet writes it. */
 function statusOf(code: number): object {
   if (code === 0) return { metadata: {}, status: 'Success' }
   return {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-/** What a kubeconfig says: one cluster, one user, and contexts of these names. */
+/** Content of a kubeconfig: one cluster, one user, and contexts of these names. */
 export interface Written {
   readonly server: string
   readonly user?: object
@@ -12,7 +12,7 @@ export interface Written {
   readonly contexts?: readonly string[]
 }
 
-/** A kubeconfig that lasts as long as the test. Returns its path. */
+/** Writes a kubeconfig that is removed after the test; returns its path. */
 export function writeKubeconfig(written: Written): string {
   const folder = mkdtempSync(join(tmpdir(), 'scout-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))

@@ -8,7 +8,7 @@ import { startLocalVantage } from '../../src/vantage/local.ts'
 import type { ApiDouble } from './api-double.ts'
 import { conditions, endpoint, endpointSlice } from './slices.ts'
 
-/** One attempt on a peer, as it was recorded. */
+/** One recorded attempt on a peer. */
 export interface Seen {
   readonly by: string
   readonly peer: string
@@ -21,15 +21,15 @@ export interface Pod {
   readonly agent: Agent
 }
 
-/** Pods on loopback addresses behind one Service, whose slice the API double holds as Kubernetes would. */
+/** Pods on loopback addresses behind one Service, whose slice the API double serves as Kubernetes would. */
 export interface Mesh {
   readonly seen: readonly Seen[]
   readonly port: number
-  /** Runs an agent: in a new pod that is starting, or again in the one at this address. */
+  /** Runs an agent: in a new pod that is starting, or in the existing pod at this address. */
   run(name: string, options?: { readonly address?: string; readonly graceMs?: number }): Promise<Pod>
-  /** The slice says so of the pod from now on; `gone` takes it out. */
+  /** Sets the state of a pod in the slice; `gone` removes it. */
   mark(name: string, state: 'starting' | 'ready' | 'leaving' | 'gone'): void
-  /** A pod that is in the slice and has this address. */
+  /** Adds a pod with this address to the slice. */
   place(name: string, address: string): void
   addressOf(name: string): string
 }

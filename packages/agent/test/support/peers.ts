@@ -1,7 +1,7 @@
 import type { Knowledge } from '../../src/peers/knowledge.ts'
 import type { Peer } from '../../src/peers/peer.ts'
 
-/** A ready peer of that name. */
+/** Returns a ready peer of that name. */
 export function peer(name: string, more: Partial<Peer> = {}): Peer {
   return {
     id: `uid-of-${name}`,

@@ -10,7 +10,7 @@ import {
 
 const takenAtMs = Date.UTC(2023, 9, 30, 22, 9, 49, 899)
 
-/** What an agent without peers knows. */
+/** Returns the row of an agent without peers. */
 export function rowOf(parts: Partial<Row> = {}): Row {
   return {
     takenAtMs,
@@ -51,7 +51,7 @@ export function peerOf(parts: Partial<Row['peers'][number]> = {}): Row['peers'][
   }
 }
 
-/** A series of successes that took these seconds. */
+/** Returns a series of successes with these durations in seconds. */
 export function seriesOf(parts: Partial<SeriesReport> & { readonly tookSeconds?: readonly number[] }): SeriesReport {
   const { tookSeconds = [], ...rest } = parts
   const lastSeconds = tookSeconds.at(-1)
@@ -76,7 +76,7 @@ export function seriesOf(parts: Partial<SeriesReport> & { readonly tookSeconds?:
   }
 }
 
-/** A series with this failure as its only result. */
+/** Returns a series with this failure as its only result. */
 export function failingSeriesOf(reason: FailureReason, parts: Partial<SeriesReport> = {}): SeriesReport {
   const last = failureOf(reason)
   return seriesOf({
@@ -89,7 +89,7 @@ export function failingSeriesOf(reason: FailureReason, parts: Partial<SeriesRepo
   })
 }
 
-/** Durations in seconds from zone-a. */
+/** Returns durations in seconds from zone-a. */
 export function durationsOf(tookSeconds: readonly number[], parts: Partial<DurationsReport> = {}): DurationsReport {
   const times = new Histogram()
   for (const seconds of tookSeconds) times.record(seconds * 1e9)

@@ -1,4 +1,4 @@
-/** An endpoint as Kubernetes writes it, of a ready pod by default. */
+/** Returns an endpoint as Kubernetes writes it (default: of a ready pod). */
 export function endpoint(pod: string, addresses: readonly string[], more: Readonly<Record<string, unknown>> = {}) {
   return {
     addresses,
@@ -14,7 +14,7 @@ export function conditions(state: 'starting' | 'ready' | 'leaving') {
   return { ready: true, serving: state === 'ready', terminating: state === 'leaving' }
 }
 
-/** An EndpointSlice of the Service, with the responder on port 8081. */
+/** Returns an EndpointSlice of the Service, with the responder on port 8081. */
 export function endpointSlice(
   name: string,
   endpoints: readonly object[] | null,

@@ -1,7 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 
-// Loaded before the agent, in each of its threads: at SIGUSR2 the others do nothing any more, and the clock of the first goes on by half
-// a minute.
+// Loaded before the agent, in each of its threads: at SIGUSR2 all threads but the main one hang, and the clock of the main one advances by
+// half a minute.
 const stick = new BroadcastChannel('stick')
 stick.unref()
 if (isMainThread) {

@@ -3,7 +3,7 @@ import type { KnownPeer } from '../../src/peers/roster.ts'
 import { type PlannedTask, planTasks } from '../../src/plan/plan.ts'
 import { peer } from './peers.ts'
 
-/** A check once every ten seconds. */
+/** Returns a check with an interval of ten seconds. */
 export function checkOf(name: string, more: Partial<CheckDefinition> = {}) {
   return makeCheck({ name, protocol: 'tcp', ...more }, { intervalMs: 10_000 })
 }
@@ -12,7 +12,7 @@ export function known(name: string, more: Partial<KnownPeer> = {}): KnownPeer {
   return { ...peer(name), stateSinceMs: 0, ...more }
 }
 
-/** The tasks of checks on these peers, of an agent on node-1. */
+/** Returns the tasks of checks on these peers, of an agent on node-1. */
 export function tasksOf(
   peers: readonly KnownPeer[],
   checks = [checkOf('tcp')],
@@ -21,7 +21,7 @@ export function tasksOf(
   return planTasks({ checks, peers, families: new Set(families), from: 'node-1' })
 }
 
-/** The one task of a check on a peer. */
+/** Returns the only task of a check on a peer. */
 export function taskOf(of = known('a'), check = checkOf('tcp')): PlannedTask {
   const [task] = tasksOf([of], [check])
   if (task === undefined) throw new Error(`no task of ${check.name} on ${of.name}`)

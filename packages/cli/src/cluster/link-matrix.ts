@@ -4,13 +4,13 @@ import type { Cell } from '../render/table.ts'
 import { printable } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
 
-/** Widest matrix that is still readable, on any output. */
+/** Maximum readable width of a matrix, on any output. */
 const widestMatrix = 200
 
-/** With more failing nodes than these the sentences, which group them, say more than a matrix. */
+/** Maximum number of failing nodes in a matrix; beyond it the grouped sentences are more useful. */
 const mostFailingNodes = 12
 
-/** Renders the matrix of all nodes, by name where there is room, otherwise by number; where it does not fit, of the nodes with failing links only. */
+/** Renders the matrix of all nodes, by name if it fits, otherwise by number; if that does not fit either, only nodes with failing links. */
 export function linkMatrix(mesh: Mesh, out: Output): string {
   const all = [...mesh.links, ...mesh.own]
   if (all.length === 0) return ''
@@ -97,7 +97,7 @@ function cellOf(link: Link | undefined, { colours }: Output): Cell {
   }
 }
 
-/** With a single check the title of the column names it. */
+/** With a single check, the column title names it. */
 function ownText(link: Link): string {
   const reasons = [...new Set(link.failing.map(({ reason }) => reason))]
   return link.checkCount === 1 ? reasons.join(' ') : failingText(link)

@@ -1,7 +1,7 @@
 import type { Mesh } from '@scout/core'
 import type { AgentReport } from './mesh.ts'
 
-/** One object a line: each agent, then each link, then the checks that are about no link, then the checks that agents cannot make. */
+/** Returns one object per line: each agent, then each link, then the checks that are not about a link, then the checks that agents cannot run. */
 export function meshJson(reports: readonly AgentReport[], { links, own, inabilities }: Mesh): string {
   const agents = reports.map(({ agent: { node, zone, name, namespace, addresses, state }, answer }) => ({
     kind: 'agent',

@@ -21,10 +21,10 @@ export interface MeshView {
 
 const indent = '    '
 
-/** Sentences printed; --json has the rest. */
+/** Maximum number of sentences printed; --json has the rest. */
 const shownSentences = 20
 
-/** Renders the pods by node, the matrix of links, its summary, and in words what fails and what is unknown. */
+/** Renders the pods by node, the matrix of links, its summary, and sentences about failing and unknown links. */
 export function renderMesh(view: MeshView, out: Output): string {
   const { reports, mesh } = view
   const agents = reports.map(({ agent }) => agent).toSorted((a, b) => compareNames(a.node, b.node))
@@ -91,5 +91,5 @@ function remarks({ reports, mesh: { nodes, inabilities } }: MeshView): readonly 
 
 function some(sentences: readonly string[]): readonly string[] {
   const hidden = sentences.length - shownSentences
-  return hidden > 0 ? [...sentences.slice(0, shownSentences), `and ${hidden} more: --json has them all`] : sentences
+  return hidden > 0 ? [...sentences.slice(0, shownSentences), `and ${hidden} more: --json lists all`] : sentences
 }

@@ -8,7 +8,7 @@ import { meshJson } from './mesh-json.ts'
 import { renderMesh } from './mesh-text.ts'
 import { answerMs, asking, type FoundScout, findScout } from './scout.ts'
 
-/** An agent, and its row or why there is none. */
+/** An agent with its row, or the reason it has none. */
 export interface AgentReport {
   readonly agent: Peer
   readonly answer:
@@ -16,12 +16,12 @@ export interface AgentReport {
     | { readonly ok: false; readonly message: string }
 }
 
-/** Agents asked at once. */
+/** Maximum number of requests to agents in flight. */
 const inParallel = 16
 
 /**
- * Asks every agent for its row, and shows the links they make together.
- * @throws {ScoutError} @throws {CommandError} where no agent could be asked
+ * Requests the row of every agent, and shows the links between them.
+ * @throws {ScoutError} @throws {CommandError} if no agent could be reached
  */
 export async function showMesh(flags: ClusterFlags, isJson: boolean, io: Io): Promise<ExitCode> {
   const { out, err } = io
@@ -71,7 +71,7 @@ async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal)
       const what = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim()
       return {
         ok: false,
-        message: `its answer does not fit this version of scout-probe (${what}): use that of the agents`,
+        message: `its answer does not match this version of scout-probe (${what}): use the version of the agents`,
       }
     } catch (error) {
       if (!(error instanceof ApiError) || isAboutCaller(error)) throw error
@@ -80,7 +80,7 @@ async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal)
   })
 }
 
-/** The API server refused the request itself, so it would refuse the same request to any other agent. */
+/** Whether the API server rejected the request itself, so that it would reject it for any other agent. */
 function isAboutCaller({ status }: ApiError): boolean {
   return status === 401 || status === 403
 }
@@ -88,7 +88,7 @@ function isAboutCaller({ status }: ApiError): boolean {
 function exitCodeOf(reports: readonly AgentReport[], { links, own }: Mesh): ExitCode {
   const all = [...links, ...own]
   const isBad = reports.some(({ answer }) => !answer.ok) || all.some(({ state }) => state === 'failing')
-  // Without a single result nothing is known to be ok.
+  // Without a single result, nothing is known to work.
   const isShown = all.length === 0 || all.some(({ state }) => state === 'ok')
   return !isBad && isShown ? exitCodes.ok : exitCodes.failed
 }

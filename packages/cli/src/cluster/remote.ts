@@ -8,10 +8,10 @@ import { answerMs, asking, findScout } from './scout.ts'
 /** Name of the container in the chart. */
 const container = 'agent'
 
-/** How long the remote probe may take to print its statistics after Ctrl-C. */
+/** Longest time for the remote probe to print its statistics after Ctrl-C. */
 const endingMs = 5_000
 
-/** Nodes that an error message lists. */
+/** Maximum number of nodes in an error message. */
 const namedNodes = 12
 
 export interface RemoteRun {
@@ -22,9 +22,9 @@ export interface RemoteRun {
 }
 
 /**
- * Runs scout-probe in the agent's pod on that node, and passes on its output and exit code. The cluster's RBAC decides who may.
- * @throws {ScoutError} where that node has no agent
- * @throws {CommandError} where it cannot be run, or the connection broke before it ended
+ * Runs scout-probe in the agent's pod on that node, and passes on its output and exit code. The cluster's RBAC decides who may do so.
+ * @throws {ScoutError} if that node has no agent
+ * @throws {CommandError} if it cannot be run, or the connection broke before it ended
  */
 export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promise<ExitCode> {
   const { out, err, ended } = io
@@ -57,7 +57,7 @@ export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promi
   return exitCodeOf(code, name)
 }
 
-/** Returns the agent on a node; of several, one that is ready. @throws {ScoutError} */
+/** Returns the agent on a node, preferably a ready one. @throws {ScoutError} */
 function agentOn(node: string, agents: readonly Peer[]): Peer {
   const here = agents.filter((agent) => agent.node === node)
   const [agent] = (['ready', 'starting', 'leaving'] as const).flatMap((state) =>
@@ -70,7 +70,7 @@ function agentOn(node: string, agents: readonly Peer[]): Peer {
   const hint = near === undefined || others === '' ? '' : `did you mean ${near}? `
   throw new ScoutError(
     'invalid-option',
-    `there is no agent on node ${node}: ${hint}there are agents on ${nodes.slice(0, namedNodes).join(', ')}${others}`,
+    `node ${node} has no agent: ${hint}agents run on ${nodes.slice(0, namedNodes).join(', ')}${others}`,
   )
 }
 
@@ -90,7 +90,7 @@ async function exitOf({ write, exited }: RemoteProcess, ended: AbortSignal): Pro
       // The byte that Ctrl-C sends on a terminal.
       write('\x03')
       const seconds = endingMs / 1000
-      const sentence = `the probe did not stop within ${seconds} s of Ctrl-C: it stops when the connection closes`
+      const sentence = `the remote probe did not stop within ${seconds} s of Ctrl-C: closing the connection ends it`
       timer = setTimeout(() => reject(new CommandError(exitCodes.failed, sentence)), endingMs)
     }
     if (ended.aborted) interrupt()

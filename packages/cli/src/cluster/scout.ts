@@ -4,7 +4,7 @@ import type { ClusterFlags } from '../flags/cluster-flags.ts'
 import { CommandError, exitCodes } from '../shell/exit-code.ts'
 import type { Io } from '../shell/io.ts'
 
-/** Longest wait for an answer of the API server. */
+/** Longest wait for an answer from the API server. */
 export const answerMs = 5_000
 
 /** The selected Scout, and the access to its API server. */
@@ -13,9 +13,9 @@ export interface FoundScout extends Scout {
 }
 
 /**
- * Finds the Scout that the flags select, and prints what is odd about it.
- * @throws {ScoutError} where they select none, or several
- * @throws {CommandError} where the API server does not answer or refuses
+ * Finds the Scout that the flags select, and prints warnings about it.
+ * @throws {ScoutError} if they select none, or several
+ * @throws {CommandError} if the API server does not answer, or rejects the request
  */
 export async function findScout(flags: ClusterFlags, { environment, err, ended }: Io): Promise<FoundScout> {
   const { namespace, service } = flags
@@ -36,7 +36,7 @@ export async function findScout(flags: ClusterFlags, { environment, err, ended }
   if (scout.agents.length === 0) {
     throw new CommandError(
       exitCodes.failed,
-      `there are no pods of Scout behind ${place}: look at kubectl get daemonsets,pods -n ${scout.namespace}`,
+      `${place} has no pods of Scout: check kubectl get daemonsets,pods -n ${scout.namespace}`,
     )
   }
   for (const oddity of scout.oddities) err.write(`${oddity}\n`)
@@ -49,7 +49,7 @@ export async function asking<T>(ended: AbortSignal, ask: () => Promise<T>): Prom
     return await ask()
   } catch (error) {
     if (error instanceof ApiError) throw new CommandError(exitCodeOf(error), error.message, { cause: error })
-    if (ended.aborted) throw new CommandError(exitCodes.failed, 'stopped before there was an answer', { cause: error })
+    if (ended.aborted) throw new CommandError(exitCodes.failed, 'stopped before an answer arrived', { cause: error })
     throw error
   }
 }
@@ -61,7 +61,7 @@ function exitCodeOf({ status }: ApiError) {
 function withoutNamespace(error: ApiError): CommandError {
   return new CommandError(
     exitCodes.unable,
-    `cannot search all namespaces for Scout (name its namespace with -n): ${error.message}`,
+    `cannot search all namespaces for Scout (set its namespace with -n): ${error.message}`,
     { cause: error },
   )
 }
@@ -70,7 +70,7 @@ function noneSentence({ namespace, service }: ClusterFlags, { server }: ApiAcces
   const what = service === undefined ? 'no Scout' : `no service ${service} of Scout`
   const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`
   const other =
-    namespace === undefined && service === undefined ? '' : ', or leave out -n and --service to look everywhere'
+    namespace === undefined && service === undefined ? '' : ', or omit -n and --service to search everywhere'
   return `there is ${what} ${where} of the cluster at ${server}: install it with kubectl apply -f deploy/scout.yaml${other}`
 }
 
@@ -78,6 +78,6 @@ function severalSentence(scouts: readonly Scout[]): string {
   const namespaces = [...new Set(scouts.map(({ namespace }) => namespace))].toSorted()
   const services = scouts.map(({ service }) => service).toSorted()
   return namespaces.length > 1
-    ? `there are several Scouts, in the namespaces ${namespaces.join(', ')}: choose one with -n`
-    : `there are several Scouts in namespace ${namespaces.join()}, with the services ${services.join(', ')}: choose one with --service`
+    ? `several namespaces have a Scout (${namespaces.join(', ')}): choose one with -n`
+    : `namespace ${namespaces.join()} has several Scouts (services ${services.join(', ')}): choose one with --service`
 }

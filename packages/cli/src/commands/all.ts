@@ -28,13 +28,13 @@ import { exitCodeOf } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import { type Io, startProgress } from '../shell/io.ts'
 
-/** `scout-probe all HOST`: shows which checks pass, protocol by protocol. */
+/** Adds `scout-probe all HOST`, which shows which checks pass, protocol by protocol. */
 export function addAllCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
   const options = z.object({
     port: z.int().min(1).max(65_535).default(responderPort).describe('TCP and UDP port of the responder'),
     dnsPort: z.int().min(1).max(65_535).default(53).describe('port of the name server on the host'),
-    name: z.string().default('.').describe('name to ask that name server for'),
-    key: z.string().default('').describe('shared secret of prober and responder'),
+    name: z.string().default('.').describe('name to query that name server for'),
+    key: z.string().default('').describe('secret shared by prober and responder'),
     timeoutMs: commonOptions.shape.timeoutMs,
   })
   const attempts = attemptFlags({ count: 3, intervalMs: 200 })
@@ -44,11 +44,11 @@ export function addAllCommand(program: Command, { io, elsewhere, finish }: Invoc
     .summary('probe a host with every protocol at once and show what passes')
     .description(
       'probe a host with every protocol at once and show what passes\n\n' +
-        'The host must run a Scout agent or scout-probe serve: only these answer udp and http-large.',
+        'The host must run a Scout agent or scout-probe serve: udp and http-large need their responder.',
     )
     .argument('<host>', 'address or name')
   addFlags(command, flags).addOption(
-    new Option('--skip <protocol>', 'leave a protocol out; may be repeated').argParser(readSkipped),
+    new Option('--skip <protocol>', 'protocol to skip; may be repeated').argParser(readSkipped),
   )
   attempts
     .addTo(command)
@@ -79,23 +79,23 @@ function readSkipped(text: string, before: readonly Protocol[] = []): readonly P
   return isProtocol(protocol) ? [...before, protocol] : before
 }
 
-/** A host, and where on it each kind of target is. */
+/** A host, and the place on it for each kind of target. */
 interface Site {
   readonly host: string
   readonly port: number
   readonly dnsPort: number
-  /** The name its name server is asked for. */
+  /** Name to query its name server for. */
   readonly name: string
   readonly key: string
 }
 
-/** The checks of the catalogue, aimed at the host. @throws {ScoutError} for all of them before the first packet of any. */
+/** Returns the checks of the catalogue with the host as target. @throws {ScoutError} before the first packet of any check. */
 function checksAt({ host, port, dnsPort, name, key }: Site, skipped: readonly string[]) {
   const place = { ...placeAt(host, port), question: `${name}@${formatHostPort(host, dnsPort)}` }
   const definitions = catalogue.filter(({ protocol }) => !skipped.includes(protocol))
-  if (definitions.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left to probe with')
+  if (definitions.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left')
   return definitions.map((definition) => {
-    // By hand the interval is that of the command, whatever the check's.
+    // The interval of the command replaces that of the check.
     const check = makeCheck(definition, { intervalMs: 1_000, options: { key } })
     const target = targetAt(check, place) ?? ''
     parseTarget(probeNamed(check.protocol).targetForm, target, { nameServer: nameServerOrSystem() })
@@ -124,7 +124,7 @@ async function probeSideBySide(
     plans.map(async ({ check, plan }, index) => {
       let lastFailure: Failure | undefined
       let shortBytes: number | undefined
-      await sleep((index * plan.intervalMs) / plans.length, undefined, { signal: ended }).catch(() => {}) // aborted: no attempt begins
+      await sleep((index * plan.intervalMs) / plans.length, undefined, { signal: ended }).catch(() => {}) // aborted: no attempt starts
       const { statistics } = await makeAttempts(plan, {
         ended,
         onResult(result) {
@@ -142,7 +142,7 @@ async function probeSideBySide(
   return outcomes
 }
 
-/** Returns the size of an answer that is smaller than the check asked for. */
+/** Returns the size of an answer that is smaller than the check requested. */
 function shortAnswer({ bytes: askedBytes = 0 }: Check, detail: unknown): number | undefined {
   const { bytes = askedBytes } = detailText(detail)
   return bytes < askedBytes ? bytes : undefined

@@ -5,16 +5,16 @@ import { exitCodes } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Output } from '../shell/io.ts'
 
-/** `scout-probe doctor`: shows what this process may do, and which clocks each probe will use. */
+/** Adds `scout-probe doctor`, which shows the privileges of this process and the clocks of each probe. */
 export function addDoctorCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
   const command = program
     .command('doctor')
-    .summary('show what this process may do and how well it can measure')
+    .summary('show the privileges of this process and how well it can measure')
     .description(
-      'show what this process may do, how each probe is sent and timed here, and what to change to improve it\n\n' +
-        'Everything is tried and undone at once. Nothing is sent.',
+      'show the privileges of this process, how each probe is sent and timed here, and how to improve that\n\n' +
+        'Each ability is tested by briefly using it. Nothing is sent.',
     )
-    .option('--json', 'print one JSON object, and nothing else')
+    .option('--json', 'print only one JSON object')
     .addHelpText('after', helpExamples(io.name, 'doctor', 'doctor --json'))
     .action(async () => {
       const there = elsewhere()

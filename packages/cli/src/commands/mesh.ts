@@ -6,12 +6,12 @@ import { helpExamples, type Invocation } from '../shell/invocation.ts'
 export function addMeshCommand(program: Command, { io, finish }: Invocation): void {
   const command = program.command('mesh')
   command
-    .summary('show the links between the nodes of a cluster, as its agents see them')
+    .summary('show the links between the nodes of a cluster, as measured by its agents')
     .description(
-      'show the links between the nodes of a cluster, as its agents see them\n\n' +
-        'The agents are asked through the API server: only the API server must be reachable from here.',
+      'show the links between the nodes of a cluster, as measured by its agents\n\n' +
+        'Reads the agents through the API server: only the API server must be reachable from here.',
     )
-    .option('--json', 'print one JSON object a line, and nothing else')
+    .option('--json', 'print only JSON, one object per line')
     .addHelpText('after', helpExamples(io.name, 'mesh', 'mesh --context production -n scout'))
     .action(async () => {
       // Loaded on demand: the Kubernetes client is large.

@@ -17,9 +17,9 @@ import { exitCodeOf } from '../shell/exit-code.ts'
 import { helpExamples, helpSection, type Invocation } from '../shell/invocation.ts'
 
 const clockHelp: Readonly<Record<Clock, string>> = {
-  kernel: 'stamps the kernel put on the packets',
+  kernel: 'timestamps that the kernel put on the packets',
   'tcp-info': "the kernel's own round-trip estimate of the connection",
-  user: 'stamps of this process, which include its wait for the CPU',
+  user: 'timestamps of this process, which include its wait for the CPU',
 }
 
 /** Adds the command of one probe, derived from the registry: `scout-probe tcp 10.244.1.31:8081`. */
@@ -55,7 +55,7 @@ export function addProbeCommand(program: Command, protocol: Protocol, { io, else
     })
 }
 
-/** Quotes what a shell would take apart: an IPv6 address in brackets is a pattern to it. */
+/** Quotes text with shell patterns, such as an IPv6 address in brackets. */
 function shellWord(text: string): string {
   return /[[\]*?]/.test(text) ? `'${text}'` : text
 }

@@ -18,13 +18,13 @@ import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
 import type { Io } from '../shell/io.ts'
 
-/** `scout-probe serve`: answers probes until Ctrl-C. */
+/** Adds `scout-probe serve`, which answers probes until Ctrl-C. */
 export function addServeCommand(program: Command, { io, finish }: Invocation): void {
   const flags = flagsOf(serveOptions())
   const command = program
     .command('serve')
     .summary('answer the probes of others until Ctrl-C')
-    .description('answer the http, tcp and udp probes of others until Ctrl-C, and dns where a port for it is given')
+    .description('answer the http, tcp and udp probes of others until Ctrl-C, and dns if it has a port')
   addFlags(command, flags)
     .addHelpText('after', helpExamples(io.name, 'serve', 'serve --host 0.0.0.0 --port 9000 --dns-port 5353'))
     .action(async () => {
@@ -32,7 +32,7 @@ export function addServeCommand(program: Command, { io, finish }: Invocation): v
       if (options.dnsPort === options.port && options.port !== 0) {
         throw new ScoutError(
           'invalid-option',
-          `--dns-port: ${options.port} is the port of the other probes: choose another`,
+          `--dns-port: ${options.port} is already the port of the other probes: choose another`,
         )
       }
       finish(await serve(options, io))
@@ -45,15 +45,15 @@ const serveOptions = () =>
       .string()
       .refine((text) => isIP(text) !== 0, 'write an address of this host, or :: or 0.0.0.0 for all of them')
       .default('::')
-      .describe('address to listen on; :: is every address, IPv4 too'),
-    port: z.int().min(0).max(65_535).default(responderPort).describe('TCP and UDP port; 0 lets the system choose'),
+      .describe('address to listen on; :: means all addresses, IPv4 too'),
+    port: z.int().min(0).max(65_535).default(responderPort).describe('TCP and UDP port; 0 picks a free port'),
     dnsPort: z
       .int()
       .min(0)
       .max(65_535)
       .optional()
       .describe('TCP and UDP port of a name server for this host and the root'),
-    key: z.string().default('').describe('answer only udp probes that have this shared secret'),
+    key: z.string().default('').describe('secret that udp probes must share to be answered'),
   })
 
 type ServeOptions = z.output<ReturnType<typeof serveOptions>>
@@ -75,7 +75,7 @@ async function serve(options: ServeOptions, { name, out, err, ended }: Io): Prom
     await Promise.all(running.map(({ responder }) => responder.close()))
   }
   for (const service of servicesOf(options)) {
-    // Where the system chose a port, TCP and UDP share it.
+    // TCP and UDP share a port that the system picked.
     const chosen = running.find(({ flag }) => flag === service.flag)?.responder.port ?? service.port
     try {
       const responder = await service.start({ host: options.host, port: chosen })
@@ -114,7 +114,7 @@ function servicesOf({ port, dnsPort, key }: ServeOptions): readonly Service[] {
   return [...services, { name: 'dns', flag: '--dns-port', port: dnsPort, start }]
 }
 
-/** The root exists and has no addresses, so the default question of `scout-probe all` gets an answer. */
+/** The root exists and has no addresses, so the default query of `scout-probe all` gets an answer. */
 function addressesOfName(name: string, { host }: Listen): readonly string[] | undefined {
   if (name === '') return []
   return name === hostname().toLowerCase() ? addressesReachedAt(host) : undefined
@@ -133,9 +133,9 @@ function tryCommand(address: string, { key }: ServeOptions, running: readonly Ru
 }
 
 const listenAdvice: Readonly<Record<string, (flag: string) => string>> = {
-  EADDRINUSE: (flag) => `another process has that port: choose one with ${flag}`,
-  EACCES: (flag) => `ports below 1024 take root or CAP_NET_BIND_SERVICE: choose another with ${flag}`,
-  EADDRNOTAVAIL: () => 'this host has no such address: choose one with --host',
+  EADDRINUSE: (flag) => `another process uses that port: choose another with ${flag}`,
+  EACCES: (flag) => `ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with ${flag}`,
+  EADDRNOTAVAIL: () => 'this host does not have that address: choose another with --host',
   EAFNOSUPPORT: () => 'this host has no IPv6: try --host 0.0.0.0',
 }
 
@@ -148,7 +148,7 @@ function listenFailure(error: unknown, { name, flag }: Service, place: string): 
   }
 }
 
-/** Returns the addresses at which others reach a listener on `host`: every address of this host for :: and 0.0.0.0. */
+/** Returns the addresses that reach a listener on `host`: all addresses of this host for :: and 0.0.0.0. */
 function addressesReachedAt(host: string): readonly string[] {
   if (host !== '::' && host !== '0.0.0.0') return [host]
   const all = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses)

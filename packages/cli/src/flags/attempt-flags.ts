@@ -7,7 +7,7 @@ interface Repetition {
   readonly intervalMs: number
 }
 
-/** The flags of every command that probes: count and interval, IP version, and format of the output. */
+/** Flags of every command that probes: count, interval, IP version and output format. */
 export interface AttemptFlags {
   addTo(command: Command): Command
   read(command: Command): Repetition & { readonly family: 'any' | 'ipv4' | 'ipv6'; readonly isJson: boolean }
@@ -16,13 +16,18 @@ export interface AttemptFlags {
 /** Returns the flags, with the defaults of one command. */
 export function attemptFlags(defaults: Repetition): AttemptFlags {
   const repetition = z.object({
-    count: z.int().min(0).max(1_000_000_000).default(defaults.count).describe('attempts; 0 goes on until Ctrl-C'),
+    count: z
+      .int()
+      .min(0)
+      .max(1_000_000_000)
+      .default(defaults.count)
+      .describe('number of attempts; 0 means until Ctrl-C'),
     intervalMs: z
       .number()
       .min(1)
       .max(3_600_000)
       .default(defaults.intervalMs)
-      .describe('time from one attempt to the next'),
+      .describe('time between the starts of two attempts'),
   })
   const flags: readonly Flag[] = flagsOf(repetition, { count: '-c', intervalMs: '-i' })
   return {
@@ -30,7 +35,7 @@ export function attemptFlags(defaults: Repetition): AttemptFlags {
       addFlags(command, flags)
         .addOption(new Option('-4, --ipv4', 'resolve names to IPv4 addresses only').conflicts('ipv6'))
         .addOption(new Option('-6, --ipv6', 'resolve names to IPv6 addresses only').conflicts('ipv4'))
-        .option('--json', 'print one JSON object a line, and nothing else'),
+        .option('--json', 'print only JSON, one object per line'),
     read(command) {
       const { count, intervalMs } = repetition.parse(valuesOf(flags, command))
       return {

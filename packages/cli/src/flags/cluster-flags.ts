@@ -11,13 +11,13 @@ const flags = z.object({
   kubeApi: z.string().optional(),
 })
 
-/** Selects a Scout in a cluster, and the node of it to probe from. */
+/** Selects a Scout in a cluster, and the node to probe from. */
 export type ClusterFlags = z.output<typeof flags>
 
-/** Where a command can act: on a cluster, on either, or only on this machine. */
+/** Where a command runs: on a cluster, anywhere, or only on this machine. */
 export type Reach = 'cluster' | 'anywhere' | 'here'
 
-/** Adds the flags to the program, which accepts them before and after the name of a command. */
+/** Adds the flags to the program, which accepts them before and after the command name. */
 export function addClusterFlags(program: Command, reachOf: (command: Command) => Reach): Command {
   for (const option of clusterOptions('anywhere')) program.addOption(option)
   return program.hook('preAction', (_, command) => judge(readClusterFlags(program), reachOf(command)))
@@ -27,7 +27,7 @@ export function readClusterFlags(program: Command): ClusterFlags {
   return flags.parse(program.opts())
 }
 
-/** Returns the command line without these flags, to run it elsewhere. */
+/** Returns the command line without these flags, for running it remotely. */
 export function withoutClusterFlags(argv: readonly string[]): readonly string[] {
   const parser = new Command()
   for (const option of clusterOptions('anywhere')) parser.addOption(option)
@@ -38,13 +38,13 @@ export function withoutClusterFlags(argv: readonly string[]): readonly string[] 
 /** Returns the flags that affect a command of this reach. */
 export function clusterOptions(reach: Reach): readonly Option[] {
   const options = [
-    new Option('--from <node>', 'probe from the agent on this node of a cluster, not from here'),
-    new Option('-n, --namespace <name>', 'namespace of Scout (default: the one that runs it)'),
-    new Option('--service <name>', 'headless Service of Scout; required where a namespace has several'),
+    new Option('--from <node>', 'probe from the agent on this cluster node instead of from here'),
+    new Option('-n, --namespace <name>', 'namespace of Scout (default: found in the cluster)'),
+    new Option('--service <name>', 'headless Service of Scout; required if a namespace has several'),
     new Option('--kubeconfig <file>', 'kubeconfig file (default: KUBECONFIG or ~/.kube/config)'),
     new Option('--context <name>', 'context of the kubeconfig (default: the current one)'),
-    // A kubeconfig names a server of its own.
-    new Option('--kube-api <url>', 'API server without credentials: that of kubectl proxy').conflicts([
+    // A kubeconfig already names a server.
+    new Option('--kube-api <url>', 'API server that needs no credentials, such as kubectl proxy').conflicts([
       'kubeconfig',
       'context',
     ]),
@@ -67,7 +67,7 @@ function readText({ long }: Option, text: string): string {
 /** @throws {ScoutError} for a flag that the command would ignore */
 function judge({ from, ...others }: ClusterFlags, reach: Reach): void {
   if (from !== undefined && reach !== 'anywhere') {
-    throw new ScoutError('invalid-option', '--from goes with a probe: write --from NODE tcp HOST:PORT')
+    throw new ScoutError('invalid-option', '--from needs a probe: write --from NODE tcp HOST:PORT')
   }
   const [key] = Object.keys(others)
   if (key !== undefined && from === undefined && reach !== 'cluster') {

@@ -9,15 +9,15 @@ export interface Flag {
 }
 
 /**
- * Returns the flags of an option schema, as `settingsOf` derives them, with what is special to this command line: a boolean that is true
- * by default is turned off (`verify` → `--no-verify`), a list may be repeated or separated by commas, and a record takes one pair a flag,
- * in the singular (`headers` → `--header 'name: value'`). The schema checks each value as it is read.
+ * Returns the flags of an option schema, as `settingsOf` derives them, with the conventions of this command line: a boolean that is true by
+ * default is turned off (`verify` → `--no-verify`), a list may be repeated or separated by commas, and a record takes one pair per flag, in
+ * the singular (`headers` → `--header 'name: value'`). The schema checks each value as it is read.
  */
 export function flagsOf(schema: z.ZodObject, shorts: Readonly<Record<string, string>> = {}): readonly Flag[] {
   const fields = new Map(Object.entries<z.core.$ZodType>(schema.shape))
   return settingsOf(schema).flatMap((setting) => {
     const field = fields.get(setting.key)
-    // Groups of options and lists of them have no flag: a test over the registry keeps them out of probes.
+    // Groups of options and lists of groups have no flag; a test over the registry keeps them out of probes.
     if (field === undefined || setting.kind === 'structure') return []
     const short = shorts[setting.key] === undefined ? '' : `${shorts[setting.key]}, `
     return [{ key: setting.key, option: optionOf(setting, field, short) }]
@@ -29,7 +29,7 @@ export function addFlags(command: Command, flags: readonly Flag[]): Command {
   return command
 }
 
-/** Returns what a parsed command line contains, under the keys of the schema. */
+/** Returns the values of a parsed command line, under the keys of the schema. */
 export function valuesOf(flags: readonly Flag[], command: Command): Record<string, unknown> {
   return Object.fromEntries(
     flags.flatMap(({ key, option }) => {
@@ -59,7 +59,7 @@ function optionOf(setting: Setting, field: z.core.$ZodType, short: string): Opti
 const listSchema = z.array(z.unknown()).default([])
 const pairsSchema = z.record(z.string(), z.unknown()).default({})
 
-/** Whether the parser holds the default: flags add to an earlier value of a list, and must not add to its default. */
+/** Whether the parser holds the default. Not for lists: a flag adds to the earlier value, and must not add to the default. */
 function isPreset({ takes, defaultText, default: preset }: Setting): boolean {
   return takes === 'one' && defaultText !== undefined && preset !== undefined
 }
@@ -84,7 +84,7 @@ interface Judge {
   readonly field: z.core.$ZodType
 }
 
-/** @throws {ScoutError} with the schema's word on what was written, in a sentence that names the flag. */
+/** Parses a value by the schema. @throws {ScoutError} with one sentence that names the flag and the schema's complaint. */
 function judge({ flag, setting: { key, name, takes, read }, field }: Judge, text: string): unknown {
   const loaded = loadWritten(z.object({ [key]: field }), { [name]: read(text) })
   if (loaded.ok) return loaded.value[key]
@@ -94,7 +94,7 @@ function judge({ flag, setting: { key, name, takes, read }, field }: Judge, text
   throw new ScoutError('invalid-option', misfit.about(takes === 'pairs' ? [flag, ...below].join(' ') : flag))
 }
 
-/** Runs a parser that knows the value but not the flag it was given for. */
+/** Runs a parser and adds the name of the flag to its error. */
 export function prefixed<T>(flag: string, parse: () => T): T {
   try {
     return parse()

@@ -10,7 +10,7 @@ export interface CheckOutcome {
   readonly check: Check
   readonly statistics: Statistics
   readonly lastFailure: Failure | undefined
-  /** Size of an answer that is smaller than what was asked for: it is not from a Scout responder, and nothing large has passed. */
+  /** Size of an answer that is smaller than requested: it is not from a Scout responder, and nothing large has passed. */
   readonly shortBytes: number | undefined
 }
 
@@ -22,7 +22,7 @@ const columns: readonly Column[] = [
   { title: '', align: 'left' },
 ]
 
-/** Renders every check side by side: how many attempts passed, their median time, and the message of the last failure. */
+/** Renders one row per check: how many attempts passed, their median time, and the message of the last failure. */
 export function renderChecks(outcomes: readonly CheckOutcome[], out: Output): string {
   const rows = outcomes.map((outcome) => rowOf(outcome, out))
   return `${renderTable(columns, rows, out.columns)}\n${verdict(outcomes)}\n`

@@ -2,18 +2,18 @@ import { printable } from './words.ts'
 
 /** Detail of a result as text. */
 export interface DetailText {
-  /** Bytes received, where the probe counts them. */
+  /** Bytes received, if the probe counts them. */
   readonly bytes: number | undefined
   /** `status-code=200`, `truncated`. */
   readonly facts: readonly string[]
-  /** One for each item of its lists, and longer texts as they are. */
+  /** One line for each list item, and longer texts unchanged. */
   readonly lines: readonly string[]
 }
 
 /**
  * Renders any probe's detail by the shape of its values, so that a new probe needs no code here. The first `…Bytes` leads the line,
  * except the segment size of a connection. Booleans show when true, lists show their length and items, and text longer than a word gets
- * lines of its own. `sequence` is in --json only, because the line has its own number.
+ * separate lines. `sequence` is in --json only, because the line has its own number.
  */
 export function detailText(detail: unknown): DetailText {
   const facts: string[] = []

@@ -12,7 +12,7 @@ export function failureText(
   { tookNs, paint = String }: FailureStyle = {},
 ): string {
   const where = phase === 'setup' ? '' : ` in ${phase}`
-  // A timeout bounds; how long it took says nothing about the path.
+  // A timeout is a bound, not a measurement of the path.
   const isTimed = tookNs !== undefined && phase !== 'setup' && reason !== 'timeout'
   const when = isTimed ? ` after ${formatMilliseconds(tookNs)}` : ''
   return `${paint(reason)}${where}${when}: ${printable(message)}`

@@ -2,7 +2,7 @@ import type { Result } from '@scout/core'
 import type { Output } from '../shell/io.ts'
 import type { Report } from './report.ts'
 
-/** One object a line, and nothing else. */
+/** Prints only JSON, one object per line. */
 export function createJsonReport(out: Output): Report {
   return {
     begin() {},
@@ -33,7 +33,7 @@ export function jsonOf(result: Result, extra: Readonly<Record<string, string>> =
   })
 }
 
-/** In the order of `keys`; what is undefined is left out by JSON. */
+/** Returns the entries in the order of `keys`; JSON omits undefined values. */
 function pick<T extends object>(value: T, keys: readonly (keyof T)[]): Partial<T> {
   const picked: Partial<T> = {}
   for (const key of keys) picked[key] = value[key]

@@ -11,11 +11,11 @@ const gap = '  '
 
 interface Room {
   readonly maxWidth: number
-  /** Cells may be broken between words. */
+  /** Whether cells may be folded between words. */
   readonly mayFold?: boolean
 }
 
-/** Renders rows and columns with titles; returns undefined where the room is too small. */
+/** Renders rows and columns with titles; returns undefined if the width is too small. */
 export function renderMatrix({ corner, titles, rows }: Matrix, room: Room): string | undefined {
   const lines: readonly (readonly Cell[])[] = [
     [{ text: corner }, ...titles.map((text) => ({ text }))],
@@ -25,12 +25,12 @@ export function renderMatrix({ corner, titles, rows }: Matrix, room: Room): stri
   return widths && lines.flatMap((cells) => renderRow(cells, widths)).join('')
 }
 
-/** Gives each column the width of its longest word, then shares the spare room. */
+/** Returns the width of each column: that of its longest word, plus a share of the spare width. */
 function widthsOf(lines: readonly (readonly Cell[])[], { maxWidth, mayFold = true }: Room) {
   const columns = lines[0]?.map((_, column) => lines.map((cells) => cells[column]?.text ?? '')) ?? []
   const wanted = columns.map((texts) => Math.max(...texts.map((text) => text.length)))
   const widths = columns.map((texts, column) =>
-    // The titles of rows stay whole.
+    // Row titles are not folded.
     column === 0 || !mayFold
       ? (wanted[column] ?? 0)
       : Math.max(...texts.flatMap((text) => text.split(' ').map((word) => word.length))),
@@ -38,7 +38,7 @@ function widthsOf(lines: readonly (readonly Cell[])[], { maxWidth, mayFold = tru
   let spare = maxWidth - widths.reduce((sum, width) => sum + width + gap.length, -gap.length)
   if (spare < 0) return undefined
   const wishes = widths.map((width, column) => ({ column, more: (wanted[column] ?? 0) - width }))
-  // Those that need least first, so that as few as possible are folded.
+  // Smallest need first, so that as few columns as possible are folded.
   for (const [index, { column, more }] of wishes.toSorted((a, b) => a.more - b.more).entries()) {
     const given = Math.min(more, Math.floor(spare / (wishes.length - index)))
     widths[column] = (widths[column] ?? 0) + given

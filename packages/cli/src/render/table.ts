@@ -14,8 +14,8 @@ export interface Column {
 const gap = '  '
 
 /**
- * Rows under their titles, each column as wide as its widest cell. The last column is folded at `maxWidth`, under itself; without
- * `maxWidth` a row is one line, however long.
+ * Renders rows under their titles, each column as wide as its widest cell. The last column is folded at `maxWidth`, with a hanging indent;
+ * without `maxWidth` each row is one line of any length.
  */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly Cell[])[], maxWidth?: number): string {
   const all = [columns.map(({ title }) => ({ text: title })), ...rows]

@@ -23,7 +23,7 @@ interface TextRequest {
 
 const indent = '    '
 
-/** Reads like ping: one line an attempt, statistics at the end. */
+/** Prints like ping: one line per attempt, statistics at the end. */
 export function createTextReport(out: Output, request: TextRequest): Report {
   const { protocol, target } = request
   const { colours } = out
@@ -45,14 +45,14 @@ export function createTextReport(out: Output, request: TextRequest): Report {
       line(
         [
           `${bytes === undefined ? '' : `${bytes} bytes from `}${from}: seq=${number}`,
-          // First, so that a narrow terminal does not fold it away.
+          // First, so that folding on a narrow terminal leaves it on the first line.
           colours.green(`time=${formatMilliseconds(pathNs(result))}`),
           colours.dim(`clock=${clockText(result.clock)}`),
           ...facts,
           ...phasesText(result),
         ].join(' '),
       )
-      // The same list under every attempt would bury the times.
+      // Repeating the list under every attempt would drown out the times.
       if (lines.join('\n') === shownLines) return
       shownLines = lines.join('\n')
       for (const item of lines) line(`${indent}${item}`)
@@ -87,7 +87,7 @@ function endpointText({ host, address, port }: Endpoint): string {
   return host === address ? place : `${host} (${place})`
 }
 
-/** Phases, where there is more than one. */
+/** Returns the phases if there is more than one. */
 function phasesText({ phasesNs }: Result): readonly string[] {
   const phases = Object.entries(phasesNs).flatMap(([phase, ns]) => (ns === undefined ? [] : [{ phase, ns }]))
   return phases.length < 2 ? [] : [`(${phases.map(({ phase, ns }) => `${phase} ${bareMilliseconds(ns)}`).join(', ')})`]

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** Breaks a line between words where it exceeds `width`, and indents what follows; a word longer than that stays whole. */
+/** Folds a line between words at `width` and indents the continuation; a longer word stays whole. */
 export function fold(text: string, width: number, indent = ''): readonly string[] {
   const [first = '', ...words] = text.split(/(?<=\S) /)
   const lines: string[] = []
@@ -19,12 +19,12 @@ function shownLength(text: string): number {
   return stripVTControlCharacters(text).length
 }
 
-/** Replaces control characters in text from others, which a terminal would obey. */
+/** Replaces control characters in remote text, which a terminal would obey. */
 export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\u{fffd}')
 }
 
-/** `0.213 ms`: one unit throughout, so that a column of times can be compared at a glance. */
+/** Returns `0.213 ms`: always the same unit, so that times in a column compare at a glance. */
 export function formatMilliseconds(ns: number): string {
   return `${bareMilliseconds(ns)} ms`
 }

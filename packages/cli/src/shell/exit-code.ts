@@ -16,7 +16,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Returns the exit code of several runs: a failed probe outweighs one that could not be made, and a run without any result is not ok. */
+/** Returns the exit code of several runs: a failed probe outweighs an unsupported one, and a run without any result is not ok. */
 export function exitCodeOf(runs: readonly Pick<Statistics, 'received' | 'failures'>[]): ExitCode {
   const reasons = runs.flatMap(({ failures }) => Object.keys(failures)).filter(isFailureReason)
   if (reasons.some((reason) => !isHopeless(reason))) return exitCodes.failed

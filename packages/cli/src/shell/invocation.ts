@@ -1,7 +1,7 @@
 import type { ExitCode } from './exit-code.ts'
 import type { Io } from './io.ts'
 
-/** One run of the program: where its commands write, and where they leave their exit code. */
+/** One run of the program: the streams of its commands, and their exit code. */
 export interface Invocation {
   readonly io: Io
   /** Returns a function that runs this command on the node of --from; undefined without that flag. */
@@ -9,14 +9,14 @@ export interface Invocation {
   finish(code: ExitCode): void
 }
 
-/** A titled list for the end of a help screen. */
+/** Returns a titled list for the end of a help screen. */
 export function helpSection(title: string, entries: Readonly<Record<string, string>>): string {
   const width = Math.max(...Object.keys(entries).map((term) => term.length))
   const lines = Object.entries(entries).map(([term, about]) => `  ${term.padEnd(width)}  ${about}`)
   return ['', `${title}:`, ...lines].join('\n')
 }
 
-/** Two commands to try, each without the name of the program. */
+/** Returns two examples; the arguments omit the name of the program. */
 export function helpExamples(program: string, first: string, second: string): string {
   return `\nExamples:\n  $ ${program} ${first}\n  $ ${program} ${second}`
 }

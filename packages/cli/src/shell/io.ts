@@ -16,7 +16,7 @@ export interface Output {
 
 /** The parts of its process that a command may use. */
 export interface Io {
-  /** Name the program was called by. */
+  /** Name that the program was called by. */
   readonly name: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Results. */
@@ -62,7 +62,7 @@ function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, name: st
   let isOpen = true
   stream.on('error', (error: NodeJS.ErrnoException) => {
     isOpen = false
-    // The reader has read enough (scout-probe … | head).
+    // The reader closed the pipe (scout-probe … | head).
     if (error.code === 'EPIPE') return end()
     process.stderr.write(`${name}: cannot write its output: ${error.message}\n`)
     process.exit(exitCodes.failed)

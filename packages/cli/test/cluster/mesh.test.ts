@@ -12,7 +12,7 @@ async function mesh(api: ApiDouble, argv: readonly string[] = [], terminalColumn
   return { code, out: named(out), err: named(err.split('\x1b[K').at(-1) ?? '') }
 }
 
-/** The same time of day wherever this runs. */
+/** Replaces the time of day, which depends on the time zone. */
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'], now: new Date(2026, 0, 2, 12, 0, 0) })
 })
@@ -24,7 +24,7 @@ const three = ['node1', 'node2', 'node3']
 const thirty = Array.from({ length: 30 }, (_, index) => `worker-${String(index + 1).padStart(2, '0')}`)
 
 describe('a mesh on a terminal of 80 columns', () => {
-  test('is shown by pods and links when all is well', async () => {
+  test('shows pods and links when all is well', async () => {
     const { code, out, err } = await mesh(await startFakeCluster({ nodes: three }), [], 80)
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatchInlineSnapshot(`
@@ -73,7 +73,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     `)
   })
 
-  test('tells families, reasons and everything apart', async () => {
+  test('distinguishes families, reasons and total failure', async () => {
     const refused = { reason: 'refused', phase: 'connect', message: 'ECONNREFUSED (nobody listens there)' } as const
     const api = await startFakeCluster({
       nodes: three,
@@ -111,7 +111,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     `)
   })
 
-  test('says which agent did not answer and why, and calls nothing of it healthy', async () => {
+  test('names an agent that did not answer and the reason, and reports none of its links as healthy', async () => {
     const api = await startFakeCluster({ nodes: three })
     const why = 'error trying to reach service: dial tcp 10.244.3.5:8080: connect: no route to host'
     api.always(answerStatus(503, why), /pods\/scout-on-node3:8080/)
@@ -142,7 +142,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     `)
   })
 
-  test('says what waits, what is not probed, what cannot be tried and what may be out of date', async () => {
+  test('reports links without results, unprobed peers, unsupported checks and stale peers', async () => {
     const api = await startFakeCluster({
       nodes: three,
       states: { node3: 'starting' },
@@ -185,7 +185,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     `)
   })
 
-  test('has numbers for columns where the names of nodes are long', async () => {
+  test('numbers its columns if node names are long', async () => {
     const nodes = [11, 12, 13].map((host) => `ip-10-0-1-${host}.eu-west-1.compute.internal`)
     const { out } = await mesh(await startFakeCluster({ nodes }), [], 80)
     expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
@@ -201,7 +201,7 @@ describe('a mesh on a terminal of 80 columns', () => {
 })
 
 describe('a mesh of 30 nodes', () => {
-  test('is counted when all is well', async () => {
+  test('is summarized when all is well', async () => {
     const { code, out } = await mesh(await startFakeCluster({ nodes: thirty }), [], 80)
     expect(code).toBe(0)
     expect(out.slice(out.lastIndexOf('\n\n'))).toMatchInlineSnapshot(`
@@ -215,7 +215,7 @@ describe('a mesh of 30 nodes', () => {
     )
   })
 
-  test('shows the links that fail, and tells those together that fail alike', async () => {
+  test('shows the failing links, and groups those with the same failure', async () => {
     const api = await startFakeCluster({
       nodes: thirty,
       change: (series) => {
@@ -244,7 +244,7 @@ describe('a mesh of 30 nodes', () => {
     `)
   }, 20_000)
 
-  test('shows the nodes of the links that fail where these are few', async () => {
+  test('shows only nodes with failing links if there are few', async () => {
     const api = await startFakeCluster({
       nodes: thirty,
       change: (series) =>
@@ -268,7 +268,7 @@ describe('a mesh of 30 nodes', () => {
     `)
   })
 
-  test('is a matrix where there is room for one', async () => {
+  test('is a matrix if it fits', async () => {
     const { out } = await mesh(await startFakeCluster({ nodes: thirty }), [], 160)
     const lines = out.slice(out.indexOf('from')).split('\n')
     expect(lines[0]).toMatch(/^from \\ to {5}1 {3}2 {3}3 .* 30 {2}dns$/)
@@ -277,7 +277,7 @@ describe('a mesh of 30 nodes', () => {
 })
 
 describe('--json', () => {
-  test('prints one object a line: agents, links, checks that are about no peer, and what cannot be tried', async () => {
+  test('prints one object per line: agents, links, checks that target no peer, and unsupported checks', async () => {
     const denied = { reason: 'not-permitted', phase: 'setup', message: 'this process lacks CAP_NET_RAW' } as const
     const api = await startFakeCluster({
       nodes: three,
@@ -333,10 +333,10 @@ describe('--json', () => {
   })
 })
 
-describe('what an agent says', () => {
+describe('text from an agent', () => {
   const escape = '\x1b]0;owned\x07'
 
-  test('reaches the terminal without the control characters it may have', async () => {
+  test('reaches the terminal without control characters', async () => {
     const api = await startFakeCluster({
       nodes: three,
       change: (series) => {
@@ -353,7 +353,7 @@ describe('what an agent says', () => {
     expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
   })
 
-  test('reaches it no other way when it ends the command', async () => {
+  test('reaches it without control characters in an error, too', async () => {
     const api = await startFakeCluster({ nodes: three })
     api.always(answerStatus(403, `forbidden: User "jo${escape}" cannot get`), /pods\/scout-on-node2:8080/)
     const { code, err } = await mesh(api)
@@ -362,14 +362,14 @@ describe('what an agent says', () => {
   })
 })
 
-describe('no mesh', () => {
+describe('a missing mesh', () => {
   const install = 'install it with kubectl apply -f deploy/scout.yaml'
 
   test.each([
     { argv: [], sentence: `there is no Scout in any namespace of the cluster at http://api: ${install}` },
     {
       argv: ['-n', 'default'],
-      sentence: `there is no Scout in namespace default of the cluster at http://api: ${install}, or leave out -n and --service to look everywhere`,
+      sentence: `there is no Scout in namespace default of the cluster at http://api: ${install}, or omit -n and --service to search everywhere`,
     },
   ])('is said with the command that installs it (mesh $argv)', async ({ argv, sentence }) => {
     const api = await startFakeCluster({ nodes: [] })
@@ -377,13 +377,13 @@ describe('no mesh', () => {
     expect(await mesh(api, argv)).toEqual({ code: 2, out: '', err: `scout-probe: ${sentence}\n` })
   })
 
-  test('is a question where there are several Scouts', async () => {
+  test('asks for a choice between several Scouts', async () => {
     const api = await startFakeCluster({ nodes: three })
     api.set(endpointSlice('other', [], { namespace: 'monitoring' }))
     expect(await mesh(api)).toEqual({
       code: 2,
       out: '',
-      err: 'scout-probe: there are several Scouts, in the namespaces monitoring, scout: choose one with -n\n',
+      err: 'scout-probe: several namespaces have a Scout monitoring, scout: choose one with -n\n',
     })
     expect(await mesh(api, ['-n', 'scout'])).toMatchObject({ code: 0 })
     api.set(endpointSlice('second', [], { service: 'scout-two' }))
@@ -394,7 +394,7 @@ describe('no mesh', () => {
     expect(await mesh(api, ['-n', 'scout', '--service', 'scout'])).toMatchObject({ code: 0 })
   })
 
-  test('is no healthy one: without pods, or before any result', async () => {
+  test('is not reported as healthy: without pods, or before any result', async () => {
     expect(await mesh(await startFakeCluster({ nodes: [] }))).toEqual({
       code: 1,
       out: '',
@@ -418,7 +418,7 @@ describe('no mesh', () => {
 
   test.each([
     {
-      what: 'the right to look everywhere is missing',
+      what: 'the permission to search all namespaces is missing',
       misbehaviour: answerStatus(403, 'forbidden: User "jo" cannot list'),
       code: 3,
       sentence:
@@ -459,7 +459,7 @@ describe('no mesh', () => {
     expect(performance.now() - startMs).toBeLessThan(8_000)
   })
 
-  test('is told once where the agents may not be asked', async () => {
+  test('is reported once if requests to agents are not permitted', async () => {
     const api = await startFakeCluster({ nodes: three })
     api.always(answerStatus(403, 'pods is forbidden: User "jo" cannot get resource'), /proxy/)
     const { code, out, err } = await mesh(api)
@@ -469,7 +469,7 @@ describe('no mesh', () => {
     )
   })
 
-  test('is shown of what answers something else', async () => {
+  test('names an agent that answers something else', async () => {
     const api = await startFakeCluster({ nodes: three })
     api.serve(`/${podOn('node3')}:8080/api/v1/snapshot`, { hello: 'world' })
     const { code, out } = await mesh(api)

@@ -11,7 +11,7 @@ import { runCli } from '../support/run-cli.ts'
 
 const nodes = ['node1', 'node2', 'node3']
 
-/** A cluster in whose pods `program` runs, the processes it started, and the flags that lead there. */
+/** Starts a cluster whose pods run `program`; returns its processes and the flags to reach it. */
 async function startCluster(program: (played: Played) => void = (played) => played.exit(0)) {
   const api = await startFakeCluster({ nodes })
   const started: Played[] = []
@@ -25,7 +25,7 @@ async function startCluster(program: (played: Played) => void = (played) => play
 const remark = 'from node2, by pod scout-on-node2 in namespace scout\n'
 
 describe('--from', () => {
-  test('runs the probe in the agent of that node, and passes on what it prints and its exit code', async () => {
+  test('runs the probe in the agent of that node, and passes on its output and exit code', async () => {
     const { started, from } = await startCluster((played) => {
       played.print('stdout', 'tcp probe of 10.0.0.1:80\n')
       played.print('stderr', 'a remark\n')
@@ -57,7 +57,7 @@ describe('--from', () => {
     expect(started[0]?.command.slice(4)).toEqual(['udp', '10.0.0.1:8081', '-c', '1'])
   })
 
-  test('works for all, and for targets only that node can resolve', async () => {
+  test('works for all, and for targets that only that node can resolve', async () => {
     const { started, from } = await startCluster()
     await runCli([...from('node3'), 'all', 'scout.example', '--skip', 'dns'])
     await runCli([...from('node3'), 'dns', 'scout.example'])
@@ -84,7 +84,7 @@ describe('--from', () => {
     expect(started[0]?.command.slice(4)).toEqual(argv)
   })
 
-  test('prints nothing of its own with --json', async () => {
+  test('prints only the output of the probe with --json', async () => {
     const { from } = await startCluster((played) => {
       played.print('stdout', '{"ok":true}\n')
       played.exit(0)
@@ -96,13 +96,13 @@ describe('--from', () => {
     })
   })
 
-  test('tells the probe how wide this terminal is', async () => {
+  test('passes the width of this terminal to the probe', async () => {
     const { started, from } = await startCluster()
     await runCli([...from('node2'), 'tcp', '10.0.0.1:80'], { terminalColumns: 72 })
     expect(started[0]?.command).toContain('COLUMNS=72')
   })
 
-  test('passes output on as it comes, characters whole', async () => {
+  test('passes output on as it arrives, without splitting characters', async () => {
     const euro = Buffer.from('€')
     const { from } = await startCluster((played) => {
       played.print('stdout', euro.subarray(0, 1))
@@ -114,7 +114,7 @@ describe('--from', () => {
     expect(out).toBe('€')
   })
 
-  test('ends the probe with Ctrl-C, and shows what it still has to say', async () => {
+  test('ends the probe on Ctrl-C, and shows its remaining output', async () => {
     const { started, from } = await startCluster((played) => {
       played.print('stdout', 'seq=1\n')
       played.onInput(() => {
@@ -132,7 +132,7 @@ describe('--from', () => {
     expect(started[0]?.input()).toBe('\x03')
   })
 
-  test('takes the agent that is best off where a node has several', async () => {
+  test('prefers a ready agent if a node has several', async () => {
     const { api, started, from } = await startCluster()
     const second = endpoint('second', ['10.244.9.9'], { nodeName: 'node2' })
     api.set(endpointSlice('more', [{ ...second, conditions: { serving: false } }]))
@@ -160,7 +160,7 @@ describe('--from', () => {
   })
 })
 
-describe('no probe from there', () => {
+describe('a failed remote probe', () => {
   const said = 'pods "scout-on-node2" is forbidden: User "jo" cannot create resource "pods/exec"'
 
   test.each([
@@ -171,7 +171,7 @@ describe('no probe from there', () => {
       sentence: /^there is no agent on node node9: there are agents on node1, node2, node3$/,
     },
     {
-      what: 'the right is missing',
+      what: 'the permission is missing',
       misbehaviour: answerStatus(403, said),
       code: 3,
       sentence:
@@ -218,7 +218,7 @@ describe('no probe from there', () => {
     expect(own.slice('scout-probe: '.length, -1)).toMatch(sentence)
   })
 
-  test('names some nodes of many, and the one that was meant', async () => {
+  test('lists some of many nodes, and suggests the nearest name', async () => {
     const many = Array.from({ length: 30 }, (_, index) => `worker-${String(index + 1).padStart(2, '0')}`)
     const api = await startFakeCluster({ nodes: many })
     const { code, err } = await runCli(['--from', 'wrker-07', '--kube-api', api.server, 'tcp', '10.0.0.1:80'])
@@ -250,13 +250,13 @@ describe('access', () => {
         'there is no kubeconfig: KUBECONFIG is not set and /nonexistent/.kube/config does not exist: set --kubeconfig, or run kubectl proxy --port=8081 and pass --kube-api http://127.0.0.1:8081',
     },
     {
-      what: 'the kubeconfig is not there',
+      what: 'the kubeconfig is missing',
       argv: ['--kubeconfig', '/nonexistent'],
       sentence:
         "cannot use the kubeconfig /nonexistent: ENOENT: no such file or directory, open '/nonexistent' (name another with --kubeconfig, or in KUBECONFIG)",
     },
     {
-      what: 'the address is none',
+      what: 'the address is invalid',
       argv: ['--kube-api', 'localhost:8001'],
       sentence: '"localhost:8001" is not the address of an API server: write --kube-api http://127.0.0.1:8081',
     },
@@ -270,7 +270,7 @@ describe('access', () => {
     }
   })
 
-  test('is refused for a context that the kubeconfig does not have', async () => {
+  test('is rejected for a context that the kubeconfig does not have', async () => {
     const path = writeKubeconfig({ server: 'https://127.0.0.1:1', contexts: ['production'] })
     const { code, err } = await runCli(['mesh', '--kubeconfig', path, '--context', 'prodution'])
     expect({ code, err }).toEqual({

@@ -26,7 +26,7 @@ test('doctor has a line for each probe and each ability', async () => {
   ])
 })
 
-test('doctor --json is the diagnosis in one object', async () => {
+test('doctor --json prints the diagnosis as one object', async () => {
   const { out } = await runCli(['doctor', '--json'])
   expect(JSON.parse(out)).toEqual(JSON.parse(JSON.stringify(describeMeans())))
 })

@@ -29,7 +29,7 @@ function parse(...argv: readonly string[]) {
 }
 
 describe('a schema', () => {
-  test('becomes flags that say what they take', () => {
+  test('becomes flags that name their values', () => {
     expect(flagsOf(schema, { intervalMs: '-i' }).map(({ option }) => [option.flags, option.description])).toEqual([
       ['-i, --interval <duration>', 'time between two'],
       ['--payload-bytes <number>', 'size'],
@@ -45,7 +45,7 @@ describe('a schema', () => {
     ])
   })
 
-  test('gets its values back under its own keys, in its own units', () => {
+  test('gets its values under its own keys, in its own units', () => {
     const argv = '-i 1m30s --payload-bytes 1400 --no-verify --is-strict --transport TCP --key k --dns-port 0'.split(' ')
     expect(parse(...argv, '--header', 'accept: */*', '--header', 'a:b:c')).toEqual({
       intervalMs: 90_000,
@@ -59,11 +59,11 @@ describe('a schema', () => {
     })
   })
 
-  test('is content with an empty command line', () => {
+  test('accepts an empty command line', () => {
     expect(schema.parse(parse())).toEqual(schema.parse({}))
   })
 
-  test('judges each pair of a record', () => {
+  test('checks each pair of a record', () => {
     expect(() => parse('--header', 'accept: everything')).toThrow(
       '--header accept: "everything" is too long: it must have at most 5 characters',
     )
@@ -87,7 +87,7 @@ describe('a schema', () => {
     expect(() => parse(...argv)).toThrow(sentence)
   })
 
-  test('has no flag for what only a file can hold', () => {
+  test('has no flag for values that only a file can hold', () => {
     expect(flagsOf(z.object({ peers: z.array(z.object({ name: z.string() })) }))).toEqual([])
   })
 })

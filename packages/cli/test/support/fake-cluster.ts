@@ -4,7 +4,7 @@ import { conditions, endpoint, endpointSlice } from '../../../agent/test/support
 
 type Family = 'ipv4' | 'ipv6'
 
-/** One measurement of a cluster, for a test to change. */
+/** One measurement of a cluster, which a test can change. */
 export type Change = (series: SeriesReport) => SeriesReport
 
 interface FakeCluster {
@@ -14,7 +14,7 @@ interface FakeCluster {
   readonly trouble?: string
 }
 
-/** An API server with one agent a node that knows all others, each by IPv4 and IPv6. */
+/** An API server with one agent per node, each of which probes all others over IPv4 and IPv6. */
 export async function startFakeCluster(cluster: FakeCluster): Promise<ApiDouble> {
   const { nodes, states = {} } = cluster
   const api = await startApiDouble()
@@ -35,7 +35,7 @@ export function podOn(node: string): string {
   return `scout-on-${node.split('.')[0]}`
 }
 
-/** The agent's clock goes wrong by this, which is not to be seen. */
+/** Error of the agent's clock, which must not show. */
 const aheadMs = 3_600_000
 
 function rowOf(node: string, { nodes, change = (series) => series, trouble }: FakeCluster): Row {
@@ -83,7 +83,7 @@ function seriesOf(of: Of): SeriesReport {
   return { ...of, vantage: 'pod', state: 'ok', total: { passed: 13, reasons: {} }, recent, setAside: 0, failures: [] }
 }
 
-/** The series as it is when its last attempt failed, or could not be made. */
+/** Returns the series as after a failed or unsupported last attempt. */
 export function failing(series: SeriesReport, failure: Failure, state: 'failing' | 'unable' = 'failing'): SeriesReport {
   const { protocol, target } = series
   const measured = {

@@ -10,12 +10,12 @@ export interface Finished {
 }
 
 interface Surroundings {
-  /** What it is called as. */
+  /** Name that it is called by. */
   readonly name?: string
   readonly environment?: Readonly<Record<string, string>>
-  /** Both streams are a terminal this wide; else they are a file. */
+  /** Makes both streams a terminal of this width (default: files). */
   readonly terminalColumns?: number
-  /** Told of everything written to standard output so far, and what ends the run as Ctrl-C does. */
+  /** Called with all standard output so far, and a function that ends the run as Ctrl-C does. */
   readonly onOutput?: (out: string, end: () => void) => void
 }
 
@@ -38,7 +38,7 @@ export async function runCli(argv: readonly string[], surroundings: Surroundings
   return { code, ...texts }
 }
 
-/** Times, ports and clocks as `#`, for they are others in each run and on each machine. */
+/** Masks times, ports and clocks as `#`, because they differ between runs and machines. */
 export function masked(text: string, ...ports: readonly number[]): string {
   const timeless = text
     .replaceAll(/\d+\.\d{3}\b/g, '#')

@@ -6,24 +6,24 @@ import { onTestFinished } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 
-/** The command as it was built, in a process of its own. */
+/** The built command, in a separate process. */
 export interface RunningCli {
   readonly process: ChildProcessByStdio<Writable | null, Readable, Readable>
   out(): string
   err(): string
-  /** Until standard output or error has `text`. */
+  /** Waits until standard output or error contains `text`. */
   waitFor(text: string): Promise<void>
   exit(): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
 interface Start {
   readonly program?: 'scout-probe' | 'kubectl-scout'
-  /** What runs it: `setpriv …`. */
+  /** Command that runs it: `setpriv …`. */
   readonly wrapper?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
-  /** Its input is a pipe, and not empty from the start. */
+  /** Makes its input an open pipe instead of an empty one. */
   readonly hasInput?: boolean
-  /** Its output goes to a terminal, which script(1) lends it. */
+  /** Sends its output to a terminal, provided by script(1). */
   readonly isOnTerminal?: boolean
 }
 
@@ -61,7 +61,7 @@ export function startCli(
   }
 }
 
-/** Variables about the output of the tests themselves, which the program must not see. */
+/** Variables for the output of the tests themselves, which must not affect the program. */
 const withoutWishes = { COLUMNS: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined }
 
 function quoted(word: string): string {

@@ -138,7 +138,7 @@ function saidBy(body: string): string | undefined {
   try {
     return statusObject.safeParse(JSON.parse(body)).data?.message
   } catch {
-    return undefined // not from the API server, but for example from a proxy in between
+    return undefined // sent by something else, such as a proxy in between
   }
 }
 

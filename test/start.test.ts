@@ -30,7 +30,7 @@ testWith(namespaces, 'ip')(
 
     const second = await demo.inside('npm', 'start', '--', '--loopback')
     expect(second).toMatchObject({ code: 1 })
-    expect(second.err).toContain(': another process has the port')
+    expect(second.err).toContain(': another process uses the port')
     expect(second.err).toContain(
       'the agents need 127.0.0.1:8081, 127.0.0.2:8081, 127.0.0.3:8081, and port 8080 for the console',
     )

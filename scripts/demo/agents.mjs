@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { catalogue, parseDurationMs } from '@scout/core'
 import { root } from '../command.mjs'
 
@@ -23,6 +24,9 @@ export const agentProgram = join(root, 'packages/agent/bin/scout-agent.js')
 /** Hint if the console's port is in use. */
 export const anotherConsolePort = 'npm start -- --console-port 8090 uses another'
 
+/** Time for the agents that are not shown to start. */
+const headStartMs = 1_500
+
 /**
  * Runs one agent for each member until the first ends or a signal arrives, then ends the others. The first prints its probes; the
  * others print only warnings and errors. Returns the exit code.
@@ -36,17 +40,33 @@ export async function runMesh(members, place) {
     const paths = await Promise.all(
       members.map((self, index) => writeConfiguration({ self, index, members, place, folder })),
     )
-    const running = members.map((self, index) => place.start(['--config', paths[index] ?? ''], self))
+    const [startShown, ...startOthers] = members.map(
+      (self, index) => () => place.start(['--config', paths[index] ?? ''], self),
+    )
+    /** @type {Promise<number>[]} */
+    const ends = []
+    /** @type {Running[]} */
+    const running = []
     let isEnding = false
     const end = () => {
-      // Each agent gets one signal: a second one would cut its goodbye short.
+      // Each agent is asked once: a second time would cut its goodbye short.
       if (!isEnding) running.forEach(({ stop }) => stop())
       isEnding = true
     }
-    // Nothing was awaited since the first agent started, so every signal reaches all of them.
+    /** @param {(() => Running) | undefined} start */
+    const run = (start) => {
+      if (start === undefined || isEnding) return
+      const agent = start()
+      running.push(agent)
+      // One agent that cannot run ends the demonstration: the others would only report it as a dead peer.
+      ends.push(agent.exited.finally(end))
+    }
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.once(signal, end)
-    // One agent that cannot run ends the demonstration: the others would only report it as a dead peer.
-    return Math.max(...(await Promise.all(running.map(({ exited }) => exited.finally(end)))))
+    startOthers.forEach(run)
+    // The others listen by then, so that the first probes that are shown find them.
+    await Promise.race([sleep(headStartMs), ...ends])
+    run(startShown)
+    return Math.max(...(await Promise.all(ends)))
   } finally {
     await rm(folder, { recursive: true })
   }

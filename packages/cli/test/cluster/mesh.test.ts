@@ -383,13 +383,13 @@ describe('a missing mesh', () => {
     expect(await mesh(api)).toEqual({
       code: 2,
       out: '',
-      err: 'scout-probe: several namespaces have a Scout monitoring, scout: choose one with -n\n',
+      err: 'scout-probe: several namespaces have a Scout (monitoring, scout): choose one with -n\n',
     })
     expect(await mesh(api, ['-n', 'scout'])).toMatchObject({ code: 0 })
     api.set(endpointSlice('second', [], { service: 'scout-two' }))
     expect(await mesh(api, ['-n', 'scout'])).toMatchObject({
       code: 2,
-      err: 'scout-probe: there are several Scouts in namespace scout, with the services scout, scout-two: choose one with --service\n',
+      err: 'scout-probe: namespace scout has several Scouts (services scout, scout-two): choose one with --service\n',
     })
     expect(await mesh(api, ['-n', 'scout', '--service', 'scout'])).toMatchObject({ code: 0 })
   })
@@ -398,7 +398,7 @@ describe('a missing mesh', () => {
     expect(await mesh(await startFakeCluster({ nodes: [] }))).toEqual({
       code: 1,
       out: '',
-      err: 'scout-probe: there are no pods of Scout behind service scout in namespace scout: look at kubectl get daemonsets,pods -n scout\n',
+      err: 'scout-probe: service scout in namespace scout has no pods of Scout: check kubectl get daemonsets,pods -n scout\n',
     })
     const early = await startFakeCluster({ nodes: three, change: (series) => ({ ...series, state: 'waiting' }) })
     expect(await mesh(early)).toMatchObject({ code: 1 })
@@ -422,7 +422,7 @@ describe('a missing mesh', () => {
       misbehaviour: answerStatus(403, 'forbidden: User "jo" cannot list'),
       code: 3,
       sentence:
-        /^cannot search all namespaces for Scout \(name its namespace with -n\): not permitted to list endpointslices .*--user='jo'$/,
+        /^cannot search all namespaces for Scout \(set its namespace with -n\): not permitted to list endpointslices .*--user='jo'$/,
     },
     {
       what: 'the token has expired',
@@ -475,7 +475,7 @@ describe('a missing mesh', () => {
     const { code, out } = await mesh(api)
     expect(code).toBe(1)
     expect(out).toContain(
-      'node3: no answer from scout-on-node3, so its links are unknown: its answer does not fit this version of scout-probe (takenAtMs',
+      'node3: no answer from scout-on-node3, so its links are unknown: its answer does not match this version of scout-probe (takenAtMs',
     )
   })
 })

@@ -168,7 +168,7 @@ describe('a failed remote probe', () => {
       what: 'the node has no agent',
       node: 'node9',
       code: 2,
-      sentence: /^there is no agent on node node9: there are agents on node1, node2, node3$/,
+      sentence: /^node node9 has no agent: agents run on node1, node2, node3$/,
     },
     {
       what: 'the permission is missing',
@@ -224,7 +224,7 @@ describe('a failed remote probe', () => {
     const { code, err } = await runCli(['--from', 'wrker-07', '--kube-api', api.server, 'tcp', '10.0.0.1:80'])
     expect(code).toBe(2)
     expect(err).toMatch(
-      /^scout-probe: there is no agent on node wrker-07: did you mean worker-07\? there are agents on worker-01, .*worker-12 and 18 more\n$/,
+      /^scout-probe: node wrker-07 has no agent: did you mean worker-07\? agents run on worker-01, .*worker-12 and 18 more\n$/,
     )
   })
 

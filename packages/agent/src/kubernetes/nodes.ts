@@ -25,11 +25,9 @@ export function nodeConditionsOf(object: unknown): NodeConditions {
   const { metadata, spec, status } = node.parse(object)
   const problems = (status?.conditions ?? [])
     .filter(({ type, status }) => status !== (type === 'Ready' ? 'True' : 'False'))
-    .map(({ type, status, reason, lastTransitionTime }) => ({
-      type,
-      status,
-      reason: reason ?? '',
-      ...(typeof lastTransitionTime === 'string' ? { sinceMs: Date.parse(lastTransitionTime) } : {}),
-    }))
+    .map(({ type, status, reason, lastTransitionTime }) => {
+      const sinceMs = Date.parse(lastTransitionTime ?? '')
+      return { type, status, reason: reason ?? '', ...(Number.isFinite(sinceMs) ? { sinceMs } : {}) }
+    })
   return { name: metadata.name, isCordoned: spec?.unschedulable === true, problems }
 }

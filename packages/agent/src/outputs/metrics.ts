@@ -104,7 +104,7 @@ export const metrics = [
     labels: [...linkLabels, 'clock'],
     read: (row) =>
       row.series.flatMap((series) =>
-        series.last?.ok === true
+        series.state === 'ok' && series.last?.ok === true
           ? [{ labels: { ...linkOf(row, series), clock: series.last.clock.rx }, value: pathNs(series.last) / 1e9 }]
           : [],
       ),

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { createSliceDiscovery, type SliceDiscoveryOptions } from '../../src/discovery/endpoint-slices.ts'
+import { nodeConditionsOf } from '../../src/kubernetes/nodes.ts'
 import type { Knowledge } from '../../src/peers/knowledge.ts'
 import { type ApiDouble, answerStatus, answerWith, breakOff, startApiDouble } from '../support/api-double.ts'
 import { conditions, endpoint, endpointSlice } from '../support/slices.ts'
@@ -180,6 +181,12 @@ describe('conditions of nodes', () => {
       ],
     },
     ...more,
+  })
+
+  it('have no start where its time cannot be read', () => {
+    const conditions = [{ type: 'Ready', status: 'False', lastTransitionTime: 'yesterday' }]
+    const { problems } = nodeConditionsOf({ metadata: { name: 'node-1' }, status: { conditions } })
+    expect(problems).toEqual([{ type: 'Ready', status: 'False', reason: '' }])
   })
 
   it('are watched if configured: each problem and its start', async () => {

@@ -181,6 +181,12 @@ test('excludes name resolution from the last duration', () => {
   expect(samples.find(({ name }) => name === 'scout_probe_last_duration_seconds')?.value).toBe(2)
 })
 
+test('has no last duration of a series that waits: the old one says nothing about now', () => {
+  const series = { ...seriesOf({ tookSeconds: [0.002] }), state: 'waiting' as const }
+  const samples = samplesOf(rowOf({ series: [series] }))
+  expect(samples.filter(({ name }) => name === 'scout_probe_last_duration_seconds')).toEqual([])
+})
+
 test('has no metric without a value, and no label that is unused or undocumented', () => {
   expect(expositionOf(metrics, rowOf())).not.toContain('scout_probe_attempts_total')
   for (const metric of metrics) {

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { assertBuilt } from '../../../../test/support/built.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
@@ -150,6 +153,22 @@ describe('a closed prober', () => {
     expect(await result).toMatchObject({ ok: false, failure: { reason: 'cancelled', phase: 'resolve' } })
     await allClosed()
   })
+})
+
+test('a process that closes its probers at once after their attempts began ends', async () => {
+  assertBuilt('packages/core')
+  // The first source port is random, and one of sixteen is open in any case.
+  const program = `
+    const { createProber } = await import(process.argv[1])
+    for (let round = 0; round < 8; round++) {
+      const prober = createProber()
+      prober.probe('udp', '127.0.0.1:9').then(({ failure }) => console.log(failure.reason))
+      prober.close()
+    }`
+  const core = new URL('../../dist/index.js', import.meta.url).href
+  const command = ['--input-type=module', '--eval', program, core]
+  const { stdout } = await promisify(execFile)(process.execPath, command, { timeout: 15_000 })
+  expect(stdout).toBe('cancelled\n'.repeat(8))
 })
 
 test('many attempts may share one signal', async () => {

@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readlinkSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
-import { describeWith } from '../../../../test/support/requirements.ts'
+import { namespaces } from '../../../../test/support/child.ts'
+import { describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { createProber, type Prober } from '../../src/attempt/prober.ts'
 import type { Protocol } from '../../src/probes/index.ts'
 import { createNetwork, type Network, networkNeeds } from '../net/native/network.ts'
@@ -108,4 +110,32 @@ describeWith(...networkNeeds)('a vantage', () => {
       )
     }
   })
+})
+
+/** Of a user namespace that owns the other network namespace and not its own: entering is permitted, returning is not. */
+const oneWay = `
+  const { readlinkSync } = await import('node:fs')
+  const { spawn } = await import('node:child_process')
+  const { createProber } = await import(process.argv[1])
+  const home = () => readlinkSync('/proc/thread-self/ns/net')
+  const before = home()
+  const other = spawn('unshare', ['--net', 'sh', '-c', 'echo there; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise((resolve) => other.stdout.once('data', resolve))
+  const prober = createProber({ vantages: { other: '/proc/' + other.pid + '/ns/net' } })
+  const result = await prober.probe('udp', '127.0.0.1:9', { vantage: 'other', timeoutMs: 200 })
+  console.log(result.ok ? 'ok' : result.failure.reason, home() === before ? 'at home' : 'stranded')
+  prober.close()
+  other.kill()
+`
+
+testWith(
+  namespaces,
+  nativePart,
+  'unshare',
+)('a vantage with no way back is not entered', async () => {
+  assertBuilt('packages/core')
+  const core = new URL('../../dist/index.js', import.meta.url).href
+  const command = ['--user', '--map-root-user', process.execPath, '--input-type=module', '-e', oneWay, core]
+  const { stdout } = await promisify(execFile)('unshare', command)
+  expect(stdout).toBe('not-permitted at home\n')
 })

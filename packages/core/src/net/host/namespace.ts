@@ -14,11 +14,14 @@ export function inNamespace<T>(path: string, open: () => T): T {
   const part = nativePart()
   if (!part.isPresent) throw new FailureError('not-supported', `cannot enter ${path}: ${part.reason}`)
   home ??= openSync('/proc/thread-self/ns/net', 'r')
+  const back = `/proc/self/fd/${home}`
+  // Changes nothing, but shows that the way back is permitted: in a rootless user namespace it may not be.
+  enter(part.native, back)
   enter(part.native, path)
   try {
     return open()
   } finally {
-    part.native.enterNetworkNamespace(`/proc/self/fd/${home}`)
+    part.native.enterNetworkNamespace(back)
   }
 }
 

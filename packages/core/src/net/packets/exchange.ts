@@ -163,6 +163,9 @@ export function openExchange(options: ExchangeOptions): Exchange {
     flows: sourcePorts,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
     volley(shots, deadline) {
+      // Also after `close`, which ends the deadlines first: a socket opened now would stay open.
+      if (deadline.reason !== undefined)
+        return Promise.resolve(shots.map(() => ({ kind: 'unsent', code: unsentCodes.isOver })))
       // Open all sockets before sending the first packet, because opening may throw.
       const from = shots.map(socketOf)
       const volley = new Volley(shots, deadline.remainingNs())
@@ -172,9 +175,8 @@ export function openExchange(options: ExchangeOptions): Exchange {
         if (shot === undefined) continue
         const { bytes, to, send: options } = shot
         const key = unboxed(shot.key)
-        const isOver = deadline.reason !== undefined
-        if (isOver || pending.has(key)) {
-          volley.settled(index, { kind: 'unsent', code: isOver ? unsentCodes.isOver : unsentCodes.keyInUse })
+        if (pending.has(key)) {
+          volley.settled(index, { kind: 'unsent', code: unsentCodes.keyInUse })
           continue
         }
         const address = { address: to.address, family, port: to.port ?? 0 }

@@ -54,14 +54,17 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
     socket.on('message', (bytes) =>
       listener.arrived({ bytes, address: to.address, port: to.port, atNs: nowNs(), clock: 'user' }),
     )
-    socket.on('error', (error) => fail(to, error))
+    const abandon = (error: unknown) => {
+      const waiting = connection.waiting ?? []
+      connection.waiting = undefined
+      close(connection)
+      for (const { bytes } of waiting) fail(to, error, bytes)
+    }
+    // A socket that cannot be bound (no descriptor, no IPv6) reports it here and never calls back: the next packet opens another.
+    socket.on('error', (error) => (connection.waiting === undefined ? fail(to, error) : abandon(error)))
     // A failed connect is reported to this callback, not as 'error'.
     socket.connect(to.port, to.address, (error?: unknown) => {
-      if (error instanceof Error) {
-        close(connection)
-        for (const { bytes } of connection.waiting ?? []) fail(to, error, bytes)
-        return
-      }
+      if (error instanceof Error) return abandon(error)
       const waiting = connection.waiting ?? []
       connection.waiting = undefined
       for (const { bytes, ticket } of waiting) transmit(connection, bytes, ticket)

@@ -95,7 +95,7 @@ static void on_environment_gone(napi_env env, void *addon, void *hint)
 
   (void)env;
   (void)hint;
-  stamping_stop(&gone->stamping);
+  stamping_stop(&gone->thread.stamping);
   free(gone);
 }
 
@@ -113,11 +113,10 @@ NAPI_MODULE_INIT()
     free(addon);
     return NULL;
   }
-  time_line_start(&addon->line);
-  addon->stamping.fd = -1;
+  timed_thread_start(&addon->thread);
   if (!ok(env, napi_get_uv_event_loop(env, &addon->loop)) || !export_layout(env, exports) ||
       !export_functions(env, addon, exports) ||
-      !ok(env, napi_create_bigint_int64(env, addon->line.base_ns, &base)) ||
+      !ok(env, napi_create_bigint_int64(env, addon->thread.line.base_ns, &base)) ||
       !ok(env, napi_set_named_property(env, exports, "baseNs", base)))
     return NULL;
   return exports;

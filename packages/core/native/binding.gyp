@@ -20,6 +20,7 @@
             "errors.c",
             "namespace.c",
             "open_socket.c",
+            "packet_options.c",
             "packet_socket.c",
             "packet_socket_object.c",
             "ports.c",
@@ -32,6 +33,7 @@
             "stamping.c",
             "tcp_info.c",
             "time_line.c",
+            "transmit.c",
           ],
           "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
           # common.gypi of Node sets what every add-on gets; a release must not carry its debug sections.

@@ -7,6 +7,9 @@
 
 #include "packet_socket.h"
 
+/* Fill the rows that JavaScript reads. */
+extern const struct timed_socket_events packet_socket_events;
+
 /* Wakes the loop when there is something to read; at once if `is_waiting`, for rows that no kernel event will announce. */
 void watch_socket(struct packet_socket *socket, bool is_waiting);
 

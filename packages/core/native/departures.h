@@ -15,19 +15,23 @@
  * counted before are told apart by their time: no stamp is older than the handing over of its packet.
  */
 struct departures {
-  struct departure *ring;      /* shared memory */
-  uint32_t kernel_ids[DEPARTURES];
-  uint64_t count;              /* packets handed over: the next ticket */
+  struct departure *ring;
+  uint32_t *kernel_ids; /* as many as the ring has places */
+  uint32_t places;
+  uint64_t count;       /* packets handed over: the next ticket */
   uint32_t next_kernel_id;
 };
 
-void departures_start(struct departures *departures, struct departure *ring);
+void departures_start(struct departures *departures, struct departure *ring, uint32_t *kernel_ids, uint32_t places);
 
 /* Records a packet that the kernel accepted, and returns its ticket. */
 uint64_t departures_add(struct departures *departures, const struct time_line *line, int64_t handed_ns);
 
 /* Records the kernel's stamp of packet `kernel_id`. */
 void departures_stamp(struct departures *departures, const struct time_line *line, uint32_t kernel_id, int64_t left_ns);
+
+/* Returns when the packet of this ticket left; NULL once so many more packets were sent that its place was taken. */
+const struct departure *departures_find(const struct departures *departures, uint64_t ticket);
 
 /* Records that the kernel's counter is back at zero. */
 void departures_restart(struct departures *departures);

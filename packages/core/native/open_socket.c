@@ -23,14 +23,14 @@ static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *soc
 
 static bool open_descriptor(napi_env env, struct packet_socket *packet_socket, napi_value options)
 {
-  const struct socket_kind *kind = packet_socket->kind;
+  const struct socket_kind *kind = packet_socket->timed.kind;
 
-  packet_socket->fd = socket(kind->family, kind->type | SOCK_CLOEXEC | SOCK_NONBLOCK, kind->protocol);
-  if (packet_socket->fd < 0) {
+  packet_socket->timed.fd = socket(kind->family, kind->type | SOCK_CLOEXEC | SOCK_NONBLOCK, kind->protocol);
+  if (packet_socket->timed.fd < 0) {
     throw_errno(env, errno, "socket");
     return false;
   }
-  int fd = packet_socket->fd;
+  int fd = packet_socket->timed.fd;
   return filter_socket(env, fd, kind, options) && prepare_socket(env, fd, kind, options) &&
          bind_socket(env, fd, kind, options);
 }
@@ -52,11 +52,11 @@ static bool refer_to_callback(napi_env env, struct packet_socket *socket, napi_v
 }
 
 /* After it succeeds, only packet_socket_close closes the socket. */
-static bool start_polling(napi_env env, struct packet_socket *socket)
+static bool start_polling(napi_env env, struct packet_socket *socket, struct addon *addon)
 {
   if (!ok(env, napi_add_async_cleanup_hook(env, on_environment_gone, socket, &socket->cleanup)))
     return false;
-  int error = uv_poll_init(socket->addon->loop, &socket->poll, socket->fd);
+  int error = uv_poll_init(addon->loop, &socket->poll, socket->timed.fd);
   if (error != 0) {
     napi_remove_async_cleanup_hook(socket->cleanup);
     throw_errno(env, -error, "uv_poll_init");
@@ -75,9 +75,9 @@ static void abandon(napi_env env, struct packet_socket *socket)
     napi_delete_reference(env, socket->callback);
   if (socket->context != NULL)
     napi_async_destroy(env, socket->context);
-  if (socket->fd >= 0)
-    close(socket->fd);
-  socket->fd = -1;
+  if (socket->timed.fd >= 0)
+    close(socket->timed.fd);
+  socket->timed.fd = -1;
 }
 
 /* The kernel allocates pages on first write, so space for the largest packets costs nothing until they arrive. */
@@ -104,10 +104,11 @@ static struct packet_socket *allocate(napi_env env, napi_value options)
   /* A huge page would allocate two megabytes at once. This is only advice: if the kernel refuses it, nothing breaks. */
   madvise(memory, bytes, MADV_NOHUGEPAGE);
   socket->env = env;
-  socket->fd = -1;
+  socket->timed.fd = -1;
   socket->records = memory;
   socket->records_bytes = bytes;
-  socket->packet_bytes = (size_t)packet_bytes;
+  socket->timed.packets = socket->records->packets;
+  socket->timed.packet_bytes = (size_t)packet_bytes;
   return socket;
 }
 
@@ -116,24 +117,23 @@ napi_value open_packet_socket(napi_env env, napi_callback_info info)
 {
   napi_value arguments[2], object;
   const struct socket_kind *kind;
-  void *addon;
+  void *data;
 
-  if (!read_arguments(env, info, 2, arguments, &addon) || !read_kind(env, arguments[0], &kind))
+  if (!read_arguments(env, info, 2, arguments, &data) || !read_kind(env, arguments[0], &kind))
     return NULL;
   struct packet_socket *socket = allocate(env, arguments[0]);
   if (socket == NULL)
     return NULL;
   /* This function is a holder, too, until it returns. */
   socket->holders = 1;
-  socket->addon = addon;
-  socket->kind = kind;
-  socket->is_counting = true;
-  departures_start(&socket->departures, socket->records->departures);
-  stamping_start(&socket->addon->stamping);
-  socket->opened_ns = time_line_now(&socket->addon->line);
-  socket->trusted_steps = socket->addon->line.steps;
+  struct addon *addon = data;
+  socket->timed.thread = &addon->thread;
+  socket->timed.kind = kind;
+  socket->timed.events = &packet_socket_events;
+  departures_start(&socket->timed.departures, socket->records->departures, socket->kernel_ids, DEPARTURES);
+  timed_socket_start(&socket->timed);
   if (!open_descriptor(env, socket, arguments[0]) || !refer_to_callback(env, socket, arguments[1]) ||
-      !ok(env, napi_create_object(env, &object)) || !fill_object(env, socket, object) || !start_polling(env, socket)) {
+      !ok(env, napi_create_object(env, &object)) || !fill_object(env, socket, object) || !start_polling(env, socket, addon)) {
     abandon(env, socket);
     object = NULL;
   }

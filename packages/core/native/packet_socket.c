@@ -32,11 +32,11 @@ static void on_closed(uv_handle_t *handle)
 
 void packet_socket_close(struct packet_socket *socket)
 {
-  if (socket->fd < 0)
+  if (socket->timed.fd < 0)
     return;
   uv_close((uv_handle_t *)&socket->poll, on_closed);
-  close(socket->fd);
-  socket->fd = -1;
+  close(socket->timed.fd);
+  socket->timed.fd = -1;
   napi_delete_reference(socket->env, socket->callback);
 }
 
@@ -47,7 +47,7 @@ struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size
   if (!read_arguments(env, info, count, arguments, &data))
     return NULL;
   struct packet_socket *socket = data;
-  if (socket->fd >= 0)
+  if (socket->timed.fd >= 0)
     return socket;
   throw_errno(env, EBADF, "closed socket");
   return NULL;

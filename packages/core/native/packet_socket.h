@@ -8,11 +8,8 @@
 #include <node_api.h>
 #include <uv.h>
 
-#include "departures.h"
 #include "records.h"
-#include "socket_kind.h"
-
-struct addon;
+#include "timed_socket.h"
 
 /*
  * One open socket. It lives in C: the poll handle, the shared memory and each method handed to JavaScript are its holders,
@@ -20,11 +17,10 @@ struct addon;
  * it: the garbage collector never closes a socket that JavaScript no longer references.
  */
 struct packet_socket {
-  struct addon *addon;
-  const struct socket_kind *kind;
+  struct timed_socket timed; /* first, so that one is found from the other */
+  uint32_t kernel_ids[DEPARTURES];
   napi_env env;
   uv_poll_t poll;
-  int fd; /* -1 when closed */
   unsigned holders;
 
   napi_ref callback;
@@ -34,17 +30,8 @@ struct packet_socket {
 
   struct records *records;
   size_t records_bytes;
-  size_t packet_bytes;
-  uint32_t errors; /* rows waiting to be delivered */
-
-  struct departures departures;
-  bool is_counting; /* the kernel's count of sent packets is known */
-  unsigned sent_since_drain;
-  uint32_t local_mtu; /* of the last packet this host refused as too big; 0 when unknown */
-
-  int64_t opened_ns;
-  uint32_t trusted_steps; /* stamps are trusted if the wall clock was stepped no more than this often */
-  uint32_t dropped;       /* as last reported to JavaScript */
+  uint32_t arrivals; /* rows waiting to be delivered */
+  uint32_t errors;
 };
 
 /* Drops one holder; the last one frees the socket. */

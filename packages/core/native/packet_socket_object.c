@@ -30,7 +30,7 @@ static napi_value configure(napi_env env, napi_callback_info info)
   struct packet_socket *socket = socket_of_call(env, info, 1, &options);
 
   if (socket != NULL)
-    apply_sending_options(env, socket->fd, socket->kind, options);
+    apply_sending_options(env, socket->timed.fd, socket->timed.kind, options);
   return NULL;
 }
 
@@ -103,11 +103,11 @@ static bool add_facts(napi_env env, const struct packet_socket *socket, napi_val
   int bytes = 0;
   socklen_t bytes_size = sizeof bytes;
 
-  if (socket->kind->has_port && getsockname(socket->fd, &address.any, &address_size) != 0) {
+  if (socket->timed.kind->has_port && getsockname(socket->timed.fd, &address.any, &address_size) != 0) {
     throw_errno(env, errno, "getsockname");
     return false;
   }
-  if (getsockopt(socket->fd, SOL_SOCKET, SO_RCVBUF, &bytes, &bytes_size) != 0) {
+  if (getsockopt(socket->timed.fd, SOL_SOCKET, SO_RCVBUF, &bytes, &bytes_size) != 0) {
     throw_errno(env, errno, "getsockopt SO_RCVBUF");
     return false;
   }

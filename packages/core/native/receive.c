@@ -1,13 +1,8 @@
-#include "receive.h"
-
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <linux/sock_diag.h>
 #include <string.h>
 
-#include "addon.h"
-#include "control.h"
-#include "packet_socket.h"
+#include "timed_socket.h"
 
 /*
  * Packets are read before the error queue: the kernel stamps a packet before it leaves, so the stamp of every packet whose
@@ -59,9 +54,9 @@ static unsigned read_batch(int fd, struct receive_batch *batch, unsigned count, 
 }
 
 /* The time of a stamp; false when it is missing, or no clock to trust. */
-static bool place_stamp(const struct packet_socket *socket, const struct timespec *stamp, int64_t read_ns, int64_t *at_ns)
+static bool place_stamp(const struct timed_socket *socket, const struct timespec *stamp, int64_t read_ns, int64_t *at_ns)
 {
-  const struct time_line *line = &socket->addon->line;
+  const struct time_line *line = &socket->thread->line;
 
   if ((stamp->tv_sec == 0 && stamp->tv_nsec == 0) || socket->trusted_steps != line->steps)
     return false;
@@ -70,106 +65,96 @@ static bool place_stamp(const struct packet_socket *socket, const struct timespe
 }
 
 /* Cuts an IPv4 header off (RFC 791 §3.1); false when there is none. */
-static bool skip_ip_header(const uint8_t *packet, uint32_t *start, uint32_t *length)
+static bool skip_ip_header(struct arrived_packet *packet)
 {
-  uint32_t header_length = *length == 0 ? 0 : (packet[0] & 0x0fu) * 4;
+  uint32_t header_length = packet->length == 0 ? 0 : (packet->bytes[0] & 0x0fu) * 4;
 
-  if (header_length < 20 || header_length > *length || packet[0] >> 4 != 4)
+  if (header_length < 20 || header_length > packet->length || packet->bytes[0] >> 4 != 4)
     return false;
-  *start += header_length;
-  *length -= header_length;
+  packet->bytes += header_length;
+  packet->length -= header_length;
   return true;
 }
 
-static bool is_outgoing(const union receive_name *name)
+static uint32_t hand_over(struct timed_socket *socket, unsigned received, int64_t began_ns, int64_t ended_ns)
 {
-  return name->any.sa_family == AF_PACKET && name->link.sll_pkttype == PACKET_OUTGOING;
-}
-
-static uint32_t fill_arrivals(struct packet_socket *socket, unsigned received, int64_t began_ns, int64_t ended_ns)
-{
-  struct receive_batch *batch = &socket->addon->batch;
-  bool is_doubtful = !socket->addon->stamping.is_certain && ended_ns - socket->opened_ns < YOUNG_NS;
-  uint32_t rows = 0;
+  struct receive_batch *batch = &socket->thread->batch;
+  bool is_doubtful = !socket->thread->stamping.is_certain && ended_ns - socket->opened_ns < YOUNG_NS;
+  uint32_t handed = 0;
 
   for (unsigned i = 0; i < received; i++) {
     struct mmsghdr *message = &batch->messages[i];
-    struct arrival *arrival = &socket->records->arrivals[rows];
-    size_t slot = i * socket->packet_bytes;
     uint32_t whole = message->msg_len;
     struct control control;
-    int64_t at_ns;
+    struct arrived_packet packet = {
+      .bytes = socket->packets + i * socket->packet_bytes,
+      .length = whole < socket->packet_bytes ? whole : (uint32_t)socket->packet_bytes,
+      .control = &control,
+      .from = &batch->names[i],
+    };
 
-    arrival->length = whole < socket->packet_bytes ? whole : (uint32_t)socket->packet_bytes;
-    arrival->is_truncated = whole > arrival->length || (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
-    arrival->start = (uint32_t)(offsetof(struct records, packets) + slot);
-    if (socket->kind->has_ip_header &&
-        !skip_ip_header(socket->records->packets + slot, &arrival->start, &arrival->length))
+    packet.is_truncated = whole > packet.length || (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    if (socket->kind->has_ip_header && !skip_ip_header(&packet))
       continue;
     control_read(&message->msg_hdr, &control);
-    if (place_stamp(socket, &control.stamp, ended_ns, &at_ns) && (!is_doubtful || at_ns < began_ns)) {
-      arrival->clock = CLOCK_OF_KERNEL;
-    } else {
-      arrival->clock = CLOCK_OF_PROCESS;
-      at_ns = ended_ns;
+    packet.clock = CLOCK_OF_KERNEL;
+    if (!place_stamp(socket, &control.stamp, ended_ns, &packet.at_ns) || (is_doubtful && packet.at_ns >= began_ns)) {
+      packet.clock = CLOCK_OF_PROCESS;
+      packet.at_ns = ended_ns;
     }
-    arrival->at_ns = time_line_at(&socket->addon->line, at_ns);
-    arrival->ttl = control.ttl;
-    arrival->traffic_class = control.traffic_class;
-    arrival->is_outgoing = is_outgoing(&batch->names[i]);
-    arrival->port = address_port(&batch->names[i].ip);
-    arrival->address_length = address_format(&batch->names[i].ip, arrival->address);
-    arrival->local_length = address_format(&control.local, arrival->local);
-    rows++;
+    socket->events->arrived(socket, &packet);
+    handed++;
   }
-  return rows;
+  return handed;
 }
 
-static void fill_error(struct packet_socket *socket, unsigned i, const struct control *control, int64_t ended_ns)
+static void hand_over_error(struct timed_socket *socket, unsigned i, const struct control *control, int64_t ended_ns)
 {
-  struct receive_batch *batch = &socket->addon->batch;
-  struct error *error = &socket->records->errors[socket->errors];
-  uint8_t *slot = socket->records->error_packets[socket->errors];
+  struct receive_batch *batch = &socket->thread->batch;
   uint32_t length = batch->messages[i].msg_len;
-  int64_t at_ns;
+  struct failed_packet packet = {
+    .bytes = batch->error_packets[i],
+    .length = length < ERROR_BYTES ? length : ERROR_BYTES,
+    .clock = CLOCK_OF_KERNEL,
+    .control = control,
+    .to = &batch->names[i].ip,
+  };
 
-  /* Rows before this one were stamps: its packet lies in a later slot than its row. */
-  error->length = length < ERROR_BYTES ? length : ERROR_BYTES;
-  memmove(slot, batch->vectors[i].iov_base, error->length);
-  error->start = (uint32_t)(slot - (uint8_t *)socket->records);
-  error->clock = place_stamp(socket, &control->stamp, ended_ns, &at_ns) ? CLOCK_OF_KERNEL : CLOCK_OF_PROCESS;
-  error->at_ns = time_line_at(&socket->addon->line, error->clock == CLOCK_OF_KERNEL ? at_ns : ended_ns);
-  error->number = control->error.ee_errno;
-  error->type = control->error.ee_type;
-  error->code = control->error.ee_code;
-  error->info = control->error.ee_info;
-  error->port = address_port(&batch->names[i].ip);
-  error->address_length = address_format(&batch->names[i].ip, error->address);
-  error->offender_length = address_format(&control->offender, error->offender);
-  socket->errors++;
+  if (!place_stamp(socket, &control->stamp, ended_ns, &packet.at_ns)) {
+    packet.clock = CLOCK_OF_PROCESS;
+    packet.at_ns = ended_ns;
+  }
+  socket->events->failed(socket, &packet);
 }
 
-static void take_stamp(struct packet_socket *socket, const struct control *control, int64_t ended_ns)
+static void take_stamp(struct timed_socket *socket, const struct control *control, int64_t ended_ns)
 {
   int64_t left_ns;
 
   if (socket->is_counting && control->error.ee_info == SCM_TSTAMP_SND &&
       place_stamp(socket, &control->stamp, ended_ns, &left_ns))
-    departures_stamp(&socket->departures, &socket->addon->line, control->error.ee_data, left_ns);
+    departures_stamp(&socket->departures, &socket->thread->line, control->error.ee_data, left_ns);
 }
 
-bool receive_errors(struct packet_socket *socket)
+static uint32_t error_room(const struct timed_socket *socket)
 {
-  struct receive_batch *batch = &socket->addon->batch;
+  uint32_t room = socket->events->error_room == NULL ? BATCH : socket->events->error_room(socket);
+
+  return room < BATCH ? room : BATCH;
+}
+
+bool receive_errors(struct timed_socket *socket)
+{
+  struct receive_batch *batch = &socket->thread->batch;
 
   for (int round = 0; round < ERROR_ROUNDS; round++) {
-    unsigned wanted = ERRORS - socket->errors < BATCH ? ERRORS - socket->errors : BATCH;
+    unsigned wanted = error_room(socket);
 
     if (wanted == 0)
       return false;
-    prepare(batch, wanted, socket->records->error_packets[socket->errors], ERROR_BYTES);
+    prepare(batch, wanted, batch->error_packets[0], ERROR_BYTES);
     unsigned received = read_batch(socket->fd, batch, wanted, MSG_ERRQUEUE);
-    int64_t ended_ns = received == 0 ? 0 : time_line_now(&socket->addon->line);
+    int64_t ended_ns = received == 0 ? 0 : time_line_now(&socket->thread->line);
 
     for (unsigned i = 0; i < received; i++) {
       struct control control;
@@ -183,7 +168,7 @@ bool receive_errors(struct packet_socket *socket)
         break;
       case SO_EE_ORIGIN_ICMP:
       case SO_EE_ORIGIN_ICMP6:
-        fill_error(socket, i, &control, ended_ns);
+        hand_over_error(socket, i, &control, ended_ns);
         break;
       case SO_EE_ORIGIN_LOCAL:
         /* The send itself has failed with this error; only the MTU is news (net/ipv4/ip_output.c, ip_local_error). */
@@ -203,7 +188,7 @@ bool receive_errors(struct packet_socket *socket)
  * drops only with the next packet, this counter (net/core/sock.c, sk_get_meminfo) at once. It includes packets with a wrong checksum
  * (net/ipv4/udp.c, udp_queue_rcv_one_skb), which leave the buffer empty; one that overflowed is still full.
  */
-static uint32_t count_dropped(struct packet_socket *socket)
+static uint32_t count_dropped(struct timed_socket *socket)
 {
   uint32_t info[SK_MEMINFO_VARS];
   socklen_t length = sizeof info;
@@ -216,21 +201,34 @@ static uint32_t count_dropped(struct packet_socket *socket)
   return info[SK_MEMINFO_RMEM_ALLOC] > info[SK_MEMINFO_RCVBUF] / 2 ? more : 0;
 }
 
-struct reading receive(struct packet_socket *socket)
+void timed_thread_start(struct timed_thread *thread)
 {
-  struct time_line *line = &socket->addon->line;
-  struct receive_batch *batch = &socket->addon->batch;
+  time_line_start(&thread->line);
+  thread->stamping.fd = -1;
+}
+
+void timed_socket_start(struct timed_socket *socket)
+{
+  stamping_start(&socket->thread->stamping);
+  socket->is_counting = true;
+  socket->opened_ns = time_line_now(&socket->thread->line);
+  socket->trusted_steps = socket->thread->line.steps;
+}
+
+struct reading receive(struct timed_socket *socket)
+{
+  struct time_line *line = &socket->thread->line;
+  struct receive_batch *batch = &socket->thread->batch;
   int64_t began_ns = time_line_now(line);
   uint32_t steps = line->steps;
   uint32_t dropped = count_dropped(socket);
 
-  prepare(batch, BATCH, socket->records->packets, socket->packet_bytes);
+  prepare(batch, BATCH, socket->packets, socket->packet_bytes);
   unsigned received = read_batch(socket->fd, batch, BATCH, MSG_TRUNC);
   struct reading reading = {.is_drained = received < BATCH, .dropped = dropped};
   if (received > 0)
-    reading.arrivals = fill_arrivals(socket, received, began_ns, time_line_now(line));
+    reading.arrivals = hand_over(socket, received, began_ns, time_line_now(line));
   reading.is_drained &= receive_errors(socket);
-  reading.errors = socket->errors;
   if (reading.is_drained && line->steps == steps)
     socket->trusted_steps = steps;
   return reading;

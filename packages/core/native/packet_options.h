@@ -1,0 +1,26 @@
+#ifndef SCOUT_PACKET_OPTIONS_H
+#define SCOUT_PACKET_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <node_api.h>
+
+/* The options of one packet, as control data (ip(7), ipv6(7)); DF has none for IPv4, so mtuDiscovery is of sockets only. */
+struct packet_options {
+  size_t length; /* 0 without options */
+  union {
+    struct cmsghdr header;
+    unsigned char bytes[CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(struct in6_pktinfo))];
+  } control;
+};
+
+/* Reads ttl, trafficClass and source of an object, or none where it is undefined. */
+bool read_packet_options(napi_env env, napi_value object, int family, struct packet_options *options);
+
+/* The options must live as long as the message. */
+void set_packet_options(struct msghdr *message, struct packet_options *options);
+
+#endif

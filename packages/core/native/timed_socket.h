@@ -1,0 +1,130 @@
+#ifndef SCOUT_TIMED_SOCKET_H
+#define SCOUT_TIMED_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <linux/if_packet.h>
+
+#include "address.h"
+#include "control.h"
+#include "departures.h"
+#include "records.h"
+#include "socket_kind.h"
+#include "stamping.h"
+#include "time_line.h"
+
+enum {
+  BATCH = 64,
+  /* The stamps (three timespecs), an extended error with its offender, TTL, TOS and local address, each with its header: 248 bytes. */
+  CONTROL_BYTES = 256,
+};
+
+union receive_name {
+  struct sockaddr any;
+  struct sockaddr_ll link;
+  union address ip;
+};
+
+/* Scratch of one reading. A reading is over before the next begins, so all sockets of a thread share it. */
+struct receive_batch {
+  struct mmsghdr messages[BATCH];
+  struct iovec vectors[BATCH];
+  union receive_name names[BATCH];
+  union {
+    struct cmsghdr header;
+    unsigned char bytes[CONTROL_BYTES];
+  } controls[BATCH];
+  uint8_t error_packets[BATCH][ERROR_BYTES];
+};
+
+/* A thread that reads and sends: what its sockets share. */
+struct timed_thread {
+  struct time_line line;
+  struct stamping stamping;
+  struct receive_batch batch;
+};
+
+void timed_thread_start(struct timed_thread *thread);
+
+/* Valid only during the call that hands it over. */
+struct arrived_packet {
+  const uint8_t *bytes; /* behind an IPv4 header */
+  uint32_t length;      /* of what is there */
+  bool is_truncated;    /* the packet was longer */
+  int64_t at_ns;
+  enum clock clock;
+  const struct control *control;
+  const union receive_name *from;
+};
+
+/* An ICMP error, which is about a packet that this socket sent. */
+struct failed_packet {
+  const uint8_t *bytes; /* of that packet, from its transport header (ICMP, TCP) or payload (UDP) on */
+  uint32_t length;
+  int64_t at_ns;
+  enum clock clock;
+  const struct control *control;
+  const union address *to;
+};
+
+struct timed_socket;
+
+/* What the owner of a socket does with its news. */
+struct timed_socket_events {
+  void (*arrived)(struct timed_socket *, const struct arrived_packet *);
+  void (*failed)(struct timed_socket *, const struct failed_packet *);
+  /* The number of errors `failed` can take now; NULL when it always can. */
+  uint32_t (*error_room)(const struct timed_socket *);
+  /* The error queue needs to be read (receive_errors), because sent packets fill it with stamps. */
+  void (*must_read_errors)(struct timed_socket *);
+};
+
+/* A socket whose packets the kernel stamps; it belongs to one thread. */
+struct timed_socket {
+  const struct socket_kind *kind;
+  const struct timed_socket_events *events;
+  struct timed_thread *thread;
+  int fd; /* -1 when closed */
+
+  uint8_t *packets; /* where packets are read to: BATCH times packet_bytes */
+  size_t packet_bytes;
+
+  struct departures departures;
+  bool is_counting; /* the kernel's count of sent packets is known */
+  unsigned sent_since_drain;
+  uint32_t local_mtu; /* of the last packet this host refused as too big; 0 when unknown */
+
+  int64_t opened_ns;
+  uint32_t trusted_steps; /* stamps are trusted if the wall clock was stepped no more than this often */
+  uint32_t dropped;       /* as last reported */
+};
+
+/* Marks the moment of opening; fields above `departures` are set by the caller. */
+void timed_socket_start(struct timed_socket *socket);
+
+/* What one reading of a socket brought. */
+struct reading {
+  uint32_t arrivals;
+  uint32_t dropped; /* because the receive buffer was full */
+  bool is_drained;  /* nothing was left */
+};
+
+/* Reads at most one batch of packets, and after it the error queue. */
+struct reading receive(struct timed_socket *socket);
+
+/* Reads the error queue alone: stamps into the ring of departures, errors to `failed`. Returns whether it is empty. */
+bool receive_errors(struct timed_socket *socket);
+
+/* Sends one packet; returns 0 or an errno. */
+int transmit(struct timed_socket *socket, struct msghdr *message);
+
+/* Called for each packet of transmit_many in turn, with 0 or an errno, and its ticket. */
+typedef void (*transmitted)(void *context, uint32_t index, int error, uint64_t ticket);
+
+/* Sends up to BATCH packets with as few system calls as possible. */
+void transmit_many(struct timed_socket *socket, struct mmsghdr *messages, uint32_t count, transmitted outcome, void *context);
+
+#endif

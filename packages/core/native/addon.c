@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "arguments.h"
+#include "engine_records.h"
 #include "errors.h"
 #include "exports.h"
 
@@ -51,6 +52,53 @@ static const struct {
   {"errorAddress", offsetof(struct error, address)},
   {"errorOffenderLength", offsetof(struct error, offender_length)},
   {"errorOffender", offsetof(struct error, offender)},
+
+  {"requestSlot", offsetof(struct engine_memory, request.slot)},
+  {"requestId", offsetof(struct engine_memory, request.id)},
+  {"requestLane", offsetof(struct engine_memory, request.lane)},
+  {"requestPort", offsetof(struct engine_memory, request.port)},
+  {"requestPayloadBytes", offsetof(struct engine_memory, request.payload_bytes)},
+  {"requestTimeoutMs", offsetof(struct engine_memory, request.timeout_ms)},
+  {"requestIntervalMs", offsetof(struct engine_memory, request.interval_ms)},
+  {"requestDueNs", offsetof(struct engine_memory, request.due_ns)},
+  {"requestFlow", offsetof(struct engine_memory, request.flow)},
+
+  {"countStarted", offsetof(struct engine_memory, counts.started)},
+  {"countLate", offsetof(struct engine_memory, counts.late)},
+  {"countSkipped", offsetof(struct engine_memory, counts.skipped)},
+  {"countInFlight", offsetof(struct engine_memory, counts.in_flight)},
+  {"countLost", offsetof(struct engine_memory, counts.lost)},
+
+  {"responders", offsetof(struct engine_memory, responders)},
+  {"responderBytes", sizeof(struct responder_counts)},
+  {"responderAnswered", offsetof(struct responder_counts, answered)},
+  {"responderRejected", offsetof(struct responder_counts, rejected)},
+  {"responderUnsent", offsetof(struct responder_counts, unsent)},
+
+  {"records", offsetof(struct engine_memory, records)},
+  {"recordCount", RECORDS},
+  {"recordBytes", sizeof(struct record)},
+  {"recordId", offsetof(struct record, id)},
+  {"recordStartedNs", offsetof(struct record, started_ns)},
+  {"recordStartedMs", offsetof(struct record, started_ms)},
+  {"recordTookNs", offsetof(struct record, took_ns)},
+  {"recordEndedNs", offsetof(struct record, ended_ns)},
+  {"recordKind", offsetof(struct record, kind)},
+  {"recordFlags", offsetof(struct record, flags)},
+  {"recordTxClock", offsetof(struct record, tx_clock)},
+  {"recordRxClock", offsetof(struct record, rx_clock)},
+  {"recordSequence", offsetof(struct record, sequence)},
+  {"recordSourcePort", offsetof(struct record, source_port)},
+  {"recordLength", offsetof(struct record, length)},
+  {"recordTtl", offsetof(struct record, ttl)},
+  {"recordTrafficClass", offsetof(struct record, traffic_class)},
+  {"recordNumber", offsetof(struct record, number)},
+  {"recordType", offsetof(struct record, type)},
+  {"recordCode", offsetof(struct record, code)},
+  {"recordInfo", offsetof(struct record, info)},
+  {"recordPort", offsetof(struct record, port)},
+  {"recordAddressLength", offsetof(struct record, address_length)},
+  {"recordAddress", offsetof(struct record, address)},
 };
 
 static const struct {
@@ -58,9 +106,9 @@ static const struct {
   napi_callback function;
 } functions[] = {
   {"openPacketSocket", open_packet_socket},
+  {"openEngine", open_engine},
   {"tcpInfo", read_tcp_info},
   {"reservePorts", reserve_ports},
-  {"sourceAddress", source_address},
   {"enterNetworkNamespace", enter_network_namespace},
   {"openStreamSocket", open_stream_socket},
 };
@@ -95,7 +143,7 @@ static void on_environment_gone(napi_env env, void *addon, void *hint)
 
   (void)env;
   (void)hint;
-  stamping_stop(&gone->thread.stamping);
+  timed_thread_stop(&gone->thread);
   free(gone);
 }
 

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "addon.h"
@@ -11,28 +10,12 @@
 #include "exports.h"
 #include "packet_socket.h"
 #include "packet_socket_object.h"
-#include "socket_filter.h"
-#include "socket_options.h"
 
 /* Runs when the environment ends (Worker.terminate, process exit), which waits until on_closed has removed this hook. */
 static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *socket)
 {
   (void)handle;
   packet_socket_close(socket);
-}
-
-static bool open_descriptor(napi_env env, struct packet_socket *packet_socket, napi_value options)
-{
-  const struct socket_kind *kind = packet_socket->timed.kind;
-
-  packet_socket->timed.fd = socket(kind->family, kind->type | SOCK_CLOEXEC | SOCK_NONBLOCK, kind->protocol);
-  if (packet_socket->timed.fd < 0) {
-    throw_errno(env, errno, "socket");
-    return false;
-  }
-  int fd = packet_socket->timed.fd;
-  return filter_socket(env, fd, kind, options) && prepare_socket(env, fd, kind, options) &&
-         bind_socket(env, fd, kind, options);
 }
 
 static bool refer_to_callback(napi_env env, struct packet_socket *socket, napi_value callback)
@@ -132,7 +115,7 @@ napi_value open_packet_socket(napi_env env, napi_callback_info info)
   socket->timed.events = &packet_socket_events;
   departures_start(&socket->timed.departures, socket->records->departures, socket->kernel_ids, DEPARTURES);
   timed_socket_start(&socket->timed);
-  if (!open_descriptor(env, socket, arguments[0]) || !refer_to_callback(env, socket, arguments[1]) ||
+  if (!timed_socket_open(env, &socket->timed, arguments[0]) || !refer_to_callback(env, socket, arguments[1]) ||
       !ok(env, napi_create_object(env, &object)) || !fill_object(env, socket, object) || !start_polling(env, socket, addon)) {
     abandon(env, socket);
     object = NULL;

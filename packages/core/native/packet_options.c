@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "address.h"
 #include "arguments.h"
 #include "errors.h"
 
@@ -40,6 +39,17 @@ static bool read_number_option(napi_env env, napi_value object, const char *name
   return true;
 }
 
+static void add_source(struct packet_options *options, const union address *local)
+{
+  if (local->any.sa_family == AF_INET) {
+    struct in_pktinfo info = {.ipi_spec_dst = local->v4.sin_addr};
+    add_option(options, (struct option_name){.level = IPPROTO_IP, .type = IP_PKTINFO}, &info, sizeof info);
+  } else {
+    struct in6_pktinfo info = {.ipi6_addr = local->v6.sin6_addr, .ipi6_ifindex = local->v6.sin6_scope_id};
+    add_option(options, (struct option_name){.level = IPPROTO_IPV6, .type = IPV6_PKTINFO}, &info, sizeof info);
+  }
+}
+
 /* The address it leaves from, of those of this host. */
 static bool read_source(napi_env env, napi_value object, int family, struct packet_options *options)
 {
@@ -53,13 +63,7 @@ static bool read_source(napi_env env, napi_value object, int family, struct pack
     return true;
   if (!ok(env, napi_create_uint32(env, 0, &port)) || !read_address(env, family, value, port, &address))
     return false;
-  if (family == AF_INET) {
-    struct in_pktinfo info = {.ipi_spec_dst = address.v4.sin_addr};
-    add_option(options, (struct option_name){.level = IPPROTO_IP, .type = IP_PKTINFO}, &info, sizeof info);
-  } else {
-    struct in6_pktinfo info = {.ipi6_addr = address.v6.sin6_addr, .ipi6_ifindex = address.v6.sin6_scope_id};
-    add_option(options, (struct option_name){.level = IPPROTO_IPV6, .type = IPV6_PKTINFO}, &info, sizeof info);
-  }
+  add_source(options, &address);
   return true;
 }
 
@@ -82,6 +86,13 @@ bool read_packet_options(napi_env env, napi_value object, int family, struct pac
                             (struct option_name){.level = level, .type = is_v4 ? IP_TOS : IPV6_TCLASS}, 0,
                             options) &&
          read_source(env, object, family, options);
+}
+
+void packet_options_source(struct packet_options *options, const union address *local)
+{
+  *options = (struct packet_options){.length = 0};
+  if (local->any.sa_family != AF_UNSPEC)
+    add_source(options, local);
 }
 
 void set_packet_options(struct msghdr *message, struct packet_options *options)

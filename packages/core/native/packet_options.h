@@ -8,6 +8,8 @@
 
 #include <node_api.h>
 
+#include "address.h"
+
 /* The options of one packet, as control data (ip(7), ipv6(7)); DF has none for IPv4, so mtuDiscovery is of sockets only. */
 struct packet_options {
   size_t length; /* 0 without options */
@@ -19,6 +21,9 @@ struct packet_options {
 
 /* Reads ttl, trafficClass and source of an object, or none where it is undefined. */
 bool read_packet_options(napi_env env, napi_value object, int family, struct packet_options *options);
+
+/* The one option to leave from a local address; none when it is unknown. */
+void packet_options_source(struct packet_options *options, const union address *local);
 
 /* The options must live as long as the message. */
 void set_packet_options(struct msghdr *message, struct packet_options *options);

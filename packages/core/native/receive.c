@@ -6,7 +6,7 @@
 
 /*
  * Packets are read before the error queue: the kernel stamps a packet before it leaves, so the stamp of every packet whose
- * answer was read is in the queue by then, and JavaScript finds it in the ring when it receives the answer.
+ * answer was read is in the queue by then, and in the ring of departures when the answer is handed over.
  *
  * A time is called the kernel's only where that is certain:
  * - No step of the wall clock was seen since the stamp was taken. Stamps lie in queues for a while, so after a step they are
@@ -78,7 +78,7 @@ static bool skip_ip_header(struct arrived_packet *packet)
 
 static uint32_t hand_over(struct timed_socket *socket, unsigned received, int64_t began_ns, int64_t ended_ns)
 {
-  struct receive_batch *batch = &socket->thread->batch;
+  struct receive_batch *batch = &socket->thread->packets;
   bool is_doubtful = !socket->thread->stamping.is_certain && ended_ns - socket->opened_ns < YOUNG_NS;
   uint32_t handed = 0;
 
@@ -110,10 +110,10 @@ static uint32_t hand_over(struct timed_socket *socket, unsigned received, int64_
 
 static void hand_over_error(struct timed_socket *socket, unsigned i, const struct control *control, int64_t ended_ns)
 {
-  struct receive_batch *batch = &socket->thread->batch;
+  struct receive_batch *batch = &socket->thread->errors;
   uint32_t length = batch->messages[i].msg_len;
   struct failed_packet packet = {
-    .bytes = batch->error_packets[i],
+    .bytes = socket->thread->error_packets[i],
     .length = length < ERROR_BYTES ? length : ERROR_BYTES,
     .clock = CLOCK_OF_KERNEL,
     .control = control,
@@ -145,14 +145,14 @@ static uint32_t error_room(const struct timed_socket *socket)
 
 bool receive_errors(struct timed_socket *socket)
 {
-  struct receive_batch *batch = &socket->thread->batch;
+  struct receive_batch *batch = &socket->thread->errors;
 
   for (int round = 0; round < ERROR_ROUNDS; round++) {
     unsigned wanted = error_room(socket);
 
     if (wanted == 0)
       return false;
-    prepare(batch, wanted, batch->error_packets[0], ERROR_BYTES);
+    prepare(batch, wanted, socket->thread->error_packets[0], ERROR_BYTES);
     unsigned received = read_batch(socket->fd, batch, wanted, MSG_ERRQUEUE);
     int64_t ended_ns = received == 0 ? 0 : time_line_now(&socket->thread->line);
 
@@ -201,34 +201,19 @@ static uint32_t count_dropped(struct timed_socket *socket)
   return info[SK_MEMINFO_RMEM_ALLOC] > info[SK_MEMINFO_RCVBUF] / 2 ? more : 0;
 }
 
-void timed_thread_start(struct timed_thread *thread)
-{
-  time_line_start(&thread->line);
-  thread->stamping.fd = -1;
-}
-
-void timed_socket_start(struct timed_socket *socket)
-{
-  stamping_start(&socket->thread->stamping);
-  socket->is_counting = true;
-  socket->opened_ns = time_line_now(&socket->thread->line);
-  socket->trusted_steps = socket->thread->line.steps;
-}
-
 struct reading receive(struct timed_socket *socket)
 {
   struct time_line *line = &socket->thread->line;
-  struct receive_batch *batch = &socket->thread->batch;
+  struct receive_batch *batch = &socket->thread->packets;
   int64_t began_ns = time_line_now(line);
   uint32_t steps = line->steps;
   uint32_t dropped = count_dropped(socket);
 
   prepare(batch, BATCH, socket->packets, socket->packet_bytes);
   unsigned received = read_batch(socket->fd, batch, BATCH, MSG_TRUNC);
-  struct reading reading = {.is_drained = received < BATCH, .dropped = dropped};
-  if (received > 0)
-    reading.arrivals = hand_over(socket, received, began_ns, time_line_now(line));
-  reading.is_drained &= receive_errors(socket);
+  int64_t ended_ns = received > 0 ? time_line_now(line) : began_ns;
+  struct reading reading = {.is_drained = receive_errors(socket) && received < BATCH, .dropped = dropped};
+  reading.arrivals = hand_over(socket, received, began_ns, ended_ns);
   if (reading.is_drained && line->steps == steps)
     socket->trusted_steps = steps;
   return reading;

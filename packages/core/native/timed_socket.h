@@ -28,7 +28,7 @@ union receive_name {
   union address ip;
 };
 
-/* Scratch of one reading. A reading is over before the next begins, so all sockets of a thread share it. */
+/* Messages of one recvmmsg. */
 struct receive_batch {
   struct mmsghdr messages[BATCH];
   struct iovec vectors[BATCH];
@@ -37,17 +37,19 @@ struct receive_batch {
     struct cmsghdr header;
     unsigned char bytes[CONTROL_BYTES];
   } controls[BATCH];
-  uint8_t error_packets[BATCH][ERROR_BYTES];
 };
 
-/* A thread that reads and sends: what its sockets share. */
+/* What the sockets of a thread share. A reading is over before the next begins, so they share its scratch, too. */
 struct timed_thread {
   struct time_line line;
   struct stamping stamping;
-  struct receive_batch batch;
+  struct receive_batch packets;
+  struct receive_batch errors;
+  uint8_t error_packets[BATCH][ERROR_BYTES];
 };
 
 void timed_thread_start(struct timed_thread *thread);
+void timed_thread_stop(struct timed_thread *thread);
 
 /* Valid only during the call that hands it over. */
 struct arrived_packet {
@@ -102,7 +104,10 @@ struct timed_socket {
   uint32_t dropped;       /* as last reported */
 };
 
-/* Marks the moment of opening; fields above `departures` are set by the caller. */
+/* Opens the descriptor of socket->kind: see NativeSocketOptions. On failure an exception is pending, and the caller closes `fd`. */
+bool timed_socket_open(napi_env env, struct timed_socket *socket, napi_value options);
+
+/* Begins its use by its thread; fields up to `departures` are set by the caller. */
 void timed_socket_start(struct timed_socket *socket);
 
 /* What one reading of a socket brought. */
@@ -112,7 +117,7 @@ struct reading {
   bool is_drained;  /* nothing was left */
 };
 
-/* Reads at most one batch of packets, and after it the error queue. */
+/* Reads at most one batch of packets. Before they are handed over it reads the error queue, which has the stamps of their requests. */
 struct reading receive(struct timed_socket *socket);
 
 /* Reads the error queue alone: stamps into the ring of departures, errors to `failed`. Returns whether it is empty. */

@@ -15,12 +15,16 @@ static void read_errors(struct timed_socket *socket)
   socket->events->must_read_errors(socket);
 }
 
-/* Adds all packets before reading stamps: each stamp must find its packet in the ring. */
 static void note_sent(struct timed_socket *socket, unsigned count, int64_t handed_ns)
 {
   for (unsigned i = 0; i < count; i++)
     departures_add(&socket->departures, &socket->thread->line, handed_ns);
   socket->sent_since_drain += count;
+}
+
+/* Only when the tickets of all packets are known: an error about one may be among what is read. */
+static void make_room(struct timed_socket *socket)
+{
   if (socket->sent_since_drain >= DRAIN_EVERY)
     read_errors(socket);
 }
@@ -55,7 +59,7 @@ static void note_failed(struct timed_socket *socket)
  * An ICMP error about an earlier packet makes the next send on its socket fail once, whatever its destination (sock_error() in
  * net/core/sock.c, sock_alloc_send_pskb). An error of this packet itself repeats.
  */
-int transmit(struct timed_socket *socket, struct msghdr *message)
+static int transmit_one(struct timed_socket *socket, struct msghdr *message)
 {
   int error = 0;
 
@@ -78,6 +82,14 @@ int transmit(struct timed_socket *socket, struct msghdr *message)
   return error;
 }
 
+int transmit(struct timed_socket *socket, struct msghdr *message)
+{
+  int error = transmit_one(socket, message);
+
+  make_room(socket);
+  return error;
+}
+
 void transmit_many(struct timed_socket *socket, struct mmsghdr *messages, uint32_t count, transmitted outcome, void *context)
 {
   for (uint32_t done = 0; done < count;) {
@@ -89,11 +101,12 @@ void transmit_many(struct timed_socket *socket, struct mmsghdr *messages, uint32
       note_sent(socket, (unsigned)sent, handed_ns);
     for (int i = 0; i < sent; i++)
       outcome(context, done++, 0, ticket++);
+    make_room(socket);
     if (done == count)
       break;
     /* The kernel refused the next one without saying why (net/socket.c, __sys_sendmmsg). */
     note_failed(socket);
-    int error = transmit(socket, &messages[done].msg_hdr);
+    int error = transmit_one(socket, &messages[done].msg_hdr);
     outcome(context, done++, error, socket->departures.count - 1);
   }
 }

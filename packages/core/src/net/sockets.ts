@@ -1,9 +1,11 @@
 import { connect, type Socket } from 'node:net'
 import type { Endpoint, Family } from '../model/endpoint.ts'
 import { inNamespace } from './host/namespace.ts'
-import { sourceAddressOf } from './host/route.ts'
 import { type Exchange, openExchange, type Stray } from './packets/exchange.ts'
-import { providerOf, type Transport } from './packets/providers.ts'
+import { createNativeAsker } from './packets/native-asker.ts'
+import { providerOf, type Transport, transports } from './packets/providers.ts'
+import type { Asker, Question } from './packets/question.ts'
+import { createScriptAsker, keyOfAnswer, type ScriptFormat } from './packets/script-asker.ts'
 import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
 import { connectFrom, openStream } from './tcp/stream.ts'
 
@@ -19,6 +21,8 @@ export interface ExchangeKind {
 export interface Sockets {
   /** Returns the exchange of this kind. Throws `FailureError` (not-permitted, not-supported) if its socket cannot be opened. */
   exchange(kind: ExchangeKind, family: Family): Exchange
+  /** Returns what asks questions of a format: the native packet engine, or this thread where that is missing. */
+  asker(format: Question['format']): Asker
   /**
    * Returns the observer of this host's connections to a port. It stays open, because closing one waits for all processors: packet(7)
    * sockets are freed after an RCU grace period. Throws as `exchange` does.
@@ -26,8 +30,6 @@ export interface Sockets {
   observer(remotePort: number): ConnectionObserver
   /** Starts a TCP connection, which the caller closes. Throws as `exchange` does. */
   connect(endpoint: Endpoint): Socket
-  /** Returns the address this vantage sends from. Throws `FailureError` if it has no route to the destination. */
-  sourceAddress(family: Family, destination: string): string
   close(): void
 }
 
@@ -37,27 +39,39 @@ export interface SocketsOptions {
   readonly namespace?: string | undefined
 }
 
+/** Protocol that the strays of each format are counted under. */
+const protocols = { echo: 'icmp', datagram: 'udp', syn: 'syn' } as const
+
+const scriptKinds: Readonly<Record<ScriptFormat, ExchangeKind>> = {
+  echo: { protocol: protocols.echo, transport: transports.echo, keyOf: keyOfAnswer.echo },
+  datagram: { protocol: protocols.datagram, transport: transports.datagram, keyOf: keyOfAnswer.datagram },
+}
+
 export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
   const inside = <T>(openThere: () => T): T =>
     namespace === undefined ? openThere() : inNamespace(namespace, openThere)
   const exchanges = { ipv4: new Map<ExchangeKind, Exchange>(), ipv6: new Map<ExchangeKind, Exchange>() }
   const observers = new Map<number, ConnectionObserver>()
+  const exchangeOf = (kind: ExchangeKind, family: Family) => {
+    const existing = exchanges[family].get(kind)
+    if (existing !== undefined) return existing
+    const { open, sourcePorts } = providerOf(kind.transport)
+    const exchange = openExchange({
+      open: (of, listener, options) => inside(() => open(of, listener, options)),
+      sourcePorts,
+      family,
+      isShared: kind.transport !== 'udp',
+      keyOf: (bytes, sender) => kind.keyOf(bytes, family, sender),
+      onStray: (stray) => onStray(kind.protocol, stray),
+    })
+    exchanges[family].set(kind, exchange)
+    return exchange
+  }
+  const native = createNativeAsker({ inside, onStray: (format, stray) => onStray(protocols[format], stray) })
+  const script = createScriptAsker((format, family) => exchangeOf(scriptKinds[format], family))
   return {
-    exchange(kind, family) {
-      const existing = exchanges[family].get(kind)
-      if (existing !== undefined) return existing
-      const { open, sourcePorts } = providerOf(kind.transport)
-      const exchange = openExchange({
-        open: (of, listener, options) => inside(() => open(of, listener, options)),
-        sourcePorts,
-        family,
-        isShared: kind.transport !== 'udp',
-        keyOf: (bytes, sender) => kind.keyOf(bytes, family, sender),
-        onStray: (stray) => onStray(kind.protocol, stray),
-      })
-      exchanges[family].set(kind, exchange)
-      return exchange
-    },
+    exchange: exchangeOf,
+    asker: (format) => (providerOf(transports[format]).name === 'native' ? native : script),
     observer(remotePort) {
       const existing = observers.get(remotePort)
       if (existing !== undefined) return existing
@@ -69,10 +83,10 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
       if (namespace === undefined) return connect({ host: address, port })
       return connectFrom(openStream(namespace, family), { host: address, port })
     },
-    sourceAddress: (family, destination) => inside(() => sourceAddressOf(family, destination)),
     close() {
       for (const observer of observers.values()) observer.close()
       observers.clear()
+      native.close()
       for (const opened of Object.values(exchanges)) {
         for (const exchange of opened.values()) exchange.close()
         opened.clear()

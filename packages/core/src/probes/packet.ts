@@ -1,7 +1,75 @@
+import type { z } from 'zod'
+import type { Endpoint } from '../model/endpoint.ts'
+import type { TargetForm } from '../model/target.ts'
 import type { Exchange } from '../net/packets/exchange.ts'
 import { type Answered, answerOf, packetsOf, type Shot } from '../net/packets/fate.ts'
-import type { Attempt } from './probe.ts'
+import { transports } from '../net/packets/providers.ts'
+import type { PacketAnswer, Question } from '../net/packets/question.ts'
+import { type Attempt, defineProbe, type Probe } from './probe.ts'
 import type { Session } from './session.ts'
+
+/** An answer to a question of a probe, and what was asked. */
+export interface AnswerTo extends PacketAnswer {
+  readonly target: { readonly text: string }
+  readonly ttl: number | undefined
+  readonly sourcePort: number
+}
+
+/** What is particular to a probe that sends one packet of fixed layout an attempt. */
+interface PacketProbe<
+  Name extends string,
+  Phase extends string,
+  Form extends TargetForm,
+  Options extends z.ZodObject,
+  Detail,
+> extends Omit<Probe<Name, Phase, Form, Options, Detail>, 'measure' | 'needs' | 'phases' | 'packet'> {
+  readonly format: Question['format']
+  /** Its only phase, with start and end. */
+  readonly phase: readonly [name: Phase, meaning: string]
+  question(options: z.output<Options>): Omit<Question, 'format' | 'to'>
+  /** Returns the detail of a success. @throws {FailureError} for an answer that is none */
+  detail(answer: AnswerTo, options: z.output<Options>): Detail
+}
+
+/** Defines a probe that sends one packet of fixed layout an attempt. */
+export function definePacketProbe<
+  const Name extends string,
+  Phase extends string,
+  Form extends TargetForm,
+  Options extends z.ZodObject,
+  Detail,
+>({
+  format,
+  phase: [phase, meaning],
+  question,
+  detail,
+  ...probe
+}: PacketProbe<Name, Phase, Form, Options, Detail>): Probe<Name, Phase, Form, Options, Detail> {
+  const questionTo = (to: Endpoint, options: z.output<Options>): Question => ({ format, to, ...question(options) })
+  const phases = Object.fromEntries([[phase, meaning]]) as Readonly<Record<Phase, string>>
+  return defineProbe({
+    ...probe,
+    needs: transports[format],
+    phases,
+    packet: {
+      phase,
+      question: questionTo,
+      detail: ({ message, ttl, sourcePort }, target, options) =>
+        detail({ ...message, ttl, sourcePort, target }, options),
+    },
+    async measure({ target, endpoint, deadline, sockets, session, stopwatch, record }, options) {
+      const asked = questionTo(endpoint, options)
+      const asker = sockets.asker(format)
+      const flow = await nextFlow(session, 'packet flow', { flows: asker.flows(asked) })
+      stopwatch.enter(phase)
+      const fate = await asker.ask(asked, { flow, deadline })
+      record({ packets: packetsOf([fate]) })
+      const { message, tookNs, clocks, ttl, sourcePort } = answerOf(fate, endpoint, deadline)
+      stopwatch.settle(tookNs, clocks)
+      return detail({ ...message, ttl, sourcePort, target }, options)
+    },
+  })
+}
 
 /**
  * Sends the only packet of an attempt. Records its counts, and ends the current phase with the time of the answer.
@@ -29,7 +97,7 @@ export async function ask<Message>(
  * Returns the next flow of a session. The first is random. Each series cycles through all source ports, so that it probes all equal-cost
  * paths in turn.
  */
-export async function nextFlow(session: Session, name: string, { flows }: Exchange): Promise<number> {
+export async function nextFlow(session: Session, name: string, { flows }: { readonly flows: number }): Promise<number> {
   if (flows === 1) return 0
   const { value } = await session.hold(name, () => ({ next: Math.floor(Math.random() * flows), close() {} }))
   value.next = (value.next + 1) % flows

@@ -2,7 +2,9 @@ import type { z } from 'zod'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Packets } from '../model/packets.ts'
 import type { TargetForm, TargetOf } from '../model/target.ts'
+import type { Answered } from '../net/packets/fate.ts'
 import type { Transport } from '../net/packets/providers.ts'
+import type { PacketAnswer, Question } from '../net/packets/question.ts'
 import type { Sockets } from '../net/sockets.ts'
 import type { Stopwatch } from '../time/clock.ts'
 import type { Deadline } from '../time/deadline.ts'
@@ -56,6 +58,13 @@ export interface Probe<
   readonly yields?: 'time' | 'facts'
   /** Single source of types, defaults, flags, config keys and docs. */
   readonly options: Options
+  /** Present if an attempt is one packet of fixed layout, which the native packet engine can repeat on its own. */
+  readonly packet?: {
+    readonly phase: Phase
+    question(to: Endpoint, options: z.output<Options>): Question
+    /** Returns the detail of a success. Throws `FailureError` for an answer that is none. */
+    detail(answer: Answered<PacketAnswer>, target: { readonly text: string }, options: z.output<Options>): Detail
+  }
   /** Makes one attempt and returns its detail. Throws on failure; the runner turns the error into a `Failure`. */
   measure(attempt: Attempt<Phase, Form>, options: z.output<Options>): Promise<Detail>
 }

@@ -21,6 +21,15 @@ export const kernelClocks: Clocks = { tx: 'kernel', rx: 'kernel' }
 /** Both timestamps from this process. */
 export const userClocks: Clocks = { tx: 'user', rx: 'user' }
 
+export function clocksOf(tx: Clock, rx: Clock): Clocks {
+  return tx === 'kernel' && rx === 'kernel' ? kernelClocks : { tx, rx }
+}
+
+/** Maps `enum clock` of native/records.h. */
+export function clockOf(clock: number): Clock {
+  return clock === 1 ? 'kernel' : 'user'
+}
+
 export interface Reading<Phase extends string> {
   readonly phasesNs: Readonly<Partial<Record<Phase | 'resolve', number>>>
   readonly totalNs: number

@@ -34,6 +34,38 @@ export interface NativeSocket {
   close(): void
 }
 
+/** Sockets of a lane: all alike, of one packet format. */
+export interface NativeLaneOptions extends NativeSocketOptions {
+  readonly format: 'echo' | 'datagram' | 'syn'
+  readonly sockets: number
+  /** Source ports of a format that writes its own, as 16-bit numbers. */
+  readonly ports?: Uint8Array
+}
+
+/** A thread that asks with packets of fixed layout (native/engine.h). What is handed in takes effect with `wake`. */
+export interface NativeEngine {
+  /** Counters and rows of results (native/engine_records.h). */
+  readonly memory: ArrayBuffer
+  /** Opens sockets in the network namespace of the calling thread, and returns the number of their lane. */
+  openLane(options: NativeLaneOptions): number
+  /** Its slots must have been removed. */
+  closeLane(lane: number): void
+  /** Asks what the request in the memory says. */
+  add(address: string, key: Uint8Array | undefined, options: SendingOptions | undefined): void
+  remove(slot: number): void
+  wake(): void
+  /** Returns the number of unread rows. */
+  take(): number
+  /** Gives rows back that were read. */
+  release(rows: number): void
+  /** Returns the errno with which the thread ended by itself; 0 while it runs. */
+  failed(): number
+  /** Answers Scout's UDP echo. */
+  openResponder(options: NativeSocketOptions, key: Uint8Array): { readonly index: number; readonly port: number }
+  closeResponder(index: number): void
+  close(): void
+}
+
 /** The kernel's data about a TCP connection. Fields that an older kernel lacks are absent. `state` is that of linux/tcp.h. */
 export interface TcpInfo {
   readonly state?: number
@@ -53,7 +85,7 @@ export interface PortReservation {
 }
 
 type Field<Row extends string, Name extends string> = `${Row}${Capitalize<Name>}`
-type Row = 'departure' | 'arrival' | 'error'
+type Row = 'departure' | 'arrival' | 'error' | 'record'
 
 /** Byte offsets and sizes in the memory of a socket, as laid out by the C compiler. */
 export type NativeLayout = Readonly<
@@ -63,7 +95,20 @@ export type NativeLayout = Readonly<
     | Field<'departure', 'handedNs' | 'leftNs'>
     | Field<'arrival' | 'error', 'atNs' | 'clock' | 'start' | 'length' | 'port' | 'address' | 'addressLength'>
     | Field<'arrival', 'isTruncated' | 'ttl' | 'trafficClass' | 'isOutgoing' | 'local' | 'localLength'>
-    | Field<'error', 'number' | 'type' | 'code' | 'info' | 'offender' | 'offenderLength'>,
+    | Field<'error', 'number' | 'type' | 'code' | 'info' | 'offender' | 'offenderLength'>
+    | Field<
+        'record',
+        'id' | 'startedNs' | 'startedMs' | 'tookNs' | 'endedNs' | 'kind' | 'flags' | 'txClock' | 'rxClock'
+      >
+    | Field<
+        'record',
+        'sequence' | 'sourcePort' | 'length' | 'ttl' | 'trafficClass' | 'number' | 'type' | 'code' | 'info'
+      >
+    | Field<'record', 'port' | 'address' | 'addressLength'>
+    | Field<'request', 'slot' | 'id' | 'lane' | 'port' | 'payloadBytes' | 'timeoutMs' | 'intervalMs' | 'dueNs' | 'flow'>
+    | Field<'count', 'started' | 'late' | 'skipped' | 'inFlight' | 'lost'>
+    | 'responders'
+    | Field<'responder', 'bytes' | 'answered' | 'rejected' | 'unsent'>,
     number
   >
 >
@@ -74,11 +119,11 @@ export interface Native {
   readonly baseNs: bigint
   readonly layout: NativeLayout
   openPacketSocket(options: NativeSocketOptions, onNews: NativeNews): NativeSocket
+  /** Starts a packet engine. `onNews` is called when rows should be read soon: about failures, and about what was asked once. */
+  openEngine(onNews: () => void): NativeEngine
   tcpInfo(fd: number): TcpInfo
   /** Reserves ports of `address` until they are released. The kernel answers SYN-ACKs to them with RST. */
   reservePorts(family: Family, address: string, count: number): PortReservation
-  /** Returns the source address of packets to `destination`. */
-  sourceAddress(family: Family, destination: string): string
   /** Returns the descriptor of an unconnected TCP socket in the current namespace of this thread. */
   openStreamSocket(family: Family): number
   /**

@@ -1,7 +1,7 @@
 import { endianness } from 'node:os'
-import { getSystemErrorMap } from 'node:util'
-import type { Clock } from '../../time/clock.ts'
+import { type Clock, clockOf } from '../../time/clock.ts'
 import type { Arrival, Departure, PacketAddress, SendingOptions } from '../packets/packet-socket.ts'
+import { errnoName } from './errno.ts'
 import type { Native, NativeSocketOptions } from './native.ts'
 
 export interface NativeArrival extends Arrival {
@@ -146,13 +146,3 @@ export function openTimedSocket(native: Native, options: NativeSocketOptions, li
 }
 
 const isLittleEndian = endianness() === 'LE'
-
-/** Maps `enum clock` of native/records.h. */
-function clockOf(clock: number): Clock {
-  return clock === 1 ? 'kernel' : 'user'
-}
-
-/** Returns the name of an errno. libuv lacks ENONET, which stands for ICMP "source host isolated" (net/ipv4/icmp.c `icmp_err_convert`). */
-function errnoName(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[0] ?? (errno === 64 ? 'ENONET' : `E${errno}`)
-}

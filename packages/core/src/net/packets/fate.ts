@@ -1,7 +1,7 @@
-import type { Endpoint } from '../../model/endpoint.ts'
+import type { Endpoint, Family } from '../../model/endpoint.ts'
 import { FailureError, failureErrorOf, type IcmpError, icmpFailure, isSystemError } from '../../model/failure.ts'
 import type { Packets } from '../../model/packets.ts'
-import { type Clock, type Clocks, kernelClocks } from '../../time/clock.ts'
+import { type Clocks, clocksOf } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
 import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
 
@@ -140,8 +140,13 @@ function droppedHere({ address }: Endpoint): FailureError {
   )
 }
 
-export function clocksOf(tx: Clock, rx: Clock): Clocks {
-  return tx === 'kernel' && rx === 'kernel' ? kernelClocks : { tx, rx }
+/** Returns an ICMP error. `info` is its MTU if its type and code carry one (RFC 1191 §4, RFC 4443 §3.2), otherwise meaningless. */
+export function icmpErrorOf(
+  family: Family,
+  { type, code, from, info }: Omit<IcmpError, 'mtu'> & { readonly info: number },
+): IcmpError {
+  const isTooBig = family === 'ipv4' ? type === 3 && code === 4 : type === 2
+  return { type, code, from, ...(isTooBig && info > 0 ? { mtu: info } : {}) }
 }
 
 /** Returns the fate of the packet that this error is about. */

@@ -1,52 +1,33 @@
 import type { Family } from '../../model/endpoint.ts'
 import { FailureError, failureErrorOf, isSystemError } from '../../model/failure.ts'
 import { kernelClocks } from '../../time/clock.ts'
-import { type Native, type NativeSocketKind, nativePart } from '../native/native.ts'
+import { type NativeSocketKind, nativePart } from '../native/native.ts'
 import { pingSocketRemedy, rawSocketRemedy } from '../native/remedies.ts'
-import { tcpReplyFilter } from '../native/socket-filter.ts'
-import { type NativeError, type NativeListener, openTimedSocket, type TimedSocket } from '../native/timed-socket.ts'
+import { type NativeError, type NativeListener, openTimedSocket } from '../native/timed-socket.ts'
+import { icmpErrorOf } from './fate.ts'
 import type { OpeningOptions, OpenPacketSocket, PacketListener, PacketSocket, SendError } from './packet-socket.ts'
+import type { Transport } from './providers.ts'
 
 /** Size of the largest IP packet, so that nothing is truncated. Memory is used only as packets arrive. */
-const packetBytes = 65_536
+export const packetBytes = 65_536
 
 /** Buffer size for the answers and timestamps of some thousand packets while the event loop is busy. */
 export const bufferBytes = 4 << 20
 
-/** Opens one unconnected UDP socket, which still receives ICMP errors (ip(7), IP_RECVERR). */
-export const openNativeUdpSocket: OpenPacketSocket = (family, listener, options) =>
-  openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['udp4'] : ['udp6'] })
+/** Kinds of socket for each transport, in order of preference. */
+export const nativeKinds: Readonly<Record<Transport, Readonly<Record<Family, readonly NativeSocketKind[]>>>> = {
+  // An unconnected socket, which still receives ICMP errors (ip(7), IP_RECVERR).
+  udp: { ipv4: ['udp4'], ipv6: ['udp6'] },
+  // A raw socket if this process is permitted to, otherwise a ping socket.
+  icmp: { ipv4: ['icmp4', 'ping4'], ipv6: ['icmp6', 'ping6'] },
+  // Receives what its filter lets pass: answers to hand-built segments.
+  tcp: { ipv4: ['tcp4'], ipv6: ['tcp6'] },
+}
 
-/** Opens a raw socket for ICMP echo if this process is permitted to, otherwise a ping socket. */
-export const openNativeIcmpSocket: OpenPacketSocket = (family, listener, options) =>
-  openPacketSocket({ family, listener, options, kinds: family === 'ipv4' ? ['icmp4', 'ping4'] : ['icmp6', 'ping6'] })
-
-/** Number of source ports: enough that everything sent from a port is answered before the port is reused. */
-const reservedPorts = 64
-
-/**
- * Opens a raw TCP socket for hand-built segments from reserved ports. It receives their answers: SYN-ACK, RST and ICMP errors. The
- * kernel ends each handshake with RST. Over IPv4 the caller sets the checksum; over IPv6 the kernel does.
- */
-export const openNativeTcpSocket: OpenPacketSocket = (family, listener, options) => {
-  const part = nativePart()
-  if (!part.isPresent) throw new FailureError('not-supported', part.reason)
-  const { ports, release } = part.native.reservePorts(family, family === 'ipv4' ? '0.0.0.0' : '::', reservedPorts)
-  try {
-    const kinds: readonly NativeSocketKind[] = family === 'ipv4' ? ['tcp4'] : ['tcp6']
-    const socket = openPacketSocket({ family, listener, options, kinds, filter: tcpReplyFilter(family, ports) })
-    return {
-      ...socket,
-      ports,
-      close() {
-        socket.close()
-        release()
-      },
-    }
-  } catch (error) {
-    release()
-    throw error
-  }
+/** Opens packet sockets of a transport by the native part. */
+export function nativeSockets(transport: Transport): OpenPacketSocket {
+  return (family, listener, options) =>
+    openPacketSocket({ family, listener, options, kinds: nativeKinds[transport][family] })
 }
 
 type MtuDiscovery = NonNullable<OpeningOptions['mtuDiscovery']>
@@ -60,14 +41,13 @@ interface PacketSocketRequest {
   readonly options: OpeningOptions | undefined
   /** Candidates in order of preference; the first permitted kind is used. */
   readonly kinds: readonly NativeSocketKind[]
-  readonly filter?: Uint8Array
 }
 
 function openPacketSocket(request: PacketSocketRequest): PacketSocket {
   const part = nativePart()
   if (!part.isPresent) throw new FailureError('not-supported', part.reason)
   const { family, listener } = request
-  const { kind, socket } = openPermitted(part.native, request, {
+  const nativeListener: NativeListener = {
     arrived(arrival) {
       if (isPing(kind)) setIdentifier(arrival.bytes, { identifier, family })
       listener.arrived(arrival)
@@ -80,7 +60,10 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
       listener.failed(sendErrorOf({ ...error, bytes: quoted }, family))
     },
     overflowed: (packets) => listener.overflowed(packets),
-  })
+  }
+  const { kind, opened: socket } = openPermitted(request.kinds, (candidate) =>
+    openTimedSocket(part.native, { ...request.options, kind: candidate, packetBytes, bufferBytes }, nativeListener),
+  )
   let identifier = 0
   // DF is a socket option; IPv4 has no control message for it. A packet with another mode switches the socket for that packet only.
   const ownMode = request.options?.mtuDiscovery ?? defaultMode
@@ -119,16 +102,15 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
   }
 }
 
-function openPermitted(
-  native: Native,
-  { kinds, filter, options: opening }: PacketSocketRequest,
-  listener: NativeListener,
-): { readonly kind: NativeSocketKind; readonly socket: TimedSocket } {
+/** Opens the first kind of socket that this process is permitted to. Throws `FailureError` if it may open none. */
+export function openPermitted<T>(
+  kinds: readonly NativeSocketKind[],
+  open: (kind: NativeSocketKind) => T,
+): { readonly kind: NativeSocketKind; readonly opened: T } {
   let denied: unknown
   for (const kind of kinds) {
     try {
-      const options = { ...opening, kind, packetBytes, bufferBytes, ...(filter === undefined ? {} : { filter }) }
-      return { kind, socket: openTimedSocket(native, options, listener) }
+      return { kind, opened: open(kind) }
     } catch (error) {
       if (!isSystemError(error)) throw error
       if (error.syscall === 'bind' || error.syscall === 'setsockopt SO_BINDTODEVICE') throw error
@@ -162,14 +144,12 @@ function unsupported(kind: NativeSocketKind, cause: Error & { readonly code: str
 
 function sendErrorOf(error: NativeError, family: Family): SendError {
   const { code, icmp, info, offender, address, port, atNs, clock, bytes } = error
-  // "Fragmentation needed" (RFC 1191 §4) and "packet too big" (RFC 4443 §3.2) carry the MTU of the next hop.
-  const isTooBig = family === 'ipv4' ? icmp.type === 3 && icmp.code === 4 : icmp.type === 2
   return {
     to: { address, family, port },
     code,
     atNs,
     clock,
-    icmp: { ...icmp, from: offender, ...(isTooBig && info > 0 ? { mtu: info } : {}) },
+    icmp: icmpErrorOf(family, { ...icmp, from: offender, info }),
     // A router may quote only the first 8 bytes after the IP header (RFC 792): all of UDP's header, none of its payload.
     ...(bytes.length === 0 ? {} : { bytes }),
   }

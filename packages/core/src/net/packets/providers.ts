@@ -2,10 +2,16 @@ import { FailureError } from '../../model/failure.ts'
 import { nativePart } from '../native/native.ts'
 import { openIcmpSocket } from './fallback-icmp.ts'
 import { openUdpSocket } from './fallback-udp.ts'
-import { openNativeIcmpSocket, openNativeTcpSocket, openNativeUdpSocket } from './native-packet-socket.ts'
+import { nativeSockets } from './native-packet-socket.ts'
 import type { OpenPacketSocket } from './packet-socket.ts'
+import type { Question } from './question.ts'
 
 export type Transport = 'udp' | 'icmp' | 'tcp'
+
+/** Transport of each format of questions. */
+export const transports = { echo: 'icmp', datagram: 'udp', syn: 'tcp' } as const satisfies Readonly<
+  Record<Question['format'], Transport>
+>
 
 /** Implementation of one transport's packet sockets. */
 export interface Provider {
@@ -22,13 +28,13 @@ export interface Provider {
  * always reach the same endpoint, or none if it had none when the flow began (nf_conntrack_udp_timeout_stream, 120 s). With this many
  * ports in turn, at an interval of 10 s, each flow expires between two requests, and the probes cover all equal-cost paths.
  */
-const udpPorts = 16
+export const udpPorts = 16
 
 /** Returns the first provider that works: the native part, then Node and its packages, then none. */
 export function providerOf(transport: Transport): Provider {
   const obstacle = obstacleToNative(transport)
   if (obstacle === undefined)
-    return { name: 'native', open: nativeSockets[transport], sourcePorts: transport === 'udp' ? udpPorts : 1 }
+    return { name: 'native', open: nativeSockets(transport), sourcePorts: transport === 'udp' ? udpPorts : 1 }
   const remark = `${obstacle}; times include event loop delays`
   switch (transport) {
     case 'udp':
@@ -49,7 +55,7 @@ const obstacles = new Map<Transport, string | undefined>()
 function obstacleToNative(transport: Transport): string | undefined {
   const part = nativePart()
   if (!part.isPresent) return part.reason
-  if (!obstacles.has(transport)) obstacles.set(transport, refusalOf(nativeSockets[transport]))
+  if (!obstacles.has(transport)) obstacles.set(transport, refusalOf(nativeSockets(transport)))
   return obstacles.get(transport)
 }
 
@@ -61,12 +67,6 @@ function refusalOf(open: OpenPacketSocket): string | undefined {
     if (!(error instanceof FailureError)) throw error
     return error.reason === 'not-supported' ? error.message : undefined
   }
-}
-
-const nativeSockets: Readonly<Record<Transport, OpenPacketSocket>> = {
-  udp: openNativeUdpSocket,
-  icmp: openNativeIcmpSocket,
-  tcp: openNativeTcpSocket,
 }
 
 function refuse(reason: string): OpenPacketSocket {

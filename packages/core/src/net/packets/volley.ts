@@ -1,5 +1,5 @@
-import type { Clock } from '../../time/clock.ts'
-import { clocksOf, type Fate, type Shot } from './fate.ts'
+import { type Clock, clocksOf } from '../../time/clock.ts'
+import type { Fate, Shot } from './fate.ts'
 import type { Arrival } from './packet-socket.ts'
 
 /** Times of an answer and its request. */

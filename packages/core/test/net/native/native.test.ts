@@ -133,14 +133,6 @@ describe('reserved ports', () => {
   })
 })
 
-describe('the source address', () => {
-  withNative('is the one packets to a destination are sent from', () => {
-    expect(native().sourceAddress('ipv4', '127.0.0.99')).toBe('127.0.0.1')
-    expect(native().sourceAddress('ipv6', '::1')).toBe('::1')
-    expect(() => native().sourceAddress('ipv4', 'localhost')).toThrow('address must be an IPv4 address')
-  })
-})
-
 describe('a step of the wall clock', () => {
   // A test must not set the clock of this machine, so a preloaded library steps it for one process.
   const steppingClock = `

@@ -3,12 +3,10 @@ import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { describeWith } from '../../../../../test/support/requirements.ts'
+import { probe } from '../../../src/attempt/prober.ts'
 import type { Family } from '../../../src/model/endpoint.ts'
-import {
-  openNativeIcmpSocket,
-  openNativeTcpSocket,
-  openNativeUdpSocket,
-} from '../../../src/net/packets/native-packet-socket.ts'
+import { formatHostPort } from '../../../src/model/target.ts'
+import { nativeSockets } from '../../../src/net/packets/native-packet-socket.ts'
 import type {
   Arrival,
   OpeningOptions,
@@ -18,13 +16,16 @@ import type {
   SendError,
 } from '../../../src/net/packets/packet-socket.ts'
 import { readUint16 } from '../../../src/wire/bytes.ts'
-import { internetChecksum } from '../../../src/wire/checksum.ts'
 import { echoHeaderBytes, echoKindOf, encodeEcho } from '../../../src/wire/icmp.ts'
 import { createNetwork, enter, farMtu, type Network, networkNeeds } from '../native/network.ts'
-import { native, nativeFolder } from '../native/timed-sockets.ts'
+import { nativeFolder } from '../native/timed-sockets.ts'
 
 const root = { isMet: process.getuid?.() === 0, reason: 'needs root, to drop its privileges and regain them' }
 const families = ['ipv4', 'ipv6'] as const
+
+const openIcmp = nativeSockets('icmp')
+const openUdp = nativeSockets('udp')
+const openTcp = nativeSockets('tcp')
 
 interface Opened {
   readonly socket: PacketSocket
@@ -71,7 +72,7 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
 
   for (const family of families) {
     test(`send each packet with its own TTL and DF: ${family}`, async () => {
-      const { socket, errors, arrivals } = open(openNativeIcmpSocket, family)
+      const { socket, errors, arrivals } = open(openIcmp, family)
       const to = { address: network.far[family], family, port: 0 }
       const echo = (sequence: number, payloadBytes: number) =>
         encodeEcho(family, { kind: 'request', identifier: 5, sequence, payload: new Uint8Array(payloadBytes) })
@@ -90,28 +91,26 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   }
 
   test('of UDP are bound as their options require', async () => {
-    const { socket } = open(openNativeUdpSocket, 'ipv4', { address: network.near.ipv4 })
-    const other = open(openNativeUdpSocket, 'ipv4', { device: 'eth0' })
+    const { socket } = open(openUdp, 'ipv4', { address: network.near.ipv4 })
+    const other = open(openUdp, 'ipv4', { device: 'eth0' })
     expect(socket.port).toBeGreaterThan(0)
     const to = { address: network.near.ipv4, family: 'ipv4', port: other.socket.port } as const
     socket.send(Buffer.from('hello'), to)
     await eventually(() => other.arrivals.length === 1, 'an arrival')
     expect(other.arrivals[0]).toMatchObject({ address: network.near.ipv4, port: socket.port })
-    expect(() => open(openNativeUdpSocket, 'ipv4', { port: socket.port, address: network.near.ipv4 })).toThrow(
-      'EADDRINUSE',
-    )
+    expect(() => open(openUdp, 'ipv4', { port: socket.port, address: network.near.ipv4 })).toThrow('EADDRINUSE')
   })
 
   const allowPing = (range: string) => void network.near.run('sysctl', '-qw', `net.ipv4.ping_group_range=${range}`)
   const openPing: OpenPacketSocket = (family, listener) => {
     allowPing('0 2147483647')
-    return unprivileged(() => openNativeIcmpSocket(family, listener))
+    return unprivileged(() => openIcmp(family, listener))
   }
   const farAddress = (family: Family, port = 0) => ({ address: network.far[family], family, port })
 
   for (const family of families) {
     for (const [name, openSocket] of [
-      ['a raw socket', openNativeIcmpSocket],
+      ['a raw socket', openIcmp],
       ['a ping socket, which has its own identifier', openPing],
     ] as const) {
       const request = (sequence: number, payload = Buffer.from('what is in it')) =>
@@ -160,17 +159,17 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   test('ICMP is not permitted without capability or group, and the message names what to add', () => {
     allowPing('1 0')
     const listener = { arrived: () => {}, failed: () => {}, overflowed: () => {} }
-    expect(() => unprivileged(() => openNativeIcmpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
+    expect(() => unprivileged(() => openIcmp('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
       `[FailureError: cannot open an ICMP socket: this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root), and net.ipv4.ping_group_range does not include the group of this process (in a pod: securityContext.sysctls; on a host: sysctl -w net.ipv4.ping_group_range="0 2147483647")]`,
     )
-    expect(() => unprivileged(() => openNativeTcpSocket('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
+    expect(() => unprivileged(() => openTcp('ipv4', listener))).toThrowErrorMatchingInlineSnapshot(
       `[FailureError: cannot open a raw socket (tcp4): this process lacks CAP_NET_RAW (in a pod: securityContext.capabilities.add: ["NET_RAW"]; on a host: run as root)]`,
     )
   })
 
   describe('UDP', () => {
     test('needs no privilege for kernel timestamps', async () => {
-      const { socket, arrivals, errors } = unprivileged(() => open(openNativeUdpSocket, 'ipv4'))
+      const { socket, arrivals, errors } = unprivileged(() => open(openUdp, 'ipv4'))
       const ticket = socket.send(Buffer.from('anyone?'), farAddress('ipv4', 9))
       await eventually(() => errors.length > 0, 'an error')
       expect(errors[0]).toMatchObject({
@@ -188,26 +187,9 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
   for (const family of families) {
     test(`a half-open handshake over ${family} distinguishes open from closed ports, and no server sees it`, async () => {
       const server = await startServer()
-      const source = native().sourceAddress(family, network.far[family])
-      const { socket, arrivals } = open(openNativeTcpSocket, family)
-      const [port = 0, otherPort = 0] = [socket.ports.at(0), socket.ports.at(-1)]
-      for (const [from, to] of [
-        [port, server.port],
-        [otherPort, 1],
-      ] as const) {
-        const segment = encodeSyn({ from, to, isn: 1_000_000 + from })
-        if (family === 'ipv4') writeChecksum(segment, { source, destination: network.far.ipv4 })
-        socket.send(segment, farAddress(family, to))
-      }
-      await eventually(() => arrivals.length === 2, 'all arrivals')
-      const answers = arrivals.map(({ bytes, address, clock }) => {
-        const view = new DataView(bytes.buffer, bytes.byteOffset)
-        const [own, flags] = [view.getUint16(2), view.getUint8(13)]
-        expect(view.getUint32(8)).toBe(1_000_000 + own + 1)
-        return { from: address, own, flags, clock }
-      })
-      expect(answers).toContainEqual({ from: network.far[family], own: port, flags: 0x12, clock: 'kernel' })
-      expect(answers).toContainEqual({ from: network.far[family], own: otherPort, flags: 0x14, clock: 'kernel' })
+      const probeAt = (port: number) => probe('syn', formatHostPort(network.far[family], port))
+      expect(await probeAt(server.port)).toMatchObject({ ok: true, clock: { tx: 'kernel', rx: 'kernel' } })
+      expect(await probeAt(1)).toMatchObject({ ok: false, failure: { reason: 'refused', code: 'RST' } })
       expect(await server.connections()).toBe(0)
     })
   }
@@ -243,23 +225,3 @@ describeWith(...networkNeeds, root)('packet sockets of the native part', () => {
     }
   }
 })
-
-/** Returns a TCP segment with only SYN and the maximum segment size (RFC 9293 §3.1). */
-function encodeSyn({ from, to, isn }: { from: number; to: number; isn: number }): Uint8Array {
-  const view = new DataView(new ArrayBuffer(24))
-  view.setUint16(0, from)
-  view.setUint16(2, to)
-  view.setUint32(4, isn)
-  view.setUint8(12, 6 << 4)
-  view.setUint8(13, 0x02)
-  view.setUint16(14, 64_240)
-  view.setUint32(20, 0x02_04_05_b4)
-  return new Uint8Array(view.buffer)
-}
-
-/** Returns the checksum over the pseudo-header of IPv4 (RFC 9293 §3.1). */
-function writeChecksum(segment: Uint8Array, { source, destination }: { source: string; destination: string }): void {
-  const addresses = [...source.split('.'), ...destination.split('.')].map(Number)
-  const pseudoHeader = [...addresses, 0, 6, segment.length >> 8, segment.length & 0xff]
-  new DataView(segment.buffer).setUint16(16, internetChecksum(Uint8Array.of(...pseudoHeader, ...segment)))
-}

@@ -1,0 +1,83 @@
+#ifndef SCOUT_ENGINE_RECORDS_H
+#define SCOUT_ENGINE_RECORDS_H
+
+#include <stdint.h>
+
+#include "address.h"
+
+/*
+ * The memory a packet engine shares with JavaScript; addon.c exports its offsets. The engine's thread writes counters and rows,
+ * JavaScript reads them. A row belongs to JavaScript from the time `take` counts it until `release`.
+ */
+enum { RECORDS = 4096, RESPONDERS = 16 };
+
+enum record_kind { RECORD_ANSWERED = 1, RECORD_ICMP = 2, RECORD_UNSENT = 3, RECORD_SILENT = 4, RECORD_STRAY = 5 };
+
+enum stray_kind { STRAY_LATE = 1, STRAY_DUPLICATE = 2, STRAY_FOREIGN = 3 };
+
+enum record_flag {
+  FLAG_RESET = 1,        /* the answer to a SYN was RST */
+  FLAG_NOT_GENUINE = 2,  /* the tag of the answer was made with another key */
+  FLAG_MAY_BE_OURS = 4,  /* this host dropped packets meanwhile, perhaps the answer */
+};
+
+struct record {
+  double id;         /* of the question as JavaScript added it; of a stray: the number of its lane */
+  double started_ns; /* monotonic, as of process.hrtime */
+  double started_ms; /* wall clock */
+  double took_ns;    /* to the answer or error; of silence: of its late answer; NaN when unknown */
+  double ended_ns;   /* monotonic: when it was decided */
+  uint32_t kind;
+  uint32_t flags; /* of a stray: its kind */
+  uint32_t tx_clock;
+  uint32_t rx_clock;
+  uint32_t sequence;
+  uint32_t source_port;
+  uint32_t length; /* of the answer */
+  int32_t ttl;     /* -1 when unknown */
+  int32_t traffic_class;
+  uint32_t number; /* errno */
+  uint32_t type;   /* ICMP type and code */
+  uint32_t code;
+  uint32_t info; /* MTU, where type and code, or EMSGSIZE, say so */
+  uint32_t port;
+  uint32_t address_length;
+  char address[ADDRESS_TEXT_BYTES]; /* sender of the ICMP error, or of the stray */
+};
+
+struct engine_counts {
+  double started;   /* repeated questions sent, or refused by this host */
+  double late;      /* … more than an interval late */
+  double skipped;   /* … not sent because that was longer than an interval ago */
+  double in_flight; /* all questions that wait for an answer */
+  double lost;      /* records that found the ring full */
+  double turns;     /* of the thread: grows while it lives and has something to do */
+};
+
+struct responder_counts {
+  double answered;
+  double rejected;
+  double unsent;
+};
+
+/* What to ask next: JavaScript writes it and calls `add`. */
+struct request {
+  double slot;
+  double id;
+  double lane;
+  double port;
+  double payload_bytes;
+  double timeout_ms;
+  double interval_ms; /* 0: once */
+  double due_ns;      /* monotonic */
+  double flow;        /* index of the source port; -1: another one in each round */
+};
+
+struct engine_memory {
+  struct request request;
+  struct engine_counts counts;
+  struct responder_counts responders[RESPONDERS];
+  struct record records[RECORDS];
+};
+
+#endif

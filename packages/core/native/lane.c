@@ -1,0 +1,481 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "formats.h"
+
+enum {
+  /* What is read of one socket before the others have their turn. */
+  MOST_BATCHES = 64,
+  /* What is sent before the sockets are read again, so that answers to a big round do not overflow their buffer. */
+  MOST_AT_ONCE = 4 * BATCH,
+};
+
+static struct lane_socket *lane_socket_of(struct timed_socket *timed)
+{
+  return (struct lane_socket *)timed;
+}
+
+static struct engine *engine_of(const struct lane_socket *socket)
+{
+  return socket->lane->engine;
+}
+
+static bool is_datagram(const struct lane_socket *socket)
+{
+  return socket->timed.kind->protocol == IPPROTO_UDP;
+}
+
+/*
+ * Whether a question was sent to an address. Raw and ping sockets have no ports of their own; an interface counts only where both sides
+ * name it.
+ */
+static bool is_from(const struct lane_socket *socket, const struct question *question, const union address *from)
+{
+  if (question->socket->lane != socket->lane || question->to.any.sa_family != from->any.sa_family ||
+      (is_datagram(socket) && address_port(&question->to) != address_port(from)))
+    return false;
+  if (from->any.sa_family == AF_INET)
+    return question->to.v4.sin_addr.s_addr == from->v4.sin_addr.s_addr;
+  return memcmp(&question->to.v6.sin6_addr, &from->v6.sin6_addr, sizeof from->v6.sin6_addr) == 0 &&
+         (question->to.v6.sin6_scope_id == 0 || from->v6.sin6_scope_id == 0 ||
+          question->to.v6.sin6_scope_id == from->v6.sin6_scope_id);
+}
+
+static double wall_clock_ms(void)
+{
+  struct timespec now;
+
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Fills the time since the packet left, and the clock of its departure. Returns false when its departure is forgotten. */
+static bool since_departure(const struct question *question, double at_ns, double *took_ns, uint32_t *clock)
+{
+  const struct departure *departure = departures_find(&question->socket->timed.departures, question->ticket);
+
+  if (departure == NULL)
+    return false;
+  bool is_stamped = !isnan(departure->left_ns);
+  *clock = is_stamped ? CLOCK_OF_KERNEL : CLOCK_OF_PROCESS;
+  *took_ns = at_ns - (is_stamped ? departure->left_ns : departure->handed_ns);
+  return true;
+}
+
+static double on_line(const struct lane_socket *socket, int64_t at_ns)
+{
+  return time_line_at(&socket->timed.thread->line, at_ns);
+}
+
+/* It is remembered, without anyone waiting for it. */
+static void question_end(struct question *question)
+{
+  struct engine *engine = engine_of(question->socket);
+
+  timers_cancel(&engine->deadlines, &question->deadline);
+  question->is_pending = false;
+  question->socket->pending--;
+  engine->questions.pending--;
+  engine->memory->counts.in_flight--;
+}
+
+static struct record *result_of(struct question *question, enum record_kind kind)
+{
+  struct engine *engine = engine_of(question->socket);
+  struct series *series = question->series;
+
+  if (series == NULL)
+    return NULL;
+  struct record *record = results_new(engine, series->id, series->interval_ns == 0);
+  if (record == NULL)
+    return NULL;
+  record->kind = kind;
+  record->started_ns = (double)question->handed_ns;
+  record->started_ms = question->started_ms;
+  record->ended_ns = (double)time_line_read();
+  record->sequence = question->sequence;
+  record->source_port = question->source_port;
+  return record;
+}
+
+/* Urgent: a result that someone waits for, a failure, or the first success after one. */
+static void give_result(struct question *question, struct record *record)
+{
+  struct engine *engine = engine_of(question->socket);
+  struct series *series = question->series;
+
+  if (series == NULL)
+    return;
+  if (record != NULL) {
+    bool has_failed = record->kind != RECORD_ANSWERED || record->flags != 0;
+
+    results_add(engine, record, series->interval_ns == 0 || has_failed || series->has_failed);
+    series->has_failed = has_failed;
+  }
+  question->series = NULL;
+  if (series->interval_ns == 0)
+    series_end(engine, series);
+}
+
+static void give_stray(struct lane_socket *socket, enum stray_kind kind, const union address *from, double after_ns)
+{
+  struct record *record = results_new(engine_of(socket), socket->lane->number, false);
+
+  if (record == NULL)
+    return;
+  record->kind = RECORD_STRAY;
+  record->flags = kind;
+  record->took_ns = after_ns;
+  record->port = is_datagram(socket) ? address_port(from) : 0;
+  record->address_length = address_format(from, record->address);
+  results_add(engine_of(socket), record, socket->lane->is_prompt);
+}
+
+static void arrived_unasked(struct lane_socket *socket, struct question *question, const union address *from, double at_ns)
+{
+  uint32_t clock;
+  double after_ns = (double)NAN;
+
+  if (question == NULL || !is_from(socket, question, from)) {
+    give_stray(socket, STRAY_FOREIGN, from, after_ns);
+    return;
+  }
+  since_departure(question, at_ns, &after_ns, &clock);
+  give_stray(socket, question->was_answered ? STRAY_DUPLICATE : STRAY_LATE, from, after_ns);
+  question->was_answered = true;
+}
+
+static void arrived(struct timed_socket *timed, const struct arrived_packet *packet)
+{
+  struct lane_socket *socket = lane_socket_of(timed);
+  const struct format *format = socket->lane->format;
+  const union address *from = &packet->from->ip;
+  double at_ns = on_line(socket, packet->at_ns);
+  double took_ns;
+  uint32_t clock;
+  bool is_ours;
+  struct question *question = format->find(socket->lane, packet->bytes, packet->length, &is_ours);
+
+  if (!is_ours && format->is_shared)
+    return;
+  if (question == NULL || !question->is_pending || !is_from(socket, question, from)) {
+    arrived_unasked(socket, question, from, at_ns);
+    return;
+  }
+  if (!since_departure(question, at_ns, &took_ns, &clock))
+    return; /* no time is known, so it runs into its deadline */
+  question->was_answered = true;
+  question_end(question);
+  if (question->series == NULL)
+    return;
+  /* It is late by the kernel's clock, although the deadline was not decided yet. */
+  bool is_late = packet->clock == CLOCK_OF_KERNEL && took_ns > (double)question->series->timeout_ns;
+  if (is_late)
+    give_stray(socket, STRAY_LATE, from, took_ns);
+  struct record *record = result_of(question, is_late ? RECORD_SILENT : RECORD_ANSWERED);
+  if (record != NULL) {
+    record->took_ns = took_ns;
+    record->tx_clock = clock;
+    record->rx_clock = packet->clock;
+    record->length = packet->length;
+    record->ttl = packet->control->ttl;
+    record->traffic_class = packet->control->traffic_class;
+    if (!is_late)
+      record->flags = format->judge(question->series, packet->bytes, packet->length);
+  }
+  give_result(question, record);
+}
+
+struct search {
+  const struct lane_socket *socket;
+  const union address *to;
+  struct question *found;
+  uint32_t count;
+};
+
+static void match(void *context, struct question *question)
+{
+  struct search *search = context;
+
+  if (question->socket != search->socket || !is_from(search->socket, question, search->to))
+    return;
+  search->found = question;
+  search->count++;
+}
+
+/*
+ * An error may quote too little of its packet to identify it. It then counts only if no other packet from that socket to that endpoint
+ * is in flight: one refusal must not fail all of them.
+ */
+static void failed(struct timed_socket *timed, const struct failed_packet *packet)
+{
+  struct lane_socket *socket = lane_socket_of(timed);
+  const struct format *format = socket->lane->format;
+  bool is_vague = false;
+  struct question *question = format->find_quoted(socket->lane, packet->bytes, packet->length, &is_vague);
+
+  if (is_vague && socket->pending > 0) {
+    struct search search = {.socket = socket, .to = packet->to};
+
+    questions_each_pending(&engine_of(socket)->questions, match, &search);
+    if (search.count > 1)
+      give_stray(socket, STRAY_FOREIGN, packet->to, (double)NAN);
+    question = search.count == 1 ? search.found : NULL;
+  }
+  if (question == NULL || !question->is_pending || question->socket != socket || !is_from(socket, question, packet->to))
+    return;
+  question_end(question);
+  struct record *record = result_of(question, RECORD_ICMP);
+  if (record != NULL) {
+    const struct sock_extended_err *error = &packet->control->error;
+
+    since_departure(question, on_line(socket, packet->at_ns), &record->took_ns, &record->tx_clock);
+    record->rx_clock = packet->clock;
+    record->number = error->ee_errno;
+    record->type = error->ee_type;
+    record->code = error->ee_code;
+    record->info = error->ee_info;
+    record->address_length = address_format(&packet->control->offender, record->address);
+  }
+  give_result(question, record);
+}
+
+static void read_stamps(struct timed_socket *timed)
+{
+  receive_errors(timed);
+}
+
+static const struct timed_socket_events lane_events = {
+  .arrived = arrived,
+  .failed = failed,
+  .must_read_errors = read_stamps,
+};
+
+void lane_begin(struct lane *lane)
+{
+  lane->sender = (uint32_t)engine_random(lane->engine);
+  for (uint32_t i = 0; i < lane->socket_count; i++) {
+    struct timed_socket *timed = &lane->sockets[i].timed;
+
+    timed->events = &lane_events;
+    timed->thread = &lane->engine->timed;
+    timed->packets = lane->engine->packets;
+    timed->packet_bytes = 65536;
+    timed_socket_start(timed);
+  }
+}
+
+static void forget(void *context, struct question *question)
+{
+  if (question->socket == NULL || question->socket->lane != context)
+    return;
+  if (question->is_pending)
+    question_end(question);
+  question->series = NULL;
+  question->socket = NULL;
+}
+
+void lane_end(struct lane *lane)
+{
+  questions_each(&lane->engine->questions, forget, lane);
+  lane_free(lane);
+}
+
+void lane_free(struct lane *lane)
+{
+  for (uint32_t i = 0; i < lane->socket_count; i++) {
+    if (lane->sockets[i].timed.fd >= 0)
+      close(lane->sockets[i].timed.fd);
+    free(lane->sockets[i].timed.departures.ring);
+    free(lane->sockets[i].timed.departures.kernel_ids);
+  }
+  if (lane->route >= 0)
+    close(lane->route);
+  free(lane->ports);
+  free(lane);
+}
+
+static void mark(void *context, struct question *question)
+{
+  if (question->socket == context)
+    question->may_be_ours = true;
+}
+
+void read_socket(struct lane_socket *socket)
+{
+  for (int i = 0; i < MOST_BATCHES; i++) {
+    struct reading reading = receive(&socket->timed);
+
+    if (reading.dropped > 0)
+      questions_each_pending(&engine_of(socket)->questions, mark, socket);
+    if (reading.is_drained)
+      return;
+  }
+}
+
+static void refuse(struct question *question, int error)
+{
+  uint32_t mtu = question->socket->timed.local_mtu;
+
+  question_end(question);
+  struct record *record = result_of(question, RECORD_UNSENT);
+  if (record != NULL) {
+    record->number = (uint32_t)error;
+    record->info = error == EMSGSIZE ? mtu : 0;
+  }
+  give_result(question, record);
+}
+
+static void sent(void *context, uint32_t index, int error, uint64_t ticket)
+{
+  struct outbox *outbox = context;
+  struct question *question = outbox->questions[index];
+
+  question->ticket = ticket;
+  /* An ICMP error about a packet of the same call may have ended it already. */
+  if (error != 0 && question->is_pending)
+    refuse(question, error);
+}
+
+static void empty(struct outbox *outbox)
+{
+  if (outbox->count > 0)
+    transmit_many(&outbox->socket->timed, outbox->messages, outbox->count, sent, outbox);
+  outbox->count = 0;
+  outbox->used = 0;
+}
+
+static void put(struct outbox *outbox, struct question *question, uint32_t length)
+{
+  struct iovec *vector = &outbox->vectors[outbox->count];
+  struct msghdr *message = &outbox->messages[outbox->count].msg_hdr;
+
+  *vector = (struct iovec){.iov_base = outbox->bytes + outbox->used, .iov_len = length};
+  *message = (struct msghdr){
+    .msg_name = &question->to,
+    .msg_namelen = address_length(&question->to),
+    .msg_iov = vector,
+    .msg_iovlen = 1,
+  };
+  set_packet_options(message, &question->series->options);
+  outbox->questions[outbox->count++] = question;
+  outbox->used += length;
+}
+
+/* All series of one interval leave from the same port in one round, and from the next port in the next. */
+static struct lane_socket *socket_for(const struct series *series)
+{
+  struct lane *lane = series->lane;
+  int64_t flow = series->flow;
+
+  if (flow < 0)
+    flow = lane->sender % lane->socket_count + series->due.at_ns / (series->interval_ns == 0 ? 1 : series->interval_ns);
+  return &lane->sockets[(uint64_t)flow % lane->socket_count];
+}
+
+/* There is no question to be asked: all numbers are in use, or there is no memory. */
+static void give_up(struct engine *engine, struct series *series, int error)
+{
+  struct record *record = results_new(engine, series->id, series->interval_ns == 0);
+
+  if (record != NULL) {
+    record->kind = RECORD_UNSENT;
+    record->number = (uint32_t)error;
+    record->started_ns = record->ended_ns = (double)time_line_read();
+    record->started_ms = wall_clock_ms();
+    results_add(engine, record, true);
+    series->has_failed = true;
+  }
+  if (series->interval_ns == 0)
+    series_end(engine, series);
+}
+
+static void ask(struct engine *engine, struct series *series, struct lane_socket *socket)
+{
+  struct outbox *outbox = &engine->outbox;
+  uint32_t length = series->lane->format->length(series);
+  struct question *question = timers_reserve(&engine->deadlines, 1) ? questions_new(&engine->questions) : NULL;
+
+  if (question == NULL) {
+    give_up(engine, series, engine->questions.pending > engine->questions.mask / 2 ? EBUSY : ENOMEM);
+    return;
+  }
+  question->series = series;
+  question->socket = socket;
+  question->to = series->to;
+  question->port = series->port;
+  question->source_port = is_datagram(socket) ? socket->lane->ports[socket - socket->lane->sockets] : 0;
+  question->handed_ns = time_line_read();
+  question->started_ms = wall_clock_ms();
+  question->is_pending = true;
+  socket->pending++;
+  engine->questions.pending++;
+  engine->memory->counts.in_flight++;
+  timers_set(&engine->deadlines, &question->deadline, question->handed_ns + series->timeout_ns);
+  if (outbox->socket != socket || outbox->count == BATCH || sizeof outbox->bytes - outbox->used < length) {
+    empty(outbox);
+    outbox->socket = socket;
+  }
+  int error = series->lane->format->write(question, outbox->bytes + outbox->used, length);
+  if (error == 0)
+    put(outbox, question, length);
+  else
+    refuse(question, error);
+}
+
+/* Sets when a repeated series is due next; rounds missed altogether are skipped, not made up for. */
+static void reschedule(struct engine *engine, struct series *series, int64_t now_ns)
+{
+  int64_t late_ns = now_ns - series->due.at_ns;
+  int64_t missed = late_ns / series->interval_ns;
+
+  engine->memory->counts.started++;
+  engine->memory->counts.skipped += (double)missed;
+  if (missed > 0)
+    engine->memory->counts.late++;
+  timers_set(&engine->due, &series->due, series->due.at_ns + (missed + 1) * series->interval_ns);
+}
+
+bool send_due(struct engine *engine, int64_t now_ns)
+{
+  int64_t look_ns = INT64_MAX;
+  struct timer *first;
+
+  for (int i = 0; i < MOST_AT_ONCE && (first = timers_first(&engine->due)) != NULL && first->at_ns <= now_ns; i++) {
+    struct series *series = (struct series *)((char *)first - offsetof(struct series, due));
+    struct lane_socket *socket = socket_for(series);
+
+    timers_cancel(&engine->due, first);
+    if (series->interval_ns > 0)
+      reschedule(engine, series, now_ns);
+    if (!series->lane->is_prompt)
+      look_ns = now_ns;
+    ask(engine, series, socket);
+  }
+  empty(&engine->outbox);
+  if (look_ns != INT64_MAX) {
+    engine->look_step_ns = 2000000;
+    engine->look_ns = look_ns + engine->look_step_ns;
+  }
+  return first != NULL && first->at_ns <= now_ns;
+}
+
+void expire(struct engine *engine, int64_t now_ns)
+{
+  struct timer *first;
+
+  while ((first = timers_first(&engine->deadlines)) != NULL && first->at_ns <= now_ns) {
+    struct question *question = (struct question *)((char *)first - offsetof(struct question, deadline));
+
+    question_end(question);
+    struct record *record = result_of(question, RECORD_SILENT);
+    if (record != NULL && question->may_be_ours)
+      record->flags |= FLAG_MAY_BE_OURS;
+    give_result(question, record);
+  }
+}

@@ -1,0 +1,364 @@
+import { endianness } from 'node:os'
+import { type Clocks, clockOf, clocksOf } from '../../time/clock.ts'
+import type { SendingOptions } from '../packets/packet-socket.ts'
+import { errnoName } from './errno.ts'
+import type { Native, NativeEngine, NativeLaneOptions, NativeLayout, NativeSocketOptions } from './native.ts'
+
+/** A question for the engine, asked once or repeatedly. */
+export interface EngineRequest {
+  readonly lane: number
+  readonly address: string
+  readonly port: number
+  readonly payloadBytes: number
+  readonly timeoutMs: number
+  /** Index of the source port; absent: another one in each round. */
+  readonly flow?: number | undefined
+  readonly key?: Uint8Array | undefined
+  readonly send?: SendingOptions | undefined
+  /** Absent: once, at once. */
+  readonly rounds?: { readonly intervalMs: number; readonly dueNs: number }
+}
+
+/** Receives what came of a question. The record is valid only during the call. */
+export type OnRecord = (record: EngineRecord) => void
+
+/** Counters of the responders, by the fields of `ResponderCounters`. */
+export interface EngineResponder {
+  readonly port: number
+  counts(): { readonly answered: number; readonly rejected: number; readonly unsent: number }
+  close(): void
+}
+
+export interface EngineCounts {
+  readonly started: number
+  readonly late: number
+  readonly skipped: number
+  readonly inFlight: number
+  /** Results that found no room, because this thread was busy for too long. */
+  readonly lost: number
+}
+
+const kinds = { 1: 'answered', 2: 'icmp', 3: 'unsent', 4: 'silent', 5: 'stray' } as const
+const strayKinds = { 1: 'late', 2: 'duplicate', 3: 'foreign' } as const
+const flagBits = { reset: 1, notGenuine: 2, mayBeOurs: 4 } as const
+
+/** One row of the engine's memory (native/engine_records.h); moved from row to row. */
+export class EngineRecord {
+  readonly #layout: NativeLayout
+  readonly #view: DataView
+  readonly #bytes: Buffer
+  #row = 0
+
+  constructor(layout: NativeLayout, memory: ArrayBuffer) {
+    this.#layout = layout
+    this.#view = new DataView(memory)
+    this.#bytes = Buffer.from(memory)
+  }
+
+  moveTo(index: number): void {
+    this.#row = this.#layout.records + (index % this.#layout.recordCount) * this.#layout.recordBytes
+  }
+
+  /** Id of the question; for a stray the number of its lane. */
+  get id(): number {
+    return this.#number(this.#layout.recordId)
+  }
+
+  get kind(): (typeof kinds)[keyof typeof kinds] {
+    return kinds[this.#word(this.#layout.recordKind) as keyof typeof kinds]
+  }
+
+  get strayKind(): (typeof strayKinds)[keyof typeof strayKinds] {
+    return strayKinds[this.#word(this.#layout.recordFlags) as keyof typeof strayKinds]
+  }
+
+  /** When it was handed to the kernel, on the clock of `nowNs`. */
+  get startedNs(): number {
+    return this.#number(this.#layout.recordStartedNs)
+  }
+
+  /** Wall clock. */
+  get startedAtMs(): number {
+    return this.#number(this.#layout.recordStartedMs)
+  }
+
+  /** When the result was known, on the clock of `nowNs`. */
+  get endedNs(): number {
+    return this.#number(this.#layout.recordEndedNs)
+  }
+
+  /** From departure to answer or error; for silence to its late answer; undefined if there was none. */
+  get tookNs(): number | undefined {
+    const tookNs = this.#number(this.#layout.recordTookNs)
+    return Number.isNaN(tookNs) ? undefined : tookNs
+  }
+
+  get clocks(): Clocks {
+    return clocksOf(clockOf(this.#word(this.#layout.recordTxClock)), clockOf(this.#word(this.#layout.recordRxClock)))
+  }
+
+  get sequence(): number {
+    return this.#word(this.#layout.recordSequence)
+  }
+
+  get sourcePort(): number {
+    return this.#word(this.#layout.recordSourcePort)
+  }
+
+  /** Length of the answer. */
+  get length(): number {
+    return this.#word(this.#layout.recordLength)
+  }
+
+  get ttl(): number | undefined {
+    return known(this.#view.getInt32(this.#row + this.#layout.recordTtl, isLittleEndian))
+  }
+
+  get trafficClass(): number | undefined {
+    return known(this.#view.getInt32(this.#row + this.#layout.recordTrafficClass, isLittleEndian))
+  }
+
+  /** Name of the errno. */
+  get code(): string {
+    return errnoName(this.#word(this.#layout.recordNumber))
+  }
+
+  get icmp(): { readonly type: number; readonly code: number } {
+    return { type: this.#word(this.#layout.recordType), code: this.#word(this.#layout.recordCode) }
+  }
+
+  /** MTU, where type and code, or EMSGSIZE, carry one; otherwise 0. */
+  get info(): number {
+    return this.#word(this.#layout.recordInfo)
+  }
+
+  /** Sender of the ICMP error or the stray. */
+  get address(): string {
+    const start = this.#row + this.#layout.recordAddress
+    return this.#bytes.toString('latin1', start, start + this.#word(this.#layout.recordAddressLength))
+  }
+
+  get port(): number {
+    return this.#word(this.#layout.recordPort)
+  }
+
+  has(flag: keyof typeof flagBits): boolean {
+    return (this.#word(this.#layout.recordFlags) & flagBits[flag]) !== 0
+  }
+
+  #word(offset: number): number {
+    return this.#view.getUint32(this.#row + offset, isLittleEndian)
+  }
+
+  #number(offset: number): number {
+    return this.#view.getFloat64(this.#row + offset, isLittleEndian)
+  }
+}
+
+interface Asked {
+  readonly slot: number
+  readonly isOnce: boolean
+  readonly onRecord: OnRecord
+  readonly onEnded: () => void
+}
+
+/** How often the results of repeated questions are read if none of them is urgent. */
+const readMs = 1_000
+
+/**
+ * The packet engine of this JavaScript thread: a native thread that asks and answers with packets of fixed layout. It runs while someone
+ * has acquired it.
+ */
+export class EngineThread {
+  readonly #native: Native
+  readonly #engine: NativeEngine
+  readonly #view: DataView
+  readonly #record: EngineRecord
+  readonly #asked = new Map<number, Asked>()
+  readonly #strays = new Map<number, OnRecord>()
+  readonly #freeSlots: number[] = []
+  #slots = 0
+  #ids = 0
+  #read = 0
+  #repeated = 0
+  #timer: NodeJS.Timeout | undefined
+  #isWaking = false
+  #isReading = false
+  #ended: Error | undefined
+
+  constructor(native: Native) {
+    this.#native = native
+    this.#engine = native.openEngine(() => this.read())
+    this.#view = new DataView(this.#engine.memory)
+    this.#record = new EngineRecord(native.layout, this.#engine.memory)
+  }
+
+  /** Why the thread ended by itself; undefined while it runs. */
+  get ended(): Error | undefined {
+    return this.#ended
+  }
+
+  /** Opens sockets in the current network namespace. Throws the system's error. */
+  openLane(options: NativeLaneOptions, onStray: OnRecord): number {
+    const lane = this.#engine.openLane(options)
+    this.#strays.set(lane, onStray)
+    return lane
+  }
+
+  closeLane(lane: number): void {
+    this.#strays.delete(lane)
+    if (this.#ended !== undefined) return
+    this.#engine.closeLane(lane)
+    this.#wakeSoon()
+  }
+
+  /**
+   * Asks. `onEnded` is called instead of `onRecord` if the thread ends by itself. Returns a function that stops asking; no record comes
+   * after it.
+   */
+  ask(request: EngineRequest, { onRecord, onEnded }: Pick<Asked, 'onRecord' | 'onEnded'>): () => void {
+    const { layout } = this.#native
+    const { rounds } = request
+    const slot = this.#freeSlots.pop() ?? this.#slots++
+    const id = ++this.#ids
+    this.#set(layout.requestSlot, slot)
+    this.#set(layout.requestId, id)
+    this.#set(layout.requestLane, request.lane)
+    this.#set(layout.requestPort, request.port)
+    this.#set(layout.requestPayloadBytes, request.payloadBytes)
+    this.#set(layout.requestTimeoutMs, request.timeoutMs)
+    this.#set(layout.requestIntervalMs, rounds?.intervalMs ?? 0)
+    this.#set(layout.requestDueNs, rounds?.dueNs ?? 0)
+    this.#set(layout.requestFlow, request.flow ?? -1)
+    this.#engine.add(request.address, request.key, request.send)
+    this.#asked.set(id, { slot, isOnce: rounds === undefined, onRecord, onEnded })
+    if (rounds !== undefined && this.#repeated++ === 0) this.#timer = setInterval(() => this.read(), readMs)
+    this.#wakeSoon()
+    return () => {
+      if (!this.#forget(id) || this.#ended !== undefined) return
+      this.#engine.remove(slot)
+      this.#wakeSoon()
+    }
+  }
+
+  openResponder(options: NativeSocketOptions, key: Uint8Array): EngineResponder {
+    const { layout } = this.#native
+    const { index, port } = this.#engine.openResponder(options, key)
+    const row = layout.responders + index * layout.responderBytes
+    const count = (offset: number) => this.#view.getFloat64(row + offset, isLittleEndian)
+    return {
+      port,
+      counts: () => ({
+        answered: count(layout.responderAnswered),
+        rejected: count(layout.responderRejected),
+        unsent: count(layout.responderUnsent),
+      }),
+      close: () => {
+        if (this.#ended === undefined) this.#engine.closeResponder(index)
+      },
+    }
+  }
+
+  counts(): EngineCounts {
+    const { layout } = this.#native
+    const count = (offset: number) => this.#view.getFloat64(offset, isLittleEndian)
+    return {
+      started: count(layout.countStarted),
+      late: count(layout.countLate),
+      skipped: count(layout.countSkipped),
+      inFlight: count(layout.countInFlight),
+      lost: count(layout.countLost),
+    }
+  }
+
+  /** Hands over all results there are. */
+  read(): void {
+    if (this.#ended !== undefined || this.#isReading) return
+    this.#isReading = true
+    try {
+      const rows = this.#engine.take()
+      for (let i = 0; i < rows; i++) {
+        this.#record.moveTo(this.#read++)
+        this.#handOver()
+      }
+      if (rows > 0) this.#engine.release(rows)
+    } finally {
+      this.#isReading = false
+    }
+    const errno = this.#engine.failed()
+    if (errno !== 0) this.#end(errno)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#asked.clear()
+    this.#engine.close()
+    this.#ended ??= new Error('the packet engine is closed')
+  }
+
+  #handOver(): void {
+    const record = this.#record
+    const { id } = record
+    if (record.kind === 'stray') return this.#strays.get(id)?.(record)
+    const asked = this.#asked.get(id)
+    if (asked === undefined) return
+    if (asked.isOnce) this.#forget(id)
+    asked.onRecord(record)
+  }
+
+  #forget(id: number): boolean {
+    const asked = this.#asked.get(id)
+    if (asked === undefined) return false
+    this.#asked.delete(id)
+    this.#freeSlots.push(asked.slot)
+    if (!asked.isOnce && --this.#repeated === 0) clearInterval(this.#timer)
+    return true
+  }
+
+  /** Questions of one turn of the event loop go out together. */
+  #wakeSoon(): void {
+    if (this.#isWaking) return
+    this.#isWaking = true
+    queueMicrotask(() => {
+      this.#isWaking = false
+      if (this.#ended === undefined) this.#engine.wake()
+    })
+  }
+
+  #end(errno: number): void {
+    this.#ended = new Error(`the packet engine ended with ${errnoName(errno)}: this is a defect, please report it`)
+    clearInterval(this.#timer)
+    const asked = [...this.#asked.values()]
+    this.#asked.clear()
+    for (const { onEnded } of asked) onEnded()
+    // Nobody waits for repeated questions, so nobody would notice.
+    if (asked.some(({ isOnce }) => !isOnce)) throw this.#ended
+  }
+
+  #set(offset: number, value: number): void {
+    this.#view.setFloat64(offset, value, isLittleEndian)
+  }
+}
+
+let shared: { readonly thread: EngineThread; holders: number } | undefined
+
+/** Returns the engine of this JavaScript thread; starts it if it does not run. Pass it to `releaseEngine` once for each call. */
+export function acquireEngine(native: Native): EngineThread {
+  if (shared === undefined || shared.thread.ended !== undefined)
+    shared = { thread: new EngineThread(native), holders: 0 }
+  shared.holders++
+  return shared.thread
+}
+
+export function releaseEngine(thread: EngineThread): void {
+  if (shared?.thread !== thread) return thread.close() // it ended by itself, and another has taken its place
+  if (--shared.holders > 0) return
+  thread.close()
+  shared = undefined
+}
+
+const isLittleEndian = endianness() === 'LE'
+
+function known(value: number): number | undefined {
+  return value < 0 ? undefined : value
+}

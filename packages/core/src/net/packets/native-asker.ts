@@ -1,0 +1,210 @@
+import type { Family } from '../../model/endpoint.ts'
+import { FailureError } from '../../model/failure.ts'
+import type { Deadline } from '../../time/deadline.ts'
+import {
+  acquireEngine,
+  type EngineRecord,
+  type EngineRequest,
+  type EngineThread,
+  releaseEngine,
+} from '../native/engine-thread.ts'
+import { type Native, nativePart } from '../native/native.ts'
+import { tcpReplyFilter } from '../native/socket-filter.ts'
+import type { Stray } from './exchange.ts'
+import { type Fate, icmpErrorOf, unsentCodes } from './fate.ts'
+import { bufferBytes, nativeKinds, openPermitted, packetBytes } from './native-packet-socket.ts'
+import { transports, udpPorts } from './providers.ts'
+import type { Asked, Asker, PacketAnswer, Question, Rounds } from './question.ts'
+
+export interface NativeAskerOptions {
+  /** Runs a function in the network namespace of the sockets. */
+  readonly inside: <T>(open: () => T) => T
+  readonly onStray: (format: Question['format'], stray: Stray) => void
+}
+
+interface Lane {
+  readonly thread: EngineThread
+  readonly number: number
+  readonly flows: number
+  close(): void
+}
+
+/** Bytes before the payload that an answer of this format arrives with. */
+const headerBytes = { echo: 8, datagram: 0, syn: 20 } as const
+
+/** Number of source ports of half-open handshakes: enough that everything sent from a port is answered before the port is reused. */
+const reservedPorts = 64
+
+/** Asks by the native packet engine. Opens sockets on first use. */
+export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Asker {
+  const lanes = new Map<string, Lane>()
+  let isClosed = false
+
+  const laneFor = ({ format, to: { family } }: Question): Lane => {
+    // A lane opened now would stay open.
+    if (isClosed) throw new FailureError('cancelled', 'the prober was closed during this attempt')
+    const id = `${format} ${family}`
+    const known = lanes.get(id)
+    if (known !== undefined && known.thread.ended === undefined) return known
+    known?.close()
+    lanes.delete(id)
+    const part = nativePart()
+    if (!part.isPresent) throw new TypeError('the native asker needs the native part')
+    const lane = openLane(part.native, { format, family, inside, onStray })
+    lanes.set(id, lane)
+    return lane
+  }
+
+  return {
+    flows: (question) => laneFor(question).flows,
+    ask(question, { flow, deadline }) {
+      if (deadline.reason !== undefined) return Promise.resolve({ kind: 'unsent', code: unsentCodes.isOver })
+      const { thread, number } = laneFor(question)
+      const request = requestOf(question, number, Math.max(0, deadline.remainingNs() / 1e6))
+      return new Promise((resolve) => {
+        const stop = thread.ask(
+          { ...request, flow },
+          {
+            onRecord(record) {
+              off()
+              resolve(settled(fateOf(record, question), deadline))
+            },
+            onEnded() {
+              off()
+              resolve({ kind: 'unsent', code: 'EIO' })
+            },
+          },
+        )
+        // The engine decides a timeout, since an answer may have arrived and not been read.
+        const off = deadline.onOver(({ reason }) => {
+          if (reason === 'timeout') return
+          stop()
+          resolve({ kind: 'silent', mayBeOurs: false })
+        })
+      })
+    },
+    repeat(question, { intervalMs, dueNs, timeoutMs }: Rounds, onAsked: (asked: Asked) => void) {
+      const { thread, number } = laneFor(question)
+      const request = { ...requestOf(question, number, timeoutMs), rounds: { intervalMs, dueNs } }
+      return thread.ask(request, {
+        onRecord(record) {
+          const { startedNs, endedNs, startedAtMs } = record
+          onAsked({ fate: fateOf(record, question), startedNs, endedNs, startedAtMs })
+        },
+        onEnded() {},
+      })
+    },
+    close() {
+      isClosed = true
+      for (const lane of lanes.values()) lane.close()
+      lanes.clear()
+    },
+  }
+}
+
+function openLane(
+  native: Native,
+  { format, family, inside, onStray }: NativeAskerOptions & { readonly format: Question['format']; family: Family },
+): Lane {
+  const thread = acquireEngine(native)
+  const opened: { release?: () => void } = {}
+  try {
+    const flows = format === 'datagram' ? udpPorts : 1
+    const number = inside(() => {
+      const reservation =
+        format === 'syn' ? native.reservePorts(family, family === 'ipv4' ? '0.0.0.0' : '::', reservedPorts) : undefined
+      if (reservation !== undefined) opened.release = reservation.release
+      const ports = reservation?.ports
+      const { kind: _, opened: lane } = openPermitted(nativeKinds[transports[format]][family], (kind) =>
+        thread.openLane(
+          {
+            kind,
+            format,
+            sockets: flows,
+            packetBytes,
+            bufferBytes,
+            ...(ports === undefined ? {} : { ports: bytesOf(ports), filter: tcpReplyFilter(family, ports) }),
+          },
+          (record) => onStray(format, strayOf(record, family)),
+        ),
+      )
+      return lane
+    })
+    return {
+      thread,
+      number,
+      flows,
+      close() {
+        thread.closeLane(number)
+        opened.release?.()
+        releaseEngine(thread)
+      },
+    }
+  } catch (error) {
+    opened.release?.()
+    releaseEngine(thread)
+    throw error
+  }
+}
+
+function bytesOf(ports: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint16Array.from(ports).buffer)
+}
+
+function requestOf({ to, payloadBytes, key, send }: Question, lane: number, timeoutMs: number): EngineRequest {
+  return {
+    lane,
+    address: to.address,
+    port: to.port ?? 0,
+    payloadBytes,
+    timeoutMs,
+    key: key === undefined || key === '' ? undefined : Buffer.from(key),
+    send,
+  }
+}
+
+/** A question that stayed unanswered has run into its deadline, whether or not the deadline's timer has fired. */
+function settled(fate: Fate<PacketAnswer>, deadline: Deadline): Fate<PacketAnswer> {
+  if (fate.kind === 'silent') deadline.end(deadline.timedOut())
+  return fate
+}
+
+function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fate<PacketAnswer> {
+  switch (record.kind) {
+    case 'answered': {
+      const { tookNs = 0, clocks, startedNs, sourcePort, ttl, trafficClass } = record
+      return {
+        kind: 'answered',
+        message: {
+          sequence: record.sequence,
+          payloadBytes: record.length - headerBytes[format],
+          isReset: record.has('reset'),
+          isGenuine: !record.has('notGenuine'),
+        },
+        tookNs,
+        clocks,
+        atNs: startedNs + tookNs,
+        sourcePort,
+        ...(ttl === undefined ? {} : { ttl }),
+        ...(trafficClass === undefined ? {} : { trafficClass }),
+        copies: 1,
+      }
+    }
+    case 'icmp': {
+      const { icmp, info, address, tookNs = 0, clocks } = record
+      return { kind: 'icmp', error: icmpErrorOf(family, { ...icmp, from: address, info }), tookNs, clocks }
+    }
+    case 'unsent':
+      return { kind: 'unsent', code: record.code, ...(record.info > 0 ? { mtu: record.info } : {}) }
+    default: {
+      const { tookNs } = record
+      const mayBeOurs = record.has('mayBeOurs')
+      return tookNs === undefined ? { kind: 'silent', mayBeOurs } : { kind: 'silent', mayBeOurs, lateNs: tookNs }
+    }
+  }
+}
+
+function strayOf(record: EngineRecord, family: Family): Stray {
+  const { strayKind: kind, address, port, tookNs } = record
+  return { kind, from: { address, family, port }, ...(tookNs === undefined ? {} : { afterNs: tookNs }) }
+}

@@ -1,11 +1,13 @@
 // npm run bench:pods: what an agent needs in its pod with default settings, with the other nodes' agents for peers and then with more
-// beside them: pods that answer probes and make none. Fails when it is more than Scout promises.
+// beside them: further agents, which probe back. Fails when it is more than Scout promises.
 
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { chart, imageName } from '../../scripts/release/chart.mjs'
+import { node24 } from '../../scripts/node24.mjs'
+import { chart } from '../../scripts/release/chart.mjs'
 import { imageFlags, imageUsage, loadImage } from '../../scripts/test/cluster-image.mjs'
+import { measureYardstick } from './agent/yardstick.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -20,23 +22,26 @@ if (values.help === true) {
 
 ${imageUsage}
   --minutes NUMBER   how long each number of peers is measured (${values.minutes})
-  --peers NUMBER     the larger number of peers (${values.peers})`)
+  --peers NUMBER     the larger number of peers (${values.peers}); each is an agent that probes all the others`)
   process.exit(0)
 }
 const most = { residentMib: 96, corePercent: 5 }
 const namespace = 'scout-bench'
+const moreName = 'more-agents'
 const samplePauseMs = 5_000
 
 await loadImage(values)
+const node = (await node24())?.path ?? process.execPath
+const yardsticks = [await measureYardstick(node)]
 kubectl(['create', 'namespace', namespace])
 try {
   run('helm', ['install', 'scout', chart, '--namespace', namespace, '--wait', '--timeout', '120s'])
   const agents = agentNames()
   const rows = await measured(agents, agents.length - 1)
-  const answering = Number(values.peers) - (agents.length - 1)
-  if (answering > 0) {
-    kubectl(['apply', '--filename', '-'], JSON.stringify(answeringPods(answering)))
-    kubectl(['--namespace', namespace, 'rollout', 'status', 'deployment/answering', '--timeout', '600s'])
+  const more = Number(values.peers) - (agents.length - 1)
+  if (more > 0) {
+    kubectl(['apply', '--filename', '-'], JSON.stringify(moreAgents(more)))
+    kubectl(['--namespace', namespace, 'rollout', 'status', `deployment/${moreName}`, '--timeout', '600s'])
     rows.push(...(await measured(agents, Number(values.peers))))
   }
   console.table(rows)
@@ -49,6 +54,9 @@ try {
   run('helm', ['uninstall', 'scout', '--namespace', namespace])
   kubectl(['delete', 'namespace', namespace])
 }
+yardsticks.push(await measureYardstick(node))
+const factors = yardsticks.map(({ factor }) => factor.toFixed(2)).join(', ')
+console.log(`yardstick of this machine before and after: ${factors} (agent/yardstick.mjs)`)
 
 /**
  * A row for each agent, once all of them have so many ready peers.
@@ -123,40 +131,27 @@ function agentNames() {
 }
 
 /**
- * Peers that answer: behind the agents' Service, so the agents find them as they find each other.
+ * Returns a Deployment of pods like those of the DaemonSet. They are behind the same Service, so all agents find each other. Its own value
+ * of the component keeps them out of the measured agents.
  *
  * @param {number} replicas
  */
-function answeringPods(replicas) {
-  const matchLabels = {
-    'app.kubernetes.io/name': 'scout',
-    'app.kubernetes.io/instance': 'scout',
-    'scout-bench': 'answering',
-  }
+function moreAgents(replicas) {
+  /** @type {{ spec: { template: { metadata: { labels: Record<string, string> }, spec: { containers: object[] } } } }} */
+  const { spec } = JSON.parse(kubectl(['--namespace', namespace, 'get', 'daemonset/scout', '--output', 'json']))
+  const { metadata, spec: pod } = spec.template
+  const labels = { ...metadata.labels, 'app.kubernetes.io/component': moreName }
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: { name: 'answering', namespace },
+    metadata: { name: moreName, namespace },
     spec: {
       replicas,
-      selector: { matchLabels },
+      selector: { matchLabels: labels },
       template: {
-        metadata: { labels: matchLabels },
-        spec: {
-          enableServiceLinks: false,
-          containers: [
-            {
-              name: 'answering',
-              image: imageName,
-              imagePullPolicy: 'IfNotPresent',
-              command: ['scout-probe', 'serve', '--port', '8081'],
-              ports: [
-                { name: 'responder', containerPort: 8081, protocol: 'TCP' },
-                { name: 'responder-udp', containerPort: 8081, protocol: 'UDP' },
-              ],
-            },
-          ],
-        },
+        metadata: { ...metadata, labels },
+        // Without requests, so that they fit on few nodes.
+        spec: { ...pod, containers: pod.containers.map((container) => ({ ...container, resources: {} })) },
       },
     },
   }

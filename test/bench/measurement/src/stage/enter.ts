@@ -6,9 +6,13 @@ const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mo
 
 /**
  * Runs a program as process 1 of namespaces of its own and returns its exit code. With the program the kernel ends all it started and
- * frees every link, however it ends.
+ * frees every link, however it ends. `onMessage` receives what the program sends over its channel.
  */
-export async function runOnStage(program: string, args: readonly string[]): Promise<number> {
+export async function runOnStage(
+  program: string,
+  args: readonly string[],
+  onMessage: (message: unknown) => void = () => {},
+): Promise<number> {
   const own = [[], ['--user', '--map-root-user']].find((user) => canUnshare([...user, ...namespaces]))
   if (own === undefined) {
     process.stderr.write('cannot make network namespaces here: run as root, or allow user namespaces\n')
@@ -18,6 +22,7 @@ export async function runOnStage(program: string, args: readonly string[]): Prom
     // The channel closes when this process ends, and the program with it.
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+  child.on('message', onMessage)
   const [code]: unknown[] = await once(child, 'exit')
   return typeof code === 'number' ? code : 1
 }

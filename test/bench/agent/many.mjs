@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { root } from '../../scripts/command.mjs'
-import { prepare } from '../../scripts/prepare.mjs'
+import { root } from '../../../scripts/command.mjs'
+import { prepare } from '../../../scripts/prepare.mjs'
 
 await prepare('bench')
 const { parseDurationMs, probe, startDnsResponder, startHttpResponder, startUdpResponder } = await import('@scout/core')

@@ -7,6 +7,7 @@ export {
   type SeriesSession,
 } from './attempt/prober.ts'
 export { type Repeated, type RepeatOptions, type RepeatRequest, repeat } from './attempt/repeat.ts'
+export type { ScheduleCounters, Task, TaskResult } from './attempt/task.ts'
 export type { CountersByResponder } from './attempt/worker/messages.ts'
 export { type HandOver, type ServeOptions, serveProber, type ThreadResponders } from './attempt/worker/serve.ts'
 export { createThreadProber, type ThreadProber, type ThreadProberOptions } from './attempt/worker/thread-prober.ts'

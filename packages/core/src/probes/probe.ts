@@ -54,6 +54,8 @@ export interface Probe<
    * a duration histogram.
    */
   readonly yields?: 'time' | 'facts'
+  /** Whether the event loop stamps its phases: repeated attempts then run one after another, so that none delays another's stamps. */
+  readonly runsAlone?: true
   /** Single source of types, defaults, flags, config keys and docs. */
   readonly options: Options
   /** Makes one attempt and returns its detail. Throws on failure; the runner turns the error into a `Failure`. */

@@ -87,7 +87,7 @@ export type { Listen, Responder, ResponderCounters } from './responders/responde
 export { startUdpResponder } from './responders/udp.ts'
 export * from './settings/index.ts'
 export { Histogram } from './statistics/histogram.ts'
-export { Ring, type Slot } from './statistics/ring.ts'
+export { latestMs, Ring, type Slot } from './statistics/ring.ts'
 export { createTally, type Statistics, type Tally } from './statistics/statistics.ts'
 export {
   attemptsOf,
@@ -100,5 +100,5 @@ export {
   Window,
   type Yields,
 } from './statistics/window.ts'
-export type { Clock, Clocks } from './time/clock.ts'
+export { type Clock, type Clocks, nowNs } from './time/clock.ts'
 export { formatDurationNs, parseDurationMs } from './time/duration.ts'

@@ -14,7 +14,6 @@ import { baseUrl } from './peers/reach.ts'
 import { createRequestHandler, peerPaths } from './peers/requests.ts'
 import { createRoster, type RosterChange } from './peers/roster.ts'
 import { type PlannedTask, planTasks } from './plan/plan.ts'
-import { createSchedule } from './plan/schedule.ts'
 import type { Vantage } from './vantage/vantage.ts'
 import { createVantages, type StartVantage } from './vantage/vantages.ts'
 
@@ -61,12 +60,14 @@ export interface Agent {
 /** A vantage whose heartbeat is overdue by this much is stuck. */
 const silentMostMs = 30_000
 
+/** How long goodbyes may take, whose own timeout is shorter. */
+const goodbyesMostMs = 2_000
+
 export function createAgent(parts: AgentParts): Agent {
   const { self, startedAtMs, discovery, families, events } = parts
   const { checks, maxInFlight, settleMs, graceMs } = parts.config
   const caller = { ...self, startedAtMs }
   const memory = createMemory()
-  const schedule = createSchedule({ maxInFlight, onDefect: events.defect })
   const roster = createRoster({
     isSelf: ({ name, namespace, addresses, port }) =>
       (name === self.name && namespace === self.namespace) ||
@@ -82,6 +83,8 @@ export function createAgent(parts: AgentParts): Agent {
   const vantages = createVantages(parts.startVantage, {
     paths: peerPaths,
     onRequest: createRequestHandler(roster, () => ({ ...selfNow(), startedAtMs })),
+    onResults: (results) => attempts.receive(results),
+    maxInFlight,
   })
   const attempts = createAttempts({
     vantages,
@@ -89,6 +92,7 @@ export function createAgent(parts: AgentParts): Agent {
     settleMs,
     peerOf: (id) => roster.peers.get(id),
     onAttempted: events.attempted,
+    onDefect: events.defect,
   })
   const greeter = createGreeter({
     async ask(peer) {
@@ -113,7 +117,7 @@ export function createAgent(parts: AgentParts): Agent {
   const plan = () => {
     if (isStopping) return
     tasks = planTasks({ checks, peers: roster.peers.values(), families, from: self.node })
-    schedule.setTasks(attempts.setTasks(tasks))
+    attempts.setTasks(tasks)
     greeter.setPeers(roster.peers.values())
   }
 
@@ -132,7 +136,6 @@ export function createAgent(parts: AgentParts): Agent {
   const end = async () => {
     isStopping = true
     discovery.stop()
-    schedule.stop()
     greeter.stop()
     attempts.stop()
     // A vantage that is still opening must be closed, too; if opening fails, `start` rejects.
@@ -140,7 +143,9 @@ export function createAgent(parts: AgentParts): Agent {
     const vantage = vantages.get('pod')
     if (vantage === undefined) return
     try {
-      const received = await sayGoodbye(vantage.prober, caller, roster.peers.values())
+      const goodbyes = sayGoodbye(vantage.prober, caller, roster.peers.values())
+      // A stuck probe thread sends none.
+      const received = await Promise.race([goodbyes, sleep(goodbyesMostMs, 0, { ref: false })])
       // Peers may have attempts in flight; without peers there is nothing to wait for.
       if (received > 0) await sleep(graceMs)
     } finally {
@@ -173,7 +178,7 @@ export function createAgent(parts: AgentParts): Agent {
         roster,
         memory,
         vantages: vantages.reports(),
-        schedule: schedule.counters,
+        schedule: vantages.schedule(),
         held: attempts.held,
         greetings: greeter.counters,
       })

@@ -127,6 +127,23 @@ testWith(nativePart)(
   },
 )
 
+testWith(nativePart)('stops within seven seconds when the probe thread is stuck', { timeout }, async () => {
+  const port = await listenTcp(() => {}, '0.0.0.0')
+  const peers = [{ name: 'b', addresses: [addresses.b], port }]
+  const stuck = new URL('support/stuck-thread.mjs', import.meta.url)
+  const agent = await startAgent(
+    { addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers, checks: { tcp: { probe: 'tcp' } } },
+    ['env', `NODE_OPTIONS=--import=${stuck.href}`],
+  )
+  await agent.logged(isSuccess('tcp'))
+  process.kill(agent.pid, 'SIGUSR2')
+  // It says goodbye for two seconds and waits for two more.
+  const ended = await agent.end('SIGTERM')
+  expect(ended).toMatchObject({ code: 0, errors: '' })
+  expect(ended.tookMs).toBeGreaterThan(3_000)
+  expect(ended.tookMs).toBeLessThan(7_000)
+})
+
 testWith(canDropRawSockets)(
   'logs once that a check is not permitted, and continues with the others',
   { timeout },

@@ -1,4 +1,4 @@
-import type { AnyResult } from '@scout/core'
+import { nowNs } from '@scout/core'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSettlement } from '../src/memory/settlement.ts'
@@ -6,7 +6,7 @@ import type { Peer } from '../src/peers/peer.ts'
 import { createRoster } from '../src/peers/roster.ts'
 import type { PlannedTask } from '../src/plan/plan.ts'
 import { knowledge } from './support/peers.ts'
-import { failure, success } from './support/results.ts'
+import { ended, failure, success } from './support/results.ts'
 import { tasksOf } from './support/tasks.ts'
 
 const settleMs = 5_000
@@ -44,8 +44,7 @@ function live(events: readonly Event[]): void {
   const found = new Map<number, Peer>()
   /** Time at which each peer, by id, was last not ready, absent or at another address. */
   const lastAwayMs = new Map<string, number>()
-  const underWay: { readonly peerId: string; readonly beganAtMs: number; readonly end: (result: AnyResult) => void }[] =
-    []
+  const underWay: ((isOk: boolean) => void)[] = []
   let tasks: readonly PlannedTask[] = []
   let clock = 0
 
@@ -108,12 +107,15 @@ function live(events: readonly Event[]): void {
         if (peer === undefined || task === undefined) break
         const known = roster.peers.get(peer.id)
         if (known?.state !== 'ready') lastAwayMs.set(peer.id, clock + 1)
-        underWay.push({ peerId: peer.id, beganAtMs: clock, end: settlement.begin(task, known) })
+        const [startedAtMs, startedNs] = [clock, nowNs()]
+        underWay.push((isOk) => {
+          const result = { ...(isOk ? success(startedAtMs) : failure(startedAtMs)), totalNs: nowNs() - startedNs }
+          settlement.receive(task, ended(result, startedNs), roster.peers.get(peer.id))
+        })
         break
       }
       case 'end': {
-        const attempt = underWay.shift()
-        attempt?.end(happening.isOk ? success(attempt.beganAtMs) : failure(attempt.beganAtMs))
+        underWay.shift()?.(happening.isOk)
         break
       }
       case 'wait':

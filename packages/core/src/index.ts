@@ -7,6 +7,7 @@ export {
   type SeriesSession,
 } from './attempt/prober.ts'
 export { type Repeated, type RepeatOptions, type RepeatRequest, repeat } from './attempt/repeat.ts'
+export type { ScheduleCounters, Task, TaskResult } from './attempt/task.ts'
 export type { CountersByResponder } from './attempt/worker/messages.ts'
 export { type HandOver, type ServeOptions, serveProber, type ThreadResponders } from './attempt/worker/serve.ts'
 export { createThreadProber, type ThreadProber, type ThreadProberOptions } from './attempt/worker/thread-prober.ts'
@@ -86,7 +87,7 @@ export type { Listen, Responder, ResponderCounters } from './responders/responde
 export { startUdpResponder } from './responders/udp.ts'
 export * from './settings/index.ts'
 export { Histogram } from './statistics/histogram.ts'
-export { Ring, type Slot } from './statistics/ring.ts'
+export { latestMs, Ring, type Slot } from './statistics/ring.ts'
 export { createTally, type Statistics, type Tally } from './statistics/statistics.ts'
 export {
   attemptsOf,
@@ -99,5 +100,5 @@ export {
   Window,
   type Yields,
 } from './statistics/window.ts'
-export type { Clock, Clocks } from './time/clock.ts'
+export { type Clock, type Clocks, nowNs } from './time/clock.ts'
 export { formatDurationNs, parseDurationMs } from './time/duration.ts'

@@ -2,6 +2,7 @@ import {
   type AnyResult,
   Counter,
   idOf,
+  latestMs,
   outcomeOf,
   type Protocol,
   probeNamed,
@@ -31,7 +32,7 @@ export interface Series {
   readonly day: Ring
   /** Newest result that was neither set aside nor inconclusive, by id of each task whose peer is ready. */
   readonly latest: ReadonlyMap<string, AnyResult | undefined>
-  /** Newest of those results, even if its peer is gone. */
+  /** The one of those results that started last; if none is left, of the peers that are gone. */
   readonly last: AnyResult | undefined
   /** Newest last; later successes do not remove them. */
   readonly failures: readonly AnyResult[]
@@ -63,7 +64,7 @@ export interface Memory {
   setTasks(tasks: readonly PlannedTask[], nowMs: number): void
   /** Drops series that have had no task for `keptMs`. */
   forget(nowMs: number): void
-  /** Records a result; `isCounted` is false if it must not count. */
+  /** Records a result, which may be older than others that were recorded; `isCounted` is false if it must not count. */
   record(task: PlannedTask, result: AnyResult, isCounted: boolean): Recorded
 }
 
@@ -71,6 +72,8 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 interface KeptSeries extends Mutable<Omit<Series, 'latest'>> {
   latest: Map<string, AnyResult | undefined>
+  /** It stopped failing because its failing peers left, which no result has reported yet. */
+  owesRecovery: boolean
   /** Monotonic clock when it lost its last task. */
   idleSinceMs: number | undefined
 }
@@ -117,6 +120,7 @@ export function createMemory(): Memory {
       for (const [id, one] of series) {
         if (!fed.has(id)) fed.set(id, { ...one, latest: new Map(), idleSinceMs: one.idleSinceMs ?? nowMs })
       }
+      for (const one of fed.values()) stopFailing(one)
       // Series with tasks in the order of the plan, followed by those without.
       series = fed
       forget(nowMs)
@@ -149,6 +153,7 @@ function newSeries({ key, check: { protocol }, peer, target }: PlannedTask): Kep
     day: new Ring({ spanMs: 60_000, slots: 1_440 }),
     latest: new Map(),
     last: undefined,
+    owesRecovery: false,
     failures: [],
     isFailing: false,
     sinceMs: undefined,
@@ -162,17 +167,41 @@ function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recor
   const outcome = outcomeOf(result)
   if (outcome === 'inconclusive') return 'steady'
   const isFirst = one.last === undefined
-  one.last = result
-  one.target = task.target
+  // A failure that was held back may be older than the result of another peer of the node.
+  if (one.last === undefined || !isOlder(result, one.last)) {
+    one.last = result
+    one.target = task.target
+  }
   // The task may have been removed while its attempt was in flight.
   if (one.latest.has(task.id)) one.latest.set(task.id, result)
   if (outcome === 'failure') one.failures = [...one.failures, result].slice(-keptFailures)
   const isFailing = stateOf([...one.latest.values()]) === 'failing'
   const isChange = one.isFailing !== isFailing
+  const { owesRecovery } = one
   one.isFailing = isFailing
+  one.owesRecovery = false
   if (isFirst || isChange) one.sinceMs = result.startedAtMs
-  if (!isChange) return 'steady'
+  if (isChange === owesRecovery) return 'steady'
   return isFailing ? 'began-failing' : 'recovered'
+}
+
+function isOlder({ startedAtMs }: AnyResult, than: AnyResult): boolean {
+  const byMs = than.startedAtMs - startedAtMs
+  // After a larger step, the wall clock was set back.
+  return byMs > 0 && byMs <= latestMs
+}
+
+/** Updates a series whose failing peers have left: the results of the others now tell its state. Without any it stays as it was. */
+function stopFailing(one: KeptSeries): void {
+  const newest = [...one.latest.values()]
+    .filter((result) => result !== undefined)
+    .toSorted((a, b) => a.startedAtMs - b.startedAtMs)
+    .at(-1)
+  if (!one.isFailing || newest === undefined || stateOf([...one.latest.values()]) === 'failing') return
+  one.isFailing = false
+  one.owesRecovery = true
+  one.last = newest
+  one.sinceMs = newest.startedAtMs
 }
 
 export function isFailure(result: AnyResult | undefined): boolean {

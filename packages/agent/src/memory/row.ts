@@ -4,6 +4,7 @@ import {
   durationEdgesSeconds,
   type Family,
   type Row,
+  type ScheduleCounters,
   type Self,
   type SeriesReport,
 } from '@scout/core'
@@ -11,7 +12,6 @@ import type { GreetingCounters } from '../peers/greeter.ts'
 import { obstacleTo } from '../peers/reach.ts'
 import type { KnownPeer, Roster } from '../peers/roster.ts'
 import type { PlannedTask } from '../plan/plan.ts'
-import type { ScheduleCounters } from '../plan/schedule.ts'
 import { isFailure, type Memory, type Series, stateOf } from './memory.ts'
 
 /** Rounds without a result after which the last one is stale. */

@@ -2,9 +2,9 @@ import { createProber } from '@scout/core'
 import { startResponders, type Vantage, type VantageOptions } from './vantage.ts'
 
 /** Starts a vantage in the main thread, for hosts without the native part: raw-socket works only there. */
-export async function startLocalVantage({ responder, paths, onRequest, onStray }: VantageOptions): Promise<Vantage> {
+export async function startLocalVantage({ responder, paths, onRequest, ...options }: VantageOptions): Promise<Vantage> {
   const responders = await startResponders(responder, async (path, request) => onRequest(path, request), paths)
-  const prober = createProber({ onStray })
+  const prober = createProber(options)
   return {
     prober,
     port: responders.port,

@@ -3,10 +3,11 @@ import { nameServerOrSystem, resolveBySystem, serveProber } from '@scout/core'
 import { startResponders, threadData } from './vantage.ts'
 
 if (parentPort !== null) {
-  const { responder, paths } = threadData.parse(workerData)
+  const { responder, paths, maxInFlight } = threadData.parse(workerData)
   await serveProber(parentPort, {
     resolve: resolveBySystem,
     nameServer: nameServerOrSystem(),
+    maxInFlight,
     responders: { start: (handOver) => startResponders(responder, handOver, paths) },
   })
 }

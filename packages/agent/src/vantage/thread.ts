@@ -6,14 +6,12 @@ import type { ThreadData, Vantage, VantageOptions } from './vantage.ts'
  * Starts a vantage in a separate thread, so that other work of the agent does not delay timestamps or answers. Rejects with the error if it
  * cannot listen.
  */
-export async function startVantageThread({ responder, paths, onRequest, onStray }: VantageOptions): Promise<Vantage> {
+export async function startVantageThread(options: VantageOptions): Promise<Vantage> {
+  const { responder, paths, maxInFlight, ...handlers } = options
   // When run from source, the thread still needs the built program.
   const program = import.meta.url.endsWith('.ts') ? '../../dist/vantage/thread-main.js' : './thread-main.js'
-  const workerData = { responder, paths } satisfies ThreadData
-  const prober = createThreadProber(new Worker(new URL(program, import.meta.url), { workerData }), {
-    onStray,
-    onRequest,
-  })
+  const workerData = { responder, paths, maxInFlight } satisfies ThreadData
+  const prober = createThreadProber(new Worker(new URL(program, import.meta.url), { workerData }), handlers)
   const port = await prober.listening
   const { failed, counters, silentMs, stop: close } = prober
   return { prober, port, failed, counters, silentMs, close }

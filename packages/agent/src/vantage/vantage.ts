@@ -16,6 +16,7 @@ import { formatGoDateTime } from '../go-time.ts'
 export const threadData = z.object({
   responder: z.object({ host: z.string(), port: z.int(), key: z.string() }),
   paths: z.array(z.string()).readonly(),
+  maxInFlight: z.int(),
 })
 
 export type ThreadData = z.output<typeof threadData>
@@ -26,6 +27,9 @@ export interface VantageOptions {
   readonly paths: readonly string[]
   readonly onRequest: (path: string, request: RouteRequest) => object | undefined
   readonly onStray: NonNullable<ProberOptions['onStray']>
+  readonly onResults: NonNullable<ProberOptions['onResults']>
+  /** Maximum number of attempts of tasks in flight. */
+  readonly maxInFlight: number
 }
 
 /** A place in the network that sends probes and answers them: the prober and the responders of one network namespace. */

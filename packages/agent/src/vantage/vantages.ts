@@ -1,4 +1,4 @@
-import type { Protocol, Row, Stray, Vantage as VantageName } from '@scout/core'
+import type { Protocol, Row, ScheduleCounters, Stray, Vantage as VantageName } from '@scout/core'
 import type { Vantage, VantageOptions } from './vantage.ts'
 
 type StrayCounts = Row['vantages'][number]['strays']
@@ -11,19 +11,23 @@ export interface Vantages {
   open(name: VantageName): Promise<Vantage>
   /** Returns a vantage; undefined until it is open. */
   get(name: VantageName): Vantage | undefined
+  /** Returns all open vantages by name. */
+  all(): Iterable<readonly [VantageName, Vantage]>
   reports(): Row['vantages']
+  /** Returns the sums of the counters about repeated tasks. */
+  schedule(): ScheduleCounters
   /** Returns the longest overdue heartbeat of any vantage; 0 while all answer. */
   silentMs(): number
   close(): Promise<void>
 }
 
-export function createVantages(start: StartVantage, requests: Pick<VantageOptions, 'paths' | 'onRequest'>): Vantages {
+export function createVantages(start: StartVantage, common: Omit<VantageOptions, 'responder' | 'onStray'>): Vantages {
   const open = new Map<VantageName, { readonly vantage: Vantage; strays: StrayCounts }>()
   return {
     async open(name) {
       let strays: StrayCounts = {}
       const vantage = await start({
-        ...requests,
+        ...common,
         onStray: (protocol, stray) => {
           strays = withStray(strays, protocol, stray)
         },
@@ -37,6 +41,7 @@ export function createVantages(start: StartVantage, requests: Pick<VantageOption
       return vantage
     },
     get: (name) => open.get(name)?.vantage,
+    all: () => [...open].map(([name, { vantage }]) => [name, vantage]),
     reports: () =>
       [...open].map(([name, { vantage, strays }]) => ({
         name,
@@ -44,10 +49,23 @@ export function createVantages(start: StartVantage, requests: Pick<VantageOption
         responders: vantage.counters(),
         strays,
       })),
+    schedule: () => [...open.values()].map(({ vantage }) => vantage.prober.schedule()).reduce(sumOf, noneYet),
     silentMs: () => Math.max(0, ...[...open.values()].map(({ vantage }) => vantage.silentMs())),
     async close() {
       await Promise.all([...open.values()].map(({ vantage }) => vantage.close()))
     },
+  }
+}
+
+const noneYet: ScheduleCounters = { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 }
+
+function sumOf(a: ScheduleCounters, b: ScheduleCounters): ScheduleCounters {
+  return {
+    started: a.started + b.started,
+    late: a.late + b.late,
+    skipped: a.skipped + b.skipped,
+    inFlight: a.inFlight + b.inFlight,
+    waiting: a.waiting + b.waiting,
   }
 }
 

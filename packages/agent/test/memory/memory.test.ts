@@ -140,8 +140,65 @@ describe('the state of a series', () => {
     ]
     expect(changes).toEqual(['began-failing', 'steady', 'steady', 'steady'])
     expect(reportOf(memory)).toMatchObject({ state: 'failing', sinceMs: 1, last: { ok: false, startedAtMs: 3 } })
+  })
+
+  test('is ok without the failure of a peer that has left, and the next success of the others is its recovery', () => {
+    const { memory, good } = withFailingPeer()
     memory.setTasks([good], 0)
-    expect(reportOf(memory).state).toBe('ok')
+    expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2, last: { ok: true, startedAtMs: 2 } })
+    expect(onlySeries(memory).isFailing).toBe(false)
+    expect(memory.record(good, success(4), true)).toBe('recovered')
+    expect(memory.record(good, success(5), true)).toBe('steady')
+    expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2 })
+  })
+
+  test('goes on failing, without another beginning, if a peer that stayed fails next', () => {
+    const { memory, good } = withFailingPeer()
+    memory.setTasks([good], 0)
+    expect(memory.record(good, failure(4), true)).toBe('steady')
+    expect(reportOf(memory)).toMatchObject({ state: 'failing', sinceMs: 4 })
+    expect(memory.record(good, success(5), true)).toBe('recovered')
+  })
+
+  /** A series whose one peer is good, and whose other one failed last. */
+  function withFailingPeer() {
+    const memory = createMemory()
+    const [good, bad] = [taskOf(onNode('good')), taskOf(onNode('bad'))]
+    memory.setTasks([good, bad], 0)
+    memory.record(good, success(2), true)
+    memory.record(bad, failure(3), true)
+    return { memory, good, bad }
+  }
+})
+
+describe('a failure that was held back', () => {
+  const minuteMs = 1_700_000_040_000
+
+  test('is booked at its own time, and does not replace a newer result of another peer', () => {
+    const memory = createMemory()
+    const [good, bad] = [taskOf(onNode('good')), taskOf(onNode('bad', { addresses: ['10.0.0.9'] }))]
+    memory.setTasks([good, bad], 0)
+    memory.record(good, success(minuteMs + 9_000), true)
+    memory.record(good, success(minuteMs + 12_000), true)
+    expect(memory.record(bad, failure(minuteMs + 8_000), true)).toBe('began-failing')
+    const { last, target, recent } = onlySeries(memory)
+    expect([last?.startedAtMs, target]).toEqual([minuteMs + 12_000, '10.0.0.1:8081'])
+    expect(recent.read(minuteMs + 13_000).map(({ passed, failed }) => [passed, failed])).toEqual([
+      [1, 1],
+      [1, 0],
+    ])
+    expect(reportOf(memory)).toMatchObject({
+      state: 'failing',
+      sinceMs: minuteMs + 8_000,
+      last: { ok: false, startedAtMs: minuteMs + 8_000 },
+    })
+  })
+
+  test('is the last result after the clock was set back', () => {
+    const { memory, record } = recorder()
+    record(success(minuteMs))
+    record(failure(minuteMs - 3_600_000))
+    expect(onlySeries(memory).last?.ok).toBe(false)
   })
 })
 

@@ -1,8 +1,9 @@
+import { nowNs } from '@scout/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { createSettlement } from '../../src/memory/settlement.ts'
 import type { KnownPeer } from '../../src/peers/roster.ts'
-import { failure, success } from '../support/results.ts'
+import { ended, failure, success } from '../support/results.ts'
 import { known as knownPeer, taskOf } from '../support/tasks.ts'
 
 const known = (name: string, state: KnownPeer['state'] = 'ready') => knownPeer(name, { state })
@@ -18,7 +19,14 @@ function startSettlement(settleMs: number) {
   return {
     settled,
     settlement,
-    begin: (id: string, of: KnownPeer | 'none' | undefined) => settlement.begin({ ...taskOf(), id }, of),
+    /** Starts an attempt; the function returned delivers its result. */
+    begin(id: string, of: KnownPeer | 'none' | undefined) {
+      const startedNs = nowNs()
+      return (result = success()) => {
+        const totalNs = nowNs() - startedNs
+        settlement.receive({ ...taskOf(), id }, ended({ ...result, totalNs }, startedNs), of)
+      }
+    },
   }
 }
 
@@ -54,6 +62,34 @@ describe('the settlement', () => {
     ends[0]?.(success())
     ends[1]?.(failure())
     expect(settled).toEqual(['s 1000 ok set aside', 't 1000 failed set aside'])
+  })
+
+  it('counts a success that ended before its peer changed, even if it arrives later', () => {
+    const { settled, settlement } = startSettlement(longMs)
+    const startedNs = nowNs()
+    const arriving = ended({ ...success(), totalNs: 0 }, startedNs)
+    settlement.disturb('uid-of-a')
+    settlement.receive({ ...taskOf(), id: 's' }, arriving, known('a'))
+    expect(settled).toEqual(['s 1000 ok counted'])
+  })
+
+  it('sets aside a failure that ended before its peer changed, but not one that began after it', async () => {
+    const { begin, settled, settlement } = startSettlement(0)
+    const before = ended({ ...failure(), totalNs: 0 }, nowNs())
+    settlement.disturb('uid-of-a')
+    settlement.receive({ ...taskOf(), id: 's' }, before, known('a'))
+    begin('t', known('a'))(failure())
+    expect(settled).toEqual(['s 1000 failed set aside', 't 1000 failed counted'])
+  })
+
+  it('sets aside a success during which its peer changed, even if it changed again afterwards', () => {
+    const { settled, settlement } = startSettlement(longMs)
+    const startedNs = nowNs()
+    settlement.disturb('uid-of-a')
+    const arriving = ended({ ...success(), totalNs: nowNs() - startedNs }, startedNs)
+    settlement.disturb('uid-of-a')
+    settlement.receive({ ...taskOf(), id: 's' }, arriving, known('a'))
+    expect(settled).toEqual(['s 1000 ok set aside'])
   })
 
   it.each([

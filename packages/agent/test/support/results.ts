@@ -1,4 +1,5 @@
 import type { AnyResult, FailureReason } from '@scout/core'
+import type { Ended } from '../../src/memory/settlement.ts'
 
 const measured = {
   protocol: 'tcp',
@@ -15,4 +16,9 @@ export function success(startedAtMs = 1_000): AnyResult {
 
 export function failure(startedAtMs = 1_000, reason: FailureReason = 'timeout'): AnyResult {
   return { ...measured, startedAtMs, ok: false, failure: { reason, phase: 'connect', message: 'no answer' } }
+}
+
+/** Returns the result as a vantage delivers it. */
+export function ended(result: AnyResult, startedNs: number): Ended {
+  return { startedNs, result }
 }

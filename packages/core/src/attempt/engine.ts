@@ -4,10 +4,15 @@ import type { ResolveName } from '../net/host/resolve.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import { createSockets, type Sockets } from '../net/sockets.ts'
 import { isProtocol, type Protocol, probeNamed } from '../probes/index.ts'
+import type { Probe } from '../probes/probe.ts'
 import type { Result } from '../probes/result.ts'
 import { OwnSession } from '../probes/session.ts'
 import { createDeadlines } from '../time/deadline.ts'
-import { prepare, run } from './run.ts'
+import { createPlacement } from './placement.ts'
+import { createResultBatches } from './result-batches.ts'
+import { createRounds } from './rounds.ts'
+import { prepare, type Request, run } from './run.ts'
+import { checkInterval, type NumberedTask, type PreparedTask, type ResultBatch, type TaskChange } from './task.ts'
 
 export interface AttemptRequest {
   readonly protocol: string
@@ -35,14 +40,23 @@ export interface Engine {
    * @throws {ScoutError} for misuse, before the first packet
    */
   start(request: AttemptRequest): StartedAttempt
+  /**
+   * Removes tasks, then adds others. Rejects with a `ScoutError` for misuse, and then changes nothing. Results of removed tasks may still
+   * be delivered from another thread.
+   */
+  changeTasks(change: TaskChange): Promise<void>
   /** Closes a session. Its number must not be reused. */
   endSession(session: number): void
-  /** Cancels all attempts in progress. */
+  /** Delivers the results of tasks so far, then cancels all attempts in progress. */
   close(): void
 }
 
 export interface EngineOptions {
   readonly onStray: (protocol: Protocol, stray: Stray) => void
+  /** Receives the results of tasks, and at most a second after it changed their schedule. */
+  readonly onBatch: (batch: ResultBatch) => void
+  /** Maximum number of attempts of tasks in flight; further due ones wait in order (default: 256). */
+  readonly maxInFlight?: number | undefined
   readonly resolve: ResolveName
   readonly nameServer: () => string
   readonly vantages?: Vantages | undefined
@@ -51,8 +65,21 @@ export interface EngineOptions {
 /** Paths of network namespaces (`/proc/1/ns/net`) to probe from, keyed by the name that attempts use. */
 export type Vantages = Readonly<Record<string, string>>
 
+interface Launch {
+  readonly probe: Probe
+  readonly request: Request
+  readonly sockets: Sockets
+  readonly session: OwnSession
+  readonly isCancelled?: boolean
+  /** Called when it has ended. */
+  readonly onEnded?: () => void
+}
+
+const defaultMaxInFlight = 256
+
 /** Creates an engine that makes attempts in this thread, over shared sockets. */
-export function createEngine({ onStray, resolve, nameServer, vantages = {} }: EngineOptions): Engine {
+export function createEngine(options: EngineOptions): Engine {
+  const { onStray, onBatch, maxInFlight = defaultMaxInFlight, resolve, nameServer, vantages = {} } = options
   const socketsIn = (namespace: string | undefined) =>
     createSockets({
       namespace,
@@ -84,23 +111,56 @@ export function createEngine({ onStray, resolve, nameServer, vantages = {} }: En
     )
   }
 
+  const launch = ({ probe, request, sockets, session, isCancelled, onEnded }: Launch): StartedAttempt => {
+    const deadline = deadlines.start(request.options.timeoutMs)
+    if (isCancelled === true) deadline.cancel()
+    const ended = () => {
+      deadlines.clear(deadline)
+      onEnded?.()
+    }
+    return {
+      result: run(probe, request, { sockets, resolve, deadline, session, onEnded: ended }),
+      cancel: () => deadline.cancel(),
+    }
+  }
+
+  const batches = createResultBatches((results) => onBatch({ results, schedule: repeater.counters }))
+  const repeater = createRounds({ start: launch, maxInFlight, batches })
+  const placeOf = createPlacement()
+
+  /** Everything about a task that can be done once and not for each attempt. */
+  const prepareTask = (task: NumberedTask): PreparedTask => {
+    const { number, protocol, target, options, vantage } = task
+    const probe = probeNamed(protocol)
+    checkInterval(task.intervalMs)
+    return {
+      number,
+      probe,
+      request: prepare(probe, { target, ...(options === undefined ? {} : { options }) }, { nameServer }),
+      sockets: socketsOf(vantage),
+      session: new OwnSession(),
+      place: placeOf(task),
+    }
+  }
+
   return {
     start({ protocol, target, options, isCancelled, session: number, vantage }) {
       if (isClosed) throw closedError()
       const probe = probeNamed(protocol)
       const request = prepare(probe, { target, options }, { nameServer })
       const sockets = socketsOf(vantage)
-      const deadline = deadlines.start(request.options.timeoutMs)
-      if (isCancelled) deadline.cancel()
       const session = number === undefined ? new OwnSession() : sessionOf(number)
       const onEnded = () => {
-        deadlines.clear(deadline)
         if (number === undefined) session.close()
       }
-      return {
-        result: run(probe, request, { sockets, resolve, deadline, session, onEnded }),
-        cancel: () => deadline.cancel(),
-      }
+      return launch({ probe, request, sockets, session, isCancelled, onEnded })
+    },
+    async changeTasks({ added, removed }) {
+      if (isClosed) throw closedError()
+      const prepared = added.map(prepareTask)
+      repeater.remove(new Set(removed))
+      batches.forget(removed)
+      repeater.add(prepared)
     },
     endSession(number) {
       sessions.get(number)?.close()
@@ -108,6 +168,8 @@ export function createEngine({ onStray, resolve, nameServer, vantages = {} }: En
     },
     close() {
       isClosed = true
+      batches.flush()
+      repeater.stop()
       deadlines.endAll(new FailureError('cancelled', 'the prober was closed during this attempt'))
       for (const session of sessions.values()) session.close()
       sessions.clear()

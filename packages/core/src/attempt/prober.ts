@@ -7,11 +7,20 @@ import type { Stray } from '../net/packets/exchange.ts'
 import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
 import type { Result } from '../probes/result.ts'
 import { createEngine, type Engine, type StartedAttempt, type Vantages } from './engine.ts'
+import type { ScheduleCounters, Task, TaskResult } from './task.ts'
+import { createTaskList, type TaskList } from './task-list.ts'
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 
 export interface ProberOptions {
   /** Called for every answer that no attempt was waiting for. */
   readonly onStray?: (protocol: Protocol, stray: Stray) => void
+  /**
+   * Receives the results of tasks in batches: a failure, or a task's first result with another outcome than before, at once; others at
+   * most a second later.
+   */
+  readonly onResults?: (results: readonly TaskResult[]) => void
+  /** Maximum number of attempts of tasks in flight; further due ones wait in order (default: 256). */
+  readonly maxInFlight?: number
   /** Resolves names to addresses (default: getaddrinfo). */
   readonly resolve?: ResolveName
   /** Name server for DNS targets without one (default: the first in /etc/resolv.conf). */
@@ -55,6 +64,14 @@ export interface Prober {
    * @throws {ScoutError} `closed`
    */
   openSession(): SeriesSession
+  /**
+   * Replaces all tasks. Each is validated once, then attempted once an interval in a session of its own; a task that stays the same keeps its
+   * session and its place in the interval. The attempts of removed tasks are cancelled, and their results are not delivered. Rejects with a
+   * `ScoutError` for misuse; the tasks are then those before.
+   */
+  setTasks(tasks: readonly Task[]): Promise<void>
+  /** Returns counters about the attempts of tasks, as of the last results delivered and at most a second old. */
+  schedule(): ScheduleCounters
   close(): void
 }
 
@@ -63,11 +80,17 @@ export interface Prober {
  * @throws {ScoutError} `invalid-option`
  */
 export function createProber(options: ProberOptions = {}): Prober {
-  return proberOver(engineFor(options))
+  const tasks = taskListOf(options)
+  return proberOver(engineFor(options, tasks.receive), tasks)
 }
 
-/** Returns a prober that uses an engine. */
-export function proberOver(engine: Engine): Prober {
+export function taskListOf({ onResults }: Pick<ProberOptions, 'onResults'>): TaskList {
+  // As in `probe`: results of the runner have only the general type.
+  return createTaskList((results) => onResults?.(results as readonly TaskResult[]))
+}
+
+/** Returns a prober that uses an engine, whose batches the list receives. */
+export function proberOver(engine: Engine, list: TaskList): Prober {
   const sessions = new Map<SeriesSession, number>()
   let opened = 0
   let isClosed = false
@@ -115,6 +138,18 @@ export function proberOver(engine: Engine): Prober {
       sessions.set(session, number)
       return session
     },
+    async setTasks(tasks) {
+      if (isClosed) throw closedError()
+      const change = list.replace(tasks)
+      if (change.added.length === 0 && change.removed.length === 0) return
+      try {
+        await engine.changeTasks(change)
+      } catch (error) {
+        list.undo(change)
+        throw error
+      }
+    },
+    schedule: () => list.schedule,
     close() {
       isClosed = true
       sessions.clear()
@@ -129,15 +164,18 @@ interface ProbeCall {
   readonly options: Circumstances | undefined
 }
 
-function engineFor({ onStray = () => {}, worker = false, nameServer, resolve, vantages }: ProberOptions): Engine {
+function engineFor(options: ProberOptions, onBatch: TaskList['receive']): Engine {
+  const { onStray = () => {}, worker = false, nameServer, resolve, maxInFlight, vantages } = options
   if (worker === false)
     return createEngine({
       onStray,
+      onBatch,
+      maxInFlight,
       resolve: resolve ?? resolveBySystem,
       nameServer: nameServerOrSystem(nameServer),
       vantages,
     })
-  const unreachable = Object.entries({ resolve, ...(worker === true ? {} : { nameServer, vantages }) })
+  const unreachable = Object.entries({ resolve, ...(worker === true ? {} : { nameServer, maxInFlight, vantages }) })
   const [setting] = unreachable.find(([, value]) => value !== undefined) ?? []
   if (setting !== undefined) {
     throw new ScoutError(
@@ -145,7 +183,8 @@ function engineFor({ onStray = () => {}, worker = false, nameServer, resolve, va
       `cannot pass ${setting} to another thread: pass it to serveProber in that thread`,
     )
   }
-  return createThreadEngine(worker === true ? startProbeThread({ nameServer, vantages }) : worker, { onStray })
+  const thread = worker === true ? startProbeThread({ nameServer, maxInFlight, vantages }) : worker
+  return createThreadEngine(thread, { onStray, onBatch })
 }
 
 async function cancelledBy(signal: AbortSignal, { result, cancel }: StartedAttempt): Promise<Result> {

@@ -1,6 +1,7 @@
 import { ScoutError } from '../model/errors.ts'
 import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
 import type { AttemptOptions, Prober } from './prober.ts'
+import { checkInterval } from './task.ts'
 
 export interface RepeatOptions {
   /** Number of attempts (default: unlimited). */
@@ -35,12 +36,7 @@ export async function* repeat<Name extends Protocol>(
   { protocol, target, options }: RepeatRequest<Name>,
   { count = Number.POSITIVE_INFINITY, intervalMs, signal, onStart }: RepeatOptions,
 ): AsyncGenerator<Repeated<Name>, void, undefined> {
-  // Timers support at most 31 bits of milliseconds; with a longer delay they fire at once.
-  if (!(intervalMs >= 1 && intervalMs < 2 ** 31))
-    throw new ScoutError(
-      'invalid-option',
-      `cannot repeat every ${intervalMs} ms: choose an interval from 1 ms to 24 days`,
-    )
+  checkInterval(intervalMs)
   if (!(count >= 0)) throw new ScoutError('invalid-option', `cannot repeat ${count} times: choose a count of 0 or more`)
   const ended: Repeated<Name>[] = []
   const errors: unknown[] = []

@@ -22,6 +22,7 @@ export const http = defineProbe({
   summary: 'make one HTTP request over a new connection and time each phase',
   targetForm: 'url',
   needs: 'connection',
+  runsAlone: true,
   phases: {
     connect: 'SYN sent to SYN-ACK received',
     tls: 'TLS handshake (https only)',

@@ -56,6 +56,8 @@ export interface Probe<
    * a duration histogram.
    */
   readonly yields?: 'time' | 'facts'
+  /** Whether the event loop stamps its phases: repeated attempts then run one after another, so that none delays another's stamps. */
+  readonly runsAlone?: true
   /** Single source of types, defaults, flags, config keys and docs. */
   readonly options: Options
   /** Present if an attempt is one packet of fixed layout, which the native packet engine can repeat on its own. */

@@ -23,6 +23,9 @@ interface RingOptions {
   readonly slots: number
 }
 
+/** How late a result may be added and still go to the slot of its own time. A larger step back means that the clock was set back. */
+export const latestMs = 120_000
+
 /** All reasons in the order of the table, so that a set of them fits a 32-bit number. */
 const reasonNames = Object.keys(reasonTable).filter((name): name is FailureReason => name in reasonTable)
 
@@ -43,9 +46,17 @@ export class Ring {
     this.#blocks = new Array<Block | undefined>(Math.ceil(slots / rowsOfBlock)).fill(undefined)
   }
 
-  /** Adds a result to the slot at `nowMs`. If the clock was set back, it goes to the open slot. */
+  /**
+   * Adds a result to the slot at `nowMs`. If the clock was set back, it goes to the open slot. A late result is counted in its closed slot,
+   * whose times stay those of the results before it.
+   */
   add(result: Result, { nowMs, yields }: { readonly nowMs: number; readonly yields: Yields }): void {
     const index = Math.floor(nowMs / this.spanMs)
+    if (index < this.#openIndex && this.#openIndex * this.spanMs - nowMs <= latestMs) {
+      const late = new Window()
+      late.add(result, yields)
+      return this.#addLate(index, late)
+    }
     if (this.#open === undefined || index > this.#openIndex) {
       this.#close()
       this.#openIndex = index
@@ -97,9 +108,23 @@ export class Ring {
 
   #close(): void {
     if (this.#open === undefined) return
-    const place = this.#openIndex % this.#slots
+    const { block, row } = this.#placeOf(this.#openIndex)
+    block.write(row, this.#openIndex, summaryOf(this.#open))
+  }
+
+  #addLate(index: number, late: Window): void {
+    const { block, row } = this.#placeOf(index)
+    const before = block.index(row)
+    // The ring has wrapped around since.
+    if (before > index) return
+    const added = summaryOf(late)
+    block.write(row, index, before === index ? sumOf(block.read(row, this.spanMs), added) : added)
+  }
+
+  #placeOf(index: number) {
+    const place = index % this.#slots
     const block = (this.#blocks[Math.floor(place / rowsOfBlock)] ??= new Block())
-    block.write(place % rowsOfBlock, this.#openIndex, summaryOf(this.#open))
+    return { block, row: place % rowsOfBlock }
   }
 }
 
@@ -124,7 +149,7 @@ class Block {
     return { passed: count(0), failed: count(1), other: count(2) }
   }
 
-  write(row: number, index: number, { passed, failed, other, reasons, timesNs }: Omit<Slot, 'fromMs'>): void {
+  write(row: number, index: number, { passed, failed, other, reasons, timesNs }: Summary): void {
     const start = row * rowBytes
     this.#view.setUint32(start + at.index, index + 1)
     const set = reasons.reduce((bits, reason) => bits | (1 << reasonNames.indexOf(reason)), 0)
@@ -170,7 +195,20 @@ function countsOf({ counts }: Window): SlotCounts {
   }
 }
 
-function summaryOf(window: Window): Omit<Slot, 'fromMs'> {
+type Summary = Omit<Slot, 'fromMs'>
+
+function sumOf(a: Summary, b: Summary): Summary {
+  const timesNs = a.timesNs ?? b.timesNs
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    other: a.other + b.other,
+    reasons: reasonNames.filter((reason) => a.reasons.includes(reason) || b.reasons.includes(reason)),
+    ...(timesNs === undefined ? {} : { timesNs }),
+  }
+}
+
+function summaryOf(window: Window): Summary {
   const { counts, times } = window
   const found = new Set(entriesOf(counts.reasons).map(([reason]) => reason))
   return {

@@ -70,6 +70,25 @@ test('stopping cancels attempts in progress, then ends the thread', async () => 
   await expect(prober.probe('udp', `127.0.0.1:${port}`)).rejects.toThrow(expect.objectContaining({ code: 'closed' }))
 })
 
+test('delivers the results of its tasks', async () => {
+  const results: string[] = []
+  const { prober } = startThread({
+    onResults: (batch) => void results.push(...batch.map(({ id, result }) => `${id} ${result.ok}`)),
+  })
+  const target = `127.0.0.1:${await prober.listening}`
+  await prober.setTasks([{ id: 'a', protocol: 'tcp', target, intervalMs: 50 }])
+  await eventually(() => results.length > 1, 'results')
+  expect(new Set(results)).toEqual(new Set(['a true']))
+})
+
+test('stopping terminates a thread that is stuck', async () => {
+  const stuck = new Worker('for (;;);', { eval: true })
+  const prober = createThreadProber(stuck)
+  const [result] = await Promise.allSettled([prober.probe('tcp', '127.0.0.1:9'), prober.stop()])
+  expect(stuck.threadId).toBe(-1)
+  expect(result).toMatchObject({ status: 'rejected', reason: { code: 'closed' } })
+})
+
 test('a thread that ends without being stopped has failed', async () => {
   const { thread, prober } = startThread()
   await prober.listening

@@ -163,9 +163,26 @@ describe('a ring', () => {
 
   test('adds to the open slot while the clock is set back', () => {
     const history = ring()
-    add(history, start + minute, success(1))
+    add(history, start + 5 * minute, success(1))
     add(history, start, success(1))
-    expect(history.read(start + minute).map(({ passed }) => passed)).toEqual([2])
+    expect(history.read(start + 5 * minute).map(({ passed }) => passed)).toEqual([2])
+  })
+
+  test('adds a late result to the slot of its own time, whether that had results or not', () => {
+    const history = ring()
+    add(history, start + minute, success(1_000_000))
+    add(history, start + 2 * minute, success(1_000_000))
+    add(history, start + minute, failed('timeout'))
+    add(history, start + minute, success(9_000_000))
+    add(history, start, failed('refused'))
+    const slots = history.read(start + 2 * minute)
+    expect(slots.map(({ passed, failed, reasons }) => [passed, failed, reasons])).toEqual([
+      [0, 1, ['refused']],
+      [2, 1, ['timeout']],
+      [1, 0, []],
+    ])
+    expect(slots[1]?.timesNs?.max).toEqual(expect.closeTo(1_000_000, -3))
+    expect(history.sum(start + 2 * minute)).toEqual({ passed: 3, failed: 2, other: 0 })
   })
 
   test('keeps times to within 0.03 %, from a nanosecond to ten minutes', () => {

@@ -5,6 +5,7 @@ import type { Result } from '../../probes/result.ts'
 import type { RouteRequest } from '../../responders/http.ts'
 import type { ResponderCounters } from '../../responders/responder.ts'
 import type { AttemptRequest } from '../engine.ts'
+import type { ResultBatch, TaskChange } from '../task.ts'
 
 /*
  * Protocol between a probe thread, which may also run responders, and the thread that started it.
@@ -18,6 +19,8 @@ export type ToThread =
   | ({ readonly kind: 'attempt'; readonly id: number } & AttemptRequest)
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'end session'; readonly session: number }
+  /** Is answered with `accepted` or `misuse`. */
+  | ({ readonly kind: 'tasks'; readonly id: number } & TaskChange)
   /** Answer to a `request`. */
   | { readonly kind: 'answered'; readonly id: number; readonly content: object | undefined }
   | { readonly kind: 'ping' }
@@ -27,7 +30,9 @@ export type ToThread =
 /** Messages from the probe thread. */
 export type FromThread =
   | { readonly kind: 'result'; readonly id: number; readonly result: Result }
+  | { readonly kind: 'accepted'; readonly id: number }
   | { readonly kind: 'misuse'; readonly id: number; readonly code: ScoutErrorCode; readonly message: string }
+  | ({ readonly kind: 'results' } & ResultBatch)
   | { readonly kind: 'stray'; readonly protocol: Protocol; readonly stray: Stray }
   /** The responders are listening on this port. */
   | { readonly kind: 'listening'; readonly port: number }

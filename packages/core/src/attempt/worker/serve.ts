@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { ScoutError } from '../../model/errors.ts'
 import type { RouteRequest } from '../../responders/http.ts'
 import { type AttemptRequest, createEngine, type EngineOptions } from '../engine.ts'
+import type { TaskChange } from '../task.ts'
 import type { CountersByResponder, FromThread, ToThread } from './messages.ts'
 
 /** Forwards a responder's request to the thread that started this one. Resolves to its answer. */
@@ -14,7 +15,7 @@ export interface ThreadResponders {
   close(): Promise<void>
 }
 
-export interface ServeOptions extends Pick<EngineOptions, 'resolve' | 'nameServer' | 'vantages'> {
+export interface ServeOptions extends Pick<EngineOptions, 'resolve' | 'nameServer' | 'maxInFlight' | 'vantages'> {
   readonly responders?: { start(handOver: HandOver): Promise<ThreadResponders> }
 }
 
@@ -27,7 +28,11 @@ const countMs = 1_000
  */
 export async function serveProber(port: MessagePort, { responders, ...options }: ServeOptions): Promise<void> {
   const send = (message: FromThread) => port.postMessage(message)
-  const engine = createEngine({ ...options, onStray: (protocol, stray) => send({ kind: 'stray', protocol, stray }) })
+  const engine = createEngine({
+    ...options,
+    onStray: (protocol, stray) => send({ kind: 'stray', protocol, stray }),
+    onBatch: (batch) => send({ kind: 'results', ...batch }),
+  })
   const underWay = new Map<number, () => void>()
   let isStopping = false
 
@@ -37,12 +42,19 @@ export async function serveProber(port: MessagePort, { responders, ...options }:
       underWay.set(id, cancel)
       send({ kind: 'result', id, result: await result })
     } catch (error) {
-      // Anything else is a bug. It ends this thread, and the other thread receives it as an 'error' event.
-      if (!(error instanceof ScoutError)) throw error
-      send({ kind: 'misuse', id, code: error.code, message: error.message })
+      send(misuseOf(id, error))
     }
     underWay.delete(id)
     closeWhenIdle()
+  }
+
+  const changeTasks = async (id: number, change: TaskChange) => {
+    try {
+      await engine.changeTasks(change)
+      send({ kind: 'accepted', id })
+    } catch (error) {
+      send(misuseOf(id, error))
+    }
   }
 
   // Attempts in progress end as cancelled, and their results are still sent.
@@ -77,6 +89,8 @@ export async function serveProber(port: MessagePort, { responders, ...options }:
         return underWay.get(message.id)?.()
       case 'end session':
         return engine.endSession(message.session)
+      case 'tasks':
+        return void changeTasks(message.id, message)
       case 'answered':
         asked.get(message.id)?.(message.content)
         return void asked.delete(message.id)
@@ -88,6 +102,12 @@ export async function serveProber(port: MessagePort, { responders, ...options }:
     }
   })
   await started
+}
+
+/** Returns the message about misuse. Rethrows any other error: a bug, which ends this thread, and which the other one receives as `error`. */
+function misuseOf(id: number, error: unknown): FromThread {
+  if (!(error instanceof ScoutError)) throw error
+  return { kind: 'misuse', id, code: error.code, message: error.message }
 }
 
 interface Answering {

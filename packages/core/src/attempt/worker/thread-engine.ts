@@ -9,9 +9,14 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+interface Accepting extends Pick<Waiting, 'reject'> {
+  readonly resolve: () => void
+}
+
 /** Starts core's own program in a probe thread. When running from the sources, it still uses the built program. */
 export function startProbeThread(data: {
   readonly nameServer?: string | undefined
+  readonly maxInFlight?: number | undefined
   readonly vantages?: Vantages | undefined
 }): Worker {
   const program = import.meta.url.endsWith('.ts') ? '../../../dist/attempt/worker/main.js' : './main.js'
@@ -23,22 +28,21 @@ interface ThreadEngine extends Engine {
   post(message: ToThread): void
 }
 
+type ThreadEngineOptions = Pick<EngineOptions, 'onStray' | 'onBatch'>
+
 /** Creates an engine over a thread that runs `serveProber`. If the thread ends unexpectedly, all pending attempts reject with its error. */
-export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptions, 'onStray'>): ThreadEngine {
+export function createThreadEngine(thread: Worker, { onStray, onBatch }: ThreadEngineOptions): ThreadEngine {
   const waiting = new Map<number, Waiting>()
+  const accepting = new Map<number, Accepting>()
   let ids = 0
   let ended: Error | undefined
 
   const post = (message: ToThread) => thread.postMessage(message)
   const end = (error: Error) => {
     ended ??= error
-    for (const { reject } of waiting.values()) reject(ended)
+    for (const { reject } of [...waiting.values(), ...accepting.values()]) reject(ended)
     waiting.clear()
-  }
-  const take = (id: number) => {
-    const entry = waiting.get(id)
-    waiting.delete(id)
-    return entry
+    accepting.clear()
   }
   thread.on('error', end)
   thread.on('exit', () => end(closedError()))
@@ -46,30 +50,46 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
     switch (message.kind) {
       case 'stray':
         return onStray(message.protocol, message.stray)
+      case 'results':
+        return onBatch(message)
       case 'result':
-        return take(message.id)?.resolve(message.result)
-      case 'misuse':
-        return take(message.id)?.reject(new ScoutError(message.code, message.message))
+        return taken(waiting, message.id)?.resolve(message.result)
+      case 'accepted':
+        return taken(accepting, message.id)?.resolve()
+      case 'misuse': {
+        const asked = taken(waiting, message.id) ?? taken(accepting, message.id)
+        return asked?.reject(new ScoutError(message.code, message.message))
+      }
       default:
         return // a message of the responders: see createThreadProber
     }
   })
 
+  /** Posts a message with options of the caller, which may hold anything. */
+  const postOptions = (message: ToThread) => {
+    if (ended !== undefined) throw ended
+    try {
+      post(message)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new ScoutError('invalid-option', `cannot pass the options to another thread: ${why}; use plain data`, {
+        cause,
+      })
+    }
+  }
+
   return {
     post,
     start(request) {
-      if (ended !== undefined) throw ended
       const id = ids++
-      try {
-        post({ kind: 'attempt', id, ...request })
-      } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause)
-        throw new ScoutError('invalid-option', `cannot pass the options to another thread: ${why}; use plain data`, {
-          cause,
-        })
-      }
+      postOptions({ kind: 'attempt', id, ...request })
       const result = new Promise<Result>((resolve, reject) => waiting.set(id, { resolve, reject }))
       return { result, cancel: () => post({ kind: 'cancel', id }) }
+    },
+    async changeTasks(change) {
+      const id = ids++
+      postOptions({ kind: 'tasks', id, ...change })
+      await new Promise<void>((resolve, reject) => accepting.set(id, { resolve, reject }))
     },
     endSession(session) {
       if (ended === undefined) post({ kind: 'end session', session })
@@ -79,4 +99,10 @@ export function createThreadEngine(thread: Worker, { onStray }: Pick<EngineOptio
       post({ kind: 'stop' })
     },
   }
+}
+
+function taken<T>(pending: Map<number, T>, id: number): T | undefined {
+  const entry = pending.get(id)
+  pending.delete(id)
+  return entry
 }

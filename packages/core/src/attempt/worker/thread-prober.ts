@@ -1,11 +1,11 @@
 import type { Worker } from 'node:worker_threads'
 import type { RouteRequest } from '../../responders/http.ts'
-import { type Prober, type ProberOptions, proberOver } from '../prober.ts'
+import { type Prober, type ProberOptions, proberOver, taskListOf } from '../prober.ts'
 import type { CountersByResponder, FromThread } from './messages.ts'
 import { createPulse } from './pulse.ts'
 import { createThreadEngine } from './thread-engine.ts'
 
-export interface ThreadProberOptions extends Pick<ProberOptions, 'onStray'> {
+export interface ThreadProberOptions extends Pick<ProberOptions, 'onStray' | 'onResults'> {
   /** Answers a request forwarded by a responder of the thread. If it returns undefined, the responder answers 404. */
   readonly onRequest?: (path: string, request: RouteRequest) => object | undefined
 }
@@ -20,14 +20,20 @@ export interface ThreadProber extends Prober {
   counters(): CountersByResponder
   /** Returns how long the thread has failed to answer the heartbeat; 0 while it answers. */
   silentMs(): number
-  /** Closes the responders, then cancels attempts in progress. Resolves when the thread has ended. */
+  /**
+   * Closes the responders, then cancels attempts in progress. Resolves when the thread has ended; a thread that does not end within two
+   * seconds, because it is stuck, is terminated.
+   */
   stop(): Promise<void>
 }
+
+/** How long a thread may take to end. */
+const endMostMs = 2_000
 
 /** Creates a prober over a thread that runs `serveProber` with responders. */
 export function createThreadProber(
   thread: Worker,
-  { onStray = () => {}, onRequest = () => undefined }: ThreadProberOptions = {},
+  { onStray = () => {}, onRequest = () => undefined, ...options }: ThreadProberOptions = {},
 ): ThreadProber {
   let counters: CountersByResponder = {}
   let isStopping = false
@@ -59,10 +65,11 @@ export function createThreadProber(
   })
   const listening = Promise.race([opened, failed])
   listening.catch(() => {})
-  const engine = createThreadEngine(thread, { onStray })
+  const tasks = taskListOf(options)
+  const engine = createThreadEngine(thread, { onStray, onBatch: tasks.receive })
   const pulse = createPulse(() => engine.post({ kind: 'ping' }))
   void ended.then(pulse.stop)
-  const prober = proberOver(engine)
+  const prober = proberOver(engine, tasks)
   const close = () => {
     isStopping = true
     prober.close()
@@ -76,7 +83,9 @@ export function createThreadProber(
     close,
     async stop() {
       close()
+      const timer = setTimeout(() => void thread.terminate(), endMostMs)
       await ended
+      clearTimeout(timer)
     },
   }
 }

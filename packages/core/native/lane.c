@@ -13,6 +13,8 @@ enum {
   MOST_BATCHES = 64,
   /* What is sent before the sockets are read again, so that answers to a big round do not overflow their buffer. */
   MOST_AT_ONCE = 4 * BATCH,
+  /* When to look for the first answers; most are there by then. */
+  FIRST_LOOK_NS = 2000000,
 };
 
 static struct lane_socket *lane_socket_of(struct timed_socket *timed)
@@ -367,14 +369,15 @@ static void put(struct outbox *outbox, struct question *question, uint32_t lengt
   outbox->used += length;
 }
 
-/* All series of one interval leave from the same port in one round, and from the next port in the next. */
+/* All series of one interval leave from the same port in one round, and from the next port in the next; others from any. */
 static struct lane_socket *socket_for(const struct series *series)
 {
   struct lane *lane = series->lane;
   int64_t flow = series->flow;
 
   if (flow < 0)
-    flow = lane->sender % lane->socket_count + series->due.at_ns / (series->interval_ns == 0 ? 1 : series->interval_ns);
+    flow = series->interval_ns == 0 ? (int64_t)(engine_random(lane->engine) >> 1)
+                                    : lane->sender % lane->socket_count + series->due.at_ns / series->interval_ns;
   return &lane->sockets[(uint64_t)flow % lane->socket_count];
 }
 
@@ -443,7 +446,7 @@ static void reschedule(struct engine *engine, struct series *series, int64_t now
 
 bool send_due(struct engine *engine, int64_t now_ns)
 {
-  int64_t look_ns = INT64_MAX;
+  bool is_lazy = false;
   struct timer *first;
 
   for (int i = 0; i < MOST_AT_ONCE && (first = timers_first(&engine->due)) != NULL && first->at_ns <= now_ns; i++) {
@@ -453,14 +456,14 @@ bool send_due(struct engine *engine, int64_t now_ns)
     timers_cancel(&engine->due, first);
     if (series->interval_ns > 0)
       reschedule(engine, series, now_ns);
-    if (!series->lane->is_prompt)
-      look_ns = now_ns;
+    is_lazy |= !series->lane->is_prompt;
     ask(engine, series, socket);
   }
   empty(&engine->outbox);
-  if (look_ns != INT64_MAX) {
-    engine->look_step_ns = 2000000;
-    engine->look_ns = look_ns + engine->look_step_ns;
+  if (is_lazy) {
+    engine->look_step_ns = FIRST_LOOK_NS;
+    if (engine->look_ns > now_ns + FIRST_LOOK_NS)
+      engine->look_ns = now_ns + FIRST_LOOK_NS;
   }
   return first != NULL && first->at_ns <= now_ns;
 }

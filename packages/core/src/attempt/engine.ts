@@ -8,6 +8,8 @@ import type { Probe } from '../probes/probe.ts'
 import type { Result } from '../probes/result.ts'
 import { OwnSession } from '../probes/session.ts'
 import { createDeadlines } from '../time/deadline.ts'
+import { type PacketAttempt, packetAttemptOf, startPacket } from './packet-attempt.ts'
+import { createPacketRounds } from './packet-rounds.ts'
 import { createPlacement } from './placement.ts'
 import { createResultBatches } from './result-batches.ts'
 import { createRounds } from './rounds.ts'
@@ -91,6 +93,8 @@ export function createEngine(options: EngineOptions): Engine {
   const others = new Map(Object.entries(vantages).map(([name, path]) => [name, socketsIn(path)]))
   const deadlines = createDeadlines()
   const sessions = new Map<number, OwnSession>()
+  /** Cancel attempts in the packet engine. */
+  const packets = new Set<(reason: FailureError) => void>()
   let isClosed = false
 
   const sessionOf = (number: number): OwnSession => {
@@ -111,6 +115,14 @@ export function createEngine(options: EngineOptions): Engine {
     )
   }
 
+  /** Makes an attempt in the packet engine, which costs a fraction of one in this thread. */
+  const launchPacket = (attempt: PacketAttempt): StartedAttempt => {
+    const { result, cancel } = startPacket(attempt)
+    packets.add(cancel)
+    void result.then(() => packets.delete(cancel))
+    return { result, cancel: () => cancel(new FailureError('cancelled', 'the caller cancelled the attempt')) }
+  }
+
   const launch = ({ probe, request, sockets, session, isCancelled, onEnded }: Launch): StartedAttempt => {
     const deadline = deadlines.start(request.options.timeoutMs)
     if (isCancelled === true) deadline.cancel()
@@ -125,7 +137,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   const batches = createResultBatches((results) => onBatch({ results, schedule: repeater.counters }))
-  const repeater = createRounds({ start: launch, maxInFlight, batches })
+  const repeater = createPacketRounds({ batches, others: createRounds({ start: launch, maxInFlight, batches }) })
   const placeOf = createPlacement()
 
   /** Everything about a task that can be done once and not for each attempt. */
@@ -149,6 +161,8 @@ export function createEngine(options: EngineOptions): Engine {
       const probe = probeNamed(protocol)
       const request = prepare(probe, { target, options }, { nameServer })
       const sockets = socketsOf(vantage)
+      const packet = number === undefined && !isCancelled ? packetAttemptOf(probe, request, sockets) : undefined
+      if (packet !== undefined) return launchPacket(packet)
       const session = number === undefined ? new OwnSession() : sessionOf(number)
       const onEnded = () => {
         if (number === undefined) session.close()
@@ -170,7 +184,9 @@ export function createEngine(options: EngineOptions): Engine {
       isClosed = true
       batches.flush()
       repeater.stop()
-      deadlines.endAll(new FailureError('cancelled', 'the prober was closed during this attempt'))
+      const reason = new FailureError('cancelled', 'the prober was closed during this attempt')
+      deadlines.endAll(reason)
+      for (const cancel of packets) cancel(reason)
       for (const session of sessions.values()) session.close()
       sessions.clear()
       for (const sockets of [own, ...others.values()]) sockets.close()

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../model/endpoint.ts'
-import { failureErrorOf } from '../model/failure.ts'
+import { type FailureError, failureErrorOf } from '../model/failure.ts'
 import { parseTarget, type TargetForm, type TargetOf } from '../model/target.ts'
 import { literalEndpoint, type ResolveName } from '../net/host/resolve.ts'
 import type { Sockets } from '../net/sockets.ts'
@@ -54,7 +54,7 @@ export async function run(
   let endpoint: Endpoint | undefined
   try {
     throwIfOver(deadline)
-    endpoint = literalEndpoint(target.host, options.family, 'port' in target ? target.port : undefined)
+    endpoint = endpointOf({ target, options })
     if (endpoint === undefined) {
       stopwatch.enter('resolve')
       endpoint = resolvedEndpoint(target, await untilOver(resolve(target.host, options.family), deadline))
@@ -76,13 +76,18 @@ export async function run(
     const phase = stopwatch.current ?? 'setup'
     const { phasesNs, clocks: clock } = stopwatch.reading()
     const times = { startedAtMs, phasesNs, totalNs: deadline.elapsedNs(), clock }
-    const failure = failureOf(error, phase, `${protocol} probe of ${target.text}`)
+    const failure = failureOf(failureErrorOf(error, `${protocol} probe of ${target.text}`), phase)
     const known = endpoint === undefined ? {} : { endpoint }
     const detail = learned.detail === undefined ? {} : { detail: learned.detail }
     return { protocol, target: target.text, ...known, ...times, ...packetsOf(learned), ok: false, failure, ...detail }
   } finally {
     onEnded()
   }
+}
+
+/** Returns the endpoint of a target that is an address; undefined for a name. */
+export function endpointOf({ target, options }: Request): Endpoint | undefined {
+  return literalEndpoint(target.host, options.family, 'port' in target ? target.port : undefined)
 }
 
 function packetsOf({ packets }: Learned): Pick<Learned, 'packets'> {
@@ -104,7 +109,6 @@ function untilOver<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
   })
 }
 
-function failureOf(error: unknown, phase: string, tried: string): Failure {
-  const { reason, message, code, icmp } = failureErrorOf(error, tried)
+export function failureOf({ reason, message, code, icmp }: FailureError, phase: string): Failure {
   return { reason, phase, message, ...(code === undefined ? {} : { code }), ...(icmp === undefined ? {} : { icmp }) }
 }

@@ -56,7 +56,7 @@ export class Deadline {
   }
 
   timedOut(): FailureError {
-    return new FailureError('timeout', `no answer within ${this.timeoutNs / 1e6} ms`)
+    return timedOutAfter(this.timeoutNs / 1e6)
   }
 
   cancel(): void {
@@ -71,6 +71,10 @@ export class Deadline {
     for (const listener of this.#others ?? []) listener(reason)
     this.#controller?.abort(reason)
   }
+}
+
+export function timedOutAfter(timeoutMs: number): FailureError {
+  return new FailureError('timeout', `no answer within ${timeoutMs} ms`)
 }
 
 /** The deadlines of one prober. */

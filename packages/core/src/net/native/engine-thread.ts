@@ -16,7 +16,7 @@ export interface EngineRequest {
   readonly key?: Uint8Array | undefined
   readonly send?: SendingOptions | undefined
   /** Absent: once, at once. */
-  readonly rounds?: { readonly intervalMs: number; readonly dueNs: number }
+  readonly rounds?: { readonly intervalMs: number; readonly dueNs: number } | undefined
 }
 
 /** Receives what came of a question. The record is valid only during the call. */
@@ -341,6 +341,11 @@ export class EngineThread {
 }
 
 let shared: { readonly thread: EngineThread; holders: number } | undefined
+
+/** Returns the counts of this JavaScript thread's engine. */
+export function engineCounts(): EngineCounts {
+  return shared?.thread.counts() ?? { started: 0, late: 0, skipped: 0, inFlight: 0, lost: 0 }
+}
 
 /** Returns the engine of this JavaScript thread; starts it if it does not run. Pass it to `releaseEngine` once for each call. */
 export function acquireEngine(native: Native): EngineThread {

@@ -82,7 +82,7 @@ export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
 export function answerOf<Message>(
   fate: Fate<Message> | undefined,
   to: Endpoint,
-  deadline: Deadline,
+  deadline: Pick<Deadline, 'reason' | 'timedOut'>,
 ): Answered<Message> {
   switch (fate?.kind) {
     case 'answered':
@@ -99,7 +99,7 @@ export function answerOf<Message>(
   }
 }
 
-function overFailure(deadline: Deadline): FailureError {
+function overFailure(deadline: Pick<Deadline, 'reason'>): FailureError {
   return (
     deadline.reason ?? new FailureError('cancelled', 'the prober was closed while this attempt waited for an answer')
   )
@@ -108,7 +108,7 @@ function overFailure(deadline: Deadline): FailureError {
 function unsentFailure(
   { code, mtu }: { readonly code: string; readonly mtu?: number },
   { address, port }: Endpoint,
-  deadline: Deadline,
+  deadline: Pick<Deadline, 'reason'>,
 ): FailureError {
   if (code === unsentCodes.isOver) return overFailure(deadline)
   if (code === unsentCodes.keyInUse) {

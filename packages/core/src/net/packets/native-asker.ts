@@ -1,10 +1,9 @@
 import type { Family } from '../../model/endpoint.ts'
 import { FailureError } from '../../model/failure.ts'
-import type { Deadline } from '../../time/deadline.ts'
+import { nowNs } from '../../time/clock.ts'
 import {
   acquireEngine,
   type EngineRecord,
-  type EngineRequest,
   type EngineThread,
   releaseEngine,
 } from '../native/engine-thread.ts'
@@ -14,7 +13,7 @@ import type { Stray } from './exchange.ts'
 import { type Fate, icmpErrorOf, unsentCodes } from './fate.ts'
 import { bufferBytes, nativeKinds, openPermitted, packetBytes } from './native-packet-socket.ts'
 import { transports, udpPorts } from './providers.ts'
-import type { Asked, Asker, PacketAnswer, Question, Rounds } from './question.ts'
+import type { Asked, Asker, PacketAnswer, Question, Timing } from './question.ts'
 
 export interface NativeAskerOptions {
   /** Runs a function in the network namespace of the sockets. */
@@ -55,43 +54,51 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
     return lane
   }
 
+  const begin = (question: Question, { timeoutMs, flow, rounds }: Timing, onAsked: (asked: Asked) => void) => {
+    const { thread, number } = laneFor(question)
+    const { to, payloadBytes, key = '', send } = question
+    const request = {
+      lane: number,
+      address: to.address,
+      port: to.port ?? 0,
+      payloadBytes,
+      timeoutMs,
+      flow,
+      key: key === '' ? undefined : Buffer.from(key),
+      send,
+      rounds,
+    }
+    return thread.ask(request, {
+      onRecord(record) {
+        const { startedNs, endedNs, startedAtMs } = record
+        onAsked({ fate: fateOf(record, question), startedNs, endedNs, startedAtMs })
+      },
+      onEnded() {
+        const now = nowNs()
+        onAsked({ fate: { kind: 'unsent', code: 'EIO' }, startedNs: now, endedNs: now, startedAtMs: Date.now() })
+      },
+    })
+  }
+
   return {
     flows: (question) => laneFor(question).flows,
+    begin,
     ask(question, { flow, deadline }) {
       if (deadline.reason !== undefined) return Promise.resolve({ kind: 'unsent', code: unsentCodes.isOver })
-      const { thread, number } = laneFor(question)
-      const request = requestOf(question, number, Math.max(0, deadline.remainingNs() / 1e6))
+      const timeoutMs = Math.max(0, deadline.remainingNs() / 1e6)
       return new Promise((resolve) => {
-        const stop = thread.ask(
-          { ...request, flow },
-          {
-            onRecord(record) {
-              off()
-              resolve(settled(fateOf(record, question), deadline))
-            },
-            onEnded() {
-              off()
-              resolve({ kind: 'unsent', code: 'EIO' })
-            },
-          },
-        )
+        const stop = begin(question, { timeoutMs, flow }, ({ fate }) => {
+          off()
+          // A question that stayed unanswered has run into its deadline, whether or not the deadline's timer has fired.
+          if (fate.kind === 'silent') deadline.end(deadline.timedOut())
+          resolve(fate)
+        })
         // The engine decides a timeout, since an answer may have arrived and not been read.
         const off = deadline.onOver(({ reason }) => {
           if (reason === 'timeout') return
           stop()
           resolve({ kind: 'silent', mayBeOurs: false })
         })
-      })
-    },
-    repeat(question, { intervalMs, dueNs, timeoutMs }: Rounds, onAsked: (asked: Asked) => void) {
-      const { thread, number } = laneFor(question)
-      const request = { ...requestOf(question, number, timeoutMs), rounds: { intervalMs, dueNs } }
-      return thread.ask(request, {
-        onRecord(record) {
-          const { startedNs, endedNs, startedAtMs } = record
-          onAsked({ fate: fateOf(record, question), startedNs, endedNs, startedAtMs })
-        },
-        onEnded() {},
       })
     },
     close() {
@@ -149,24 +156,6 @@ function openLane(
 
 function bytesOf(ports: readonly number[]): Uint8Array {
   return new Uint8Array(Uint16Array.from(ports).buffer)
-}
-
-function requestOf({ to, payloadBytes, key, send }: Question, lane: number, timeoutMs: number): EngineRequest {
-  return {
-    lane,
-    address: to.address,
-    port: to.port ?? 0,
-    payloadBytes,
-    timeoutMs,
-    key: key === undefined || key === '' ? undefined : Buffer.from(key),
-    send,
-  }
-}
-
-/** A question that stayed unanswered has run into its deadline, whether or not the deadline's timer has fired. */
-function settled(fate: Fate<PacketAnswer>, deadline: Deadline): Fate<PacketAnswer> {
-  if (fate.kind === 'silent') deadline.end(deadline.timedOut())
-  return fate
 }
 
 function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fate<PacketAnswer> {

@@ -39,11 +39,13 @@ export interface Asked {
   readonly startedAtMs: number
 }
 
-/** When to ask repeatedly: first at `dueNs`, on the clock of `nowNs`. */
-export interface Rounds {
-  readonly intervalMs: number
-  readonly dueNs: number
+/** How to ask in the packet engine. */
+export interface Timing {
   readonly timeoutMs: number
+  /** Index of the source port (default: at random, or another one in each round). */
+  readonly flow?: number
+  /** Repeats, first at `dueNs`, on the clock of `nowNs` (default: asks once, at once). */
+  readonly rounds?: { readonly intervalMs: number; readonly dueNs: number }
 }
 
 /** Asks questions over sockets of one vantage. */
@@ -53,9 +55,9 @@ export interface Asker {
   /** Asks once. Resolves to the fate of the packet. Throws as `flows` does. */
   ask(question: Question, by: { readonly flow: number; readonly deadline: Deadline }): Promise<Fate<PacketAnswer>>
   /**
-   * Asks repeatedly, in a thread of its own, until the returned function is called. Undefined if this asker cannot: then each question
-   * has to be asked in turn. Throws as `flows` does.
+   * Asks in a thread of its own, and calls `onAsked` with what comes of each question until the returned function is called. Absent
+   * without a native packet engine. Throws as `flows` does.
    */
-  repeat?(question: Question, rounds: Rounds, onAsked: (asked: Asked) => void): () => void
+  readonly begin?: (question: Question, timing: Timing, onAsked: (asked: Asked) => void) => () => void
   close(): void
 }

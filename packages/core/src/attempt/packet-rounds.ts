@@ -1,0 +1,62 @@
+import { engineCounts } from '../net/native/engine-thread.ts'
+import { nowNs } from '../time/clock.ts'
+import { type PacketAttempt, packetAttemptOf, packetResultOf } from './packet-attempt.ts'
+import { nextDueNs } from './placement.ts'
+import type { ResultBatches } from './result-batches.ts'
+import type { PreparedTask, Repeater } from './task.ts'
+
+/** Repeats tasks in the native packet engine, and the others, which it cannot repeat, by another repeater. */
+export function createPacketRounds({
+  batches,
+  others,
+}: {
+  readonly batches: ResultBatches
+  readonly others: Repeater
+}): Repeater {
+  const stops = new Map<number, () => void>()
+
+  const begin = ({ number, place }: PreparedTask, attempt: PacketAttempt) => {
+    const { question, asker, request } = attempt
+    const rounds = { intervalMs: place.intervalNs / 1e6, dueNs: nextDueNs(place, nowNs()) }
+    const { timeoutMs } = request.options
+    return asker.begin(question, { timeoutMs, rounds }, (asked) => {
+      batches.add({ number, startedNs: asked.startedNs, result: packetResultOf(attempt, asked) })
+    })
+  }
+
+  const take = (task: PreparedTask): boolean => {
+    const attempt = packetAttemptOf(task.probe, task.request, task.sockets)
+    if (attempt === undefined) return false
+    stops.set(task.number, begin(task, attempt))
+    return true
+  }
+
+  return {
+    get counters() {
+      const { started, late, skipped, inFlight } = engineCounts()
+      const { counters } = others
+      return {
+        started: counters.started + started,
+        late: counters.late + late,
+        skipped: counters.skipped + skipped,
+        inFlight: counters.inFlight + inFlight,
+        waiting: counters.waiting,
+      }
+    },
+    add(tasks) {
+      others.add(tasks.filter((task) => !take(task)))
+    },
+    remove(numbers) {
+      for (const number of numbers) {
+        stops.get(number)?.()
+        stops.delete(number)
+      }
+      others.remove(numbers)
+    },
+    stop() {
+      for (const stop of stops.values()) stop()
+      stops.clear()
+      others.stop()
+    },
+  }
+}

@@ -10,29 +10,25 @@ interface Described {
 /** A metric with one value for each set of labels. */
 interface SimpleMetric extends Described {
   readonly type: 'gauge' | 'counter'
-  read(row: Row): readonly Sample[]
+  read(row: Row, write: WriteValue): void
 }
 
 interface HistogramMetric extends Described {
   readonly type: 'histogram'
   /** Upper edges of the buckets. */
   readonly edges: readonly number[]
-  read(row: Row): readonly HistogramSample[]
+  read(row: Row, write: WriteHistogram): void
 }
 
 /** A metric and how it is read from a row; the reference page derives from it, too. */
 export type Metric = SimpleMetric | HistogramMetric
 
-type Labels = Readonly<Record<string, string | undefined>>
+/** Writes one sample; `labels` is text from `labelsText`, or several of those joined by commas. */
+export type WriteValue = (value: number, labels?: string) => void
 
-export interface Sample {
-  /** A label without a value is written as an empty string. */
-  readonly labels: Labels
-  readonly value: number
-}
+type WriteHistogram = (sample: HistogramSample, labels: string) => void
 
 export interface HistogramSample {
-  readonly labels: Labels
   /** Number of values in each bucket: up to each edge and above the previous one, and last above all edges. */
   readonly counts: readonly number[]
   readonly sum: number
@@ -40,39 +36,59 @@ export interface HistogramSample {
 
 /** Returns the metrics of a row in the text format of Prometheus. */
 export function expositionOf(metrics: readonly Metric[], row: Row): string {
-  let text = ''
+  // Joined once at the end: a large text that grows line by line takes several times as long.
+  const lines: string[] = []
   for (const metric of metrics) {
-    const lines = linesOf(metric, row)
-    if (lines !== '')
-      text += `# HELP ${metric.name} ${escapedHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n${lines}`
+    const before = lines.length
+    lines.push(`# HELP ${metric.name} ${escapedHelp(metric.help)}`, `# TYPE ${metric.name} ${metric.type}`)
+    const first = lines.length
+    readInto(lines, metric, row)
+    if (lines.length === first) lines.length = before
   }
-  return text
+  return `${lines.join('\n')}\n`
 }
 
-function linesOf(metric: Metric, row: Row): string {
-  const { name, labels: names } = metric
-  let text = ''
+function readInto(lines: string[], metric: Metric, row: Row): void {
+  const { name } = metric
   if (metric.type !== 'histogram') {
-    for (const { labels, value } of metric.read(row)) text += `${name}${braces(labelText(names, labels))} ${value}\n`
-    return text
+    metric.read(row, (value, labels = '') => lines.push(`${name}${braces(labels)} ${value}`))
+    return
   }
-  for (const { labels, counts, sum } of metric.read(row)) {
-    const shared = labelText(names, labels)
-    const separator = shared === '' ? '' : ','
+  const edges = metric.edges.map(String)
+  metric.read(row, ({ counts, sum }, labels) => {
     let below = 0
     for (const [index, count] of counts.entries()) {
       below += count
-      text += `${name}_bucket{${shared}${separator}le="${metric.edges[index] ?? '+Inf'}"} ${below}\n`
+      lines.push(`${name}_bucket{${labels},le="${edges[index] ?? '+Inf'}"} ${below}`)
     }
-    text += `${name}_sum${braces(shared)} ${sum}\n${name}_count${braces(shared)} ${below}\n`
-  }
-  return text
+    lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${below}`)
+  })
 }
 
-function labelText(names: readonly string[], labels: Labels): string {
-  let text = ''
-  for (const name of names) text += `${text === '' ? '' : ','}${name}="${escapedValue(labels[name] ?? '')}"`
-  return text
+/** Values of labels; a label without a value is written as an empty string. */
+type Values<Name extends string> = Readonly<Partial<Record<Name, string | undefined>>>
+
+/** Returns labels as text, in the order of their names: `check="tcp",family="ipv4"`. */
+export function labelsText<Name extends string>(names: readonly Name[], values: Values<Name>): string {
+  return names.map((name) => labelText(name, values[name])).join(',')
+}
+
+/** Returns `labelsText` for many sets of labels with few different values: each label is written once. */
+export function createLabelsText<Name extends string>(names: readonly Name[]): (values: Values<Name>) => string {
+  const columns = names.map((name) => ({ name, texts: new Map<string | undefined, string>() }))
+  return (values) =>
+    columns
+      .map(({ name, texts }) => {
+        const value = values[name]
+        const text = texts.get(value) ?? labelText(name, value)
+        texts.set(value, text)
+        return text
+      })
+      .join(',')
+}
+
+function labelText(name: string, value = ''): string {
+  return `${name}="${escapedValue(value)}"`
 }
 
 function braces(text: string): string {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import type { Row } from '@scout/core'
 import { expect, test } from 'vitest'
+import { assertBuilt } from '../../../../test/support/built.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
 import { expositionOf } from '../../src/outputs/exposition.ts'
 import { createProcessMetrics, labelMeanings, metrics } from '../../src/outputs/metrics.ts'
@@ -187,12 +188,16 @@ test('has no last duration of a series that waits: the old one says nothing abou
   expect(samples.filter(({ name }) => name === 'scout_probe_last_duration_seconds')).toEqual([])
 })
 
-test('has no metric without a value, and no label that is unused or undocumented', () => {
+test('has no metric without a value, and exactly the labels of the table, which are all explained', () => {
   expect(expositionOf(metrics, rowOf())).not.toContain('scout_probe_attempts_total')
-  for (const metric of metrics) {
-    const labels = metric.read(mesh).flatMap((sample) => Object.keys(sample.labels))
-    expect(new Set<string>(metric.labels)).toEqual(new Set([...metric.labels, ...labels]))
-    expect(Object.keys(labelMeanings)).toEqual(expect.arrayContaining([...metric.labels]))
+  const samples = samplesOf(mesh)
+  for (const { name, labels } of metrics) {
+    const written = samples
+      .filter((sample) => sample.name.replace(/_(?:bucket|sum|count)$/, '') === name)
+      .map((sample) => [...sample.labels.matchAll(/(\w+)="[^"]*"/g)].flatMap(([, label]) => label ?? []))
+    expect(written).not.toEqual([])
+    for (const one of written) expect(one.filter((label) => label !== 'le')).toEqual(labels)
+    expect(Object.keys(labelMeanings)).toEqual(expect.arrayContaining([...labels]))
   }
 })
 
@@ -200,6 +205,24 @@ test('escapes characters that would end a label', () => {
   const name = 'a"\\b\nc'
   const self = { ...rowOf().self, node: name }
   expect(expositionOf(metrics, rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
+})
+
+test('measures event loop lag only when it is scraped', async () => {
+  const names = [...(await createProcessMetrics().metrics()).matchAll(/^# TYPE (nodejs_eventloop\S*)/gm)]
+  expect(names.map(([, name]) => name)).toEqual(['nodejs_eventloop_lag_seconds'])
+})
+
+test('does not wake an idle process', () => {
+  assertBuilt('packages/agent')
+  const program = `
+    const { createProcessMetrics } = await import('@scout/agent/metrics')
+    createProcessMetrics()
+    setTimeout(() => {
+      const before = process.resourceUsage().voluntaryContextSwitches
+      setTimeout(() => console.log(process.resourceUsage().voluntaryContextSwitches - before), 1_000)
+    }, 500)`
+  const wakeUps = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' })
+  expect(Number(wakeUps)).toBeLessThan(30)
 })
 
 testWith('promtool')('passes promtool check metrics', async () => {

@@ -1,4 +1,5 @@
-import type { Row } from '@scout/core'
+import type { Row, SeriesReport } from '@scout/core'
+import { createLinkTexts } from './labels.ts'
 
 interface Described {
   readonly name: string
@@ -7,10 +8,19 @@ interface Described {
   readonly labels: readonly string[]
 }
 
-/** A metric with one value for each set of labels. */
-interface SimpleMetric extends Described {
+interface Valued extends Described {
   readonly type: 'gauge' | 'counter'
+}
+
+/** A metric of the whole row. */
+interface RowMetric extends Valued {
   read(row: Row, write: WriteValue): void
+}
+
+/** A metric of each series, whose labels begin with those of its link. */
+interface SeriesMetric extends Valued {
+  /** `write` takes the labels after those of the link. */
+  readSeries(series: SeriesReport, write: WriteValue): void
 }
 
 interface HistogramMetric extends Described {
@@ -21,9 +31,9 @@ interface HistogramMetric extends Described {
 }
 
 /** A metric and how it is read from a row; the reference page derives from it, too. */
-export type Metric = SimpleMetric | HistogramMetric
+export type Metric = RowMetric | SeriesMetric | HistogramMetric
 
-/** Writes one sample; `labels` is text from `labelsText`, or several of those joined by commas. */
+/** Writes one sample, with the text of its labels. */
 export type WriteValue = (value: number, labels?: string) => void
 
 type WriteHistogram = (sample: HistogramSample, labels: string) => void
@@ -34,71 +44,78 @@ export interface HistogramSample {
   readonly sum: number
 }
 
-/** Returns the metrics of a row in the text format of Prometheus. */
-export function expositionOf(metrics: readonly Metric[], row: Row): string {
-  // Joined once at the end: a large text that grows line by line takes several times as long.
-  const lines: string[] = []
+/** Returns the metrics of a row in the text format of Prometheus, encoded in blocks. `linkTextsOf` may remember labels of earlier rows. */
+export function expositionOf(metrics: readonly Metric[], row: Row, linkTextsOf = createLinkTexts()): readonly Buffer[] {
+  const text = createText()
+  const links = linkTextsOf(row)
   for (const metric of metrics) {
-    const before = lines.length
-    lines.push(`# HELP ${metric.name} ${escapedHelp(metric.help)}`, `# TYPE ${metric.name} ${metric.type}`)
-    const first = lines.length
-    readInto(lines, metric, row)
-    if (lines.length === first) lines.length = before
+    let isEmpty = true
+    const { name, help, type } = metric
+    readInto(metric, { row, links }, (line) => {
+      if (isEmpty) text.write(`# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`)
+      isEmpty = false
+      text.write(line)
+    })
   }
-  return `${lines.join('\n')}\n`
+  return text.end()
 }
 
-function readInto(lines: string[], metric: Metric, row: Row): void {
+interface Input {
+  readonly row: Row
+  /** Labels of each series. */
+  readonly links: readonly string[]
+}
+
+function readInto(metric: Metric, { row, links }: Input, write: (line: string) => void): void {
   const { name } = metric
-  if (metric.type !== 'histogram') {
-    metric.read(row, (value, labels = '') => lines.push(`${name}${braces(labels)} ${value}`))
+  if (metric.type === 'histogram') return readHistogram(metric, row, write)
+  if ('read' in metric) {
+    metric.read(row, (value, labels) => write(`${name}${labels === undefined ? '' : `{${labels}}`} ${value}\n`))
     return
   }
-  const edges = metric.edges.map(String)
-  metric.read(row, ({ counts, sum }, labels) => {
+  let link = ''
+  const writeOfLink: WriteValue = (value, labels) =>
+    write(`${name}{${link}${labels === undefined ? '' : `,${labels}`}} ${value}\n`)
+  for (const [index, series] of row.series.entries()) {
+    link = links[index] ?? ''
+    metric.readSeries(series, writeOfLink)
+  }
+}
+
+function readHistogram({ name, edges, read }: HistogramMetric, row: Row, write: (line: string) => void): void {
+  read(row, ({ counts, sum }, labels) => {
     let below = 0
     for (const [index, count] of counts.entries()) {
       below += count
-      lines.push(`${name}_bucket{${labels},le="${edges[index] ?? '+Inf'}"} ${below}`)
+      write(`${name}_bucket{${labels},le="${edges[index] ?? '+Inf'}"} ${below}\n`)
     }
-    lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${below}`)
+    write(`${name}_sum{${labels}} ${sum}\n${name}_count{${labels}} ${below}\n`)
   })
 }
 
-/** Values of labels; a label without a value is written as an empty string. */
-type Values<Name extends string> = Readonly<Partial<Record<Name, string | undefined>>>
+/** Lines that are encoded together. A whole text of megabytes would be copied several times before it is encoded. */
+const blockLines = 256
 
-/** Returns labels as text, in the order of their names: `check="tcp",family="ipv4"`. */
-export function labelsText<Name extends string>(names: readonly Name[], values: Values<Name>): string {
-  return names.map((name) => labelText(name, values[name])).join(',')
-}
-
-/** Returns `labelsText` for many sets of labels with few different values: each label is written once. */
-export function createLabelsText<Name extends string>(names: readonly Name[]): (values: Values<Name>) => string {
-  const columns = names.map((name) => ({ name, texts: new Map<string | undefined, string>() }))
-  return (values) =>
-    columns
-      .map(({ name, texts }) => {
-        const value = values[name]
-        const text = texts.get(value) ?? labelText(name, value)
-        texts.set(value, text)
-        return text
-      })
-      .join(',')
-}
-
-function labelText(name: string, value = ''): string {
-  return `${name}="${escapedValue(value)}"`
-}
-
-function braces(text: string): string {
-  return text === '' ? '' : `{${text}}`
-}
-
-function escapedValue(value: string): string {
-  return /[\\"\n]/.test(value)
-    ? value.replaceAll('\\', String.raw`\\`).replaceAll('"', String.raw`\"`).replaceAll('\n', String.raw`\n`)
-    : value
+/** Collects text and encodes it as it grows. */
+function createText() {
+  const blocks: Buffer[] = []
+  let block = ''
+  let lines = 0
+  const encode = () => {
+    blocks.push(Buffer.from(block))
+    block = ''
+    lines = 0
+  }
+  return {
+    write(line: string) {
+      block += line
+      if (++lines === blockLines) encode()
+    },
+    end() {
+      encode()
+      return blocks
+    },
+  }
 }
 
 function escapedHelp(text: string): string {

@@ -1,13 +1,14 @@
-import { durationEdgesSeconds, entriesOf, outcomeFor, pathNs, type Row, type SeriesReport } from '@scout/core'
+import { durationEdgesSeconds, entriesOf, outcomeFor, pathNs, type Row } from '@scout/core'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { createLabelsText, labelsText, type Metric, type WriteValue } from './exposition.ts'
+import type { Metric, WriteValue } from './exposition.ts'
+import { checkLabels, labelsText, linkLabels } from './labels.ts'
 
-const checkLabels = ['check', 'protocol', 'path', 'vantage', 'family'] as const
-const linkLabels = [...checkLabels, 'source_node', 'source_zone', 'target_node', 'target_zone'] as const
 const zoneLabels = [...checkLabels, 'source_zone', 'target_zone'] as const
 const attemptLabels = ['outcome', 'reason'] as const
 const strayLabels = ['vantage', 'protocol', 'kind'] as const
 const requestLabels = ['vantage', 'responder', 'outcome'] as const
+
+const succeeded = labelsText(attemptLabels, { outcome: 'success' })
 
 type Label =
   | (typeof linkLabels)[number]
@@ -80,13 +81,10 @@ export const metrics = [
     help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason.',
     type: 'counter',
     labels: [...linkLabels, ...attemptLabels],
-    read(row, write) {
-      const textOf = createLabelsText(attemptLabels)
-      for (const [link, { total }] of linksOf(row)) {
-        if (total.passed > 0) write(total.passed, `${link},${textOf({ outcome: 'success' })}`)
-        for (const [reason, count] of entriesOf(total.reasons)) {
-          write(count, `${link},${textOf({ outcome: outcomeFor(reason), reason })}`)
-        }
+    readSeries({ total: { passed, reasons } }, write) {
+      if (passed > 0) write(passed, succeeded)
+      for (const [reason, count] of entriesOf(reasons)) {
+        write(count, labelsText(attemptLabels, { outcome: outcomeFor(reason), reason }))
       }
     },
   },
@@ -95,10 +93,8 @@ export const metrics = [
     help: '1 if the last attempt failed, 0 if it succeeded. With several peers on the node, 1 if the last attempt on any of them failed.',
     type: 'gauge',
     labels: linkLabels,
-    read(row, write) {
-      for (const [link, { state }] of linksOf(row)) {
-        if (state === 'ok' || state === 'failing') write(state === 'failing' ? 1 : 0, link)
-      }
+    readSeries({ state }, write) {
+      if (state === 'ok' || state === 'failing') write(state === 'failing' ? 1 : 0)
     },
   },
   {
@@ -106,12 +102,9 @@ export const metrics = [
     help: 'Duration of the last attempt if it succeeded, excluding name resolution.',
     type: 'gauge',
     labels: [...linkLabels, 'clock'],
-    read(row, write) {
-      const textOf = createLabelsText(['clock'])
-      for (const [link, { state, last }] of linksOf(row)) {
-        if (state === 'ok' && last?.ok === true)
-          write(pathNs(last) / 1e9, `${link},${textOf({ clock: last.clock.rx })}`)
-      }
+    readSeries({ state, last }, write) {
+      if (state !== 'ok' || last?.ok !== true) return
+      write(pathNs(last) / 1e9, labelsText(['clock'], { clock: last.clock.rx }))
     },
   },
   {
@@ -211,32 +204,6 @@ export function createProcessMetrics(): Registry {
  * makes up most of the wake-ups of an idle agent, so its figures are left out. `nodejs_eventloop_lag_seconds` stays: each scrape measures it.
  */
 const never = 2 ** 31 - 1
-
-/** Labels of each series of a row as text, in the order of the series. They are most of the exposition, and several metrics share them. */
-const linkTexts = new WeakMap<Row, readonly string[]>()
-
-function* linksOf(row: Row): Generator<readonly [labels: string, series: SeriesReport]> {
-  const texts = linkTexts.get(row) ?? linkTextsOf(row)
-  linkTexts.set(row, texts)
-  for (const [index, series] of row.series.entries()) yield [texts[index] ?? '', series]
-}
-
-function linkTextsOf({ self, series }: Row): readonly string[] {
-  const textOf = createLabelsText(linkLabels)
-  return series.map(({ check, protocol, path, vantage, family, from, to, toZone }) =>
-    textOf({
-      check,
-      protocol,
-      path,
-      vantage,
-      family,
-      source_node: from,
-      source_zone: self.zone,
-      target_node: to,
-      target_zone: toZone,
-    }),
-  )
-}
 
 function writeByOutcome(counts: Readonly<Record<string, number>>, write: WriteValue): void {
   for (const [outcome, count] of Object.entries(counts)) write(count, labelsText(['outcome'], { outcome }))

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Agent } from '../agent.ts'
 import { expositionOf } from './exposition.ts'
+import { createLinkTexts } from './labels.ts'
 import { createProcessMetrics, metrics } from './metrics.ts'
 import type { Site } from './site.ts'
 
@@ -22,7 +23,8 @@ export interface Console {
 interface Answer {
   readonly status: number
   readonly type: string
-  readonly text: string
+  /** The body. */
+  readonly blocks: readonly Buffer[]
 }
 
 /**
@@ -64,14 +66,16 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 /** Returns a function that answers requests for metrics, health and the document; for any other, it returns undefined. */
 function createAnswers({ row, health, document }: ConsoleOptions) {
   const processMetrics = createProcessMetrics()
+  const linkTextsOf = createLinkTexts()
   return async ({ method, url = '', headers }: IncomingMessage): Promise<Answer | undefined> => {
     if (method !== 'GET' && method !== 'HEAD') return undefined
     switch (url.split('?', 1)[0]) {
       case '/':
         return headers.accept?.includes('text/html') === true ? undefined : json(document())
       case '/metrics': {
-        const text = `${expositionOf(metrics, row())}${await processMetrics.metrics()}`
-        return { status: 200, type: processMetrics.contentType, text }
+        const ofProcess = Buffer.from(await processMetrics.metrics())
+        const blocks = [...expositionOf(metrics, row(), linkTextsOf), ofProcess]
+        return { status: 200, type: processMetrics.contentType, blocks }
       }
       // Alive means that this thread and the vantages respond: the health of peers must never restart an agent.
       case '/healthz':
@@ -87,9 +91,12 @@ function createAnswers({ row, health, document }: ConsoleOptions) {
 }
 
 function json(value: object, status = 200): Answer {
-  return { status, type: 'application/json', text: JSON.stringify(value) }
+  return { status, type: 'application/json', blocks: [Buffer.from(JSON.stringify(value))] }
 }
 
-function send(response: ServerResponse, { status, type, text }: Answer): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text)
+function send(response: ServerResponse, { status, type, blocks }: Answer): void {
+  const bytes = blocks.reduce((sum, { length }) => sum + length, 0)
+  response.writeHead(status, { 'content-type': type, 'content-length': bytes })
+  for (const block of blocks) response.write(block)
+  response.end()
 }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
 import { expositionOf } from '../../src/outputs/exposition.ts'
+import { createLinkTexts } from '../../src/outputs/labels.ts'
 import { createProcessMetrics, labelMeanings, metrics } from '../../src/outputs/metrics.ts'
 import { durationsOf, failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 
@@ -30,7 +31,7 @@ const mesh = rowOf({
 })
 
 test('exposes exactly the values of the row', () => {
-  expect(expositionOf(metrics, mesh)).toMatchInlineSnapshot(`
+  expect(textOf(mesh)).toMatchInlineSnapshot(`
     "# HELP scout_build_info Version of this agent; always 1.
     # TYPE scout_build_info gauge
     scout_build_info{version="1.2.3",node="node-1"} 1
@@ -189,7 +190,7 @@ test('has no last duration of a series that waits: the old one says nothing abou
 })
 
 test('has no metric without a value, and exactly the labels of the table, which are all explained', () => {
-  expect(expositionOf(metrics, rowOf())).not.toContain('scout_probe_attempts_total')
+  expect(textOf(rowOf())).not.toContain('scout_probe_attempts_total')
   const samples = samplesOf(mesh)
   for (const { name, labels } of metrics) {
     const written = samples
@@ -201,10 +202,22 @@ test('has no metric without a value, and exactly the labels of the table, which 
   }
 })
 
+test('writes labels again when a series changes or moves', () => {
+  const linkTextsOf = createLinkTexts()
+  const [one, two] = [seriesOf({ tookSeconds: [1] }), seriesOf({ check: 'udp', tookSeconds: [2] })]
+  const moved = { ...one, toZone: 'zone-c' }
+  for (const series of [[one, two], [two], [two, moved], [moved, two], []]) {
+    const row = rowOf({ series })
+    expect(linkTextsOf(row)).toEqual(createLinkTexts()(row))
+  }
+  const row = rowOf({ series: [one], self: { ...rowOf().self, zone: 'zone-z' } })
+  expect(linkTextsOf(row)).toEqual([expect.stringContaining('source_zone="zone-z"')])
+})
+
 test('escapes characters that would end a label', () => {
   const name = 'a"\\b\nc'
   const self = { ...rowOf().self, node: name }
-  expect(expositionOf(metrics, rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
+  expect(textOf(rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
 })
 
 test('measures event loop lag only when it is scraped', async () => {
@@ -226,9 +239,13 @@ test('does not wake an idle process', () => {
 })
 
 testWith('promtool')('passes promtool check metrics', async () => {
-  const exposition = expositionOf(metrics, mesh) + (await createProcessMetrics().metrics())
+  const exposition = textOf(mesh) + (await createProcessMetrics().metrics())
   expect(execFileSync('promtool', ['check', 'metrics'], { input: exposition, encoding: 'utf8' })).toBe('')
 })
+
+function textOf(row: Row): string {
+  return Buffer.concat(expositionOf(metrics, row)).toString()
+}
 
 function attemptsIn(samples: ReturnType<typeof samplesOf>): readonly string[] {
   return samples
@@ -240,7 +257,7 @@ function attemptsIn(samples: ReturnType<typeof samplesOf>): readonly string[] {
 }
 
 function samplesOf(row: Row) {
-  const lines = expositionOf(metrics, row)
+  const lines = textOf(row)
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
   return lines.map((line) => {

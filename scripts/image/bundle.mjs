@@ -4,6 +4,7 @@
 // manifest, a native part, a worker) are there.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { builtinModules } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { root } from '../command.mjs'
@@ -17,11 +18,18 @@ const loaded = ['node-gyp-build', 'raw-socket']
 /** Dependencies that a package declares but needs only for its build. */
 const buildTools = ['nan']
 
+/** Names of Node's modules, with and without `node:`. */
+const builtin = new RegExp(`^(?:node:.*|${builtinModules.join('|')})$`)
+
 /** Modules that load far more than Scout uses, with the part it uses. The bundler rejects any other name. */
 const doors = {
   'undici/index.js': `
     export { default as Client } from './lib/dispatcher/client.js'
     export { default as errors } from './lib/core/errors.js'
+  `,
+  'prom-client/index.js': `
+    export { default as collectDefaultMetrics } from './lib/defaultMetrics.js'
+    export { default as Registry } from './lib/registry.js'
   `,
   '@kubernetes/client-node/dist/index.js': `
     export { KubeConfig } from './config.js'
@@ -84,6 +92,14 @@ async function bundle(program) {
 
 /** @param {import('esbuild').PluginBuild} bundler */
 function setup(bundler) {
+  // An ES module import reads every export of a builtin module, and some are loaded when they are read: the WebSocket of node:http loads
+  // all of Node's own undici. Required modules are read where they are used, which saves 6 MiB in each thread.
+  bundler.onResolve({ filter: builtin }, ({ kind, path }) =>
+    kind === 'import-statement' ? { path, namespace: 'builtin', sideEffects: false } : undefined,
+  )
+  bundler.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+    contents: `module.exports = require(${JSON.stringify(path)})`,
+  }))
   bundler.onLoad({ filter: /\/packages\/[^/]+\/dist\/.*\.js$/ }, ({ path }) => ({ contents: ownModule(path) }))
   for (const [door, contents] of Object.entries(doors)) {
     bundler.onLoad({ filter: new RegExp(`/node_modules/${door}$`) }, () => ({ contents }))

@@ -1,12 +1,11 @@
-import { describeProviders, familyOf, ScoutError } from '@scout/core'
+import { describeProviders, familyOf, ScoutError, type Self } from '@scout/core'
 import { createAgent } from './agent.ts'
 import { type Command, parseCommand } from './config/command-line.ts'
 import type { Config } from './config/config.ts'
 import { chooseDiscovery } from './discovery/choose.ts'
 import { ApiError } from './kubernetes/api-error.ts'
-import { createJsonLog, type Log } from './outputs/log.ts'
+import type { Log } from './outputs/log.ts'
 import { startConsole } from './outputs/server.ts'
-import { createTextLog } from './outputs/text-log.ts'
 import { isLoopback } from './peers/reach.ts'
 import { startLocalVantage } from './vantage/local.ts'
 import { startVantageThread } from './vantage/thread.ts'
@@ -51,10 +50,7 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     nodeAddresses: config.hostAddresses,
     version: packageVersion(),
   }
-  const log =
-    config.log === 'text'
-      ? createTextLog((text) => process.stdout.write(text), self)
-      : createJsonLog(config.level, self)
+  const log = await createLog(config, self)
   const providers = describeProviders()
   log.providers(providers)
   // Without the native part, ICMP needs raw-socket, which works only in the main thread.
@@ -71,7 +67,7 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     events: log,
   })
   const stopped = untilSignal(log)
-  const page = await startConsole({ ...consoleListen, ...agent, document: rootDocument })
+  const page = await startConsole({ ...consoleListen, ...agent, document: rootDocument, onDefect: log.defect })
   try {
     log.listening(`http://localhost:${page.port}`)
     // A signal also ends a start that is waiting for an API server.
@@ -86,6 +82,12 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     }
   }
   log.stopped()
+}
+
+/** Loads only the chosen log. */
+async function createLog({ log, level }: Config, self: Pick<Self, 'name' | 'node'>): Promise<Log> {
+  if (log === 'json') return (await import('./outputs/log.ts')).createJsonLog(level, self)
+  return (await import('./outputs/text-log.ts')).createTextLog((text) => process.stdout.write(text), self)
 }
 
 function untilSignal(log: Log): Promise<void> {

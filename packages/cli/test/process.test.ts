@@ -1,12 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { canDropRawSockets, namespaces } from '../../../test/support/child.ts'
+import { recordModules } from '../../../test/support/evaluated.ts'
 import { type Requirement, testWith } from '../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../test/support/servers.ts'
 import { masked } from './support/run-cli.ts'
@@ -156,15 +154,11 @@ test('a probe starts without loading cluster code', async () => {
   expect(await modulesOf(['mesh', '--kubeconfig', '/nonexistent'])).toMatch(/client-node/)
 })
 
-/** Returns the URLs of all modules that a run evaluated, from V8's coverage. */
+/** Returns the URLs of all modules that a run evaluated. */
 async function modulesOf(argv: readonly string[]): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  await startCli(argv, { env: { NODE_V8_COVERAGE: folder } }).exit()
-  const urls = readdirSync(folder).flatMap((name) => {
-    const { result }: { result: readonly { url: string }[] } = JSON.parse(readFileSync(join(folder, name), 'utf8'))
-    return result.map(({ url }) => url)
-  })
+  const { env, modules } = recordModules()
+  await startCli(argv, { env }).exit()
+  const urls = modules()
   expect(urls.some((url) => url.endsWith('/cli/dist/program.js'))).toBe(true)
   return urls.join('\n')
 }

@@ -1,5 +1,6 @@
 import { ScoutError } from '@scout/core'
 import type { ApiAccess } from './api.ts'
+import { createServiceAccountAccess, isInCluster } from './service-account.ts'
 
 export interface AccessChoice {
   /** URL of an API server that needs no credentials, such as `kubectl proxy`. */
@@ -15,7 +16,10 @@ export interface AccessChoice {
  */
 export async function chooseAccess({ kubeApi, ...choice }: AccessChoice): Promise<ApiAccess> {
   if (kubeApi !== undefined) return accessWithout(kubeApi)
-  // Loaded on demand: the client library is large.
+  const { kubeconfig, context, environment } = choice
+  const isFileGiven = kubeconfig !== undefined || context !== undefined
+  if (!isFileGiven && isInCluster(environment)) return createServiceAccountAccess(environment)
+  // Loaded on demand: the client library takes more memory than the rest of an agent.
   const { createAccess } = await import('./credentials.ts')
   return createAccess(choice)
 }

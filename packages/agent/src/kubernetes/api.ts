@@ -1,5 +1,5 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest, type RequestOptions } from 'node:https'
+import type { RequestOptions } from 'node:https'
 import { ApiError, type Resource, refusalOf, unreachable, type Verb } from './api-error.ts'
 
 /** Access to one API server. */
@@ -69,7 +69,8 @@ function open(asked: ApiRequest): Promise<IncomingMessage> {
   const { access, query, signal } = asked
   const url = new URL(`${access.server}${pathOf(asked)}?${new URLSearchParams(query).toString()}`)
   return letIn(asked, async (credentials, { ending }) => {
-    const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+    // TLS is loaded on demand: it takes 3 MiB.
+    const send = url.protocol === 'https:' ? (await import('node:https')).request : httpRequest
     const headers = { ...credentials.headers, accept: 'application/json' }
     const request = send(url, { ...credentials, headers, signal })
     ending.addEventListener('abort', () => request.destroy())

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { nearest, ScoutError } from '@scout/core'
 import type { ApiAccess } from './api.ts'
-import { isInCluster } from './service-account.ts'
 
 export interface AccessOptions {
   /** File (default: those of KUBECONFIG, otherwise ~/.kube/config). */
@@ -16,8 +15,8 @@ export interface AccessOptions {
 }
 
 /**
- * Returns the access by service account within a cluster, by kubeconfig anywhere. The client library reads credentials of every kind (tokens,
- * certificates, exec plugins, OIDC, proxies); the requests are our own, see `listAndWatch`.
+ * Returns the access by kubeconfig. The client library reads credentials of every kind (tokens, certificates, exec plugins, OIDC, proxies);
+ * the requests are our own, see `listAndWatch`.
  * @throws {ScoutError} `invalid-option` for a kubeconfig that is missing, broken or without that context.
  */
 export function createAccess(options: AccessOptions): ApiAccess {
@@ -46,10 +45,9 @@ export function createAccess(options: AccessOptions): ApiAccess {
 
 function load({ kubeconfig, context, environment }: AccessOptions): KubeConfig {
   const config = new KubeConfig()
-  const source = sourceOf(kubeconfig, context, environment)
+  const source = kubeconfig ?? defaultSource(environment)
   try {
-    if (source === 'service account') config.loadFromCluster()
-    else if (kubeconfig === undefined) config.loadFromDefault()
+    if (kubeconfig === undefined) config.loadFromDefault()
     else config.loadFromFile(kubeconfig)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
@@ -63,13 +61,7 @@ function load({ kubeconfig, context, environment }: AccessOptions): KubeConfig {
   return config
 }
 
-function sourceOf(
-  kubeconfig: string | undefined,
-  context: string | undefined,
-  environment: Readonly<Record<string, string | undefined>>,
-): string {
-  if (kubeconfig !== undefined) return kubeconfig
-  if (context === undefined && isInCluster(environment)) return 'service account'
+function defaultSource(environment: AccessOptions['environment']): string {
   const named = environment['KUBECONFIG'] ?? ''
   if (named !== '') return named
   const path = join(environment['HOME'] ?? homedir(), '.kube', 'config')

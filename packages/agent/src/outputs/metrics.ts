@@ -1,18 +1,14 @@
-import {
-  type DurationsReport,
-  durationEdgesSeconds,
-  entriesOf,
-  outcomeFor,
-  pathNs,
-  type Row,
-  type SeriesReport,
-} from '@scout/core'
+import { durationEdgesSeconds, entriesOf, outcomeFor, pathNs, type Row } from '@scout/core'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import type { HistogramSample, Metric, Sample } from './exposition.ts'
+import type { Metric, WriteValue } from './exposition.ts'
+import { checkLabels, labelsText, linkLabels } from './labels.ts'
 
-const checkLabels = ['check', 'protocol', 'path', 'vantage', 'family'] as const
-const linkLabels = [...checkLabels, 'source_node', 'source_zone', 'target_node', 'target_zone'] as const
 const zoneLabels = [...checkLabels, 'source_zone', 'target_zone'] as const
+const attemptLabels = ['outcome', 'reason'] as const
+const strayLabels = ['vantage', 'protocol', 'kind'] as const
+const requestLabels = ['vantage', 'responder', 'outcome'] as const
+
+const succeeded = labelsText(attemptLabels, { outcome: 'success' })
 
 type Label =
   | (typeof linkLabels)[number]
@@ -53,61 +49,63 @@ export const metrics = [
     help: 'Version of this agent; always 1.',
     type: 'gauge',
     labels: ['version', 'node'],
-    read: ({ self: { version, node } }) => [{ labels: { version, node }, value: 1 }],
+    read: ({ self }, write) => write(1, labelsText(['version', 'node'], self)),
   },
   {
     name: 'scout_peers',
     help: 'Known peers by state.',
     type: 'gauge',
     labels: ['state'],
-    read: ({ peers }) =>
-      ['starting', 'ready', 'leaving'].map((state) => ({
-        labels: { state },
-        value: peers.filter((peer) => peer.state === state).length,
-      })),
+    read({ peers }, write) {
+      for (const state of ['starting', 'ready', 'leaving']) {
+        write(peers.filter((peer) => peer.state === state).length, labelsText(['state'], { state }))
+      }
+    },
   },
   {
     name: 'scout_knowledge_age_seconds',
     help: 'Time since the source of peers last responded.',
     type: 'gauge',
     labels: [],
-    read: (row) => single(knowledgeAgeSeconds(row)),
+    read: (row, write) => write(knowledgeAgeSeconds(row)),
   },
   {
     name: 'scout_knowledge_trouble',
     help: '1 while the source of peers fails, otherwise 0.',
     type: 'gauge',
     labels: [],
-    read: ({ knowledge }) => single(knowledge.trouble === undefined ? 0 : 1),
+    read: ({ knowledge }, write) => write(knowledge.trouble === undefined ? 0 : 1),
   },
   {
     name: 'scout_probe_attempts_total',
     help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason.',
     type: 'counter',
-    labels: [...linkLabels, 'outcome', 'reason'],
-    read: (row) => row.series.flatMap((series) => attempts(series).map(withLabels(linkOf(row, series)))),
+    labels: [...linkLabels, ...attemptLabels],
+    readSeries({ total: { passed, reasons } }, write) {
+      if (passed > 0) write(passed, succeeded)
+      for (const [reason, count] of entriesOf(reasons)) {
+        write(count, labelsText(attemptLabels, { outcome: outcomeFor(reason), reason }))
+      }
+    },
   },
   {
     name: 'scout_probe_failing',
     help: '1 if the last attempt failed, 0 if it succeeded. With several peers on the node, 1 if the last attempt on any of them failed.',
     type: 'gauge',
     labels: linkLabels,
-    read: (row) =>
-      row.series
-        .filter(({ state }) => state === 'ok' || state === 'failing')
-        .map((series) => ({ labels: linkOf(row, series), value: series.state === 'failing' ? 1 : 0 })),
+    readSeries({ state }, write) {
+      if (state === 'ok' || state === 'failing') write(state === 'failing' ? 1 : 0)
+    },
   },
   {
     name: 'scout_probe_last_duration_seconds',
     help: 'Duration of the last attempt if it succeeded, excluding name resolution.',
     type: 'gauge',
     labels: [...linkLabels, 'clock'],
-    read: (row) =>
-      row.series.flatMap((series) =>
-        series.state === 'ok' && series.last?.ok === true
-          ? [{ labels: { ...linkOf(row, series), clock: series.last.clock.rx }, value: pathNs(series.last) / 1e9 }]
-          : [],
-      ),
+    readSeries({ state, last }, write) {
+      if (state !== 'ok' || last?.ok !== true) return
+      write(pathNs(last) / 1e9, labelsText(['clock'], { clock: last.clock.rx }))
+    },
   },
   {
     name: 'scout_probe_duration_seconds',
@@ -115,119 +113,104 @@ export const metrics = [
     type: 'histogram',
     labels: zoneLabels,
     edges: durationEdgesSeconds,
-    read: ({ durations }) => durations.map(histogram),
+    read({ durations }, write) {
+      for (const { counts, sumNs, ...key } of durations) {
+        const labels = labelsText(zoneLabels, { ...key, source_zone: key.fromZone, target_zone: key.toZone })
+        write({ counts, sum: sumNs / 1e9 }, labels)
+      }
+    },
   },
   {
     name: 'scout_schedule_runs_total',
     help: 'Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting.',
     type: 'counter',
     labels: ['outcome'],
-    read: ({ schedule: { started, late, skipped } }) => byOutcome({ started, late, skipped }),
+    read: ({ schedule: { started, late, skipped } }, write) => writeByOutcome({ started, late, skipped }, write),
   },
   {
     name: 'scout_probes_in_flight',
     help: 'Attempts in flight.',
     type: 'gauge',
     labels: [],
-    read: ({ schedule }) => single(schedule.inFlight),
+    read: ({ schedule }, write) => write(schedule.inFlight),
   },
   {
     name: 'scout_results_set_aside_total',
     help: 'Results that do not count because the peer was or became starting, leaving or gone.',
     type: 'counter',
     labels: [],
-    read: ({ setAside }) => single(setAside),
+    read: ({ setAside }, write) => write(setAside),
   },
   {
     name: 'scout_results_held',
     help: 'Failures held back until it is clear whether their peer was leaving, and later results of the same checks.',
     type: 'gauge',
     labels: [],
-    read: ({ held }) => single(held),
+    read: ({ held }, write) => write(held),
   },
   {
     name: 'scout_greetings_total',
     help: 'Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer.',
     type: 'counter',
     labels: ['outcome'],
-    read: ({ greetings }) => byOutcome(greetings),
+    read: ({ greetings }, write) => writeByOutcome(greetings, write),
   },
   {
     name: 'scout_stray_answers_total',
     help: 'Answers that match no attempt in flight.',
     type: 'counter',
-    labels: ['vantage', 'protocol', 'kind'],
-    read: ({ vantages }) =>
-      vantages.flatMap(({ name, strays }) =>
-        Object.entries(strays).flatMap(([protocol, counts]) =>
-          Object.entries(counts).map(([kind, value]) => ({ labels: { vantage: name, protocol, kind }, value })),
-        ),
-      ),
+    labels: strayLabels,
+    read({ vantages }, write) {
+      for (const { name: vantage, strays } of vantages) {
+        for (const [protocol, counts] of Object.entries(strays)) {
+          for (const [kind, count] of Object.entries(counts)) {
+            write(count, labelsText(strayLabels, { vantage, protocol, kind }))
+          }
+        }
+      }
+    },
   },
   {
     name: 'scout_responder_requests_total',
     help: 'Requests to the responders of this agent, by outcome.',
     type: 'counter',
-    labels: ['vantage', 'responder', 'outcome'],
-    read: ({ vantages }) =>
-      vantages.flatMap(({ name, responders }) =>
-        Object.entries(responders).flatMap(([responder, counts]) =>
-          byOutcome(counts).map(withLabels({ vantage: name, responder })),
-        ),
-      ),
+    labels: requestLabels,
+    read({ vantages }, write) {
+      for (const { name: vantage, responders } of vantages) {
+        for (const [responder, counts] of Object.entries(responders)) {
+          for (const [outcome, count] of Object.entries(counts)) {
+            write(count, labelsText(requestLabels, { vantage, responder, outcome }))
+          }
+        }
+      }
+    },
   },
 ] as const satisfies readonly Metric[]
 
 /** Returns the metrics of the process, which are not in a row: memory, CPU, event loop, garbage collection. */
 export function createProcessMetrics(): Registry {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: never })
+  for (const figure of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99']) {
+    registry.removeSingleMetric(`nodejs_eventloop_lag_${figure}_seconds`)
+  }
   // These are gauges with the suffix of counters, which Prometheus advises against; each is the sum of a metric without it.
   for (const kind of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${kind}_total`)
   return registry
 }
 
-function single(value: number): readonly Sample[] {
-  return [{ labels: {}, value }]
-}
+/**
+ * Milliseconds between samples of prom-client's histogram of event loop delays, which has no switch. At its default of 10 ms, its timer
+ * makes up most of the wake-ups of an idle agent, so its figures are left out. `nodejs_eventloop_lag_seconds` stays: each scrape measures it.
+ */
+const never = 2 ** 31 - 1
 
-function byOutcome(counts: Readonly<Record<string, number>>): readonly Sample[] {
-  return Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value }))
-}
-
-function withLabels(more: Sample['labels']): (sample: Sample) => Sample {
-  return ({ labels, value }) => ({ labels: { ...more, ...labels }, value })
-}
-
-function attempts({ total: { passed, reasons } }: SeriesReport): readonly Sample[] {
-  return [
-    ...(passed === 0 ? [] : [{ labels: { outcome: 'success' }, value: passed }]),
-    ...entriesOf(reasons).map(([reason, value]) => ({ labels: { outcome: outcomeFor(reason), reason }, value })),
-  ]
+function writeByOutcome(counts: Readonly<Record<string, number>>, write: WriteValue): void {
+  for (const [outcome, count] of Object.entries(counts)) write(count, labelsText(['outcome'], { outcome }))
 }
 
 /** Returns the age of discovery's knowledge: that of this agent if the source never answered, 0 for a list. */
 function knowledgeAgeSeconds({ knowledge, takenAtMs, startedAtMs }: Row): number {
   const { heardAtMs = takenAtMs } = knowledge
   return Math.max(0, takenAtMs - (heardAtMs === 0 ? startedAtMs : heardAtMs)) / 1000
-}
-
-function linkOf({ self }: Row, { check, protocol, path, vantage, family, from, to, toZone }: SeriesReport) {
-  return {
-    check,
-    protocol,
-    path,
-    vantage,
-    family,
-    source_node: from,
-    source_zone: self.zone,
-    target_node: to,
-    target_zone: toZone,
-  }
-}
-
-function histogram(report: DurationsReport): HistogramSample {
-  const { check, protocol, path, vantage, family, fromZone, toZone, counts, sumNs } = report
-  const labels = { check, protocol, path, vantage, family, source_zone: fromZone, target_zone: toZone }
-  return { labels, counts, sum: sumNs / 1e9 }
 }

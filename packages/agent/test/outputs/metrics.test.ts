@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import type { Row } from '@scout/core'
 import { expect, test } from 'vitest'
+import { assertBuilt } from '../../../../test/support/built.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
 import { expositionOf } from '../../src/outputs/exposition.ts'
+import { createLinkTexts } from '../../src/outputs/labels.ts'
 import { createProcessMetrics, labelMeanings, metrics } from '../../src/outputs/metrics.ts'
 import { durationsOf, failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 
@@ -29,7 +31,7 @@ const mesh = rowOf({
 })
 
 test('exposes exactly the values of the row', () => {
-  expect(expositionOf(metrics, mesh)).toMatchInlineSnapshot(`
+  expect(textOf(mesh)).toMatchInlineSnapshot(`
     "# HELP scout_build_info Version of this agent; always 1.
     # TYPE scout_build_info gauge
     scout_build_info{version="1.2.3",node="node-1"} 1
@@ -187,25 +189,63 @@ test('has no last duration of a series that waits: the old one says nothing abou
   expect(samples.filter(({ name }) => name === 'scout_probe_last_duration_seconds')).toEqual([])
 })
 
-test('has no metric without a value, and no label that is unused or undocumented', () => {
-  expect(expositionOf(metrics, rowOf())).not.toContain('scout_probe_attempts_total')
-  for (const metric of metrics) {
-    const labels = metric.read(mesh).flatMap((sample) => Object.keys(sample.labels))
-    expect(new Set<string>(metric.labels)).toEqual(new Set([...metric.labels, ...labels]))
-    expect(Object.keys(labelMeanings)).toEqual(expect.arrayContaining([...metric.labels]))
+test('has no metric without a value, and exactly the labels of the table, which are all explained', () => {
+  expect(textOf(rowOf())).not.toContain('scout_probe_attempts_total')
+  const samples = samplesOf(mesh)
+  for (const { name, labels } of metrics) {
+    const written = samples
+      .filter((sample) => sample.name.replace(/_(?:bucket|sum|count)$/, '') === name)
+      .map((sample) => [...sample.labels.matchAll(/(\w+)="[^"]*"/g)].flatMap(([, label]) => label ?? []))
+    expect(written).not.toEqual([])
+    for (const one of written) expect(one.filter((label) => label !== 'le')).toEqual(labels)
+    expect(Object.keys(labelMeanings)).toEqual(expect.arrayContaining([...labels]))
   }
+})
+
+test('writes labels again when a series changes or moves', () => {
+  const linkTextsOf = createLinkTexts()
+  const [one, two] = [seriesOf({ tookSeconds: [1] }), seriesOf({ check: 'udp', tookSeconds: [2] })]
+  const moved = { ...one, toZone: 'zone-c' }
+  for (const series of [[one, two], [two], [two, moved], [moved, two], []]) {
+    const row = rowOf({ series })
+    expect(linkTextsOf(row)).toEqual(createLinkTexts()(row))
+  }
+  const row = rowOf({ series: [one], self: { ...rowOf().self, zone: 'zone-z' } })
+  expect(linkTextsOf(row)).toEqual([expect.stringContaining('source_zone="zone-z"')])
 })
 
 test('escapes characters that would end a label', () => {
   const name = 'a"\\b\nc'
   const self = { ...rowOf().self, node: name }
-  expect(expositionOf(metrics, rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
+  expect(textOf(rowOf({ self }))).toContain(String.raw`node="a\"\\b\nc"`)
+})
+
+test('measures event loop lag only when it is scraped', async () => {
+  const names = [...(await createProcessMetrics().metrics()).matchAll(/^# TYPE (nodejs_eventloop\S*)/gm)]
+  expect(names.map(([, name]) => name)).toEqual(['nodejs_eventloop_lag_seconds'])
+})
+
+test('does not wake an idle process', () => {
+  assertBuilt('packages/agent')
+  const program = `
+    const { createProcessMetrics } = await import('@scout/agent/metrics')
+    createProcessMetrics()
+    setTimeout(() => {
+      const before = process.resourceUsage().voluntaryContextSwitches
+      setTimeout(() => console.log(process.resourceUsage().voluntaryContextSwitches - before), 1_000)
+    }, 500)`
+  const wakeUps = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' })
+  expect(Number(wakeUps)).toBeLessThan(30)
 })
 
 testWith('promtool')('passes promtool check metrics', async () => {
-  const exposition = expositionOf(metrics, mesh) + (await createProcessMetrics().metrics())
+  const exposition = textOf(mesh) + (await createProcessMetrics().metrics())
   expect(execFileSync('promtool', ['check', 'metrics'], { input: exposition, encoding: 'utf8' })).toBe('')
 })
+
+function textOf(row: Row): string {
+  return Buffer.concat(expositionOf(metrics, row)).toString()
+}
 
 function attemptsIn(samples: ReturnType<typeof samplesOf>): readonly string[] {
   return samples
@@ -217,7 +257,7 @@ function attemptsIn(samples: ReturnType<typeof samplesOf>): readonly string[] {
 }
 
 function samplesOf(row: Row) {
-  const lines = expositionOf(metrics, row)
+  const lines = textOf(row)
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
   return lines.map((line) => {

@@ -88,6 +88,41 @@ test('lists its paths for an unknown one', async () => {
   ])
 })
 
+test.each(['/metrics', '/api/v1/snapshot'])(
+  'answers %s with 500 and reports the defect when it cannot',
+  async (path) => {
+    const defects: unknown[] = []
+    const failing = () => {
+      throw new Error('no row')
+    }
+    const console = await startConsole({
+      ...optionsOf(rowOf()),
+      row: failing,
+      onDefect: (error) => defects.push(error),
+    })
+    onTestFinished(console.close)
+    expect(await statusAndJson(`http://127.0.0.1:${console.port}${path}`)).toEqual([
+      500,
+      { message: 'a defect in scout: see its log' },
+    ])
+    expect(defects).toEqual([new Error('no row')])
+  },
+)
+
+test.each(['/', '/metrics', '/healthz', '/api/v1/snapshot'])('answers HEAD %s without a body', async (path) => {
+  const response = await fetch(`${await consoleOf()}${path}`, { method: 'HEAD' })
+  expect([response.status, await response.text()]).toEqual([200, ''])
+})
+
+test('answers a path with a query', async () => {
+  expect(await statusAndJson(`${await consoleOf()}/healthz?verbose`)).toEqual([200, { status: 'ok' }])
+})
+
+test('rejects any other method', async () => {
+  const response = await fetch(`${await consoleOf()}/healthz`, { method: 'POST' })
+  expect(response.status).toBe(404)
+})
+
 test('closes while a client is in the middle of its request', async () => {
   const console = await startConsole(optionsOf(rowOf()))
   const client = connect(console.port, '127.0.0.1')
@@ -119,7 +154,10 @@ async function consoleOf(row = rowOf(), isAlive = true): Promise<string> {
 
 function optionsOf(row: Row, isAlive = true): ConsoleOptions {
   const health = () => ({ isAlive, isReady: row.isReady, knowledge: row.knowledge })
-  return { host: '127.0.0.1', port: 0, row: () => row, history: () => [], health, document: () => document }
+  const onDefect = (error: unknown) => {
+    throw error
+  }
+  return { host: '127.0.0.1', port: 0, row: () => row, history: () => [], health, document: () => document, onDefect }
 }
 
 async function statusAndJson(url: string): Promise<readonly [number, unknown]> {

@@ -1,8 +1,10 @@
-import { Client, type Dispatcher, errors } from 'undici'
+import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { FailureError } from '../model/failure.ts'
 import type { ConnectionObserver, LocalEnd } from '../net/tcp/connection-observer.ts'
-import { createConnector, type HttpMilestones, tlsFailureOf } from '../net/tcp/http-connection.ts'
+import { exchangeHttp, type HttpRequest, type HttpResponse } from '../net/tcp/http-exchange.ts'
+import { type Handshake, handshakeOf } from '../net/tcp/tcp-info.ts'
+import { loadTls, type Secure } from '../net/tcp/tls.ts'
 import { kernelClocks } from '../time/clock.ts'
 import { type Attempt, defineProbe } from './probe.ts'
 
@@ -57,77 +59,116 @@ export const http = defineProbe({
     verify: z.boolean().default(true).describe('verify the server certificate'),
   }),
   async measure(attempt, options) {
-    const { url, host } = attempt.target
-    const { deadline } = attempt
-    let broken: Error | undefined
-    let synRetransmits: number | undefined
-    const received: Received = { statusCode: 0, bodyBytes: 0 }
-    const detailSoFar = () => ({
-      ...(received.statusCode === 0 ? {} : received),
-      ...(synRetransmits === undefined ? {} : { synRetransmits }),
-    })
-    let local: LocalEnd = { localAddress: '', localPort: 0 }
-    const observer = options.observe ? attempt.sockets.observer(attempt.endpoint.port ?? 80) : undefined
-    const client = new Client(url.origin, {
-      connect: createConnector({
-        connect: () => attempt.sockets.connect(attempt.endpoint),
-        secureHost: url.protocol === 'https:' ? host : undefined,
-        verifyCertificate: options.verify,
-        signal: deadline.signal,
-        milestones: {
-          ...milestonesOf(attempt),
-          connected: (handshake, end) => {
-            local = end
-            synRetransmits = handshake?.synRetransmits
-            if (handshake?.time !== undefined) attempt.stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
-          },
-          unconnected: (handshake) => {
-            synRetransmits = handshake?.synRetransmits
-          },
-          // Keep the first error, which is the cause. undici adds its own, even when it just closes a finished socket.
-          broken: (error) => {
-            if (!(error instanceof errors.UndiciError)) broken ??= error
-          },
-        },
-      }),
-      // Disabled in favour of the attempt's deadline, because undici's timers are accurate only to half a second.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      pipelining: 1,
-    })
-    deadline.onOver(() => void client.destroy(new Error('deadline or caller ended the attempt')))
+    const { target, endpoint, sockets, stopwatch } = attempt
+    const observer = options.observe ? sockets.observer(endpoint.port ?? 80) : undefined
+    const secure = target.url.protocol === 'https:' ? await loadTls() : undefined
+    stopwatch.enter('connect')
+    const connection = sockets.connect(endpoint)
     try {
-      const body = await exchange(client, { url, received }, options)
-      const { statusCode } = received
-      // For a response without a length, undici treats a reset like a regular close.
-      if (broken !== undefined) throw broken
+      const { response, handshake, local } = await exchanged(attempt, { options, connection, secure })
+      const { statusCode, bodyBytes, body } = response
       const observed = observer === undefined ? undefined : observedPhases(observer, attempt, local)
-      if (observed !== undefined) attempt.stopwatch.revise(observed, kernelClocks)
-      const detail = {
-        ...received,
-        ...(synRetransmits === undefined ? {} : { synRetransmits }),
-        ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
-        ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
-      }
+      if (observed !== undefined) stopwatch.revise(observed, kernelClocks)
       if (!isExpected(statusCode, options.status)) {
+        attempt.record({ detail: { statusCode, bodyBytes, ...handshake } })
         throw new FailureError(
           'bad-status',
-          `${url.href} answered with status ${statusCode}, expected ${options.status}`,
+          `${target.url.href} answered with status ${statusCode}, expected ${options.status}`,
           {
             code: String(statusCode),
           },
         )
       }
-      return detail
-    } catch (error) {
-      const detail = detailSoFar()
-      if (Object.keys(detail).length > 0) attempt.record({ detail })
-      throw deadline.reason ?? failureOf(broken ?? error, url)
+      return {
+        statusCode,
+        bodyBytes,
+        ...handshake,
+        ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
+        ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
+      }
     } finally {
-      if (!client.destroyed) await client.destroy()
+      connection.destroy()
     }
   },
 })
+
+type HttpAttempt = Attempt<HttpPhase, 'url'>
+
+interface Means {
+  readonly options: Omit<HttpRequest, 'url'> & { readonly verify: boolean; readonly observe: boolean }
+  readonly connection: Socket
+  /** Absent for plain HTTP. */
+  readonly secure: Secure | undefined
+}
+
+interface Exchanged {
+  readonly response: HttpResponse
+  readonly handshake: { readonly synRetransmits?: number }
+  /** Known if it is observed. */
+  readonly local: LocalEnd | undefined
+}
+
+/** Makes the request as soon as the connection is ready. Enters the phases. */
+function exchanged(attempt: HttpAttempt, { options, connection, secure }: Means): Promise<Exchanged> {
+  const { deadline, stopwatch } = attempt
+  const { url, host } = attempt.target
+  return new Promise((resolve, reject) => {
+    let stream = connection
+    let response: HttpResponse | undefined
+    let handshake: Exchanged['handshake'] = {}
+    let local: LocalEnd | undefined
+    let isAnswered = false
+
+    const fail = (error: unknown) => {
+      const { statusCode = 0, bodyBytes = 0 } = response ?? {}
+      const detail = { ...(statusCode === 0 ? {} : { statusCode, bodyBytes }), ...handshake }
+      if (Object.keys(detail).length > 0) attempt.record({ detail })
+      stream.destroy()
+      reject(error)
+    }
+
+    const request = () => {
+      stopwatch.enter('write')
+      const received = exchangeHttp(stream, { ...options, url, headers: lowerCased(options.headers) }, {
+        // A server may answer before the request is complete, for example to reject a large body early. Phases must not go back.
+        onSent: () => void (isAnswered || stopwatch.enter('server')),
+        onAnswered() {
+          isAnswered = true
+          stopwatch.enter('transfer')
+        },
+        onEnd: () => resolve({ response: received, handshake, local }),
+        onError: fail,
+      })
+      response = received
+    }
+
+    deadline.onOver((reason) => {
+      // Closing the socket closes its descriptor, so read the handshake first.
+      if (connection.connecting) handshake = retransmitsOf(handshakeOf(connection))
+      fail(reason)
+    })
+    connection.on('error', fail)
+    connection.once('connect', () => {
+      const kernels = handshakeOf(connection)
+      handshake = retransmitsOf(kernels)
+      if (kernels?.time !== undefined) stopwatch.settle(kernels.time.tookNs, kernels.time.clocks)
+      if (options.observe) local = localEndOf(connection)
+      if (secure === undefined) return request()
+      stopwatch.enter('tls')
+      stream = secure(connection, { host, verifiesCertificate: options.verify }, { onSecure: request, onError: fail })
+    })
+    // Small segments would wait for the acknowledgement of the ones before (RFC 896).
+    if (secure !== undefined || options.sendBytes > 0) connection.setNoDelay(true)
+  })
+}
+
+function retransmitsOf({ synRetransmits }: Handshake = {}): Exchanged['handshake'] {
+  return synRetransmits === undefined ? {} : { synRetransmits }
+}
+
+function localEndOf({ localAddress = '', localPort = 0 }: Socket): LocalEnd {
+  return { localAddress, localPort }
+}
 
 /**
  * Returns the phases as seen on the wire. Undefined if packets are missing or out of order: the observer dropped some, or the answer came
@@ -136,9 +177,10 @@ export const http = defineProbe({
  */
 function observedPhases(
   observer: ConnectionObserver,
-  { endpoint: { address, port = 80 }, target }: Attempt<HttpPhase, 'url'>,
-  local: LocalEnd,
+  { endpoint: { address, port = 80 }, target }: HttpAttempt,
+  local: LocalEnd | undefined,
 ): Readonly<Partial<Record<HttpPhase, number>>> | undefined {
+  if (local === undefined) return undefined
   const times = observer.take({ ...local, remoteAddress: address, remotePort: port })
   if (times?.synAtNs === undefined || times.synAckAtNs === undefined) return undefined
   const { synAtNs, synAckAtNs, sentAtNs, answeredAtNs, receivedAtNs } = times
@@ -151,72 +193,6 @@ function observedPhases(
     server: answeredAtNs - sentAtNs,
     transfer: receivedAtNs - answeredAtNs,
   }
-}
-
-function milestonesOf({ stopwatch }: Attempt<HttpPhase>): Omit<HttpMilestones, 'broken' | 'connected' | 'unconnected'> {
-  // A server may answer before the request is complete, for example to reject a large body early. Phases must not go back.
-  let isAnswered = false
-  return {
-    connecting: () => stopwatch.enter('connect'),
-    securing: () => stopwatch.enter('tls'),
-    writing: () => stopwatch.enter('write'),
-    waiting: () => {
-      if (!isAnswered) stopwatch.enter('server')
-    },
-    transferring: () => {
-      isAnswered = true
-      stopwatch.enter('transfer')
-    },
-  }
-}
-
-/** The response so far, which a failure reports, too. `statusCode` is 0 until the response head arrives. */
-interface Received {
-  statusCode: number
-  bodyBytes: number
-}
-
-interface ExchangeOptions {
-  readonly method: Dispatcher.HttpMethod
-  readonly headers: Readonly<Record<string, string>>
-  readonly sendBytes: number
-  readonly keepBytes: number
-}
-
-/** Makes the request and resolves to the first `keepBytes` of the response body. */
-function exchange(
-  client: Client,
-  { url, received }: { readonly url: URL; readonly received: Received },
-  { method, headers, sendBytes, keepBytes }: ExchangeOptions,
-): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let body = Buffer.alloc(0)
-    client.dispatch(
-      {
-        method,
-        path: `${url.pathname}${url.search}`,
-        headers: { 'user-agent': 'scout', ...lowerCased(headers) },
-        body: sendBytes > 0 ? Buffer.alloc(sendBytes, 'scout ') : null,
-        reset: true,
-      },
-      {
-        onRequestStart() {},
-        onResponseStart(_controller, status) {
-          received.statusCode = status
-        },
-        onResponseData(_controller, chunk) {
-          received.bodyBytes += chunk.length
-          if (body.length < keepBytes) body = Buffer.concat([body, chunk]).subarray(0, keepBytes)
-        },
-        onResponseEnd() {
-          resolve(body)
-        },
-        onResponseError(_controller, error) {
-          reject(error)
-        },
-      },
-    )
-  })
 }
 
 /** Converts header names to lower case, so that each is sent once: names are case-insensitive (RFC 9110 §5.1). */
@@ -234,21 +210,4 @@ function isExpected(statusCode: number, ranges: string): boolean {
 // RFC 9110 §5.1 and §5.6.2.
 function isFieldName(name: string): boolean {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(name) && !ownHeaders.includes(name.toLowerCase())
-}
-
-const endedEarly: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
-
-/** Maps undici's own errors to failures: a peer that closes early, and answers that are not HTTP. */
-function failureOf(error: unknown, url: URL): unknown {
-  if (!(error instanceof Error) || error instanceof FailureError) return error
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  // A server that requires a client certificate may reject the connection only after the handshake (RFC 8446 §4.4.2.4).
-  if (code?.startsWith('ERR_SSL_')) return tlsFailureOf(error, url.hostname)
-  const badReply = (what: string) => new FailureError('bad-reply', `${url.host} ${what}`, { cause: error, code })
-  if (code !== undefined && endedEarly.has(code))
-    return badReply('closed the connection before the response was complete')
-  // The parser's errors have no code.
-  if (error instanceof errors.HTTPParserError || error instanceof errors.UndiciError)
-    return badReply(`sent a response that is not valid HTTP/1.1: ${error.message}`)
-  return error
 }

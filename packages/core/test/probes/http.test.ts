@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { type ClientRequest, createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -465,15 +465,15 @@ async function serveApart(): Promise<number> {
   return Number(port)
 }
 
-/** Resolves when the kernel has accepted undici's next request. */
+/** Resolves when the kernel has accepted the next request, and before the event loop reads the answer. */
 async function requestWritten(): Promise<void> {
   await new Promise<void>((resolve) => {
-    const written = () => {
-      unsubscribe('undici:request:bodySent', written)
-      // After the listeners of the probe, and before the event loop reads the answer.
-      queueMicrotask(resolve)
+    const started = (message: unknown) => {
+      unsubscribe('http.client.request.start', started)
+      const { request } = message as { readonly request: ClientRequest }
+      request.on('finish', resolve)
     }
-    subscribe('undici:request:bodySent', written)
+    subscribe('http.client.request.start', started)
   })
 }
 

@@ -217,6 +217,7 @@ test('an event loop that was blocked skips attempts and does not make up for the
   vi.useRealTimers()
   const everyMs = 20
   const { rounds, ran } = setUp()
+  const beganMs = performance.now()
   rounds.add([taskOf(1, { placeMs: 0, everyMs })])
   await eventually(() => ran.length > 0, 'the first attempt')
   const before = rounds.counters
@@ -226,6 +227,11 @@ test('an event loop that was blocked skips attempts and does not make up for the
   expect(started - before.started).toBe(1)
   expect(skipped - before.skipped).toBeGreaterThanOrEqual(4)
   expect(late - before.late).toBe(1)
+  await eventually(() => ran.length > before.started + 5, 'further attempts')
+  const after = rounds.counters
+  // One more than the intervals that have passed: the first attempt is at the start of one.
+  const most = (performance.now() - beganMs) / everyMs + 2
+  expect(after.started + after.skipped).toBeLessThan(most)
 })
 
 test('after a block, attempts keep their places, however many rounds they missed', async () => {

@@ -97,6 +97,15 @@ describe.each([
     expect(new Set(resultsOf('a').map(({ result }) => result.target))).toEqual(new Set([target]))
   })
 
+  test('attempts a task whose options changed with its new options', async () => {
+    const silent = await listenUdp(() => {})
+    const { prober, resultsOf } = setUp()
+    const task = udp('a', `127.0.0.1:${silent.address().port}`)
+    await prober.setTasks([{ ...task, options: { timeoutMs: 600_000 } }])
+    await prober.setTasks([{ ...task, options: { timeoutMs: 20 } }])
+    await eventually(() => resultsOf('a').length > 0, 'a timeout')
+  })
+
   test('rejects misuse before anything runs, and keeps the tasks it had', async () => {
     const { target } = await echo()
     let asked = 0

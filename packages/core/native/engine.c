@@ -32,12 +32,6 @@ uint64_t engine_random(struct engine *engine)
   return engine->random * 0x2545f4914f6cdd1d;
 }
 
-static void forget_series(void *context, struct question *question)
-{
-  if (question->series == context)
-    question->series = NULL;
-}
-
 void series_end(struct engine *engine, struct series *series)
 {
   timers_cancel(&engine->due, &series->due);
@@ -105,7 +99,7 @@ static void remove_series(struct engine *engine, uint32_t slot)
 
   if (series == NULL)
     return;
-  questions_each_pending(&engine->questions, forget_series, series);
+  series_forget(series);
   series_end(engine, series);
 }
 
@@ -146,6 +140,10 @@ static void carry_out(struct engine *engine, struct command *command)
       responder_free(command->responder);
       break;
     }
+    pthread_mutex_lock(&engine->mutex);
+    engine->responders_gone++;
+    pthread_cond_signal(&engine->responder_gone);
+    pthread_mutex_unlock(&engine->mutex);
     break;
   }
 }
@@ -294,6 +292,9 @@ static void *run(void *data)
     results_flush(engine);
   }
   engine->notify(engine);
+  pthread_mutex_lock(&engine->mutex);
+  pthread_cond_signal(&engine->responder_gone);
+  pthread_mutex_unlock(&engine->mutex);
   return NULL;
 }
 
@@ -358,6 +359,7 @@ static void free_all(struct engine *engine)
     close(engine->epoll);
   if (engine->wake >= 0)
     close(engine->wake);
+  pthread_cond_destroy(&engine->responder_gone);
   pthread_mutex_destroy(&engine->mutex);
 }
 
@@ -375,6 +377,7 @@ int engine_start(struct engine *engine)
   engine->wake = -1;
   timed_thread_start(&engine->timed);
   pthread_mutex_init(&engine->mutex, NULL);
+  pthread_cond_init(&engine->responder_gone, NULL);
   if (getrandom(&engine->random, sizeof engine->random, 0) < 0 ||
       getrandom(&first_sequence, sizeof first_sequence, 0) < 0)
     error = errno;
@@ -422,4 +425,16 @@ void engine_wake(struct engine *engine)
 
   if (atomic_load(&engine->is_asleep) && write(engine->wake, &one, sizeof one) < 0)
     return; /* it is being woken already */
+}
+
+void engine_close_responder(struct engine *engine, struct command *command)
+{
+  uint32_t gone = engine->responders_gone;
+
+  engine_command(engine, command);
+  engine_wake(engine);
+  pthread_mutex_lock(&engine->mutex);
+  while (engine->responders_gone == gone && atomic_load(&engine->failed) == 0)
+    pthread_cond_wait(&engine->responder_gone, &engine->mutex);
+  pthread_mutex_unlock(&engine->mutex);
 }

@@ -97,6 +97,8 @@ struct engine {
   struct command *first_command;
   struct command **last_command;
   bool is_stopping;
+  uint32_t responders_gone;
+  pthread_cond_t responder_gone;
   atomic_bool is_asleep;
 
   /* Of the thread alone. */
@@ -135,6 +137,9 @@ void engine_stop(struct engine *engine);
 void engine_command(struct engine *engine, struct command *command);
 void engine_wake(struct engine *engine);
 
+/* Closes a responder, and returns when its port is free. */
+void engine_close_responder(struct engine *engine, struct command *command);
+
 uint64_t engine_random(struct engine *engine);
 
 /* Lanes (lane.c), in the engine's thread. */
@@ -146,6 +151,8 @@ void lane_free(struct lane *lane);
 bool send_due(struct engine *engine, int64_t now_ns);
 void read_socket(struct lane_socket *socket);
 void expire(struct engine *engine, int64_t now_ns);
+/* Gives its questions up: their answers will be late. */
+void series_forget(struct series *series);
 void series_end(struct engine *engine, struct series *series);
 
 /* Results (results.c). */

@@ -332,6 +332,7 @@ static bool read_series(napi_env env, struct engine_object *object, const napi_v
   series->interval_ns = (int64_t)(request.interval_ms * ns_per_ms);
   series->due.at_ns = (int64_t)request.due_ns;
   series->flow = (int64_t)request.flow;
+  series->has_failed = true; /* so that the first result is told at once */
   const struct socket_kind *kind = lane->sockets[0].timed.kind;
   /* A raw IPv6 socket takes the port for a protocol number (net/ipv6/raw.c, rawv6_sendmsg). */
   return ok(env, napi_create_uint32(env, kind->protocol == IPPROTO_UDP ? series->port : 0, &port)) &&
@@ -483,7 +484,7 @@ static napi_value open_responder(napi_env env, napi_callback_info info)
   return result;
 }
 
-/* closeResponder(index): its port is free a moment later. May be called again. */
+/* closeResponder(index): its port is free when it returns. May be called again. */
 static napi_value close_responder(napi_env env, napi_callback_info info)
 {
   napi_value argument;
@@ -499,8 +500,7 @@ static napi_value close_responder(napi_env env, napi_callback_info info)
   command->kind = COMMAND_RESPONDER_GONE;
   command->responder = object->responders[index];
   object->responders[index] = NULL;
-  engine_command(&object->engine, command);
-  engine_wake(&object->engine);
+  engine_close_responder(&object->engine, command);
   return NULL;
 }
 

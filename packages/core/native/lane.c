@@ -86,6 +86,19 @@ static void question_end(struct question *question)
   engine->memory->counts.in_flight--;
 }
 
+static void give_up_for(void *context, struct question *question)
+{
+  if (question->series != context)
+    return;
+  question_end(question);
+  question->series = NULL;
+}
+
+void series_forget(struct series *series)
+{
+  questions_each_pending(&series->lane->engine->questions, give_up_for, series);
+}
+
 static struct record *result_of(struct question *question, enum record_kind kind)
 {
   struct engine *engine = engine_of(question->socket);

@@ -57,7 +57,7 @@ export interface EngineOptions {
   readonly onStray: (protocol: Protocol, stray: Stray) => void
   /** Receives the results of tasks, and at most a second after it changed their schedule. */
   readonly onBatch: (batch: ResultBatch) => void
-  /** Maximum number of attempts of tasks in flight; further due ones wait in order (default: 256). */
+  /** Maximum number of attempts of tasks in flight in this thread; further due ones wait in order (default: 256). */
   readonly maxInFlight?: number | undefined
   readonly resolve: ResolveName
   readonly nameServer: () => string
@@ -182,6 +182,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     close() {
       isClosed = true
+      repeater.collect()
       batches.flush()
       repeater.stop()
       const reason = new FailureError('cancelled', 'the prober was closed during this attempt')

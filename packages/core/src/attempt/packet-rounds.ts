@@ -1,9 +1,12 @@
-import { engineCounts } from '../net/native/engine-thread.ts'
+import { engineCounts, readEngine } from '../net/native/engine-thread.ts'
 import { nowNs } from '../time/clock.ts'
 import { type PacketAttempt, packetAttemptOf, packetResultOf } from './packet-attempt.ts'
 import { nextDueNs } from './placement.ts'
 import type { ResultBatches } from './result-batches.ts'
 import type { PreparedTask, Repeater } from './task.ts'
+
+/** How often results are read of which none is urgent. */
+const readMs = 1_000
 
 /** Repeats tasks in the native packet engine, and the others, which it cannot repeat, by another repeater. */
 export function createPacketRounds({
@@ -14,6 +17,22 @@ export function createPacketRounds({
   readonly others: Repeater
 }): Repeater {
   const stops = new Map<number, () => void>()
+  let timer: NodeJS.Timeout | undefined
+
+  const read = () => {
+    readEngine()
+    batches.flush()
+  }
+
+  const keepReading = () => {
+    if (stops.size > 0) timer ??= setInterval(read, readMs)
+    else stopReading()
+  }
+
+  const stopReading = () => {
+    clearInterval(timer)
+    timer = undefined
+  }
 
   const begin = ({ number, place }: PreparedTask, attempt: PacketAttempt) => {
     const { question, asker, request } = attempt
@@ -45,17 +64,24 @@ export function createPacketRounds({
     },
     add(tasks) {
       others.add(tasks.filter((task) => !take(task)))
+      keepReading()
+    },
+    collect() {
+      readEngine()
+      others.collect()
     },
     remove(numbers) {
       for (const number of numbers) {
         stops.get(number)?.()
         stops.delete(number)
       }
+      keepReading()
       others.remove(numbers)
     },
     stop() {
       for (const stop of stops.values()) stop()
       stops.clear()
+      stopReading()
       others.stop()
     },
   }

@@ -19,7 +19,10 @@ export interface ProberOptions {
    * most a second later.
    */
   readonly onResults?: (results: readonly TaskResult[]) => void
-  /** Maximum number of attempts of tasks in flight; further due ones wait in order (default: 256). */
+  /**
+   * Maximum number of attempts of tasks in flight; further due ones wait in order (default: 256). Those that the packet engine makes do not
+   * count.
+   */
   readonly maxInFlight?: number
   /** Resolves names to addresses (default: getaddrinfo). */
   readonly resolve?: ResolveName

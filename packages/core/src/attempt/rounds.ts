@@ -183,6 +183,7 @@ export function createRounds({ start, maxInFlight, batches }: RoundsOptions): Re
       }
       arm(atNs)
     },
+    collect() {}, // each is passed on as it ends
     remove,
     stop() {
       remove(new Set(entries.keys()))

@@ -77,6 +77,8 @@ export interface PreparedTask {
 export interface Repeater {
   readonly counters: ScheduleCounters
   add(tasks: readonly PreparedTask[]): void
+  /** Passes on results that are known and were not passed on yet. */
+  collect(): void
   /** Cancels the attempts of these tasks and closes their sessions. */
   remove(numbers: ReadonlySet<number>): void
   stop(): void

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import type { Family } from '../model/endpoint.ts'
 import { isSystemError } from '../model/failure.ts'
 import { formatHostPort } from '../model/target.ts'
 import type { Arrival, PacketListener, PacketSocket } from '../net/packets/packet-socket.ts'
@@ -26,23 +27,38 @@ export interface UdpServer {
 /** Starts to receive datagrams: on packet sockets of the native part if it is present, otherwise with node:dgram. */
 export async function startUdpServer(listen: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
   if (providerOf('udp').name !== 'native') return startByDgram(listen, received)
-  if (listen.host !== '::') return startNatively(listen, received)
-  const [ipv6, ipv4] = await startOnOnePort(
-    listen.port,
-    (port) => startNatively({ host: '::', port }, received),
-    (port) => startNatively({ host: '0.0.0.0', port }, received),
-  )
+  const servers = await onBothFamilies(listen, (one) => startNatively(one, received))
   return {
-    port: ipv6.port,
+    port: servers[0]?.port ?? listen.port,
     async close() {
-      await Promise.all([ipv6.close(), ipv4.close()])
+      await Promise.all(servers.map(({ close }) => close()))
     },
   }
 }
 
+/** Starts a server, or on the host `::` one for each family, on one port. */
+export async function onBothFamilies<Server extends UdpServer>(
+  { host, port }: Listen,
+  start: (listen: Listen) => Promise<Server>,
+): Promise<readonly Server[]> {
+  if (host !== '::') return [await start({ host, port })]
+  return startOnOnePort(
+    port,
+    (one) => start({ host: '::', port: one }),
+    (one) => start({ host: '0.0.0.0', port: one }),
+  )
+}
+
+export function familyOfHost(host: string): Family {
+  return isIPv6(host) ? 'ipv6' : 'ipv4'
+}
+
+export function isEverywhere(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
 async function startNatively({ host, port }: Listen, received: (datagram: Datagram) => void): Promise<UdpServer> {
-  const family = isIPv6(host) ? 'ipv6' : 'ipv4'
-  const isEverywhere = host === '0.0.0.0' || host === '::'
+  const family = familyOfHost(host)
   const listener: PacketListener = {
     arrived: (arrival) => received(datagramOf(arrival, socket, family)),
     // Ignored: an answer went to a port that is closed by now, or this host was too busy. The prober counts both.
@@ -50,13 +66,13 @@ async function startNatively({ host, port }: Listen, received: (datagram: Datagr
     overflowed() {},
   }
   const socket = bound({ host, port }, () =>
-    providerOf('udp').open(family, listener, { address: host, port, reportsLocal: isEverywhere }),
+    providerOf('udp').open(family, listener, { address: host, port, reportsLocal: isEverywhere(host) }),
   )
   return { port: socket.port, close: async () => socket.close() }
 }
 
 /** Adds address and port to the error of a failed bind, as node:net and node:dgram do. */
-function bound({ host, port }: Listen, open: () => PacketSocket): PacketSocket {
+export function bound<T>({ host, port }: Listen, open: () => T): T {
   try {
     return open()
   } catch (error) {

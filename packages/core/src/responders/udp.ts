@@ -1,13 +1,55 @@
+import { nativePart } from '../net/native/native.ts'
+import { acquireEngine, releaseEngine } from '../net/native/engine-thread.ts'
+import { providerOf } from '../net/packets/providers.ts'
+import { bufferBytes, nativeKinds, packetBytes } from '../net/packets/native-packet-socket.ts'
 import { decodeEchoDatagram, type EchoKey, encodeEchoDatagram, isGenuineEcho } from '../wire/echo-datagram.ts'
 import { createCounters, type Listen, type Responder } from './responder.ts'
-import { startUdpServer } from './udp-socket.ts'
+import { bound, familyOfHost, isEverywhere, onBothFamilies, startUdpServer } from './udp-socket.ts'
 
-/** Starts the responder for `udp` probes. Answers each genuine request with one datagram of the same size, from the requested address. */
-export async function startUdpResponder({
-  host,
-  port,
-  key = '',
-}: Listen & { readonly key?: EchoKey }): Promise<Responder> {
+type UdpListen = Listen & { readonly key?: EchoKey }
+
+/**
+ * Starts the responder for `udp` probes. Answers each genuine request with one datagram of the same size, from the requested address: in
+ * the thread of the native packet engine, or in this one where that is missing.
+ */
+export async function startUdpResponder({ host, port, key = '' }: UdpListen): Promise<Responder> {
+  if (providerOf('udp').name !== 'native') return startByScript({ host, port, key })
+  const responders = await onBothFamilies({ host, port }, async (listen) => startNatively({ ...listen, key }))
+  const sum = (name: keyof Responder['counters']) => responders.reduce((total, { counts }) => total + counts()[name], 0)
+  return {
+    port: responders[0]?.port ?? port,
+    get counters() {
+      return { answered: sum('answered'), rejected: sum('rejected'), unsent: sum('unsent') }
+    },
+    async close() {
+      for (const { close } of responders) await close()
+    },
+  }
+}
+
+function startNatively({ host, port, key }: Required<UdpListen>) {
+  const part = nativePart()
+  if (!part.isPresent) throw new TypeError('the native responder needs the native part')
+  const [kind = 'udp4'] = nativeKinds.udp[familyOfHost(host)]
+  const thread = acquireEngine(part.native)
+  try {
+    const options = { kind, packetBytes, bufferBytes, address: host, port, reportsLocal: isEverywhere(host) }
+    const responder = bound({ host, port }, () => thread.openResponder(options, Buffer.from(key)))
+    return {
+      port: responder.port,
+      counts: responder.counts,
+      async close() {
+        responder.close()
+        releaseEngine(thread)
+      },
+    }
+  } catch (error) {
+    releaseEngine(thread)
+    throw error
+  }
+}
+
+async function startByScript({ host, port, key }: Required<UdpListen>): Promise<Responder> {
   const counters = createCounters()
   const server = await startUdpServer({ host, port }, ({ bytes, port: from, answer }) => {
     const request = decodeEchoDatagram(bytes)

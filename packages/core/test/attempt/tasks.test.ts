@@ -80,7 +80,7 @@ describe.each([
     asked = 0
     const { target } = await echo()
     await prober.setTasks([udp('answered', target)])
-    await eventually(() => prober.schedule().inFlight === 0 && batches.length >= 2, 'later results')
+    await eventually(() => prober.schedule().inFlight < 2 && batches.length >= 2, 'later results')
     expect(asked).toBe(0)
     expect(new Set(batches.flat().map(({ id }) => id))).toEqual(new Set(['answered']))
   })
@@ -134,7 +134,8 @@ describe.each([
   test('makes at most maxInFlight attempts at a time', async () => {
     const silent = await listenUdp(() => {})
     const { prober } = setUp({ maxInFlight: 2 })
-    await prober.setTasks(['a', 'b', 'c', 'd', 'e'].map((id) => udp(id, `127.0.0.1:${silent.address().port}`)))
+    const target = `name.test@127.0.0.1:${silent.address().port}`
+    await prober.setTasks(['a', 'b', 'c', 'd', 'e'].map((id) => ({ ...udp(id, target), protocol: 'dns' })))
     await eventually(() => prober.schedule().waiting === 5, 'each waits for its next attempt')
     expect(prober.schedule()).toMatchObject({ started: 2, inFlight: 2 })
   })

@@ -162,9 +162,6 @@ interface Asked {
   readonly onEnded: () => void
 }
 
-/** How often the results of repeated questions are read if none of them is urgent. */
-const readMs = 1_000
-
 /**
  * The packet engine of this JavaScript thread: a native thread that asks and answers with packets of fixed layout. It runs while someone
  * has acquired it.
@@ -180,8 +177,6 @@ export class EngineThread {
   #slots = 0
   #ids = 0
   #read = 0
-  #repeated = 0
-  #timer: NodeJS.Timeout | undefined
   #isWaking = false
   #isReading = false
   #ended: Error | undefined
@@ -213,7 +208,7 @@ export class EngineThread {
   }
 
   /**
-   * Asks. `onEnded` is called instead of `onRecord` if the thread ends by itself. Returns a function that stops asking; no record comes
+   * Asks. Results of repeated questions wait for `read`, except failures and the first success after them. `onEnded` is called instead of `onRecord` if the thread ends by itself. Returns a function that stops asking; no record comes
    * after it.
    */
   ask(request: EngineRequest, { onRecord, onEnded }: Pick<Asked, 'onRecord' | 'onEnded'>): () => void {
@@ -232,7 +227,6 @@ export class EngineThread {
     this.#set(layout.requestFlow, request.flow ?? -1)
     this.#engine.add(request.address, request.key, request.send)
     this.#asked.set(id, { slot, isOnce: rounds === undefined, onRecord, onEnded })
-    if (rounds !== undefined && this.#repeated++ === 0) this.#timer = setInterval(() => this.read(), readMs)
     this.#wakeSoon()
     return () => {
       if (!this.#forget(id) || this.#ended !== undefined) return
@@ -290,7 +284,6 @@ export class EngineThread {
   }
 
   close(): void {
-    clearInterval(this.#timer)
     this.#asked.clear()
     this.#engine.close()
     this.#ended ??= new Error('the packet engine is closed')
@@ -311,7 +304,6 @@ export class EngineThread {
     if (asked === undefined) return false
     this.#asked.delete(id)
     this.#freeSlots.push(asked.slot)
-    if (!asked.isOnce && --this.#repeated === 0) clearInterval(this.#timer)
     return true
   }
 
@@ -327,7 +319,6 @@ export class EngineThread {
 
   #end(errno: number): void {
     this.#ended = new Error(`the packet engine ended with ${errnoName(errno)}: this is a defect, please report it`)
-    clearInterval(this.#timer)
     const asked = [...this.#asked.values()]
     this.#asked.clear()
     for (const { onEnded } of asked) onEnded()
@@ -341,6 +332,11 @@ export class EngineThread {
 }
 
 let shared: { readonly thread: EngineThread; holders: number } | undefined
+
+/** Hands over all results of this JavaScript thread's engine. */
+export function readEngine(): void {
+  shared?.thread.read()
+}
 
 /** Returns the counts of this JavaScript thread's engine. */
 export function engineCounts(): EngineCounts {

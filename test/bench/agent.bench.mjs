@@ -72,7 +72,7 @@ const takeRow = () =>
     },
     memory,
     vantages: [],
-    schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
+    schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     held: 0,
     greetings: { answered: links, malformed: 0, silent: 0 },
   })

@@ -93,7 +93,7 @@ await rm(folder, { recursive: true })
 const attempts = sum(series.map(attemptsIn))
 const lost = attempts - sum(series.map(({ total }) => total.passed))
 // Those under way when the snapshot was taken are not lost, and have not ended.
-const unaccounted = schedule.started - schedule.inFlight - attempts - setAside - held
+const unaccounted = schedule.started - schedule.lost - schedule.inFlight - attempts - setAside - held
 const rounds = Math.floor(durationMs / intervalMs) - 1
 const behind = series.filter((one) => attemptsIn(one) < rounds)
 

@@ -122,10 +122,11 @@ export const metrics = [
   },
   {
     name: 'scout_schedule_runs_total',
-    help: 'Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting.',
+    help: 'Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting; lost: made, but the results found the memory for them full.',
     type: 'counter',
     labels: ['outcome'],
-    read: ({ schedule: { started, late, skipped } }, write) => writeByOutcome({ started, late, skipped }, write),
+    read: ({ schedule: { started, late, skipped, lost } }, write) =>
+      writeByOutcome({ started, late, skipped, lost }, write),
   },
   {
     name: 'scout_probes_in_flight',

@@ -57,13 +57,14 @@ export function createVantages(start: StartVantage, common: Omit<VantageOptions,
   }
 }
 
-const noneYet: ScheduleCounters = { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 }
+const noneYet: ScheduleCounters = { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 }
 
 function sumOf(a: ScheduleCounters, b: ScheduleCounters): ScheduleCounters {
   return {
     started: a.started + b.started,
     late: a.late + b.late,
     skipped: a.skipped + b.skipped,
+    lost: a.lost + b.lost,
     inFlight: a.inFlight + b.inFlight,
     waiting: a.waiting + b.waiting,
   }

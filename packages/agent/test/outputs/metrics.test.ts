@@ -18,7 +18,7 @@ const mesh = rowOf({
     seriesOf({ check: 'udp', protocol: 'udp' }),
   ],
   durations: [durationsOf([0.00004, 0.00031, 8]), durationsOf([0.002], { ...own, toZone: '' })],
-  schedule: { started: 9, late: 1, skipped: 2, inFlight: 3, waiting: 4 },
+  schedule: { started: 9, late: 1, skipped: 2, lost: 5, inFlight: 3, waiting: 4 },
   setAside: 5,
   vantages: [
     {
@@ -106,11 +106,12 @@ test('exposes exactly the values of the row', () => {
     scout_probe_duration_seconds_bucket{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",le="+Inf"} 1
     scout_probe_duration_seconds_sum{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone=""} 0.002
     scout_probe_duration_seconds_count{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone=""} 1
-    # HELP scout_schedule_runs_total Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting.
+    # HELP scout_schedule_runs_total Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting; lost: made, but the results found the memory for them full.
     # TYPE scout_schedule_runs_total counter
     scout_schedule_runs_total{outcome="started"} 9
     scout_schedule_runs_total{outcome="late"} 1
     scout_schedule_runs_total{outcome="skipped"} 2
+    scout_schedule_runs_total{outcome="lost"} 5
     # HELP scout_probes_in_flight Attempts in flight.
     # TYPE scout_probes_in_flight gauge
     scout_probes_in_flight 3

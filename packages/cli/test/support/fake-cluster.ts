@@ -60,7 +60,7 @@ function rowOf(node: string, { nodes, change = (series) => series, trouble }: Fa
     vantages: [],
     series: [...series, own].map((one) => change({ ...one, sinceMs: takenAtMs - 130_000 })),
     durations: [],
-    schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
+    schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
     greetings: { answered: 0, malformed: 0, silent: 0 },

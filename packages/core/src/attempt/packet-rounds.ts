@@ -52,12 +52,13 @@ export function createPacketRounds({
 
   return {
     get counters() {
-      const { started, late, skipped, inFlight } = engineCounts()
+      const { started, late, skipped, lost, inFlight } = engineCounts()
       const { counters } = others
       return {
         started: counters.started + started,
         late: counters.late + late,
         skipped: counters.skipped + skipped,
+        lost: counters.lost + lost,
         inFlight: counters.inFlight + inFlight,
         waiting: counters.waiting,
       }

@@ -54,7 +54,7 @@ export function createRounds({ start, maxInFlight, batches }: RoundsOptions): Re
   const waitingAlone: Entry[] = []
   /** Those of the attempts in flight that keep one that runs alone waiting. */
   const holding = new Set<Running>()
-  const counters = { started: 0, late: 0, skipped: 0 }
+  const counters = { started: 0, late: 0, skipped: 0, lost: 0 }
   let timer: NodeJS.Timeout | undefined
   let release: NodeJS.Timeout | undefined
 

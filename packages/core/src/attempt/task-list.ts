@@ -18,7 +18,7 @@ export interface TaskList {
   receive(batch: ResultBatch): void
 }
 
-const nothingYet: ScheduleCounters = { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 }
+const nothingYet: ScheduleCounters = { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 }
 
 export function createTaskList(onResults: (results: readonly TaskResult<Result>[]) => void): TaskList {
   let byId = new Map<string, NumberedTask>()

@@ -35,6 +35,8 @@ export interface ScheduleCounters {
   readonly late: number
   /** Attempts dropped because the previous one was still waiting, or because the event loop was blocked. */
   readonly skipped: number
+  /** Attempts of the packet engine whose results are lost, because this process did not read them for too long. */
+  readonly lost: number
   readonly inFlight: number
   readonly waiting: number
 }

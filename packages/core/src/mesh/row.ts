@@ -162,7 +162,14 @@ export const row = z.object({
   durations: z.array(durations).readonly(),
   /** Like `greetings`, may hold further counters, which match the table of metrics. */
   schedule: z
-    .object({ started: z.int(), late: z.int(), skipped: z.int(), inFlight: z.int(), waiting: z.int() })
+    .object({
+      started: z.int(),
+      late: z.int(),
+      skipped: z.int(),
+      lost: z.int().default(0),
+      inFlight: z.int(),
+      waiting: z.int(),
+    })
     .catchall(z.int()),
   /** Discarded results of departed peers and of all series. */
   setAside: z.int(),

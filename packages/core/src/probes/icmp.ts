@@ -7,7 +7,8 @@ export const icmp = definePacketProbe({
   summary: 'send an ICMP echo request and time the reply',
   targetForm: 'host',
   format: 'echo',
-  phase: ['echo', 'echo request sent to echo reply received'],
+  phase: 'echo',
+  phases: { echo: 'echo request sent to echo reply received' },
   options: z.object({
     payloadBytes: z
       .int()

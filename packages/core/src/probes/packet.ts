@@ -22,10 +22,10 @@ interface PacketProbe<
   Form extends TargetForm,
   Options extends z.ZodObject,
   Detail,
-> extends Omit<Probe<Name, Phase, Form, Options, Detail>, 'measure' | 'needs' | 'phases' | 'packet'> {
+> extends Omit<Probe<Name, Phase, Form, Options, Detail>, 'measure' | 'needs' | 'packet'> {
   readonly format: Question['format']
-  /** Its only phase, with start and end. */
-  readonly phase: readonly [name: Phase, meaning: string]
+  /** Its only phase, of `phases`. */
+  readonly phase: Phase
   question(options: z.output<Options>): Omit<Question, 'format' | 'to'>
   /** Returns the detail of a success. @throws {FailureError} for an answer that is none */
   detail(answer: AnswerTo, options: z.output<Options>): Detail
@@ -40,17 +40,15 @@ export function definePacketProbe<
   Detail,
 >({
   format,
-  phase: [phase, meaning],
+  phase,
   question,
   detail,
   ...probe
 }: PacketProbe<Name, Phase, Form, Options, Detail>): Probe<Name, Phase, Form, Options, Detail> {
   const questionTo = (to: Endpoint, options: z.output<Options>): Question => ({ format, to, ...question(options) })
-  const phases = Object.fromEntries([[phase, meaning]]) as Readonly<Record<Phase, string>>
   return defineProbe({
     ...probe,
     needs: transports[format],
-    phases,
     packet: {
       phase,
       question: questionTo,

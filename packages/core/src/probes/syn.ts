@@ -8,7 +8,8 @@ export const syn = definePacketProbe({
   summary: 'time a half-open TCP handshake, which the application never sees: open, closed or filtered',
   targetForm: 'host:port',
   format: 'syn',
-  phase: ['handshake', 'SYN sent to SYN-ACK or RST received'],
+  phase: 'handshake',
+  phases: { handshake: 'SYN sent to SYN-ACK or RST received' },
   options: z.object({}),
   question: () => ({ payloadBytes: 0 }),
   detail({ isReset, sourcePort, ttl, target }) {

@@ -8,7 +8,8 @@ export const udp = definePacketProbe({
   summary: 'send a datagram to a Scout responder and time the reply',
   targetForm: 'host:port',
   format: 'datagram',
-  phase: ['echo', 'datagram sent to reply received'],
+  phase: 'echo',
+  phases: { echo: 'datagram sent to reply received' },
   options: z.object({
     payloadBytes: z
       .int()

@@ -1,7 +1,7 @@
 /** Bits of the 14th byte (RFC 9293 §3.1). */
-export const tcpFlags = { syn: 0x02, reset: 0x04, ack: 0x10 } as const
+const tcpFlags = { syn: 0x02, reset: 0x04, ack: 0x10 } as const
 
-export const leastTcpHeaderBytes = 20
+const leastTcpHeaderBytes = 20
 
 /** The fields of a TCP header that matter to handshakes (RFC 9293 §3.1). */
 export interface TcpHeader {

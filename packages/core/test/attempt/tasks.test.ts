@@ -65,9 +65,9 @@ describe.each([
     await prober.setTasks([udp('a', target, 10)])
     await eventually(() => ports.length >= 4, 'four attempts')
     await prober.setTasks([udp('a', target, 10), { ...udp('other', target), protocol: 'tcp' }])
-    await eventually(() => ports.length >= 16, 'sixteen attempts')
-    // One session uses all sixteen ports in turn.
-    expect(new Set(ports.slice(0, 16)).size).toBe(16)
+    await eventually(() => new Set(ports).size === 16, 'all sixteen ports')
+    // They are used in turn: by chance it would take 54 attempts on average.
+    expect(ports.length).toBeLessThan(32)
   })
 
   test('cancels and forgets removed tasks', async () => {

@@ -15,7 +15,7 @@ export function rowOf(node: string, series: readonly SeriesReport[]): Row {
     vantages: [],
     series,
     durations: [],
-    schedule: { started: 0, late: 0, skipped: 0, inFlight: 0, waiting: 0 },
+    schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
     greetings: { answered: 0, malformed: 0, silent: 0 },

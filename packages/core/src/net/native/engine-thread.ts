@@ -1,8 +1,8 @@
 import { endianness } from 'node:os'
-import { type Clocks, clockOf, clocksOf } from '../../time/clock.ts'
 import type { SendingOptions } from '../packets/packet-socket.ts'
+import { EngineRecord } from './engine-record.ts'
 import { errnoName } from './errno.ts'
-import type { Native, NativeEngine, NativeLaneOptions, NativeLayout, NativeSocketOptions } from './native.ts'
+import type { Native, NativeEngine, NativeLaneOptions, NativeSocketOptions } from './native.ts'
 
 /** A question for the engine, asked once or repeatedly. */
 export interface EngineRequest {
@@ -36,123 +36,6 @@ export interface EngineCounts {
   readonly inFlight: number
   /** Results that found no room, because this thread was busy for too long. */
   readonly lost: number
-}
-
-const kinds = { 1: 'answered', 2: 'icmp', 3: 'unsent', 4: 'silent', 5: 'stray' } as const
-const strayKinds = { 1: 'late', 2: 'duplicate', 3: 'foreign' } as const
-const flagBits = { reset: 1, notGenuine: 2, mayBeOurs: 4 } as const
-
-/** One row of the engine's memory (native/engine_records.h); moved from row to row. */
-export class EngineRecord {
-  readonly #layout: NativeLayout
-  readonly #view: DataView
-  readonly #bytes: Buffer
-  #row = 0
-
-  constructor(layout: NativeLayout, memory: ArrayBuffer) {
-    this.#layout = layout
-    this.#view = new DataView(memory)
-    this.#bytes = Buffer.from(memory)
-  }
-
-  moveTo(index: number): void {
-    this.#row = this.#layout.records + (index % this.#layout.recordCount) * this.#layout.recordBytes
-  }
-
-  /** Id of the question; for a stray the number of its lane. */
-  get id(): number {
-    return this.#number(this.#layout.recordId)
-  }
-
-  get kind(): (typeof kinds)[keyof typeof kinds] {
-    return kinds[this.#word(this.#layout.recordKind) as keyof typeof kinds]
-  }
-
-  get strayKind(): (typeof strayKinds)[keyof typeof strayKinds] {
-    return strayKinds[this.#word(this.#layout.recordFlags) as keyof typeof strayKinds]
-  }
-
-  /** When it was handed to the kernel, on the clock of `nowNs`. */
-  get startedNs(): number {
-    return this.#number(this.#layout.recordStartedNs)
-  }
-
-  /** Wall clock. */
-  get startedAtMs(): number {
-    return this.#number(this.#layout.recordStartedMs)
-  }
-
-  /** When the result was known, on the clock of `nowNs`. */
-  get endedNs(): number {
-    return this.#number(this.#layout.recordEndedNs)
-  }
-
-  /** From departure to answer or error; for silence to its late answer; undefined if there was none. */
-  get tookNs(): number | undefined {
-    const tookNs = this.#number(this.#layout.recordTookNs)
-    return Number.isNaN(tookNs) ? undefined : tookNs
-  }
-
-  get clocks(): Clocks {
-    return clocksOf(clockOf(this.#word(this.#layout.recordTxClock)), clockOf(this.#word(this.#layout.recordRxClock)))
-  }
-
-  get sequence(): number {
-    return this.#word(this.#layout.recordSequence)
-  }
-
-  get sourcePort(): number {
-    return this.#word(this.#layout.recordSourcePort)
-  }
-
-  /** Length of the answer. */
-  get length(): number {
-    return this.#word(this.#layout.recordLength)
-  }
-
-  get ttl(): number | undefined {
-    return known(this.#view.getInt32(this.#row + this.#layout.recordTtl, isLittleEndian))
-  }
-
-  get trafficClass(): number | undefined {
-    return known(this.#view.getInt32(this.#row + this.#layout.recordTrafficClass, isLittleEndian))
-  }
-
-  /** Name of the errno. */
-  get code(): string {
-    return errnoName(this.#word(this.#layout.recordNumber))
-  }
-
-  get icmp(): { readonly type: number; readonly code: number } {
-    return { type: this.#word(this.#layout.recordType), code: this.#word(this.#layout.recordCode) }
-  }
-
-  /** MTU, where type and code, or EMSGSIZE, carry one; otherwise 0. */
-  get info(): number {
-    return this.#word(this.#layout.recordInfo)
-  }
-
-  /** Sender of the ICMP error or the stray. */
-  get address(): string {
-    const start = this.#row + this.#layout.recordAddress
-    return this.#bytes.toString('latin1', start, start + this.#word(this.#layout.recordAddressLength))
-  }
-
-  get port(): number {
-    return this.#word(this.#layout.recordPort)
-  }
-
-  has(flag: keyof typeof flagBits): boolean {
-    return (this.#word(this.#layout.recordFlags) & flagBits[flag]) !== 0
-  }
-
-  #word(offset: number): number {
-    return this.#view.getUint32(this.#row + offset, isLittleEndian)
-  }
-
-  #number(offset: number): number {
-    return this.#view.getFloat64(this.#row + offset, isLittleEndian)
-  }
 }
 
 interface Asked {
@@ -359,7 +242,3 @@ export function releaseEngine(thread: EngineThread): void {
 }
 
 const isLittleEndian = endianness() === 'LE'
-
-function known(value: number): number | undefined {
-  return value < 0 ? undefined : value
-}

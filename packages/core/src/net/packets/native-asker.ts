@@ -1,12 +1,8 @@
 import type { Family } from '../../model/endpoint.ts'
 import { FailureError } from '../../model/failure.ts'
 import { nowNs } from '../../time/clock.ts'
-import {
-  acquireEngine,
-  type EngineRecord,
-  type EngineThread,
-  releaseEngine,
-} from '../native/engine-thread.ts'
+import type { EngineRecord } from '../native/engine-record.ts'
+import { acquireEngine, type EngineThread, releaseEngine } from '../native/engine-thread.ts'
 import { type Native, nativePart } from '../native/native.ts'
 import { tcpReplyFilter } from '../native/socket-filter.ts'
 import type { Stray } from './exchange.ts'

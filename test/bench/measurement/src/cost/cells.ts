@@ -39,15 +39,16 @@ export function cellsOf({
   const { addresses } = host
   const at = (port: number) => addresses.map((address) => `${address}:${port}`)
   const urls = addresses.map((address) => `http://${address}/`)
-  const packets = { atOnce: packetsAtOnce, warmup: 100_000 }
-  const connections = { atOnce: connectionsAtOnce, warmup: 2_000 }
+  const rounds = { repeats: true, atOnce: 0, warmup: 50_000 }
+  const packets = { repeats: false, atOnce: packetsAtOnce, warmup: 100_000 }
+  const connections = { repeats: false, atOnce: connectionsAtOnce, warmup: 2_000 }
   return [
-    scout('icmp', { targets: addresses, ...packets, count: 100_000 }),
+    scout('icmp', { targets: addresses, ...rounds, count: 100_000 }),
     fping(addresses, 130),
     floodPing(host.address, 100_000),
-    scout('syn', { targets: at(ports.http), ...packets, count: 30_000 }),
+    scout('syn', { targets: at(ports.http), ...rounds, count: 30_000 }),
     // A responder over UDP answers from one address only, and is saturated first.
-    scout('udp', { targets: [`${host.address}:${ports.udp}`], ...packets, count: 20_000 }),
+    scout('udp', { targets: [`${host.address}:${ports.udp}`], ...rounds, warmup: 2_000, count: 5_000 }),
     scout('dns', { targets: [`bench.test@${host.address}`], ...packets, count: 20_000 }),
     scout('tcp', { targets: at(ports.http), ...connections, count: 10_000 }),
     scout('http', { targets: urls, ...connections, count: 5_000 }),
@@ -63,6 +64,7 @@ export function cellsOf({
 
 interface ScoutRequest {
   readonly targets: readonly string[]
+  readonly repeats: boolean
   readonly atOnce: number
   readonly warmup: number
   readonly count: number

@@ -24,10 +24,10 @@ interface Row {
 }
 
 const limits = [
-  { what: 'icmp', against: 'fping', limit: 1.6 },
+  { what: 'icmp', against: 'fping', limit: 1.2 },
   { what: 'icmp', against: 'blackbox', limit: 0.05 },
-  { what: 'tcp', against: 'blackbox', limit: 0.3 },
-  { what: 'http', against: 'blackbox', limit: 0.6 },
+  { what: 'tcp', against: 'blackbox', limit: 0.2 },
+  { what: 'http', against: 'blackbox', limit: 0.4 },
 ] as const
 
 const machine = await describeMachine({

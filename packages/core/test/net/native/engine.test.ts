@@ -1,0 +1,264 @@
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { blockFor } from '../../../../../test/support/block.ts'
+import { eventually } from '../../../../../test/support/eventually.ts'
+import { capability, describeWith, testWith } from '../../../../../test/support/requirements.ts'
+import { listenTcp, listenUdp } from '../../../../../test/support/servers.ts'
+import { createProber, type ProberOptions } from '../../../src/attempt/prober.ts'
+import type { TaskResult } from '../../../src/attempt/task.ts'
+import { engineCounts } from '../../../src/net/native/engine-thread.ts'
+import { startUdpResponder } from '../../../src/responders/udp.ts'
+import { decodeTcpHeader } from '../../../src/wire/tcp-header.ts'
+import { createNetwork, type Network, networkNeeds } from './network.ts'
+import { nativePresent, record } from './timed-sockets.ts'
+
+const rawSockets = [nativePresent, capability('CAP_NET_RAW')] as const
+
+describeWith(nativePresent)('the packet engine', () => {
+  test('asks eight thousand targets at once, and none is lost', async () => {
+    const { port } = await respond('0.0.0.0')
+    const { prober } = proberOfTest()
+    const targets = Array.from({ length: 8_000 }, (_, i) => `127.1.${i >> 8}.${i & 0xff}:${port}`)
+    const results = await Promise.all(targets.map((target) => prober.probe('udp', target, { timeoutMs: 20_000 })))
+    expect(results.filter(({ ok }) => !ok)).toEqual([])
+    expect(new Set(results.map(({ endpoint }) => endpoint?.address)).size).toBe(8_000)
+  })
+
+  test('counts the results of tasks that find its memory full, and goes on', async () => {
+    const { port } = await respond('127.0.0.1')
+    const { prober, results } = proberOfTest()
+    const tasks = Array.from({ length: 64 }, (_, i) => udpTask(`${i}`, `127.0.0.1:${port}`, 1))
+    await prober.setTasks(tasks)
+    await eventually(() => results.length > 0, 'results')
+    const busyUntil = performance.now() + 10_000
+    while (engineCounts().lost === 0 && performance.now() < busyUntil) blockFor(100)
+    expect(engineCounts().lost).toBeGreaterThan(0)
+    const before = results.length
+    await eventually(() => results.length > before + 4_096, 'later results')
+    expect(results.filter(({ result }) => !result.ok)).toEqual([])
+  })
+
+  test('keeps the results that someone waits for until there is room', async () => {
+    const { port } = await respond('127.0.0.1')
+    const { prober } = proberOfTest()
+    const probing = Array.from({ length: 6_000 }, () =>
+      prober.probe('udp', `127.0.0.1:${port}`, { timeoutMs: 20_000 }),
+    )
+    // All are sent and answered while nobody reads, which is more than there is room for.
+    await Promise.resolve()
+    blockFor(500)
+    expect((await Promise.all(probing)).filter(({ ok }) => !ok)).toEqual([])
+    expect(engineCounts().lost).toBe(0)
+  })
+
+  test('decides a timeout by when the answer arrived, however busy this thread is', async () => {
+    const { port } = await respond('127.0.0.1')
+    const { prober } = proberOfTest()
+    await prober.probe('udp', `127.0.0.1:${port}`)
+    const probing = prober.probe('udp', `127.0.0.1:${port}`, { timeoutMs: 50 })
+    await Promise.resolve()
+    blockFor(300)
+    expect(await probing).toMatchObject({ ok: true, clock: { tx: 'kernel', rx: 'kernel' } })
+  })
+
+  test('tells the first failure and the first success after it within a fraction of a second', async () => {
+    let isSilent = false
+    const server = await listenUdp((bytes, from, socket) => {
+      const reply = Buffer.from(bytes)
+      reply[5] = 2
+      if (!isSilent) socket.send(reply, from.port, from.address)
+    })
+    const { prober, results } = proberOfTest()
+    // The tag is that of a request, so that each answer is a failure of another kind than silence.
+    await prober.setTasks([{ ...udpTask('a', `127.0.0.1:${server.address().port}`, 40), options: { timeoutMs: 30 } }])
+    await eventually(() => reasonOf(results.at(-1)) === 'bad-reply', 'a reply that is not genuine')
+    isSilent = true
+    const silentAtMs = performance.now()
+    await eventually(() => reasonOf(results.at(-1)) === 'timeout', 'a timeout')
+    expect(performance.now() - silentAtMs).toBeLessThan(500)
+  })
+
+  test('that ends by itself fails what is in flight, and a new one takes its place', async () => {
+    const { port } = await respond('127.0.0.1')
+    const silent = await listenUdp(() => {})
+    const before = pollers()
+    const { prober } = proberOfTest()
+    const probing = prober.probe('udp', `127.0.0.1:${silent.address().port}`, { timeoutMs: 20_000 })
+    const [poller, ...others] = pollers().filter((fd) => !before.includes(fd))
+    expect(others).toEqual([])
+    breakDescriptor(poller ?? -1)
+    // It is asleep until there is something to do.
+    const next = prober.probe('udp', `127.0.0.1:${port}`)
+    expect(await probing).toMatchObject({ failure: { reason: 'local-error', code: 'EIO' } })
+    await next
+    expect(await prober.probe('udp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
+  })
+
+  testWith(nativePresent, 'g++')('trusts no stamp that was taken before a step of the wall clock', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'scout-clock-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'clock.c'), steppingClock)
+    execFileSync('cc', ['-shared', '-fPIC', '-o', 'clock.so', 'clock.c'], { cwd: folder })
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', steppingProgram], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        LD_PRELOAD: [process.env['LD_PRELOAD'], join(folder, 'clock.so')].filter(Boolean).join(' '),
+        CORE: new URL('../../../dist/index.js', import.meta.url).href,
+      },
+    })
+    const lines = printed.trim().split('\n')
+    expect(lines[0]).toBe('ok kernel kernel in time')
+    // The one that spans the step has the clock of this process, and a time that makes sense.
+    for (const line of lines) expect(line).toMatch(/^ok (kernel|user) (kernel|user) in time$/)
+    expect(lines.at(-1)).toBe('ok kernel kernel in time')
+  })
+})
+
+describeWith(...rawSockets)('a SYN of the packet engine', () => {
+  test('has the header of RFC 9293 and the options of Linux', async () => {
+    const server = await listenTcp((socket) => socket.destroy())
+    const { arrivals } = record({ kind: 'tcp4' })
+    const { prober } = proberOfTest()
+    expect(await prober.probe('syn', `127.0.0.1:${server}`)).toMatchObject({ ok: true })
+    const isOurs = (bytes: Uint8Array) => {
+      const header = decodeTcpHeader(bytes)
+      return header?.isSyn === true && !header.isAck && header.destinationPort === server
+    }
+    await eventually(() => arrivals.some(({ bytes }) => isOurs(bytes)), 'the SYN')
+    const syn = Buffer.from(arrivals.find(({ bytes }) => isOurs(bytes))?.bytes ?? []).toString('hex')
+    // Flags, window, urgent pointer and options; ports, numbers, checksum and timestamp differ.
+    expect(syn).toMatch(/^.{16}00000000a002faf0.{4}0000020405b40402080a.{8}0000000001030307$/)
+  })
+})
+
+describeWith(...networkNeeds)('in another network namespace', () => {
+  test('the packet engine repeats tasks side by side with those of this thread', async () => {
+    const network = networkOfTest()
+    const { prober, results } = proberOfTest({ vantages: { near: network.near.path } })
+    const target = network.router.ipv4
+    await prober.setTasks([
+      { id: 'icmp', protocol: 'icmp', target, intervalMs: 20, vantage: 'near' },
+      { id: 'udp', protocol: 'udp', target: `${target}:9`, intervalMs: 20, vantage: 'near' },
+      { id: 'tcp', protocol: 'tcp', target: `${target}:9`, intervalMs: 20, vantage: 'near' },
+      { id: 'http', protocol: 'http', target: `http://${target}:9/`, intervalMs: 20, vantage: 'near' },
+    ])
+    const latest = (id: string) => results.findLast((one) => one.id === id)
+    await eventually(() => ['icmp', 'udp', 'tcp', 'http'].every((id) => latest(id) !== undefined), 'results of all')
+    expect(latest('icmp')?.result.ok).toBe(true)
+    for (const id of ['udp', 'tcp', 'http']) expect(reasonOf(latest(id))).toBe('refused')
+  })
+
+  test('it goes on after the name of the namespace is gone', async () => {
+    const network = networkOfTest()
+    const { prober, results } = proberOfTest({ vantages: { near: network.near.path } })
+    await prober.setTasks([
+      { id: 'icmp', protocol: 'icmp', target: network.near.ipv4, intervalMs: 20, vantage: 'near' },
+    ])
+    await eventually(() => results.length > 0, 'results')
+    execFileSync('ip', ['netns', 'delete', network.near.name])
+    const before = results.length
+    await eventually(() => results.length > before + 10, 'later results')
+    expect(results.at(-1)?.result.ok).toBe(true)
+  })
+
+  test('a full send buffer is a failure of this host', async () => {
+    const network = networkOfTest()
+    network.near.run('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', 'rate', '8kbit', 'burst', '2000', 'limit', '100000000')
+    const { prober } = proberOfTest({ vantages: { near: network.near.path } })
+    const probing = Array.from({ length: 6_000 }, () =>
+      prober.probe('icmp', network.router.ipv4, { vantage: 'near', payloadBytes: 1_400, timeoutMs: 2_000 }),
+    )
+    const reasons = new Set((await Promise.all(probing)).map((result) => (result.ok ? 'ok' : result.failure.code)))
+    expect(reasons).toContain('EAGAIN')
+  })
+
+  function networkOfTest(): Network {
+    const network = createNetwork()
+    onTestFinished(() => {
+      for (const { name } of [network.near, network.router, network.far])
+        if (readdirSync('/run/netns').includes(name)) execFileSync('ip', ['netns', 'delete', name])
+    })
+    return network
+  }
+})
+
+function proberOfTest(options: ProberOptions = {}) {
+  const results: TaskResult[] = []
+  const prober = createProber({ ...options, onResults: (batch) => results.push(...batch) })
+  onTestFinished(() => prober.close())
+  return { prober, results }
+}
+
+function udpTask(id: string, target: string, intervalMs: number) {
+  return { id, protocol: 'udp', target, intervalMs }
+}
+
+function reasonOf(one: TaskResult | undefined): string | undefined {
+  return one === undefined || one.result.ok ? undefined : one.result.failure.reason
+}
+
+async function respond(host: string) {
+  const responder = await startUdpResponder({ host, port: 0 })
+  onTestFinished(() => responder.close())
+  return responder
+}
+
+/** Descriptors of this process that poll others (epoll(7)). */
+function pollers(): readonly number[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[eventpoll]' ? [Number(fd)] : []
+    } catch {
+      return [] // the descriptor of the folder itself
+    }
+  })
+}
+
+/** Puts a file in the place of a descriptor, whose owner then closes that instead of what might get the number next. */
+function breakDescriptor(fd: number): void {
+  closeSync(fd)
+  const opened: number[] = []
+  for (let next = openSync('/dev/null', 'r'); next !== fd; next = openSync('/dev/null', 'r')) opened.push(next)
+  for (const other of opened) closeSync(other)
+}
+
+/** A test must not set the clock of this machine, so a preloaded library steps it for one process. */
+const steppingClock = `
+  #define _GNU_SOURCE
+  #include <sys/syscall.h>
+  #include <time.h>
+  #include <unistd.h>
+  int clock_gettime(clockid_t clock, struct timespec *time)
+  {
+    long result = syscall(SYS_clock_gettime, clock, time);
+    if (clock == CLOCK_REALTIME && access("step", F_OK) == 0)
+      time->tv_sec += 3600;
+    return (int)result;
+  }
+`
+
+const steppingProgram = `
+  import { rmSync, writeFileSync } from 'node:fs'
+  const { createProber, startUdpResponder } = await import(process.env.CORE)
+  const responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+  const prober = createProber()
+  const probe = async () => {
+    const { ok, totalNs, clock } = await prober.probe('udp', '127.0.0.1:' + responder.port)
+    console.log(ok ? 'ok' : 'failed', clock.tx, clock.rx, totalNs > 0 && totalNs < 1e9 ? 'in time' : totalNs)
+  }
+  await probe()
+  writeFileSync('step', '')
+  await probe()
+  await probe()
+  rmSync('step')
+  await probe()
+  await probe()
+  await probe()
+  prober.close()
+  await responder.close()
+`

@@ -23,10 +23,6 @@ const builtin = new RegExp(`^(?:node:.*|${builtinModules.join('|')})$`)
 
 /** Modules that load far more than Scout uses, with the part it uses. The bundler rejects any other name. */
 const doors = {
-  'undici/index.js': `
-    export { default as Client } from './lib/dispatcher/client.js'
-    export { default as errors } from './lib/core/errors.js'
-  `,
   'prom-client/index.js': `
     export { default as collectDefaultMetrics } from './lib/defaultMetrics.js'
     export { default as Registry } from './lib/registry.js'

@@ -111,8 +111,8 @@ test('http shows its summary and flags', async () => {
     Phases:
       connect   SYN sent to SYN-ACK received
       tls       TLS handshake (https only)
-      write     connection ready to last byte of the request passed to the kernel
-      server    request written to first byte of the response
+      write     connection ready to last byte of the request sent
+      server    request sent to first byte of the response
       transfer  first to last byte of the response
 
     Clocks:

@@ -7,6 +7,7 @@
 #include "engine_records.h"
 #include "errors.h"
 #include "exports.h"
+#include "streams.h"
 
 /* Offsets and sizes in the memory a socket shares, exported so that JavaScript does not repeat them. */
 static const struct {
@@ -99,6 +100,20 @@ static const struct {
   {"recordPort", offsetof(struct record, port)},
   {"recordAddressLength", offsetof(struct record, address_length)},
   {"recordAddress", offsetof(struct record, address)},
+
+  {"streamRowBytes", sizeof(struct stream_row)},
+  {"streamRowStream", offsetof(struct stream_row, stream)},
+  {"streamRowNews", offsetof(struct stream_row, news)},
+  {"streamRowNumber", offsetof(struct stream_row, number)},
+  {"streamRowAtNs", offsetof(struct stream_row, at_ns)},
+  {"streamRowClock", offsetof(struct stream_row, clock)},
+  {"streamRowLeftNs", offsetof(struct stream_row, left_ns)},
+  {"streamRowStart", offsetof(struct stream_row, start)},
+  {"streamRowLength", offsetof(struct stream_row, length)},
+  {"streamRowPort", offsetof(struct stream_row, port)},
+  {"streamRowRttUs", offsetof(struct stream_row, rtt_us)},
+  {"streamRowRetransmits", offsetof(struct stream_row, retransmits)},
+  {"streamRowSendMss", offsetof(struct stream_row, send_mss)},
 };
 
 static const struct {
@@ -111,6 +126,7 @@ static const struct {
   {"reservePorts", reserve_ports},
   {"enterNetworkNamespace", enter_network_namespace},
   {"openStreamSocket", open_stream_socket},
+  {"openStreams", open_streams},
 };
 
 static bool export_layout(napi_env env, napi_value exports)

@@ -38,6 +38,8 @@
             "socket_kind.c",
             "socket_options.c",
             "stamping.c",
+            "streams.c",
+            "streams_object.c",
             "tcp_info.c",
             "time_line.c",
             "timers.c",

@@ -10,5 +10,6 @@ napi_value read_tcp_info(napi_env env, napi_callback_info info);
 napi_value reserve_ports(napi_env env, napi_callback_info info);
 napi_value enter_network_namespace(napi_env env, napi_callback_info info);
 napi_value open_stream_socket(napi_env env, napi_callback_info info);
+napi_value open_streams(napi_env env, napi_callback_info info);
 
 #endif

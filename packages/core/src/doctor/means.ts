@@ -70,11 +70,6 @@ function meansOfHandshake(): Omit<ProbeMeans, 'protocol'> {
   return { ...common, clocks: userClocks, remark: `${part.reason}; times include event loop delays` }
 }
 
-/** This process timestamps the phases after the handshake, and a result is as exact as its least exact phase. */
 function meansOfConnection(): Omit<ProbeMeans, 'protocol'> {
-  const {
-    remark = 'tcp-info for connect; later phases include event loop delays unless --observe measures them from packets',
-    ...means
-  } = meansOfHandshake()
-  return { ...means, clocks: userClocks, remark }
+  return { remark: 'with https, the phases after connect include event loop delays', ...meansOfHandshake() }
 }

@@ -30,6 +30,8 @@ export interface Sockets {
   observer(remotePort: number): ConnectionObserver
   /** Starts a TCP connection, which the caller closes. Throws as `exchange` does. */
   connect(endpoint: Endpoint): Socket
+  /** Opens an unconnected TCP socket and returns its descriptor, which the caller closes. Needs the native part. */
+  openStream(family: Family): number
   close(): void
 }
 
@@ -83,6 +85,7 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
       if (namespace === undefined) return connect({ host: address, port })
       return connectFrom(openStream(namespace, family), { host: address, port })
     },
+    openStream: (family) => openStream(namespace, family),
     close() {
       for (const observer of observers.values()) observer.close()
       observers.clear()

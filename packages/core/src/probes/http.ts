@@ -1,14 +1,15 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { z } from 'zod'
+import type { Endpoint } from '../model/endpoint.ts'
 import { FailureError } from '../model/failure.ts'
-import type { ConnectionObserver, LocalEnd } from '../net/tcp/connection-observer.ts'
+import { type ConnectionListener, connectionOver, type ExchangeTimes, openConnection } from '../net/tcp/connection.ts'
+import type { ConnectionName, LocalEnd } from '../net/tcp/connection-observer.ts'
 import { exchangeHttp, type HttpRequest, type HttpResponse } from '../net/tcp/http-exchange.ts'
-import { type Handshake, handshakeOf } from '../net/tcp/tcp-info.ts'
+import { type HttpPhase, observedPhases, timedPhases } from '../net/tcp/http-phases.ts'
+import { type Handshake, handshakeClocks } from '../net/tcp/tcp-info.ts'
 import { loadTls, type Secure } from '../net/tcp/tls.ts'
 import { kernelClocks } from '../time/clock.ts'
 import { type Attempt, defineProbe } from './probe.ts'
-
-type HttpPhase = 'connect' | 'tls' | 'write' | 'server' | 'transfer'
 
 const ownHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']
 
@@ -28,8 +29,8 @@ export const http = defineProbe({
   phases: {
     connect: 'SYN sent to SYN-ACK received',
     tls: 'TLS handshake (https only)',
-    write: 'connection ready to last byte of the request passed to the kernel',
-    server: 'request written to first byte of the response',
+    write: 'connection ready to last byte of the request sent',
+    server: 'request sent to first byte of the response',
     transfer: 'first to last byte of the response',
   } satisfies Record<HttpPhase, string>,
   options: z.object({
@@ -62,137 +63,127 @@ export const http = defineProbe({
     const { target, endpoint, sockets, stopwatch } = attempt
     const observer = options.observe ? sockets.observer(endpoint.port ?? 80) : undefined
     const secure = target.url.protocol === 'https:' ? await loadTls() : undefined
-    stopwatch.enter('connect')
-    const connection = sockets.connect(endpoint)
-    try {
-      const { response, handshake, local } = await exchanged(attempt, { options, connection, secure })
-      const { statusCode, bodyBytes, body } = response
-      const observed = observer === undefined ? undefined : observedPhases(observer, attempt, local)
-      if (observed !== undefined) stopwatch.revise(observed, kernelClocks)
-      if (!isExpected(statusCode, options.status)) {
-        attempt.record({ detail: { statusCode, bodyBytes, ...handshake } })
-        throw new FailureError(
-          'bad-status',
-          `${target.url.href} answered with status ${statusCode}, expected ${options.status}`,
-          {
-            code: String(statusCode),
-          },
-        )
-      }
-      return {
-        statusCode,
-        bodyBytes,
-        ...handshake,
-        ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
-        ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
-      }
-    } finally {
-      connection.destroy()
+    const { response, handshake, local, times } = await exchanged(attempt, options, secure)
+    const timed = timedPhases(handshake, times)
+    if (timed !== undefined) stopwatch.revise(timed, handshakeClocks)
+    const segments = local === undefined ? undefined : observer?.take({ ...local, ...remoteEndOf(endpoint) })
+    const observed = observedPhases(segments, { isSecure: secure !== undefined })
+    if (observed !== undefined) stopwatch.revise(observed, kernelClocks)
+    const { statusCode, bodyBytes, body } = response
+    const facts = { statusCode, bodyBytes, ...retransmitsOf(handshake) }
+    if (!isExpected(statusCode, options.status)) {
+      attempt.record({ detail: facts })
+      throw new FailureError(
+        'bad-status',
+        `${target.url.href} answered with status ${statusCode}, expected ${options.status}`,
+        {
+          code: String(statusCode),
+        },
+      )
+    }
+    return {
+      ...facts,
+      ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
+      ...(options.keepBytes > 0 ? { body: body.toString('utf8') } : {}),
     }
   },
 })
 
 type HttpAttempt = Attempt<HttpPhase, 'url'>
-
-interface Means {
-  readonly options: Omit<HttpRequest, 'url'> & { readonly verify: boolean; readonly observe: boolean }
-  readonly connection: Socket
-  /** Absent for plain HTTP. */
-  readonly secure: Secure | undefined
-}
+type HttpOptions = Omit<HttpRequest, 'url'> & { readonly verify: boolean; readonly observe: boolean }
 
 interface Exchanged {
   readonly response: HttpResponse
-  readonly handshake: { readonly synRetransmits?: number }
-  /** Known if it is observed. */
+  readonly handshake: Handshake | undefined
+  /** The kernel's times; undefined where they are unknown or the server answered before the request was complete. */
+  readonly times: ExchangeTimes | undefined
+  /** Known if the attempt is observed. */
   readonly local: LocalEnd | undefined
 }
 
-/** Makes the request as soon as the connection is ready. Enters the phases. */
-function exchanged(attempt: HttpAttempt, { options, connection, secure }: Means): Promise<Exchanged> {
-  const { deadline, stopwatch } = attempt
+/** Connects and makes the request. Enters the phases. Leaves nothing open. */
+function exchanged(attempt: HttpAttempt, options: HttpOptions, secure: Secure | undefined): Promise<Exchanged> {
+  const { deadline, stopwatch, sockets, endpoint } = attempt
   const { url, host } = attempt.target
   return new Promise((resolve, reject) => {
-    let stream = connection
-    let response: HttpResponse | undefined
-    let handshake: Exchanged['handshake'] = {}
+    let handshake: Handshake | undefined
     let local: LocalEnd | undefined
-    let isAnswered = false
+    let response: HttpResponse | undefined
 
     const fail = (error: unknown) => {
       const { statusCode = 0, bodyBytes = 0 } = response ?? {}
-      const detail = { ...(statusCode === 0 ? {} : { statusCode, bodyBytes }), ...handshake }
+      const detail = { ...(statusCode === 0 ? {} : { statusCode, bodyBytes }), ...retransmitsOf(handshake) }
       if (Object.keys(detail).length > 0) attempt.record({ detail })
-      stream.destroy()
+      connection.close()
       reject(error)
     }
 
-    const request = () => {
+    const request = (stream: Duplex) => {
+      let progress: 'writing' | 'sent' | 'answered' | 'answered early' = 'writing'
       stopwatch.enter('write')
-      const received = exchangeHttp(stream, { ...options, url, headers: lowerCased(options.headers) }, {
-        // A server may answer before the request is complete, for example to reject a large body early. Phases must not go back.
-        onSent: () => void (isAnswered || stopwatch.enter('server')),
-        onAnswered() {
-          isAnswered = true
-          stopwatch.enter('transfer')
+      const received = exchangeHttp(
+        stream,
+        { ...options, url, headers: lowerCased(options.headers) },
+        {
+          // A server may answer before the request is complete, for example to reject a large body early. Phases must not go back.
+          onSent() {
+            if (progress !== 'writing') return
+            progress = 'sent'
+            stopwatch.enter('server')
+          },
+          onAnswered() {
+            progress = progress === 'sent' ? 'answered' : 'answered early'
+            stopwatch.enter('transfer')
+          },
+          onEnd() {
+            const times = progress === 'answered' ? connection.times() : undefined
+            connection.close()
+            resolve({ response: received, handshake, times, local })
+          },
+          onError: fail,
         },
-        onEnd: () => resolve({ response: received, handshake, local }),
-        onError: fail,
-      })
+      )
       response = received
     }
 
+    stopwatch.enter('connect')
+    const isUndelayed = secure !== undefined || options.sendBytes > 0
+    // TLS and the observer need a socket of Node: one wraps it, the other asks it for the local address.
+    const socket = secure === undefined && !options.observe ? undefined : sockets.connect(endpoint)
+    socket?.setNoDelay(isUndelayed)
+    const listener: ConnectionListener = {
+      onConnected(connected) {
+        handshake = connected.handshake
+        if (handshake?.time !== undefined) stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
+        if (options.observe) local = localEndOf(socket)
+        if (socket === undefined || secure === undefined) return request(connection.stream())
+        stopwatch.enter('tls')
+        const security = { host, verifiesCertificate: options.verify }
+        const secured = secure(socket, security, { onSecure: () => request(secured), onError: fail })
+      },
+      onError: fail,
+    }
+    const connection =
+      socket === undefined
+        ? openConnection({ sockets, endpoint }, { isStamped: true, isUndelayed }, listener)
+        : connectionOver(socket, listener)
     deadline.onOver((reason) => {
-      // Closing the socket closes its descriptor, so read the handshake first.
-      if (connection.connecting) handshake = retransmitsOf(handshakeOf(connection))
+      handshake ??= connection.handshake()
       fail(reason)
     })
-    connection.on('error', fail)
-    connection.once('connect', () => {
-      const kernels = handshakeOf(connection)
-      handshake = retransmitsOf(kernels)
-      if (kernels?.time !== undefined) stopwatch.settle(kernels.time.tookNs, kernels.time.clocks)
-      if (options.observe) local = localEndOf(connection)
-      if (secure === undefined) return request()
-      stopwatch.enter('tls')
-      stream = secure(connection, { host, verifiesCertificate: options.verify }, { onSecure: request, onError: fail })
-    })
-    // Small segments would wait for the acknowledgement of the ones before (RFC 896).
-    if (secure !== undefined || options.sendBytes > 0) connection.setNoDelay(true)
   })
 }
 
-function retransmitsOf({ synRetransmits }: Handshake = {}): Exchanged['handshake'] {
+function retransmitsOf({ synRetransmits }: Handshake = {}): { readonly synRetransmits?: number } {
   return synRetransmits === undefined ? {} : { synRetransmits }
 }
 
-function localEndOf({ localAddress = '', localPort = 0 }: Socket): LocalEnd {
-  return { localAddress, localPort }
+function remoteEndOf({ address, port = 80 }: Endpoint): Pick<ConnectionName, 'remoteAddress' | 'remotePort'> {
+  return { remoteAddress: address, remotePort: port }
 }
 
-/**
- * Returns the phases as seen on the wire. Undefined if packets are missing or out of order: the observer dropped some, or the answer came
- * before the request was complete. With TLS, only the TCP handshake can be observed, because a session ticket looks like the first byte
- * of an answer (RFC 8446 §4.6.1).
- */
-function observedPhases(
-  observer: ConnectionObserver,
-  { endpoint: { address, port = 80 }, target }: HttpAttempt,
-  local: LocalEnd | undefined,
-): Readonly<Partial<Record<HttpPhase, number>>> | undefined {
-  if (local === undefined) return undefined
-  const times = observer.take({ ...local, remoteAddress: address, remotePort: port })
-  if (times?.synAtNs === undefined || times.synAckAtNs === undefined) return undefined
-  const { synAtNs, synAckAtNs, sentAtNs, answeredAtNs, receivedAtNs } = times
-  const connect = { connect: synAckAtNs - synAtNs }
-  if (target.url.protocol === 'https:') return connect
-  if (sentAtNs === undefined || answeredAtNs === undefined || receivedAtNs === undefined) return undefined
-  return {
-    ...connect,
-    write: sentAtNs - synAckAtNs,
-    server: answeredAtNs - sentAtNs,
-    transfer: receivedAtNs - answeredAtNs,
-  }
+function localEndOf({ localAddress = '', localPort = 0 }: Partial<LocalEnd> = {}): LocalEnd {
+  return { localAddress, localPort }
 }
 
 /** Converts header names to lower case, so that each is sent once: names are case-insensitive (RFC 9110 §5.1). */

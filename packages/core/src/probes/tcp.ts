@@ -1,9 +1,8 @@
-import type { Socket } from 'node:net'
 import { z } from 'zod'
 import { isSystemError } from '../model/failure.ts'
-import { handshakeOf } from '../net/tcp/tcp-info.ts'
-import type { Deadline } from '../time/deadline.ts'
-import { defineProbe } from './probe.ts'
+import { type Connected, openConnection } from '../net/tcp/connection.ts'
+import type { Handshake } from '../net/tcp/tcp-info.ts'
+import { type Attempt, defineProbe } from './probe.ts'
 
 export const tcp = defineProbe({
   protocol: 'tcp',
@@ -14,20 +13,10 @@ export const tcp = defineProbe({
   options: z.object({}),
   async measure(attempt) {
     attempt.stopwatch.enter('connect')
-    const socket = attempt.sockets.connect(attempt.endpoint)
-    try {
-      const isResetAtOnce = await connected(socket, attempt.deadline)
-      const { time, ...handshake } = handshakeOf(socket) ?? {}
-      if (time !== undefined) attempt.stopwatch.settle(time.tookNs, time.clocks)
-      const { localPort } = socket
-      return { ...(localPort === undefined ? {} : { sourcePort: localPort }), isResetAtOnce, ...handshake }
-    } catch (error) {
-      const { synRetransmits } = handshakeOf(socket) ?? {}
-      if (synRetransmits !== undefined) attempt.record({ detail: { synRetransmits } })
-      throw error
-    } finally {
-      socket.destroy()
-    }
+    const { handshake = {}, sourcePort, isResetAtOnce } = await connected(attempt)
+    const { time, ...facts } = handshake
+    if (time !== undefined) attempt.stopwatch.settle(time.tookNs, time.clocks)
+    return { ...(sourcePort === undefined ? {} : { sourcePort }), isResetAtOnce, ...facts }
   },
 })
 
@@ -35,14 +24,34 @@ export const tcp = defineProbe({
  * Resolves when the handshake is complete, to whether the other side reset the connection at once. Linux reports a RST to a SYN as
  * ECONNREFUSED, and a RST to an established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
  */
-function connected(socket: Socket, deadline: Deadline): Promise<boolean> {
+function connected({
+  sockets,
+  endpoint,
+  deadline,
+  record,
+}: Attempt<'connect'>): Promise<Connected & { readonly isResetAtOnce: boolean }> {
   return new Promise((resolve, reject) => {
-    deadline.onOver(reject)
-    socket.once('connect', () => resolve(false))
-    // Not `once`: a reset may follow the handshake before the socket is destroyed.
-    socket.on('error', (error) => {
-      if (isSystemError(error) && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) resolve(true)
-      else reject(error)
-    })
+    const fail = (error: Error, { synRetransmits }: Handshake = {}) => {
+      if (synRetransmits !== undefined) record({ detail: { synRetransmits } })
+      connection.close()
+      reject(error)
+    }
+    const connection = openConnection(
+      { sockets, endpoint },
+      { isStamped: false, isUndelayed: false },
+      {
+        onConnected(outcome) {
+          connection.close()
+          resolve({ ...outcome, isResetAtOnce: false })
+        },
+        onError(error, outcome = { handshake: undefined, sourcePort: undefined }) {
+          if (!isSystemError(error) || (error.code !== 'ECONNRESET' && error.code !== 'EPIPE'))
+            return fail(error, outcome.handshake)
+          connection.close()
+          resolve({ ...outcome, isResetAtOnce: true })
+        },
+      },
+    )
+    deadline.onOver((reason) => fail(reason, connection.handshake()))
   })
 }

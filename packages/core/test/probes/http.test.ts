@@ -58,6 +58,19 @@ describe('the phases', () => {
     expect(transfer / 1e6 / think.transferMs).toBeGreaterThan(0.9)
   })
 
+  testWith(nativePart)('do not grow if the event loop is blocked while the answer arrives', async () => {
+    const { clock, phasesNs, blockedNs } = await attemptWhileBlocked({})
+    expect(clock).toEqual({ tx: 'tcp-info', rx: 'tcp-info' })
+    const { server = 0, transfer = 0 } = phasesNs
+    expect(server + transfer).toBeLessThan(0.75 * blockedNs)
+  })
+
+  testWith(withoutNativePart)('include such delays without the native part', async () => {
+    const { clock, phasesNs, blockedNs } = await attemptWhileBlocked({})
+    expect(clock).toEqual({ tx: 'user', rx: 'user' })
+    expect((phasesNs.server ?? 0) + (phasesNs.transfer ?? 0)).toBeGreaterThan(0.99 * blockedNs)
+  })
+
   test('never go back: if the server answers before the request is complete, its phase is skipped', async () => {
     const port = await listenTcp((socket) => {
       // The server reads nothing, so the body cannot be sent.
@@ -89,21 +102,9 @@ describe('observed', () => {
   })
 
   itObserves('no phase grows if the event loop is blocked while the answer arrives', async () => {
-    const port = await serveApart()
-    const prober = createProber()
-    onTestFinished(() => prober.close())
-    // Far longer than a server needs on a loaded machine.
-    const blockedMs = 400
-    const attempt = async (observe: boolean) => {
-      const probing = prober.probe('http', `127.0.0.1:${port}`, { observe, method: 'POST', sendBytes: 10 })
-      await requestWritten()
-      blockFor(blockedMs)
-      return (await probing).phasesNs
-    }
-    const { server = 0, transfer = 0 } = await attempt(true)
-    expect(server + transfer).toBeLessThan(0.75e6 * blockedMs)
-    const unobserved = await attempt(false)
-    expect((unobserved.server ?? 0) + (unobserved.transfer ?? 0)).toBeGreaterThan(0.99e6 * blockedMs)
+    const { clock, phasesNs, blockedNs } = await attemptWhileBlocked({ observe: true })
+    expect(clock).toEqual({ tx: 'kernel', rx: 'kernel' })
+    expect((phasesNs.server ?? 0) + (phasesNs.transfer ?? 0)).toBeLessThan(0.75 * blockedNs)
   })
 
   testWith(
@@ -168,6 +169,62 @@ describe('the request', () => {
         bodyBytes: 100_000,
       },
     ])
+  })
+
+  test('states the length of its body where HTTP requires it, and keeps the connection open', async () => {
+    const texts: string[] = []
+    const port = await answerWith((socket, text) => {
+      texts.push(text.replace(/:\d+/, ':PORT'))
+      socket.end('HTTP/1.1 200 OK\r\n\r\n')
+    })
+    const requests: readonly OptionsOf<'http'>[] = [
+      {},
+      { method: 'DELETE' },
+      { method: 'POST' },
+      { method: 'POST', sendBytes: 5 },
+      { sendBytes: 5, headers: { Host: 'other', 'X-Scout': 'é' } },
+    ]
+    for (const options of requests) {
+      expect(await probe('http', `127.0.0.1:${port}/a?b#c`, options)).toMatchObject({ ok: true })
+    }
+    expect(texts.map((text) => text.split('\r\n').slice(0, -2))).toMatchInlineSnapshot(`
+      [
+        [
+          "GET /a?b HTTP/1.1",
+          "host: 127.0.0.1:PORT",
+          "connection: keep-alive",
+          "user-agent: scout",
+        ],
+        [
+          "DELETE /a?b HTTP/1.1",
+          "host: 127.0.0.1:PORT",
+          "connection: keep-alive",
+          "user-agent: scout",
+        ],
+        [
+          "POST /a?b HTTP/1.1",
+          "host: 127.0.0.1:PORT",
+          "connection: keep-alive",
+          "user-agent: scout",
+          "content-length: 0",
+        ],
+        [
+          "POST /a?b HTTP/1.1",
+          "host: 127.0.0.1:PORT",
+          "connection: keep-alive",
+          "user-agent: scout",
+          "content-length: 5",
+        ],
+        [
+          "GET /a?b HTTP/1.1",
+          "host: other",
+          "connection: keep-alive",
+          "user-agent: scout",
+          "x-scout: é",
+          "content-length: 5",
+        ],
+      ]
+    `)
   })
 
   test('goes to IPv6 addresses, too', async () => {
@@ -243,11 +300,37 @@ describe('the answer', () => {
     expect(requests).toBe(1)
   })
 
-  test('may follow an informational response', async () => {
-    const port = await answerWith((socket) =>
-      socket.end('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n'),
-    )
-    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true, detail: { statusCode: 204 } })
+  test.for<[what: string, answer: string, detail: object]>([
+    [
+      'follow an informational response',
+      'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
+      { statusCode: 204 },
+    ],
+    ['follow a 100 that nobody asked for', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nabc', { bodyBytes: 3 }],
+    [
+      'state the length of a body that a 204 cannot have',
+      'HTTP/1.1 204 No Content\r\ncontent-length: 3\r\n\r\n',
+      { bodyBytes: 0 },
+    ],
+    [
+      'state the length of a body that a 304 omits',
+      'HTTP/1.1 304 Not Modified\r\ncontent-length: 3\r\n\r\n',
+      { bodyBytes: 0 },
+    ],
+    [
+      'be followed by bytes that do not belong to it',
+      'HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcgarbage',
+      { bodyBytes: 3 },
+    ],
+    ['be followed by a second one', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na'.repeat(2), { bodyBytes: 1 }],
+  ])('may %s', async ([, answer, detail]) => {
+    const port = await answerWith((socket) => socket.end(answer))
+    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true, detail })
+  })
+
+  test('that switches protocols without naming one is a bad status', async () => {
+    const port = await answerWith((socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'))
+    expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ failure: { reason: 'bad-status', code: '101' } })
   })
 })
 
@@ -449,6 +532,18 @@ test('an abort ends the attempt in any phase', async () => {
   await allClosed()
 })
 
+/** Makes an attempt and blocks the event loop as soon as the request has left, for far longer than a server needs on a loaded machine. */
+async function attemptWhileBlocked(options: OptionsOf<'http'>) {
+  const port = await serveApart()
+  const prober = createProber()
+  onTestFinished(() => prober.close())
+  const blockedMs = 400
+  const probing = prober.probe('http', `127.0.0.1:${port}`, { ...options, method: 'POST', sendBytes: 10 })
+  await requestWritten()
+  blockFor(blockedMs)
+  return { ...(await probing), blockedNs: 1e6 * blockedMs }
+}
+
 /** Starts a server in a separate thread, which keeps answering while this event loop is blocked. */
 async function serveApart(): Promise<number> {
   const program = `
@@ -521,8 +616,8 @@ async function listening(server: ReturnType<typeof createHttpServer>, host: stri
 }
 
 /** Starts a server that calls `answer` when the first bytes of a request arrive. */
-async function answerWith(answer: (socket: Socket) => void): Promise<number> {
-  return listenTcp((socket) => socket.once('data', () => answer(socket)))
+async function answerWith(answer: (socket: Socket, request: string) => void): Promise<number> {
+  return listenTcp((socket) => socket.once('data', (bytes) => answer(socket, bytes.toString('latin1'))))
 }
 
 /** Resets once the other side has read the written bytes, because a reset discards what is still in its buffers. */

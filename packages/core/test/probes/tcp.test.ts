@@ -55,6 +55,15 @@ test('a target that accepts and resets at once is up', async () => {
   for (let i = 0; i < 20; i++) expect(await probe('tcp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
 })
 
+testWith(nativePart)('a handshake has the time of the kernel even if it is reset at once', async () => {
+  const port = await listenTcp((socket) => socket.resetAndDestroy())
+  for (let i = 0; i < 20; i++)
+    expect(await probe('tcp', `127.0.0.1:${port}`)).toMatchObject({
+      clock: { rx: 'tcp-info' },
+      detail: { sourcePort: expect.any(Number) },
+    })
+})
+
 test('a handshake completed while the event loop was blocked past the deadline is not a timeout', async () => {
   const timeoutMs = 40
   const port = await listenTcp(() => {})

@@ -31,6 +31,15 @@ describe('answers', () => {
     })
   })
 
+  test('/bytes with the same bytes whatever was requested before', async () => {
+    const { port } = await respond()
+    for (const size of [7, 100, 7, 13]) {
+      expect(await probe('http', `127.0.0.1:${port}/bytes?size=${size}`, { keepBytes: 100 })).toMatchObject({
+        detail: { body: 'scout '.repeat(20).slice(0, size) },
+      })
+    }
+  })
+
   test('with the results of its routes, and everything else with 404', async () => {
     const { port } = await respond({
       routes: {
@@ -51,9 +60,14 @@ describe('answers', () => {
       document: () => {
         throw new TypeError('a defect')
       },
-      routes: { '/broken': () => Promise.reject(new Error('broken')) },
+      routes: {
+        '/broken': () => Promise.reject(new Error('broken')),
+        '/defect': () => {
+          throw new TypeError('a defect')
+        },
+      },
     })
-    for (const path of ['', 'broken', 'broken'])
+    for (const path of ['', '?a', 'broken', 'defect', 'broken'])
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '500' } })
   })
 

@@ -79,6 +79,22 @@ export interface TcpInfo {
   readonly retransmits?: number
 }
 
+/** Called once per wake-up with the number of streams that have news, one row each (native/streams.h). */
+export type NativeStreamNews = (rows: number) => void
+
+/** The TCP connections of a thread. While one is open, the event loop waits for it. */
+export interface NativeStreams {
+  readonly memory: ArrayBuffer
+  /**
+   * Connects the socket of a descriptor, which it takes over even if it throws. Returns the number of the stream. With `isStamped`, bytes
+   * have the kernel's timestamps. With `isUndelayed`, small segments do not wait for acknowledgements (TCP_NODELAY).
+   */
+  connect(fd: number, family: Family, address: string, port: number, isStamped: boolean, isUndelayed: boolean): number
+  /** Returns how many bytes the kernel took. If not all, a row reports when it takes more. The first write starts the reading. */
+  write(stream: number, bytes: Uint8Array): number
+  close(stream: number): void
+}
+
 export interface PortReservation {
   readonly ports: readonly number[]
   release(): void
@@ -86,6 +102,21 @@ export interface PortReservation {
 
 type Field<Row extends string, Name extends string> = `${Row}${Capitalize<Name>}`
 type Row = 'departure' | 'arrival' | 'error' | 'record'
+
+/** Fields of a stream's row, all of them float64. */
+export type StreamField =
+  | 'Stream'
+  | 'News'
+  | 'Number'
+  | 'AtNs'
+  | 'Clock'
+  | 'LeftNs'
+  | 'Start'
+  | 'Length'
+  | 'Port'
+  | 'RttUs'
+  | 'Retransmits'
+  | 'SendMss'
 
 /** Byte offsets and sizes in the memory of a socket, as laid out by the C compiler. */
 export type NativeLayout = Readonly<
@@ -108,7 +139,8 @@ export type NativeLayout = Readonly<
     | Field<'request', 'slot' | 'id' | 'lane' | 'port' | 'payloadBytes' | 'timeoutMs' | 'intervalMs' | 'dueNs' | 'flow'>
     | Field<'count', 'started' | 'late' | 'skipped' | 'inFlight' | 'lost'>
     | 'responders'
-    | Field<'responder', 'bytes' | 'answered' | 'rejected' | 'unsent'>,
+    | Field<'responder', 'bytes' | 'answered' | 'rejected' | 'unsent'>
+    | `streamRow${'Bytes' | StreamField}`,
     number
   >
 >
@@ -126,6 +158,7 @@ export interface Native {
   reservePorts(family: Family, address: string, count: number): PortReservation
   /** Returns the descriptor of an unconnected TCP socket in the current namespace of this thread. */
   openStreamSocket(family: Family): number
+  openStreams(onNews: NativeStreamNews): NativeStreams
   /**
    * Moves only the calling thread into the network namespace of a file such as `/proc/1/ns/net`. Pool threads inherit the namespace of
    * the thread that starts them. So a worker calls this first, after the main thread has used the thread pool once.

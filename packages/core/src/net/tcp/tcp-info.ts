@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Clocks } from '../../time/clock.ts'
-import { nativePart, tcpInfoOf } from '../native/native.ts'
+import { nativePart, type TcpInfo, tcpInfoOf } from '../native/native.ts'
 
 /** Clocks of a handshake that the kernel has timed. */
 export const handshakeClocks: Clocks = { tx: 'tcp-info', rx: 'tcp-info' }
@@ -22,8 +22,15 @@ export interface Handshake {
 export function handshakeOf(socket: Socket): Handshake | undefined {
   const part = nativePart()
   const info = part.isPresent ? tcpInfoOf(part.native, socket) : undefined
-  if (info === undefined) return undefined
-  const { retransmits = 0, rttUs, sendMss } = info
+  return info === undefined ? undefined : handshakeFrom(info)
+}
+
+/** Reads the kernel's data about a handshake. */
+export function handshakeFrom({
+  retransmits = 0,
+  rttUs,
+  sendMss,
+}: Pick<TcpInfo, 'retransmits' | 'rttUs' | 'sendMss'>): Handshake {
   return {
     ...(retransmits > 0 ? { synRetransmits: retransmits } : {}),
     ...(sendMss === undefined ? {} : { segmentBytes: sendMss }),

@@ -85,6 +85,62 @@ describe('worker threads', () => {
   })
 })
 
+describe('streams of a worker thread', () => {
+  const connecting = `
+    const net = require('node:net')
+    const { layout } = native
+    const server = net.createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1')
+    const connect = (onNews) => {
+      const streams = native.openStreams((rows) => onNews(rows, stream))
+      const fd = native.openStreamSocket('ipv4')
+      const stream = streams.connect(fd, 'ipv4', '127.0.0.1', server.address().port, true, false)
+      return { write: () => streams.write(stream, packet), close: () => streams.close(stream) }
+    }
+  `
+
+  test('are closed when it is terminated', async () => {
+    const before = socketsOfProcess()
+    for (let round = 0; round < 5; round++) {
+      const worker = start(`${connecting}
+        let told = 0
+        server.once('listening', () => {
+          const stream = connect(() => {
+            stream.write()
+            if (++told === 10) parentPort.postMessage('busy')
+          })
+        })
+      `)
+      await once(worker, 'message')
+      await worker.terminate()
+    }
+    await eventually(() => socketsOfProcess() <= before, 'the sockets of the workers closed')
+  })
+
+  test('keep it running only while they are open', async () => {
+    const worker = start(`${connecting}
+      server.once('listening', () => {
+        const stream = connect(() => {
+          setTimeout(() => { parentPort.postMessage('closed'); stream.close() }, 50).unref()
+        })
+        server.unref()
+      })
+      server.once('connection', (socket) => socket.unref())
+    `)
+    const exited = once(worker, 'exit')
+    // The timer is unreferenced, so it fires only because the stream is open.
+    expect(await once(worker, 'message')).toEqual(['closed'])
+    expect(await exited).toEqual([0])
+  })
+
+  test('report an exception of their listener', async () => {
+    const worker = start(`${connecting}
+      server.once('listening', () => connect(() => { throw new Error('from the listener') }))
+    `)
+    const [error]: unknown[] = await once(worker, 'error')
+    expect(error).toMatchObject({ message: 'from the listener' })
+  })
+})
+
 describe('callbacks that the listener queues', () => {
   test('run before the next packet is delivered', async () => {
     const worker = start(`

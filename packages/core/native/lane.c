@@ -165,16 +165,26 @@ static void arrived_unasked(struct lane_socket *socket, struct question *questio
   question->was_answered = true;
 }
 
+/* An answer is not older than its question: such a stamp is of a clock that was stepped. */
+static int64_t arrival_ns(const struct question *question, const struct arrived_packet *packet, enum clock *clock)
+{
+  if (question == NULL || packet->at_ns >= question->handed_ns)
+    return packet->at_ns;
+  *clock = CLOCK_OF_PROCESS;
+  return time_line_read();
+}
+
 static void arrived(struct timed_socket *timed, const struct arrived_packet *packet)
 {
   struct lane_socket *socket = lane_socket_of(timed);
   const struct format *format = socket->lane->format;
   const union address *from = &packet->from->ip;
-  double at_ns = on_line(socket, packet->at_ns);
   double took_ns;
   uint32_t clock;
   bool is_ours;
   struct question *question = format->find(socket->lane, packet->bytes, packet->length, &is_ours);
+  enum clock arrival_clock = packet->clock;
+  double at_ns = on_line(socket, arrival_ns(question, packet, &arrival_clock));
 
   if (!is_ours && format->is_shared)
     return;
@@ -189,14 +199,14 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
   if (question->series == NULL)
     return;
   /* It is late by the kernel's clock, although the deadline was not decided yet. */
-  bool is_late = packet->clock == CLOCK_OF_KERNEL && took_ns > (double)question->series->timeout_ns;
+  bool is_late = arrival_clock == CLOCK_OF_KERNEL && took_ns > (double)question->series->timeout_ns;
   if (is_late)
     give_stray(socket, STRAY_LATE, from, took_ns);
   struct record *record = result_of(question, is_late ? RECORD_SILENT : RECORD_ANSWERED);
   if (record != NULL) {
     record->took_ns = took_ns;
     record->tx_clock = clock;
-    record->rx_clock = packet->clock;
+    record->rx_clock = arrival_clock;
     record->length = packet->length;
     record->ttl = packet->control->ttl;
     record->traffic_class = packet->control->traffic_class;

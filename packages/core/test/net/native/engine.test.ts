@@ -44,9 +44,7 @@ describeWith(nativePresent)('the packet engine', () => {
   test('keeps the results that someone waits for until there is room', async () => {
     const { port } = await respond('127.0.0.1')
     const { prober } = proberOfTest()
-    const probing = Array.from({ length: 6_000 }, () =>
-      prober.probe('udp', `127.0.0.1:${port}`, { timeoutMs: 20_000 }),
-    )
+    const probing = Array.from({ length: 6_000 }, () => prober.probe('udp', `127.0.0.1:${port}`, { timeoutMs: 20_000 }))
     // All are sent and answered while nobody reads, which is more than there is room for.
     await Promise.resolve()
     blockFor(500)
@@ -82,18 +80,18 @@ describeWith(nativePresent)('the packet engine', () => {
   })
 
   test('that ends by itself fails what is in flight, and a new one takes its place', async () => {
-    const { port } = await respond('127.0.0.1')
     const silent = await listenUdp(() => {})
+    const silentTarget = `127.0.0.1:${silent.address().port}`
     const before = pollers()
     const { prober } = proberOfTest()
-    const probing = prober.probe('udp', `127.0.0.1:${silent.address().port}`, { timeoutMs: 20_000 })
-    const [poller, ...others] = pollers().filter((fd) => !before.includes(fd))
+    const probing = prober.probe('udp', silentTarget, { timeoutMs: 20_000 })
+    const [poller = -1, ...others] = pollers().filter((fd) => !before.includes(fd))
     expect(others).toEqual([])
-    breakDescriptor(poller ?? -1)
-    // It is asleep until there is something to do.
-    const next = prober.probe('udp', `127.0.0.1:${port}`)
+    breakDescriptor(poller)
+    // It notices when there is something to do.
+    void prober.probe('udp', silentTarget)
     expect(await probing).toMatchObject({ failure: { reason: 'local-error', code: 'EIO' } })
-    await next
+    const { port } = await respond('127.0.0.1')
     expect(await prober.probe('udp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
   })
 
@@ -113,7 +111,7 @@ describeWith(nativePresent)('the packet engine', () => {
     })
     const lines = printed.trim().split('\n')
     expect(lines[0]).toBe('ok kernel kernel in time')
-    // The one that spans the step has the clock of this process, and a time that makes sense.
+    // Those that span a step have the clock of this process, and a time that makes sense.
     for (const line of lines) expect(line).toMatch(/^ok (kernel|user) (kernel|user) in time$/)
     expect(lines.at(-1)).toBe('ok kernel kernel in time')
   })
@@ -168,8 +166,11 @@ describeWith(...networkNeeds)('in another network namespace', () => {
 
   test('a full send buffer is a failure of this host', async () => {
     const network = networkOfTest()
-    network.near.run('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', 'rate', '8kbit', 'burst', '2000', 'limit', '100000000')
     const { prober } = proberOfTest({ vantages: { near: network.near.path } })
+    // Finds the link address, while which packets would be dropped.
+    expect(await prober.probe('icmp', network.router.ipv4, { vantage: 'near' })).toMatchObject({ ok: true })
+    const slow = ['rate', '8kbit', 'burst', '2000', 'limit', '100000000']
+    network.near.run('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', ...slow)
     const probing = Array.from({ length: 6_000 }, () =>
       prober.probe('icmp', network.router.ipv4, { vantage: 'near', payloadBytes: 1_400, timeoutMs: 2_000 }),
     )
@@ -247,8 +248,9 @@ const steppingProgram = `
   const { createProber, startUdpResponder } = await import(process.env.CORE)
   const responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })
   const prober = createProber()
+  const session = prober.openSession()
   const probe = async () => {
-    const { ok, totalNs, clock } = await prober.probe('udp', '127.0.0.1:' + responder.port)
+    const { ok, totalNs, clock } = await prober.probe('udp', '127.0.0.1:' + responder.port, { session })
     console.log(ok ? 'ok' : 'failed', clock.tx, clock.rx, totalNs > 0 && totalNs < 1e9 ? 'in time' : totalNs)
   }
   await probe()
@@ -256,9 +258,8 @@ const steppingProgram = `
   await probe()
   await probe()
   rmSync('step')
-  await probe()
-  await probe()
-  await probe()
+  // Each of the sixteen sockets has to find its queues empty once.
+  for (let round = 0; round < 40; round++) await probe()
   prober.close()
   await responder.close()
 `

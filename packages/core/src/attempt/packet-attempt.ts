@@ -43,18 +43,21 @@ export function startPacket(attempt: PacketAttempt): {
   const { question, asker, request } = attempt
   const startedNs = nowNs()
   const startedAtMs = Date.now()
-  let cancel = (_: FailureError) => {}
+  let end = (_result: Result) => {}
   const result = new Promise<Result>((resolve) => {
-    const stop = asker.begin(question, { timeoutMs: request.options.timeoutMs }, (asked) =>
-      resolve(packetResultOf(attempt, asked)),
-    )
-    cancel = (reason) => {
+    end = resolve
+  })
+  const stop = asker.begin(question, { timeoutMs: request.options.timeoutMs }, (asked) =>
+    end(packetResultOf(attempt, asked)),
+  )
+  return {
+    result,
+    cancel(reason) {
       stop()
       const fate = { kind: 'silent', mayBeOurs: false } as const
-      resolve(packetResultOf(attempt, { fate, startedNs, startedAtMs, endedNs: nowNs() }, reason))
-    }
-  })
-  return { result, cancel: (reason) => cancel(reason) }
+      end(packetResultOf(attempt, { fate, startedNs, startedAtMs, endedNs: nowNs() }, reason))
+    },
+  }
 }
 
 /** Returns the result of an attempt by what came of its packet. A silent one failed for `reason` (default: timeout). */

@@ -18,12 +18,11 @@ const { protocol, targets, repeats, atOnce, warmup, count } = z
   })
   .parse(JSON.parse(process.argv[2] ?? ''))
 
-let ended = 0
-let failures = 0
+const repeated = { ended: 0, failed: 0 }
 const prober = createProber({
   onResults(results) {
-    ended += results.length
-    failures += results.filter(({ result }) => !result.ok).length
+    repeated.ended += results.length
+    repeated.failed += results.filter(({ result }) => !result.ok).length
   },
 })
 const measure = repeats ? repeat : probe
@@ -33,18 +32,17 @@ const failed = await measure(count)
 const { user, system } = process.cpuUsage(before)
 prober.close()
 const residentMb = process.memoryUsage.rss() / 2 ** 20
-process.stdout.write(JSON.stringify({ cpuUs: (user + system) / (repeats ? ended : count), residentMb, failed }), () =>
+process.stdout.write(JSON.stringify({ cpuUs: (user + system) / (repeats ? repeated.ended : count), residentMb, failed }), () =>
   process.exit(),
 )
 
 /** Repeats all targets until so many attempts have ended, and returns how many of them failed. */
 async function repeat(attempts: number): Promise<number> {
-  ended = 0
-  failures = 0
+  Object.assign(repeated, { ended: 0, failed: 0 })
   await prober.setTasks(targets.map((target) => ({ id: target, protocol, target, intervalMs: 1 })))
-  while (ended < attempts) await sleep(20)
+  while (repeated.ended < attempts) await sleep(20)
   await prober.setTasks([])
-  return failures
+  return repeated.failed
 }
 
 /** Makes so many attempts and returns how many failed. */

@@ -4,7 +4,6 @@
 // manifest, a native part, a worker) are there.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { builtinModules } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { root } from '../command.mjs'
@@ -17,9 +16,6 @@ const workers = ['packages/agent/dist/vantage/thread-main.js', 'packages/core/di
 const loaded = ['node-gyp-build', 'raw-socket']
 /** Dependencies that a package declares but needs only for its build. */
 const buildTools = ['nan']
-
-/** Names of Node's modules, with and without `node:`. */
-const builtin = new RegExp(`^(?:node:.*|${builtinModules.join('|')})$`)
 
 /** Modules that load far more than Scout uses, with the part it uses. The bundler rejects any other name. */
 const doors = {
@@ -88,12 +84,11 @@ async function bundle(program) {
 
 /** @param {import('esbuild').PluginBuild} bundler */
 function setup(bundler) {
-  // An ES module import reads every export of a builtin module, and some are loaded when they are read: the WebSocket of node:http loads
-  // all of Node's own undici. Required modules are read where they are used, which saves 6 MiB in each thread.
-  bundler.onResolve({ filter: builtin }, ({ kind, path }) =>
-    kind === 'import-statement' ? { path, namespace: 'builtin', sideEffects: false } : undefined,
+  // As an ES module, node:http is read with all its exports, and reading WebSocket loads all of Node's own undici: 6 MiB in each thread.
+  bundler.onResolve({ filter: /^(?:node:)?http$/ }, ({ kind }) =>
+    kind === 'import-statement' ? { path: 'node:http', namespace: 'required', sideEffects: false } : undefined,
   )
-  bundler.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+  bundler.onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({
     contents: `module.exports = require(${JSON.stringify(path)})`,
   }))
   bundler.onLoad({ filter: /\/packages\/[^/]+\/dist\/.*\.js$/ }, ({ path }) => ({ contents: ownModule(path) }))

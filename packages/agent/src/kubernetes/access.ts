@@ -19,7 +19,7 @@ export async function chooseAccess({ kubeApi, ...choice }: AccessChoice): Promis
   const { kubeconfig, context, environment } = choice
   const isFileGiven = kubeconfig !== undefined || context !== undefined
   if (!isFileGiven && isInCluster(environment)) return createServiceAccountAccess(environment)
-  // Loaded on demand: the client library takes more memory than the rest of an agent.
+  // Loaded on demand: the client library is large, and a pod does not need it.
   const { createAccess } = await import('./credentials.ts')
   return createAccess(choice)
 }

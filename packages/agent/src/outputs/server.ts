@@ -28,8 +28,8 @@ interface Answer {
 }
 
 /**
- * Starts the console. Everything that a cluster requests at intervals is answered here. Page and API are loaded when they are first
- * requested, because they take a fifth of the agent's memory.
+ * Starts the console. What a cluster requests every few seconds is answered here. Page and API take 2 MiB, and are loaded when they are first
+ * requested.
  */
 export async function startConsole(options: ConsoleOptions): Promise<Console> {
   const { host, port, onDefect } = options

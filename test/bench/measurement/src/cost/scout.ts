@@ -32,8 +32,9 @@ const failed = await measure(count)
 const { user, system } = process.cpuUsage(before)
 prober.close()
 const residentMb = process.memoryUsage.rss() / 2 ** 20
-process.stdout.write(JSON.stringify({ cpuUs: (user + system) / (repeats ? repeated.ended : count), residentMb, failed }), () =>
-  process.exit(),
+process.stdout.write(
+  JSON.stringify({ cpuUs: (user + system) / (repeats ? repeated.ended : count), residentMb, failed }),
+  () => process.exit(),
 )
 
 /** Repeats all targets until so many attempts have ended, and returns how many of them failed. */

@@ -8,7 +8,7 @@
 
 enum {
   /* A wake-up reads one batch and returns to the loop, which comes back for more; draining reads up to this many. */
-  DRAIN_BATCHES = 64,
+  DRAIN_BATCHES = 512,
 };
 
 static struct packet_socket *owner_of(struct timed_socket *socket)

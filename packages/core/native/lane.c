@@ -291,6 +291,7 @@ void lane_begin(struct lane *lane)
     timed->thread = &lane->engine->timed;
     timed->packets = lane->engine->packets;
     timed->packet_bytes = 65536;
+    timed->batch = BATCH;
     timed_socket_start(timed);
   }
 }

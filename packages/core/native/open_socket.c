@@ -63,6 +63,9 @@ static void abandon(napi_env env, struct packet_socket *socket)
   socket->timed.fd = -1;
 }
 
+/* Room for packets. JavaScript's garbage collector takes it for used, so that more of it would make it work more. */
+enum { ROOM_BYTES = 512 << 10 };
+
 /* The kernel allocates pages on first write, so space for the largest packets costs nothing until they arrive. */
 static struct packet_socket *allocate(napi_env env, napi_value options)
 {
@@ -72,7 +75,8 @@ static struct packet_socket *allocate(napi_env env, napi_value options)
   if (!ok(env, napi_get_named_property(env, options, "packetBytes", &value)) ||
       !read_integer(env, value, "packetBytes", 64, 65536, &packet_bytes))
     return NULL;
-  size_t bytes = sizeof(struct records) + ARRIVALS * (size_t)packet_bytes;
+  unsigned batch = ROOM_BYTES / (unsigned)packet_bytes < ARRIVALS ? ROOM_BYTES / (unsigned)packet_bytes : ARRIVALS;
+  size_t bytes = sizeof(struct records) + batch * (size_t)packet_bytes;
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
     throw_errno(env, errno, "mmap");
@@ -92,6 +96,7 @@ static struct packet_socket *allocate(napi_env env, napi_value options)
   socket->records_bytes = bytes;
   socket->timed.packets = socket->records->packets;
   socket->timed.packet_bytes = (size_t)packet_bytes;
+  socket->timed.batch = batch;
   return socket;
 }
 

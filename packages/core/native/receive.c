@@ -209,10 +209,10 @@ struct reading receive(struct timed_socket *socket)
   uint32_t steps = line->steps;
   uint32_t dropped = count_dropped(socket);
 
-  prepare(batch, BATCH, socket->packets, socket->packet_bytes);
-  unsigned received = read_batch(socket->fd, batch, BATCH, MSG_TRUNC);
+  prepare(batch, socket->batch, socket->packets, socket->packet_bytes);
+  unsigned received = read_batch(socket->fd, batch, socket->batch, MSG_TRUNC);
   int64_t ended_ns = received > 0 ? time_line_now(line) : began_ns;
-  struct reading reading = {.is_drained = receive_errors(socket) && received < BATCH, .dropped = dropped};
+  struct reading reading = {.is_drained = receive_errors(socket) && received < socket->batch, .dropped = dropped};
   reading.arrivals = hand_over(socket, received, began_ns, ended_ns);
   if (reading.is_drained && line->steps == steps)
     socket->trusted_steps = steps;

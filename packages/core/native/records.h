@@ -66,7 +66,7 @@ struct records {
   struct arrival arrivals[ARRIVALS];
   struct error errors[ERRORS];
   uint8_t error_packets[ERRORS][ERROR_BYTES];
-  uint8_t packets[]; /* ARRIVALS times the packet size of the socket */
+  uint8_t packets[]; /* as many as are read at once, of the packet size of the socket */
 };
 
 #endif

@@ -86,6 +86,7 @@ void responder_begin(struct responder *responder)
   timed->thread = &responder->engine->timed;
   timed->packets = responder->engine->packets;
   timed->packet_bytes = 65536;
+  timed->batch = BATCH;
   timed_socket_start(timed);
   /* Nobody asks when an answer left, so the kernel need not say. */
   if (setsockopt(timed->fd, SOL_SOCKET, SO_TIMESTAMPING, &(int){0}, sizeof(int)) == 0)

@@ -91,8 +91,9 @@ struct timed_socket {
   struct timed_thread *thread;
   int fd; /* -1 when closed */
 
-  uint8_t *packets; /* where packets are read to: BATCH times packet_bytes */
+  uint8_t *packets; /* where packets are read to: `batch` times packet_bytes */
   size_t packet_bytes;
+  unsigned batch; /* packets read at once, at most BATCH */
 
   struct departures departures;
   bool is_counting; /* the kernel's count of sent packets is known */

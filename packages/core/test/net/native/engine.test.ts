@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { blockFor } from '../../../../../test/support/block.ts'
+import { assertBuilt } from '../../../../../test/support/built.ts'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { capability, describeWith, testWith } from '../../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../../test/support/servers.ts'
@@ -93,6 +96,18 @@ describeWith(nativePresent)('the packet engine', () => {
     expect(await probing).toMatchObject({ failure: { reason: 'local-error', code: 'EIO' } })
     const { port } = await respond('127.0.0.1')
     expect(await prober.probe('udp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
+  })
+
+  test('ends with its JavaScript thread, in the middle of a round too', async () => {
+    assertBuilt('packages/core')
+    for (let times = 0; times < 5; times++) {
+      const worker = new Worker(busyProgram, {
+        eval: true,
+        workerData: new URL('../../../dist/index.js', import.meta.url).href,
+      })
+      await once(worker, 'message')
+      await worker.terminate()
+    }
   })
 
   testWith(nativePresent, 'g++')('trusts no stamp that was taken before a step of the wall clock', () => {
@@ -228,6 +243,17 @@ function breakDescriptor(fd: number): void {
   for (let next = openSync('/dev/null', 'r'); next !== fd; next = openSync('/dev/null', 'r')) opened.push(next)
   for (const other of opened) closeSync(other)
 }
+
+/** Asks 64 times a millisecond, and answers. */
+const busyProgram = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  import(workerData).then(async ({ createProber, startUdpResponder }) => {
+    const { port } = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+    const prober = createProber({ onResults: () => parentPort.postMessage('results') })
+    const tasks = Array.from({ length: 64 }, (_, id) => ({ id, protocol: 'udp', target: '127.0.0.1:' + port, intervalMs: 1 }))
+    await prober.setTasks(tasks.map((task) => ({ ...task, id: String(task.id) })))
+  })
+`
 
 /** A test must not set the clock of this machine, so a preloaded library steps it for one process. */
 const steppingClock = `

@@ -15,7 +15,7 @@
 
 /*
  * A thread that sends packets of fixed format, once or repeatedly, matches their answers and decides their deadlines. JavaScript hands
- * in what to ask (commands, under a mutex) and takes out what came of it (records, in a ring without locks).
+ * in what to ask (commands, under a mutex) and takes out the results (records, in a ring without locks).
  *
  * The thread sleeps while nothing is due. It is not woken by the answers of repeated questions, because the kernel has stamped them:
  * it looks a while after sending, and again less and less often, and always before a deadline is decided.

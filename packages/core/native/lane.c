@@ -489,6 +489,7 @@ bool send_due(struct engine *engine, int64_t now_ns)
     if (engine->look_ns > now_ns + FIRST_LOOK_NS)
       engine->look_ns = now_ns + FIRST_LOOK_NS;
   }
+  first = timers_first(&engine->due);
   return first != NULL && first->at_ns <= now_ns;
 }
 

@@ -60,7 +60,7 @@ export function startPacket(attempt: PacketAttempt): {
   }
 }
 
-/** Returns the result of an attempt by what came of its packet. A silent one failed for `reason` (default: timeout). */
+/** Returns the result of an attempt by the fate of its packet. A silent one failed for `reason` (default: timeout). */
 export function packetResultOf(
   { probe, request, endpoint }: PacketAttempt,
   { fate, startedAtMs, startedNs, endedNs }: Asked,

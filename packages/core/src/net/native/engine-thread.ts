@@ -19,7 +19,7 @@ export interface EngineRequest {
   readonly rounds?: { readonly intervalMs: number; readonly dueNs: number } | undefined
 }
 
-/** Receives what came of a question. The record is valid only during the call. */
+/** Receives the results of a question. The record is valid only during the call. */
 export type OnRecord = (record: EngineRecord) => void
 
 /** Counters of the responders, by the fields of `ResponderCounters`. */

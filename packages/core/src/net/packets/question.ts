@@ -29,7 +29,7 @@ export interface PacketAnswer {
   readonly isGenuine: boolean
 }
 
-/** What came of one of many questions, and when. */
+/** The fate of one of many questions, and when. */
 export interface Asked {
   readonly fate: Fate<PacketAnswer>
   /** Start and end, on the clock of `nowNs`. */
@@ -55,7 +55,7 @@ export interface Asker {
   /** Asks once. Resolves to the fate of the packet. Throws as `flows` does. */
   ask(question: Question, by: { readonly flow: number; readonly deadline: Deadline }): Promise<Fate<PacketAnswer>>
   /**
-   * Asks in a thread of its own, and calls `onAsked` with what comes of each question until the returned function is called. Absent
+   * Asks in a thread of its own, and calls `onAsked` with the fate of each question until the returned function is called. Absent
    * without a native packet engine. Throws as `flows` does.
    */
   readonly begin?: (question: Question, timing: Timing, onAsked: (asked: Asked) => void) => () => void

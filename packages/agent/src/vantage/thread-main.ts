@@ -1,8 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { nameServerOrSystem, resolveBySystem, serveProber } from '@scout/core'
+import { giveBackSpareMemory } from '../spare-memory.ts'
 import { startResponders, threadData } from './vantage.ts'
 
 if (parentPort !== null) {
+  giveBackSpareMemory()
   const { responder, paths, maxInFlight } = threadData.parse(workerData)
   await serveProber(parentPort, {
     resolve: resolveBySystem,

@@ -43,7 +43,7 @@ export function startPacket(attempt: PacketAttempt): {
   const { question, asker, request } = attempt
   const startedNs = nowNs()
   const startedAtMs = Date.now()
-  let end = (_result: Result) => {}
+  let end: (result: Result) => void = () => {}
   const result = new Promise<Result>((resolve) => {
     end = resolve
   })

@@ -106,7 +106,7 @@ describeWith(nativePresent)('the packet engine', () => {
         workerData: new URL('../../../dist/index.js', import.meta.url).href,
       })
       await once(worker, 'message')
-      await worker.terminate()
+      expect(await worker.terminate()).toBe(1)
     }
   })
 

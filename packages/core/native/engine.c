@@ -103,6 +103,13 @@ static void remove_series(struct engine *engine, uint32_t slot)
   series_end(engine, series);
 }
 
+static void remove_series_of(struct engine *engine, const struct lane *lane)
+{
+  for (uint32_t slot = 0; slot < engine->slot_count; slot++)
+    if (engine->slots[slot] != NULL && engine->slots[slot]->lane == lane)
+      remove_series(engine, slot);
+}
+
 static void carry_out(struct engine *engine, struct command *command)
 {
   switch (command->kind) {
@@ -122,6 +129,7 @@ static void carry_out(struct engine *engine, struct command *command)
       if (*at != command->lane)
         continue;
       *at = command->lane->next;
+      remove_series_of(engine, command->lane);
       lane_end(command->lane);
       break;
     }

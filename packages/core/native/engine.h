@@ -144,7 +144,7 @@ uint64_t engine_random(struct engine *engine);
 
 /* Lanes (lane.c), in the engine's thread. */
 void lane_begin(struct lane *lane);
-/* Forgets what was asked on it. Its series must be gone. */
+/* Forgets what was asked on it. Its series are gone. */
 void lane_end(struct lane *lane);
 void lane_free(struct lane *lane);
 /* Sends the questions of all series that are due, up to a limit. Returns whether any are left. */
@@ -156,6 +156,7 @@ void series_forget(struct series *series);
 void series_end(struct engine *engine, struct series *series);
 
 /* Results (results.c). */
+bool results_are_many(const struct engine *engine);
 struct record *results_new(struct engine *engine, double id, bool must_arrive);
 void results_add(struct engine *engine, struct record *record, bool is_urgent);
 void results_flush(struct engine *engine);

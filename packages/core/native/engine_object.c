@@ -238,6 +238,11 @@ static struct lane *lane_of(napi_env env, struct engine_object *object, napi_val
     lane_free(lane);
     return NULL;
   }
+  if (kind->protocol == IPPROTO_TCP && lane->port_count == 0) {
+    throw_errno(env, EINVAL, "openLane without ports");
+    lane_free(lane);
+    return NULL;
+  }
   if (kind->protocol == IPPROTO_TCP && (lane->route = socket(kind->family, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0) {
     throw_errno(env, errno, "socket");
     lane_free(lane);
@@ -323,6 +328,8 @@ static bool read_series(napi_env env, struct engine_object *object, const napi_v
     throw_errno(env, EBADF, "closed lane");
     return false;
   }
+  if (!is_within(env, request.payload_bytes, lane->format->least_payload, MOST_PAYLOAD))
+    return false;
   series->slot = (uint32_t)request.slot;
   series->id = request.id;
   series->lane = lane;

@@ -101,6 +101,9 @@ static struct question *echo_find_quoted(const struct lane *lane, const uint8_t 
 {
   if (length < ECHO_HEADER || bytes[0] != (family_of(lane) == AF_INET ? 8 : 128))
     return NULL;
+  /* Raw sockets receive the errors of all pings of this host; those of a ping socket have its own identifier. */
+  if (lane->sockets[0].timed.kind->type == SOCK_RAW && read16(bytes + 4) != (lane->sender & 0xffff))
+    return NULL;
   if (length >= TOKEN_LENGTH)
     return read32(bytes + TOKEN_SENDER) != lane->sender
              ? NULL
@@ -290,12 +293,14 @@ static uint32_t syn_judge(const struct series *series, const uint8_t *bytes, uin
 static const struct format formats[] = {
   {.name = "echo",
    .is_shared = true,
+   .least_payload = TOKEN_END - ECHO_HEADER,
    .length = echo_length,
    .write = echo_write,
    .find = echo_find,
    .find_quoted = echo_find_quoted,
    .judge = no_remarks},
   {.name = "datagram",
+   .least_payload = DATAGRAM_HEADER,
    .length = datagram_length,
    .write = datagram_write,
    .find = datagram_find,

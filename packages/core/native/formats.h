@@ -8,6 +8,7 @@ struct format {
   const char *name;
   /* Whether its sockets also receive what is not for us (raw(7)); such packets are ignored, and others counted as foreign. */
   bool is_shared;
+  uint32_t least_payload;
   uint32_t (*length)(const struct series *);
   /* Writes the packet of a question. Returns 0, or an errno when this host has no way to the target. */
   int (*write)(struct question *, uint8_t *bytes, uint32_t length);

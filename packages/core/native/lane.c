@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,22 +57,19 @@ static double wall_clock_ms(void)
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* Fills the time since the packet left, and the clock of its departure. Returns false when its departure is forgotten. */
-static bool since_departure(const struct question *question, double at_ns, double *took_ns, uint32_t *clock)
-{
-  const struct departure *departure = departures_find(&question->socket->timed.departures, question->ticket);
-
-  if (departure == NULL)
-    return false;
-  bool is_stamped = !isnan(departure->left_ns);
-  *clock = is_stamped ? CLOCK_OF_KERNEL : CLOCK_OF_PROCESS;
-  *took_ns = at_ns - (is_stamped ? departure->left_ns : departure->handed_ns);
-  return true;
-}
-
 static double on_line(const struct lane_socket *socket, int64_t at_ns)
 {
   return time_line_at(&socket->timed.thread->line, at_ns);
+}
+
+/* Fills the time since the packet left, and the clock of its departure: this process's when there is no stamp, or no more. */
+static void since_departure(const struct question *question, double at_ns, double *took_ns, uint32_t *clock)
+{
+  const struct departure *departure = departures_find(&question->socket->timed.departures, question->ticket);
+  bool is_stamped = departure != NULL && !isnan(departure->left_ns);
+
+  *clock = is_stamped ? CLOCK_OF_KERNEL : CLOCK_OF_PROCESS;
+  *took_ns = at_ns - (is_stamped ? departure->left_ns : on_line(question->socket, question->handed_ns));
 }
 
 /* It is remembered, without anyone waiting for it. */
@@ -139,7 +137,9 @@ static void give_result(struct question *question, struct record *record)
 
 static void give_stray(struct lane_socket *socket, enum stray_kind kind, const union address *from, double after_ns)
 {
-  struct record *record = results_new(engine_of(socket), socket->lane->number, false);
+  /* Strays come from anyone: they may take half of the room, and wake nobody. */
+  struct record *record =
+    results_are_many(engine_of(socket)) ? NULL : results_new(engine_of(socket), socket->lane->number, false);
 
   if (record == NULL)
     return;
@@ -192,8 +192,7 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
     arrived_unasked(socket, question, from, at_ns);
     return;
   }
-  if (!since_departure(question, at_ns, &took_ns, &clock))
-    return; /* no time is known, so it runs into its deadline */
+  since_departure(question, at_ns, &took_ns, &clock);
   question->was_answered = true;
   question_end(question);
   if (question->series == NULL)
@@ -227,7 +226,7 @@ static void match(void *context, struct question *question)
 {
   struct search *search = context;
 
-  if (question->socket != search->socket || !is_from(search->socket, question, search->to))
+  if (!question->is_sent || question->socket != search->socket || !is_from(search->socket, question, search->to))
     return;
   search->found = question;
   search->count++;
@@ -252,7 +251,7 @@ static void failed(struct timed_socket *timed, const struct failed_packet *packe
       give_stray(socket, STRAY_FOREIGN, packet->to, (double)NAN);
     question = search.count == 1 ? search.found : NULL;
   }
-  if (question == NULL || !question->is_pending || question->socket != socket || !is_from(socket, question, packet->to))
+  if (question == NULL || !question->is_pending || !question->is_sent || question->socket != socket || !is_from(socket, question, packet->to))
     return;
   question_end(question);
   struct record *record = result_of(question, RECORD_ICMP);
@@ -315,6 +314,9 @@ void lane_end(struct lane *lane)
 void lane_free(struct lane *lane)
 {
   for (uint32_t i = 0; i < lane->socket_count; i++) {
+    /* A child between fork and exec keeps a closed descriptor in its epoll. */
+    if (lane->is_prompt)
+      epoll_ctl(lane->engine->epoll, EPOLL_CTL_DEL, lane->sockets[i].timed.fd, NULL);
     if (lane->sockets[i].timed.fd >= 0)
       close(lane->sockets[i].timed.fd);
     free(lane->sockets[i].timed.departures.ring);
@@ -363,6 +365,7 @@ static void sent(void *context, uint32_t index, int error, uint64_t ticket)
   struct question *question = outbox->questions[index];
 
   question->ticket = ticket;
+  question->is_sent = error == 0;
   /* An ICMP error about a packet of the same call may have ended it already. */
   if (error != 0 && question->is_pending)
     refuse(question, error);

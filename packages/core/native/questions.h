@@ -21,6 +21,7 @@ struct question {
   uint16_t source_port;
   uint16_t port;
   bool is_pending;
+  bool is_sent; /* the kernel has accepted it: no error can be about it before */
   bool was_answered;
   bool may_be_ours; /* packets were dropped by this host since it was sent, perhaps its answer */
   int64_t handed_ns;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "formats.h"
@@ -90,7 +91,7 @@ void responder_begin(struct responder *responder)
   timed_socket_start(timed);
   /* Nobody asks when an answer left, so the kernel need not say. */
   if (setsockopt(timed->fd, SOL_SOCKET, SO_TIMESTAMPING, &(int){0}, sizeof(int)) == 0)
-    timed->is_counting = false;
+    timed->is_stamped = timed->is_counting = false;
 }
 
 bool responder_read(struct engine *engine, struct timed_socket *timed)
@@ -111,6 +112,9 @@ bool responder_read(struct engine *engine, struct timed_socket *timed)
 
 void responder_free(struct responder *responder)
 {
+  /* A child between fork and exec keeps a closed descriptor in its epoll. */
+  if (responder->timed.fd >= 0)
+    epoll_ctl(responder->engine->epoll, EPOLL_CTL_DEL, responder->timed.fd, NULL);
   if (responder->timed.fd >= 0)
     close(responder->timed.fd);
   free(responder->timed.departures.ring);

@@ -16,6 +16,13 @@ static bool is_full(const struct engine *engine)
          RECORDS;
 }
 
+bool results_are_many(const struct engine *engine)
+{
+  return atomic_load_explicit(&engine->head, memory_order_relaxed) -
+           atomic_load_explicit(&engine->tail, memory_order_relaxed) >=
+         RECORDS / 2;
+}
+
 static struct record *row(struct engine *engine)
 {
   return &engine->memory->records[atomic_load_explicit(&engine->head, memory_order_relaxed) % RECORDS];

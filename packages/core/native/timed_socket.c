@@ -33,6 +33,7 @@ bool timed_socket_open(napi_env env, struct timed_socket *timed, napi_value opti
 void timed_socket_start(struct timed_socket *socket)
 {
   stamping_start(&socket->thread->stamping);
+  socket->is_stamped = true;
   socket->is_counting = true;
   socket->opened_ns = time_line_now(&socket->thread->line);
   socket->trusted_steps = socket->thread->line.steps;

@@ -96,6 +96,7 @@ struct timed_socket {
   unsigned batch; /* packets read at once, at most BATCH */
 
   struct departures departures;
+  bool is_stamped;  /* departures are stamped */
   bool is_counting; /* the kernel's count of sent packets is known */
   unsigned sent_since_drain;
   uint32_t local_mtu; /* of the last packet this host refused as too big; 0 when unknown */

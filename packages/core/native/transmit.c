@@ -51,7 +51,7 @@ static bool may_be_of_another_packet(int error)
 
 static void note_failed(struct timed_socket *socket)
 {
-  socket->is_counting = restart_send_count(socket->fd) == 0;
+  socket->is_counting = socket->is_stamped && restart_send_count(socket->fd) == 0;
   departures_restart(&socket->departures);
 }
 

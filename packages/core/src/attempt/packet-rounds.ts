@@ -1,3 +1,4 @@
+import { isSystemError } from '../model/failure.ts'
 import { engineCounts, readEngine } from '../net/native/engine-thread.ts'
 import { nowNs } from '../time/clock.ts'
 import { type PacketAttempt, packetAttemptOf, packetResultOf } from './packet-attempt.ts'
@@ -46,8 +47,14 @@ export function createPacketRounds({
   const take = (task: PreparedTask): boolean => {
     const attempt = packetAttemptOf(task.probe, task.request, task.sockets)
     if (attempt === undefined) return false
-    stops.set(task.number, begin(task, attempt))
-    return true
+    try {
+      stops.set(task.number, begin(task, attempt))
+      return true
+    } catch (error) {
+      // Such as an address in a zone that is gone: then each attempt fails with it.
+      if (!isSystemError(error)) throw error
+      return false
+    }
   }
 
   return {

@@ -108,7 +108,12 @@ export class EngineThread {
     this.#set(layout.requestIntervalMs, rounds?.intervalMs ?? 0)
     this.#set(layout.requestDueNs, rounds?.dueNs ?? 0)
     this.#set(layout.requestFlow, request.flow ?? -1)
-    this.#engine.add(request.address, request.key, request.send)
+    try {
+      this.#engine.add(request.address, request.key, request.send)
+    } catch (error) {
+      this.#freeSlots.push(slot)
+      throw error
+    }
     this.#asked.set(id, { slot, isOnce: rounds === undefined, onRecord, onEnded })
     this.#wakeSoon()
     return () => {
@@ -152,17 +157,19 @@ export class EngineThread {
   read(): void {
     if (this.#ended !== undefined || this.#isReading) return
     this.#isReading = true
+    let done = 0
     try {
-      const rows = this.#engine.take()
-      for (let i = 0; i < rows; i++) {
+      // A listener may throw, or close the engine.
+      for (const rows = this.#engine.take(); done < rows && this.ended === undefined; ) {
+        done++
         this.#record.moveTo(this.#read++)
         this.#handOver()
       }
-      if (rows > 0) this.#engine.release(rows)
     } finally {
       this.#isReading = false
+      if (this.ended === undefined) this.#engine.release(done)
     }
-    const errno = this.#engine.failed()
+    const errno = this.ended === undefined ? this.#engine.failed() : 0
     if (errno !== 0) this.#end(errno)
   }
 

@@ -68,7 +68,15 @@ function openTimedStreams(native: Native): ConnectStream {
   const { layout } = native
   const listeners = new Map<number, Open>()
   const streams = native.openStreams((rows) => {
-    for (let row = 0; row < rows; row++) tell(row)
+    const errors: unknown[] = []
+    for (let row = 0; row < rows; row++) {
+      try {
+        tell(row)
+      } catch (error) {
+        errors.push(error) // the other streams must still hear their news
+      }
+    }
+    if (errors.length > 0) throw errors[0]
   })
   const fields = new Float64Array(streams.memory, 0, Math.floor(streams.memory.byteLength / 8))
   const bytes = Buffer.from(streams.memory)

@@ -33,6 +33,8 @@ const reservedPorts = 64
 /** Asks by the native packet engine. Opens sockets on first use. */
 export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Asker {
   const lanes = new Map<string, Lane>()
+  /** Give up questions whose answers someone waits for. */
+  const waiting = new Set<() => void>()
   let isClosed = false
 
   const laneFor = ({ format, to: { family } }: Question): Lane => {
@@ -85,20 +87,26 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
       return new Promise((resolve) => {
         const stop = begin(question, { timeoutMs, flow }, ({ fate }) => {
           off()
+          waiting.delete(giveUp)
           // A question that stayed unanswered has run into its deadline, whether or not the deadline's timer has fired.
           if (fate.kind === 'silent') deadline.end(deadline.timedOut())
           resolve(fate)
         })
+        const giveUp = () => {
+          stop()
+          waiting.delete(giveUp)
+          resolve({ kind: 'silent', mayBeOurs: false })
+        }
+        waiting.add(giveUp)
         // The engine decides a timeout, since an answer may have arrived and not been read.
         const off = deadline.onOver(({ reason }) => {
-          if (reason === 'timeout') return
-          stop()
-          resolve({ kind: 'silent', mayBeOurs: false })
+          if (reason !== 'timeout') giveUp()
         })
       })
     },
     close() {
       isClosed = true
+      for (const giveUp of waiting) giveUp()
       for (const lane of lanes.values()) lane.close()
       lanes.clear()
     },

@@ -78,6 +78,7 @@ static void add_series(struct engine *engine, struct series *series)
 
   if (has_slot(engine, series->slot) && timers_reserve(&engine->due, 1)) {
     engine->slots[series->slot] = series;
+    series->round = series->interval_ns == 0 ? 0 : at_ns / series->interval_ns;
     if (series->interval_ns == 0 && !series->lane->is_prompt)
       make_prompt(series->lane);
     timers_set(&engine->due, &series->due, at_ns);

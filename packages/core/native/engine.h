@@ -54,7 +54,8 @@ struct series {
   struct lane *lane;
   int64_t interval_ns; /* 0: once */
   int64_t timeout_ns;
-  int64_t flow; /* index of the source port; -1: another one in each round */
+  int64_t flow;  /* index of the source port; -1: another one each time */
+  int64_t round; /* counts questions, so that one left out leaves no port out */
   bool has_failed;
   uint32_t payload_bytes;
   uint16_t port;

@@ -397,14 +397,14 @@ static void put(struct outbox *outbox, struct question *question, uint32_t lengt
 }
 
 /* All series of one interval leave from the same port in one round, and from the next port in the next; others from any. */
-static struct lane_socket *socket_for(const struct series *series)
+static struct lane_socket *socket_for(struct series *series)
 {
   struct lane *lane = series->lane;
   int64_t flow = series->flow;
 
   if (flow < 0)
     flow = series->interval_ns == 0 ? (int64_t)(engine_random(lane->engine) >> 1)
-                                    : lane->sender % lane->socket_count + series->due.at_ns / series->interval_ns;
+                                    : lane->sender % lane->socket_count + series->round++;
   return &lane->sockets[(uint64_t)flow % lane->socket_count];
 }
 

@@ -65,7 +65,8 @@ function answer(message: Buffer, transport: 'udp' | 'tcp', send: (reply: Packet)
     case 'lossy':
       return queries % 2 === 0 ? send(truth(query)) : undefined
     case 'slow':
-      setTimeout(() => send(truth(query)), how.milliseconds)
+      // One more, because a timer counts from the start of its turn of the event loop, which was before the query arrived.
+      setTimeout(() => send(truth(query)), how.milliseconds + 1)
       return
     case 'truncate':
       return send(transport === 'udp' ? bare(query, TRUNCATED_RESPONSE) : truth(query))

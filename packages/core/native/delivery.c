@@ -82,79 +82,60 @@ const struct timed_socket_events packet_socket_events = {
   .must_read_errors = read_errors,
 };
 
-static bool has_news(const struct packet_socket *socket, const struct reading *reading)
+static bool has_news(const struct packet_socket *socket)
 {
-  return socket->arrivals > 0 || socket->errors > 0 || reading->dropped > 0;
+  return socket->arrivals > 0 || socket->errors > 0 || socket->dropped > 0;
 }
 
 /* Calls JavaScript with the number of rows to read; they are free again when it returns. */
-static napi_status deliver(struct packet_socket *socket, const struct reading *reading)
+static napi_status deliver(void *data)
 {
-  napi_env env = socket->env;
-  napi_value callback, receiver, arguments[3];
-  napi_status status;
+  struct packet_socket *socket = data;
+  const uint32_t numbers[] = {socket->arrivals, socket->errors, socket->dropped};
 
-  if ((status = napi_get_reference_value(env, socket->callback, &callback)) != napi_ok ||
-      (status = napi_get_undefined(env, &receiver)) != napi_ok ||
-      (status = napi_create_uint32(env, socket->arrivals, &arguments[0])) != napi_ok ||
-      (status = napi_create_uint32(env, socket->errors, &arguments[1])) != napi_ok ||
-      (status = napi_create_uint32(env, reading->dropped, &arguments[2])) != napi_ok)
-    return status;
   socket->is_delivering = true;
-  status = napi_call_function(env, receiver, callback, 3, arguments, NULL);
+  napi_status status = callback_call(&socket->callback, numbers, sizeof numbers / sizeof *numbers);
   socket->is_delivering = false;
   socket->arrivals = 0;
   socket->errors = 0;
+  socket->dropped = 0;
   return status;
 }
 
-/* Hands an uncaught exception to process.on('uncaughtException'), like any callback of Node. */
-static void raise_uncaught(napi_env env)
+/* Reads a batch; its rows wait to be delivered. Returns whether nothing was left. */
+static bool read_rows(struct packet_socket *socket)
 {
-  napi_value exception;
-  bool is_pending;
+  struct reading reading = receive(&socket->timed);
 
-  if (napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
-      napi_get_and_clear_last_exception(env, &exception) == napi_ok)
-    napi_fatal_exception(env, exception);
+  socket->dropped = reading.dropped;
+  return reading.is_drained;
 }
 
-static void wake_up(struct packet_socket *socket)
+/* libuv has stopped watching the descriptor, which SO_SELECT_ERR_QUEUE should prevent. */
+static void report_stop(napi_env env, int status)
 {
-  napi_env env = socket->env;
-  struct reading reading = receive(&socket->timed);
-  napi_callback_scope scope;
-  napi_value resource;
+  napi_handle_scope scope;
 
-  if (!has_news(socket, &reading))
+  if (napi_open_handle_scope(env, &scope) != napi_ok)
     return;
-  /* Closing the scope runs process.nextTick callbacks and promises. */
-  if (napi_create_object(env, &resource) != napi_ok ||
-      napi_open_callback_scope(env, resource, socket->context, &scope) != napi_ok)
-    return;
-  if (deliver(socket, &reading) != napi_ok)
-    raise_uncaught(env);
-  napi_close_callback_scope(env, scope);
+  throw_errno(env, -status, "uv_poll");
+  raise_uncaught(env);
+  napi_close_handle_scope(env, scope);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
   struct packet_socket *socket = poll->data;
-  napi_env env = socket->env;
-  napi_handle_scope scope;
 
-  if (napi_open_handle_scope(env, &scope) != napi_ok)
-    return;
   if (status < 0) {
-    /* libuv has stopped watching the descriptor, which SO_SELECT_ERR_QUEUE should prevent. */
-    throw_errno(env, -status, "uv_poll");
-    raise_uncaught(env);
-  } else {
-    if ((events & UV_WRITABLE) != 0)
-      watch_socket(socket, false);
-    wake_up(socket);
+    report_stop(socket->callback.env, status);
+    return;
   }
-  napi_close_handle_scope(env, scope);
+  if ((events & UV_WRITABLE) != 0)
+    watch_socket(socket, false);
+  read_rows(socket);
+  if (has_news(socket))
+    callback_turn(&socket->callback, deliver, socket);
 }
 
 void watch_socket(struct packet_socket *socket, bool is_waiting)
@@ -172,11 +153,11 @@ napi_value drain(napi_env env, napi_callback_info info)
   if (socket == NULL || socket->is_delivering)
     return NULL;
   for (int i = 0; i < DRAIN_BATCHES && socket->timed.fd >= 0; i++) {
-    struct reading reading = receive(&socket->timed);
+    bool is_drained = read_rows(socket);
 
-    if (has_news(socket, &reading) && deliver(socket, &reading) != napi_ok)
+    if (has_news(socket) && deliver(socket) != napi_ok)
       return NULL; /* what the callback threw goes to the caller */
-    if (reading.is_drained)
+    if (is_drained)
       break;
   }
   return NULL;

@@ -8,10 +8,12 @@
 
 #include "addon.h"
 #include "arguments.h"
+#include "callback.h"
 #include "engine.h"
 #include "errors.h"
 #include "exports.h"
 #include "formats.h"
+#include "held_object.h"
 #include "responder.h"
 
 enum { LANES = 64, MOST_SOCKETS = 64, MOST_PORTS = 4096, DEPARTURES_OF_DATAGRAMS = 1024, DEPARTURES_OF_RESPONDER = 64, MOST_PAYLOAD = 65507 };
@@ -26,12 +28,10 @@ static const double ns_per_ms = 1e6;
  */
 struct engine_object {
   struct engine engine; /* first, so that one is found from the other */
-  napi_env env;
   uv_async_t async;
   unsigned holders;
   bool is_open;
-  napi_ref callback;
-  napi_async_context context;
+  struct callback callback;
   napi_async_cleanup_hook_handle cleanup;
   struct lane *lanes[LANES];
   struct responder *responders[RESPONDERS];
@@ -45,29 +45,18 @@ static void release_object(struct engine_object *object)
   free(object);
 }
 
-static void on_holder_gone(napi_env env, void *object, void *hint)
+static void on_holder_gone(napi_env env, void *data, void *object)
 {
   (void)env;
-  (void)hint;
-  release_object(object);
-}
-
-static void on_memory_gone(napi_env env, void *memory, void *object)
-{
-  (void)env;
-  (void)memory;
+  (void)data;
   release_object(object);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
   struct engine_object *object = handle->data;
-  napi_handle_scope scope;
 
-  if (napi_open_handle_scope(object->env, &scope) == napi_ok) {
-    napi_async_destroy(object->env, object->context);
-    napi_close_handle_scope(object->env, scope);
-  }
+  callback_end(&object->callback);
   /* The environment may end from here on. */
   napi_remove_async_cleanup_hook(object->cleanup);
   release_object(object);
@@ -80,7 +69,7 @@ static void close_object(struct engine_object *object)
   object->is_open = false;
   engine_stop(&object->engine);
   uv_close((uv_handle_t *)&object->async, on_closed);
-  napi_delete_reference(object->env, object->callback);
+  callback_drop(&object->callback);
 }
 
 static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *object)
@@ -95,28 +84,17 @@ static void notify(struct engine *engine)
   uv_async_send(&((struct engine_object *)engine)->async);
 }
 
+static napi_status deliver(void *data)
+{
+  return callback_call(&((struct engine_object *)data)->callback, NULL, 0);
+}
+
 static void on_news(uv_async_t *async)
 {
   struct engine_object *object = async->data;
-  napi_env env = object->env;
-  napi_handle_scope handles;
-  napi_callback_scope scope;
-  napi_value callback, receiver, resource, exception;
-  bool is_pending;
 
-  if (!object->is_open || napi_open_handle_scope(env, &handles) != napi_ok)
-    return;
-  if (napi_create_object(env, &resource) == napi_ok &&
-      napi_open_callback_scope(env, resource, object->context, &scope) == napi_ok) {
-    if (napi_get_reference_value(env, object->callback, &callback) == napi_ok &&
-        napi_get_undefined(env, &receiver) == napi_ok &&
-        napi_call_function(env, receiver, callback, 0, NULL, NULL) != napi_ok &&
-        napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
-        napi_get_and_clear_last_exception(env, &exception) == napi_ok)
-      napi_fatal_exception(env, exception);
-    napi_close_callback_scope(env, scope);
-  }
-  napi_close_handle_scope(env, handles);
+  if (object->is_open)
+    callback_turn(&object->callback, deliver, object);
 }
 
 static struct engine_object *object_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments)
@@ -521,10 +499,7 @@ static napi_value close_by_method(napi_env env, napi_callback_info info)
   return NULL;
 }
 
-static const struct {
-  const char *name;
-  napi_callback method;
-} methods[] = {
+static const struct method methods[] = {
   {"openLane", open_lane},
   {"closeLane", close_lane},
   {"add", add},
@@ -540,23 +515,11 @@ static const struct {
 
 static bool fill(napi_env env, struct engine_object *object, napi_value result)
 {
-  napi_value memory;
+  const struct held_object held = {
+    .env = env, .object = result, .native = object, .holders = &object->holders, .on_gone = on_holder_gone};
 
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    napi_value method;
-
-    if (!ok(env, napi_create_function(env, methods[i].name, NAPI_AUTO_LENGTH, methods[i].method, object, &method)) ||
-        !ok(env, napi_add_finalizer(env, method, object, on_holder_gone, NULL, NULL)))
-      return false;
-    object->holders++;
-    if (!ok(env, napi_set_named_property(env, result, methods[i].name, method)))
-      return false;
-  }
-  if (!ok(env, napi_create_external_arraybuffer(env, object->engine.memory, sizeof *object->engine.memory, on_memory_gone,
-                                                object, &memory)))
-    return false;
-  object->holders++;
-  return ok(env, napi_set_named_property(env, result, "memory", memory));
+  return hold_by_methods(&held, methods, sizeof methods / sizeof *methods) &&
+         hold_by_memory(&held, object->engine.memory, sizeof *object->engine.memory);
 }
 
 static struct engine_object *allocate(napi_env env)
@@ -574,25 +537,8 @@ static struct engine_object *allocate(napi_env env)
   madvise(memory, sizeof *object->engine.memory, MADV_NOHUGEPAGE);
   object->engine.memory = memory;
   object->engine.notify = notify;
-  object->env = env;
   object->holders = 1;
   return object;
-}
-
-static bool refer_to(napi_env env, struct engine_object *object, napi_value callback)
-{
-  napi_valuetype type;
-  napi_value name;
-
-  if (!ok(env, napi_typeof(env, callback, &type)))
-    return false;
-  if (type != napi_function) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the callback must be a function");
-    return false;
-  }
-  return ok(env, napi_create_string_utf8(env, "ScoutPacketEngine", NAPI_AUTO_LENGTH, &name)) &&
-         ok(env, napi_async_init(env, NULL, name, &object->context)) &&
-         ok(env, napi_create_reference(env, callback, 1, &object->callback));
 }
 
 static bool start(napi_env env, struct addon *addon, struct engine_object *object)
@@ -613,9 +559,8 @@ static bool start(napi_env env, struct addon *addon, struct engine_object *objec
     return true;
   }
   throw_errno(env, error, "pthread_create");
+  callback_drop(&object->callback);
   uv_close((uv_handle_t *)&object->async, on_closed);
-  napi_delete_reference(env, object->callback);
-  object->callback = NULL;
   return false;
 }
 
@@ -630,9 +575,15 @@ napi_value open_engine(napi_env env, napi_callback_info info)
   struct engine_object *object = allocate(env);
   if (object == NULL)
     return NULL;
-  if (!refer_to(env, object, callback) || !ok(env, napi_create_object(env, &result)) || !fill(env, object, result) ||
-      !start(env, addon, object))
+  if (!callback_set(env, &object->callback, callback, "ScoutPacketEngine") || !ok(env, napi_create_object(env, &result)) ||
+      !fill(env, object, result) || !start(env, addon, object)) {
+    /* on_closed does it where `async` was opened. */
+    if (object->async.data == NULL) {
+      callback_drop(&object->callback);
+      callback_end(&object->callback);
+    }
     result = NULL;
+  }
   release_object(object);
   return result;
 }

@@ -18,22 +18,6 @@ static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *soc
   packet_socket_close(socket);
 }
 
-static bool refer_to_callback(napi_env env, struct packet_socket *socket, napi_value callback)
-{
-  napi_valuetype type;
-  napi_value name;
-
-  if (!ok(env, napi_typeof(env, callback, &type)))
-    return false;
-  if (type != napi_function) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the callback must be a function");
-    return false;
-  }
-  return ok(env, napi_create_string_utf8(env, "ScoutPacketSocket", NAPI_AUTO_LENGTH, &name)) &&
-         ok(env, napi_async_init(env, NULL, name, &socket->context)) &&
-         ok(env, napi_create_reference(env, callback, 1, &socket->callback));
-}
-
 /* After it succeeds, only packet_socket_close closes the socket. */
 static bool start_polling(napi_env env, struct packet_socket *socket, struct addon *addon)
 {
@@ -52,12 +36,10 @@ static bool start_polling(napi_env env, struct packet_socket *socket, struct add
 }
 
 /* Releases what a failed opening has acquired. */
-static void abandon(napi_env env, struct packet_socket *socket)
+static void abandon(struct packet_socket *socket)
 {
-  if (socket->callback != NULL)
-    napi_delete_reference(env, socket->callback);
-  if (socket->context != NULL)
-    napi_async_destroy(env, socket->context);
+  callback_drop(&socket->callback);
+  callback_end(&socket->callback);
   if (socket->timed.fd >= 0)
     close(socket->timed.fd);
   socket->timed.fd = -1;
@@ -90,7 +72,6 @@ static struct packet_socket *allocate(napi_env env, napi_value options)
   }
   /* A huge page would allocate two megabytes at once. This is only advice: if the kernel refuses it, nothing breaks. */
   madvise(memory, bytes, MADV_NOHUGEPAGE);
-  socket->env = env;
   socket->timed.fd = -1;
   socket->records = memory;
   socket->records_bytes = bytes;
@@ -120,9 +101,9 @@ napi_value open_packet_socket(napi_env env, napi_callback_info info)
   socket->timed.events = &packet_socket_events;
   departures_start(&socket->timed.departures, socket->records->departures, socket->kernel_ids, DEPARTURES);
   timed_socket_start(&socket->timed);
-  if (!timed_socket_open(env, &socket->timed, arguments[0]) || !refer_to_callback(env, socket, arguments[1]) ||
+  if (!timed_socket_open(env, &socket->timed, arguments[0]) || !callback_set(env, &socket->callback, arguments[1], "ScoutPacketSocket") ||
       !ok(env, napi_create_object(env, &object)) || !fill_object(env, socket, object) || !start_polling(env, socket, addon)) {
-    abandon(env, socket);
+    abandon(socket);
     object = NULL;
   }
   packet_socket_release(socket);

@@ -19,12 +19,8 @@ void packet_socket_release(struct packet_socket *socket)
 static void on_closed(uv_handle_t *handle)
 {
   struct packet_socket *socket = handle->data;
-  napi_handle_scope scope;
 
-  if (napi_open_handle_scope(socket->env, &scope) == napi_ok) {
-    napi_async_destroy(socket->env, socket->context);
-    napi_close_handle_scope(socket->env, scope);
-  }
+  callback_end(&socket->callback);
   /* The environment may end from here on. */
   napi_remove_async_cleanup_hook(socket->cleanup);
   packet_socket_release(socket);
@@ -37,7 +33,7 @@ void packet_socket_close(struct packet_socket *socket)
   uv_close((uv_handle_t *)&socket->poll, on_closed);
   close(socket->timed.fd);
   socket->timed.fd = -1;
-  napi_delete_reference(socket->env, socket->callback);
+  callback_drop(&socket->callback);
 }
 
 struct packet_socket *socket_of_call(napi_env env, napi_callback_info info, size_t count, napi_value *arguments)

@@ -8,6 +8,7 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include "callback.h"
 #include "records.h"
 #include "timed_socket.h"
 
@@ -19,12 +20,10 @@
 struct packet_socket {
   struct timed_socket timed; /* first, so that one is found from the other */
   uint32_t kernel_ids[DEPARTURES];
-  napi_env env;
   uv_poll_t poll;
   unsigned holders;
 
-  napi_ref callback;
-  napi_async_context context;
+  struct callback callback;
   napi_async_cleanup_hook_handle cleanup;
   bool is_delivering; /* JavaScript is reading the rows */
 
@@ -32,6 +31,7 @@ struct packet_socket {
   size_t records_bytes;
   uint32_t arrivals; /* rows waiting to be delivered */
   uint32_t errors;
+  uint32_t dropped; /* packets, to be delivered as well */
 };
 
 /* Drops one holder; the last one frees the socket. */

@@ -6,20 +6,14 @@
 #include "arguments.h"
 #include "delivery.h"
 #include "errors.h"
+#include "held_object.h"
 #include "send.h"
 #include "socket_options.h"
 
-static void on_method_gone(napi_env env, void *socket, void *hint)
+static void on_holder_gone(napi_env env, void *data, void *socket)
 {
   (void)env;
-  (void)hint;
-  packet_socket_release(socket);
-}
-
-static void on_memory_gone(napi_env env, void *memory, void *socket)
-{
-  (void)env;
-  (void)memory;
+  (void)data;
   packet_socket_release(socket);
 }
 
@@ -60,40 +54,10 @@ static napi_value close_by_method(napi_env env, napi_callback_info info)
   return NULL;
 }
 
-static const struct {
-  const char *name;
-  napi_callback method;
-} methods[] = {
+static const struct method methods[] = {
   {"send", send_one},       {"sendMany", send_many}, {"drain", drain},
   {"configure", configure}, {"setRef", set_ref},     {"close", close_by_method},
 };
-
-/* Each method is a separate function bound to its socket, so a wrong `this` cannot do harm. */
-static bool add_methods(napi_env env, struct packet_socket *socket, napi_value object)
-{
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    napi_value method;
-
-    if (!ok(env, napi_create_function(env, methods[i].name, NAPI_AUTO_LENGTH, methods[i].method, socket, &method)) ||
-        !ok(env, napi_add_finalizer(env, method, socket, on_method_gone, NULL, NULL)))
-      return false;
-    socket->holders++;
-    if (!ok(env, napi_set_named_property(env, object, methods[i].name, method)))
-      return false;
-  }
-  return true;
-}
-
-static bool add_memory(napi_env env, struct packet_socket *socket, napi_value object)
-{
-  napi_value memory;
-
-  if (!ok(env, napi_create_external_arraybuffer(env, socket->records, socket->records_bytes, on_memory_gone, socket,
-                                                &memory)))
-    return false;
-  socket->holders++;
-  return ok(env, napi_set_named_property(env, object, "memory", memory));
-}
 
 /* Sets the port and the size of the receive buffer that the kernel granted, in its own counting (socket(7), SO_RCVBUF). */
 static bool add_facts(napi_env env, const struct packet_socket *socket, napi_value object)
@@ -116,5 +80,9 @@ static bool add_facts(napi_env env, const struct packet_socket *socket, napi_val
 
 bool fill_object(napi_env env, struct packet_socket *socket, napi_value object)
 {
-  return add_methods(env, socket, object) && add_memory(env, socket, object) && add_facts(env, socket, object);
+  const struct held_object held = {
+    .env = env, .object = object, .native = socket, .holders = &socket->holders, .on_gone = on_holder_gone};
+
+  return hold_by_methods(&held, methods, sizeof methods / sizeof *methods) &&
+         hold_by_memory(&held, socket->records, socket->records_bytes) && add_facts(env, socket, object);
 }

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "address.h"
+#include "callback.h"
 
 struct addon;
 
@@ -58,13 +59,11 @@ struct stream {
 
 struct streams {
   struct addon *addon;
-  napi_env env;
   uv_poll_t poll;
   int epoll; /* -1 when closed */
   unsigned holders;
 
-  napi_ref callback;
-  napi_async_context context;
+  struct callback callback;
   napi_async_cleanup_hook_handle cleanup;
 
   struct stream *places;

@@ -8,6 +8,7 @@
 #include "addon.h"
 #include "arguments.h"
 #include "errors.h"
+#include "held_object.h"
 #include "exports.h"
 #include "streams.h"
 
@@ -21,29 +22,18 @@ static void release(struct streams *streams)
   free(streams);
 }
 
-static void on_method_gone(napi_env env, void *streams, void *hint)
+static void on_holder_gone(napi_env env, void *data, void *streams)
 {
   (void)env;
-  (void)hint;
-  release(streams);
-}
-
-static void on_memory_gone(napi_env env, void *memory, void *streams)
-{
-  (void)env;
-  (void)memory;
+  (void)data;
   release(streams);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
   struct streams *streams = handle->data;
-  napi_handle_scope scope;
 
-  if (napi_open_handle_scope(streams->env, &scope) == napi_ok) {
-    napi_async_destroy(streams->env, streams->context);
-    napi_close_handle_scope(streams->env, scope);
-  }
+  callback_end(&streams->callback);
   napi_remove_async_cleanup_hook(streams->cleanup);
   release(streams);
 }
@@ -60,7 +50,7 @@ static void on_environment_gone(napi_async_cleanup_hook_handle handle, void *dat
   uv_close((uv_handle_t *)&streams->poll, on_closed);
   close(streams->epoll);
   streams->epoll = -1;
-  napi_delete_reference(streams->env, streams->callback);
+  callback_drop(&streams->callback);
 }
 
 static bool read_stream(napi_env env, struct streams *streams, napi_value argument, struct stream **stream)
@@ -140,85 +130,32 @@ static napi_value close_stream(napi_env env, napi_callback_info info)
   return NULL;
 }
 
-static napi_status deliver(struct streams *streams)
+static napi_status deliver(void *data)
 {
-  napi_env env = streams->env;
-  napi_value callback, receiver, argument;
-  napi_status status;
+  struct streams *streams = data;
 
-  if ((status = napi_get_reference_value(env, streams->callback, &callback)) != napi_ok ||
-      (status = napi_get_undefined(env, &receiver)) != napi_ok ||
-      (status = napi_create_uint32(env, streams->rows, &argument)) != napi_ok)
-    return status;
-  return napi_call_function(env, receiver, callback, 1, &argument, NULL);
-}
-
-/* Hands an uncaught exception to process.on('uncaughtException'), like any callback of Node. */
-static void raise_uncaught(napi_env env)
-{
-  napi_value exception;
-  bool is_pending;
-
-  if (napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
-      napi_get_and_clear_last_exception(env, &exception) == napi_ok)
-    napi_fatal_exception(env, exception);
+  return callback_call(&streams->callback, &streams->rows, 1);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
   struct streams *streams = poll->data;
-  napi_env env = streams->env;
-  napi_handle_scope scope;
-  napi_callback_scope callback_scope;
-  napi_value resource;
 
   (void)events;
   streams_read(streams);
-  if (status < 0 || streams->rows == 0 || napi_open_handle_scope(env, &scope) != napi_ok)
-    return;
-  /* Closing the scope runs process.nextTick callbacks and promises. */
-  if (napi_create_object(env, &resource) == napi_ok &&
-      napi_open_callback_scope(env, resource, streams->context, &callback_scope) == napi_ok) {
-    if (deliver(streams) != napi_ok)
-      raise_uncaught(env);
-    napi_close_callback_scope(env, callback_scope);
-  }
-  napi_close_handle_scope(env, scope);
+  if (status >= 0 && streams->rows > 0)
+    callback_turn(&streams->callback, deliver, streams);
 }
 
-static const struct {
-  const char *name;
-  napi_callback method;
-} methods[] = {{"connect", connect_stream}, {"write", write_stream}, {"close", close_stream}};
+static const struct method methods[] = {{"connect", connect_stream}, {"write", write_stream}, {"close", close_stream}};
 
 static bool fill_object(napi_env env, struct streams *streams, napi_value object)
 {
-  napi_value memory;
+  const struct held_object held = {
+    .env = env, .object = object, .native = streams, .holders = &streams->holders, .on_gone = on_holder_gone};
 
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    napi_value method;
-
-    if (!ok(env, napi_create_function(env, methods[i].name, NAPI_AUTO_LENGTH, methods[i].method, streams, &method)) ||
-        !ok(env, napi_add_finalizer(env, method, streams, on_method_gone, NULL, NULL)))
-      return false;
-    streams->holders++;
-    if (!ok(env, napi_set_named_property(env, object, methods[i].name, method)))
-      return false;
-  }
-  if (!ok(env, napi_create_external_arraybuffer(env, streams->records, sizeof *streams->records, on_memory_gone, streams,
-                                                &memory)))
-    return false;
-  streams->holders++;
-  return ok(env, napi_set_named_property(env, object, "memory", memory));
-}
-
-static bool refer_to_callback(napi_env env, struct streams *streams, napi_value callback)
-{
-  napi_value name;
-
-  return ok(env, napi_create_string_utf8(env, "ScoutStreams", NAPI_AUTO_LENGTH, &name)) &&
-         ok(env, napi_async_init(env, NULL, name, &streams->context)) &&
-         ok(env, napi_create_reference(env, callback, 1, &streams->callback));
+  return hold_by_methods(&held, methods, sizeof methods / sizeof *methods) &&
+         hold_by_memory(&held, streams->records, sizeof *streams->records);
 }
 
 static bool open_epoll(napi_env env, struct streams *streams)
@@ -248,12 +185,10 @@ static bool start_polling(napi_env env, struct streams *streams)
   return true;
 }
 
-static void abandon(napi_env env, struct streams *streams)
+static void abandon(struct streams *streams)
 {
-  if (streams->callback != NULL)
-    napi_delete_reference(env, streams->callback);
-  if (streams->context != NULL)
-    napi_async_destroy(env, streams->context);
+  callback_drop(&streams->callback);
+  callback_end(&streams->callback);
   if (streams->epoll >= 0)
     close(streams->epoll);
   streams->epoll = -1;
@@ -272,7 +207,6 @@ static struct streams *allocate(napi_env env)
     throw_errno(env, ENOMEM, "mmap");
     return NULL;
   }
-  streams->env = env;
   streams->epoll = -1;
   streams->records = memory;
   return streams;
@@ -293,9 +227,9 @@ napi_value open_streams(napi_env env, napi_callback_info info)
   streams->holders = 1;
   streams->addon = addon;
   stamping_start(&streams->addon->thread.stamping);
-  if (!refer_to_callback(env, streams, callback) || !open_epoll(env, streams) || !ok(env, napi_create_object(env, &object)) ||
+  if (!callback_set(env, &streams->callback, callback, "ScoutStreams") || !open_epoll(env, streams) || !ok(env, napi_create_object(env, &object)) ||
       !fill_object(env, streams, object) || !start_polling(env, streams)) {
-    abandon(env, streams);
+    abandon(streams);
     object = NULL;
   }
   release(streams);

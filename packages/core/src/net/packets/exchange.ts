@@ -22,8 +22,6 @@ export interface Stray {
 export interface Exchange {
   /** 32 bits, random for each exchange; distinguishes our answers from those of other probers. */
   readonly sender: number
-  /** Local ports a request may be sent from, if the packet itself carries its port. */
-  readonly ports: readonly number[]
   /** Number of source ports that `flow` selects from. */
   readonly flows: number
   /** Returns the next 32-bit number of this exchange. The first is random, so that a restart does not repeat them. */
@@ -142,7 +140,8 @@ export function openExchange(options: ExchangeOptions): Exchange {
     sockets[flow] = socket
     return socket
   }
-  const first = openFlow(0)
+  // At once, so that an exchange this process may not open fails here.
+  openFlow(0)
   const socketOf = ({ flow = 0 }: { readonly flow?: number }) =>
     sockets[flow % sourcePorts] ?? openFlow(flow % sourcePorts)
 
@@ -159,7 +158,6 @@ export function openExchange(options: ExchangeOptions): Exchange {
 
   return {
     sender,
-    ports: first.ports,
     flows: sourcePorts,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
     volley(shots, deadline) {

@@ -73,7 +73,6 @@ export const openIcmpSocket: OpenPacketSocket = (family, listener) => {
   return {
     kind: 'raw',
     clocks: userClocks,
-    ports: [],
     port: 0,
     send,
     sendMany: (packets) => sendEach(send, packets),

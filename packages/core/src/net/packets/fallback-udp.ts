@@ -92,7 +92,6 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   return {
     kind: 'datagram',
     clocks: userClocks,
-    ports: [],
     port: 0,
     send,
     sendMany: (packets) => sendEach(send, packets),

@@ -77,7 +77,6 @@ function openPacketSocket(request: PacketSocketRequest): PacketSocket {
     kind: isPing(kind) ? 'ping' : isUdp(kind) ? 'datagram' : 'raw',
     clocks: kernelClocks,
     port: isUdp(kind) ? socket.port : 0,
-    ports: [],
     send(bytes, to, sending) {
       if (isPing(kind)) identifier = readIdentifier(bytes)
       changeMode(sending?.mtuDiscovery ?? ownMode)

@@ -87,8 +87,6 @@ export interface PacketSocket {
   /** Kind of the kernel's socket: a ping socket may be permitted where a raw one is not. */
   readonly kind: 'raw' | 'ping' | 'datagram'
   readonly clocks: Clocks
-  /** Local ports it may send from, if the packets themselves carry them. */
-  readonly ports: readonly number[]
   /** Its local port; 0 if packets carry their own or have none. */
   readonly port: number
   /**

@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { blockFor } from '../../../../../test/support/block.ts'
@@ -16,6 +14,7 @@ import { engineCounts } from '../../../src/net/native/engine-thread.ts'
 import { startUdpResponder } from '../../../src/responders/udp.ts'
 import { decodeTcpHeader } from '../../../src/wire/tcp-header.ts'
 import { createNetwork, type Network, networkNeeds } from './network.ts'
+import { runWithSteppingClock } from './stepping-clock.ts'
 import { nativePresent, record } from './timed-sockets.ts'
 
 const rawSockets = [nativePresent, capability('CAP_NET_RAW')] as const
@@ -105,18 +104,9 @@ describeWith(nativePresent)('the packet engine', () => {
   })
 
   testWith(nativePresent, 'g++')('trusts no stamp that was taken before a step of the wall clock', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'scout-clock-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
-    writeFileSync(join(folder, 'clock.c'), steppingClock)
-    execFileSync('cc', ['-shared', '-fPIC', '-o', 'clock.so', 'clock.c'], { cwd: folder })
-    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', steppingProgram], {
-      cwd: folder,
-      encoding: 'utf8',
-      env: {
-        ...process.env,
-        LD_PRELOAD: [process.env['LD_PRELOAD'], join(folder, 'clock.so')].filter(Boolean).join(' '),
-        CORE: new URL('../../../dist/index.js', import.meta.url).href,
-      },
+    assertBuilt('packages/core')
+    const printed = runWithSteppingClock(['--input-type=module', '-e', steppingProgram], {
+      CORE: new URL('../../../dist/index.js', import.meta.url).href,
     })
     const lines = printed.trim().split('\n')
     expect(lines[0]).toBe('ok kernel kernel in time')
@@ -261,21 +251,6 @@ const busyProgram = `
     const tasks = Array.from({ length: 64 }, (_, id) => ({ id, protocol: 'udp', target: '127.0.0.1:' + port, intervalMs: 1 }))
     await prober.setTasks(tasks.map((task) => ({ ...task, id: String(task.id) })))
   })
-`
-
-/** A test must not set the clock of this machine, so a preloaded library steps it for one process. */
-const steppingClock = `
-  #define _GNU_SOURCE
-  #include <sys/syscall.h>
-  #include <time.h>
-  #include <unistd.h>
-  int clock_gettime(clockid_t clock, struct timespec *time)
-  {
-    long result = syscall(SYS_clock_gettime, clock, time);
-    if (clock == CLOCK_REALTIME && access("step", F_OK) == 0)
-      time->tv_sec += 3600;
-    return (int)result;
-  }
 `
 
 const steppingProgram = `

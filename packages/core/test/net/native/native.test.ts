@@ -1,12 +1,11 @@
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { testWith } from '../../../../../test/support/requirements.ts'
 import { tcpInfoOf } from '../../../src/net/native/native.ts'
+import { runWithSteppingClock } from './stepping-clock.ts'
 import { native, nativeFolder, nativePresent } from './timed-sockets.ts'
 
 const withNative = testWith(nativePresent)
@@ -134,20 +133,6 @@ describe('reserved ports', () => {
 })
 
 describe('a step of the wall clock', () => {
-  // A test must not set the clock of this machine, so a preloaded library steps it for one process.
-  const steppingClock = `
-    #define _GNU_SOURCE
-    #include <sys/syscall.h>
-    #include <time.h>
-    #include <unistd.h>
-    int clock_gettime(clockid_t clock, struct timespec *time)
-    {
-      long result = syscall(SYS_clock_gettime, clock, time);
-      if (clock == CLOCK_REALTIME && access("step", F_OK) == 0)
-        time->tv_sec += 3600;
-      return (int)result;
-    }
-  `
   const program = `
     const { rmSync, writeFileSync } = require('node:fs')
     const native = require('node-gyp-build')(process.env.NATIVE_FOLDER)
@@ -179,20 +164,9 @@ describe('a step of the wall clock', () => {
   `
 
   testWith(nativePresent, 'g++')('invalidates timestamps taken before it, and does not affect later ones', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'scout-clock-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
-    writeFileSync(join(folder, 'clock.c'), steppingClock)
-    execFileSync('cc', ['-shared', '-fPIC', '-o', 'clock.so', 'clock.c'], { cwd: folder })
-    const preload = [process.env['LD_PRELOAD'], join(folder, 'clock.so')].filter(Boolean).join(' ')
-    const printed = execFileSync(process.execPath, ['-e', program], {
-      cwd: folder,
-      encoding: 'utf8',
-      env: {
-        ...process.env,
-        LD_PRELOAD: preload,
-        NATIVE_FOLDER: nativeFolder,
-        NODE_PATH: join(import.meta.dirname, '../../../../../node_modules'),
-      },
+    const printed = runWithSteppingClock(['-e', program], {
+      NATIVE_FOLDER: nativeFolder,
+      NODE_PATH: join(import.meta.dirname, '../../../../../node_modules'),
     })
     expect(printed.trim().split('\n')).toEqual([
       'kernel kernel in time',

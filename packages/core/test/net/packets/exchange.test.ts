@@ -391,7 +391,6 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
         port: 40_000 + index,
         send,
         sendMany: (packets) => sendEach(send, packets),
-        ports: [],
         departure: (ticket) => ({ atNs: ticket * 100, clock: clocks.tx }),
         drain: () => {},
         forget: (ticket) => void forgotten.push(ticket),

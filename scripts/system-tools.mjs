@@ -3,18 +3,18 @@ import { delimiter, join } from 'node:path'
 import { run, step } from './command.mjs'
 
 /**
- * @typedef {'start' | 'test' | 'bench' | 'image' | 'lab'} Task
+ * @typedef {'start' | 'test' | 'bench' | 'image' | 'lab' | 'fuzz'} Task
  * @typedef {object} SystemTool
  * @property {string} name used by tests
  * @property {readonly string[]} commands any of them suffices
- * @property {string} package its Debian package
+ * @property {string} package its Debian package, or several with blanks between
  * @property {readonly Task[]} neededBy
  */
 
 /** Everything that Scout needs from the operating system besides Node. No other file names a system package. */
 const systemTools = /** @satisfies {readonly SystemTool[]} */ (
   /** @type {const} */ ([
-    { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test', 'bench'] },
+    { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test', 'bench', 'fuzz'] },
     { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['start', 'test', 'lab', 'bench'] },
     { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['start', 'test', 'lab'] },
     { name: 'iptables', commands: ['iptables'], package: 'iptables', neededBy: ['start', 'test', 'lab'] },
@@ -24,8 +24,13 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'ping', commands: ['ping'], package: 'iputils-ping', neededBy: ['test', 'lab', 'bench'] },
     { name: 'curl', commands: ['curl'], package: 'curl', neededBy: ['test', 'lab', 'bench'] },
     { name: 'dig', commands: ['dig'], package: 'bind9-dnsutils', neededBy: ['test', 'lab'] },
-    { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test', 'bench'] },
-    { name: 'python3', commands: ['python3', 'python'], package: 'python3', neededBy: ['start', 'test', 'bench'] },
+    { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test', 'bench', 'fuzz'] },
+    {
+      name: 'python3',
+      commands: ['python3', 'python'],
+      package: 'python3',
+      neededBy: ['start', 'test', 'bench', 'fuzz'],
+    },
     { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test', 'bench'] },
     { name: 'fping', commands: ['fping'], package: 'fping', neededBy: ['bench'] },
     {
@@ -34,6 +39,8 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
       package: 'prometheus-blackbox-exporter',
       neededBy: ['bench'],
     },
+    // With libFuzzer and the sanitizers.
+    { name: 'clang', commands: ['clang'], package: 'clang libclang-rt-dev', neededBy: ['fuzz'] },
     { name: 'openssl', commands: ['openssl'], package: 'openssl', neededBy: ['test', 'bench'] },
     { name: 'strace', commands: ['strace'], package: 'strace', neededBy: ['bench'] },
     { name: 'promtool', commands: ['promtool'], package: 'prometheus', neededBy: ['test'] },
@@ -110,7 +117,7 @@ async function install(tools) {
   // Another apt, such as a machine's first unattended upgrade, may hold the lock for a while.
   const quiet = ['-qq', '-o', 'DPkg::Lock::Timeout=120']
   const update = await run('apt-get', [...quiet, 'update'], { env })
-  const packages = tools.map((tool) => tool.package)
+  const packages = tools.flatMap((tool) => tool.package.split(' '))
   const result = await run('apt-get', [...quiet, 'install', '-y', '--no-install-recommends', ...packages], { env })
   return { isOk: result.isOk, output: update.output + result.output }
 }

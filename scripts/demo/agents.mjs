@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { catalogue, parseDurationMs } from '@scout/core'
 import { root } from '../command.mjs'
 
@@ -24,9 +23,6 @@ export const agentProgram = join(root, 'packages/agent/bin/scout-agent.js')
 /** Hint if the console's port is in use. */
 export const anotherConsolePort = 'npm start -- --console-port 8090 uses another'
 
-/** Time for the agents that are not shown to start. */
-const headStartMs = 1_500
-
 /**
  * Runs one agent for each member until the first ends or a signal arrives, then ends the others. The first prints its probes; the
  * others print only warnings and errors. Returns the exit code.
@@ -40,9 +36,6 @@ export async function runMesh(members, place) {
     const paths = await Promise.all(
       members.map((self, index) => writeConfiguration({ self, index, members, place, folder })),
     )
-    const [startShown, ...startOthers] = members.map(
-      (self, index) => () => place.start(['--config', paths[index] ?? ''], self),
-    )
     /** @type {Promise<number>[]} */
     const ends = []
     /** @type {Running[]} */
@@ -53,19 +46,16 @@ export async function runMesh(members, place) {
       if (!isEnding) running.forEach(({ stop }) => stop())
       isEnding = true
     }
-    /** @param {(() => Running) | undefined} start */
-    const run = (start) => {
-      if (start === undefined || isEnding) return
-      const agent = start()
+    /** @param {Member} self @param {number} index */
+    const run = (self, index) => {
+      const agent = place.start(['--config', paths[index] ?? ''], self)
       running.push(agent)
       // One agent that cannot run ends the demonstration: the others would only report it as a dead peer.
       ends.push(agent.exited.finally(end))
     }
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.once(signal, end)
-    startOthers.forEach(run)
-    // The others listen by then, so that the first probes that are shown find them.
-    await Promise.race([sleep(headStartMs), ...ends])
-    run(startShown)
+    // Each probes the others from when they accept connections.
+    members.forEach(run)
     return Math.max(...(await Promise.all(ends)))
   } finally {
     await rm(folder, { recursive: true })

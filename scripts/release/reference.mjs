@@ -12,6 +12,8 @@ await prepare('start')
 const pages = {
   'docs/reference/probes.md': (await import('./reference/probes.mjs')).probesPage,
   'docs/reference/metrics.md': (await import('./reference/metrics.mjs')).metricsPage,
+  'docs/reference/causes.md': (await import('./reference/causes.mjs')).causesPage,
+  'docs/reference/incidents.md': (await import('./reference/incidents.mjs')).incidentsPage,
   'docs/reference/settings.md': (await import('./reference/settings.mjs')).settingsPage,
 }
 

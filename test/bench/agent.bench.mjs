@@ -72,11 +72,12 @@ const takeRow = () =>
     },
     memory,
     vantages: [],
-    schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
+    schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0, dropped: 0 },
     held: 0,
-    greetings: { answered: links, malformed: 0, silent: 0 },
+    greetings: { answered: links, malformed: 0, silent: 0, unreached: 0 },
+    diagnosis: { isSpeaking: false, rows: 1, ready: 1, incidents: [], sent: {}, received: {} },
   })
-const row = takeRow()
+const row = { ...takeRow(), console: { answered: 0, rejected: 0, unsent: 0 }, logLinesLost: 0 }
 
 const bench = new Bench({
   name: `an agent with ${links} links by ${protocols.length} protocols`,
@@ -91,7 +92,7 @@ bench
   .add('row: as JSON', () => void JSON.stringify(row))
   .add('metrics: exposition', () => void expositionOf(metrics, row))
   .add('page: as HTML', async () => {
-    await pageOf(row)
+    await pageOf(row, { incidents: [], speaker: undefined, isSpeaking: false, rows: 1, ready: 1, missing: [] })
   })
 
 await bench.run()

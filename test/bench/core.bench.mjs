@@ -9,7 +9,8 @@ import { OwnSession } from '../../packages/core/dist/probes/session.js'
 import { createTally } from '../../packages/core/dist/statistics/statistics.js'
 import { createDeadlines } from '../../packages/core/dist/time/deadline.js'
 import { internetChecksum } from '../../packages/core/dist/wire/checksum.js'
-import { decodeDnsAnswer, encodeDnsQuestion } from '../../packages/core/dist/wire/dns.js'
+import { encodeDnsQuestion } from '../../packages/core/dist/wire/dns.js'
+import { readDnsAnswer } from '../../packages/core/dist/wire/dns-answer.js'
 import { decodeEchoDatagram, encodeEchoDatagram, isGenuineEcho } from '../../packages/core/dist/wire/echo-datagram.js'
 import { echoKindOf, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
 import { ipPacket } from '../../packages/core/dist/wire/ip.js'
@@ -36,7 +37,7 @@ const attempt = () => {
   const deadline = deadlines.start(request.options.timeoutMs)
   return run(idle, request, {
     sockets,
-    resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }),
+    resolve: async () => [{ address: '127.0.0.1', family: 'ipv4' }],
     deadline,
     session: new OwnSession(),
     onEnded: () => deadlines.clear(deadline),
@@ -45,7 +46,7 @@ const attempt = () => {
 const result = await attempt()
 const tally = createTally()
 
-const echo = { kind: /** @type {const} */ ('request'), sender: 1, sequence: 2 }
+const echo = { kind: /** @type {const} */ ('request'), number: 2n }
 const datagram = encodeEchoDatagram(echo, 64, 'key')
 const icmp = { kind: /** @type {const} */ ('reply'), identifier: 1, sequence: 2, payload: new Uint8Array(56) }
 const message = encodeEcho('ipv4', icmp)
@@ -56,7 +57,9 @@ const question = {
   type: /** @type {const} */ ('A'),
   isRecursive: true,
   ednsBytes: 1232,
+  hasRandomCase: false,
 }
+const query = encodeDnsQuestion(question)
 // The question sent back with one record behind it: its name a pointer to the question's, type A, class IN, 5 s, 10.96.0.1.
 const answer = Buffer.concat([
   encodeDnsQuestion({ ...question, ednsBytes: 0 }),
@@ -78,8 +81,8 @@ bench
   )
   .add('icmp: encode 64 bytes', () => encodeEcho('ipv4', icmp))
   .add('icmp: decode 84 bytes with their IP header', () => echoKindOf('ipv4', ipPacket(packet)?.payload ?? large))
-  .add('dns: encode a question', () => encodeDnsQuestion(question))
-  .add('dns: decode an answer', () => decodeDnsAnswer(answer))
+  .add('dns: encode a question', () => encodeDnsQuestion({ ...question, hasRandomCase: true }))
+  .add('dns: decode an answer', () => readDnsAnswer(answer, query, true))
   .add('checksum: 1472 bytes', () => internetChecksum(large))
 
 await bench.run()

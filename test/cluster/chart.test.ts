@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { testWith } from '../support/requirements.ts'
 import { agentsIn } from './support/agents.ts'
 import { podsIn } from './support/api.ts'
-import { chart, flagsOf, install, manifests, rolledOut } from './support/release.ts'
+import { chart, flagsOf, install, manifests, rolledOut, type Values } from './support/release.ts'
 import { helm, kubectl, outcomeOf, run } from './support/run.ts'
 import { writeSchemas } from './support/schemas.ts'
 import { untilRight } from './support/until.ts'
@@ -65,6 +65,9 @@ const refused: readonly (readonly [string, unknown, string])[] = [
   ['maxUnavailable', '0%', 'maxUnavailable'],
   ['image.digest', 'latest', 'image/digest'],
   ['nodeConditions', 'yes', 'nodeConditions'],
+  ['capabilities', ['CAP_NET_RAW'], 'capabilities/0'],
+  ['capabilities', ['ALL'], 'capabilities/0'],
+  ['networkPolicy.console', 'all', 'networkPolicy/console'],
 ]
 
 test.each(refused)('refuses %s: %j by its name', async (key, value, named) => {
@@ -74,11 +77,36 @@ test.each(refused)('refuses %s: %j by its name', async (key, value, named) => {
 })
 
 test('uses the priority class that is named, and makes none', async () => {
-  const flags = flagsOf({ 'priorityClass.name': 'system-node-critical' })
-  const rendered = await helm('template', 'scout', chart, '--kube-version', '1.36.0', ...flags)
-  expect(rendered).toContain('priorityClassName: system-node-critical')
-  expect(rendered).not.toContain('kind: PriorityClass')
+  const objects = await rendered({ 'priorityClass.name': 'system-node-critical' })
+  expect(objects).toContain('priorityClassName: system-node-critical')
+  expect(objects).not.toContain('kind: PriorityClass')
 })
+
+test('has no network policy by default, and one that this API server accepts if the values enable it', async () => {
+  expect(await rendered({})).not.toContain('kind: NetworkPolicy')
+  const monitoring = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }
+  const values = { 'networkPolicy.enabled': true, 'networkPolicy.console': [monitoring] }
+  const file = 'templates/network-policy.yaml'
+  const policy = await rendered(values, '--show-only', file)
+  const applied = await run('kubectl', ['create', '--filename=-', ...onlyTried, '--output=json'], policy)
+  const agents = { matchLabels: { 'app.kubernetes.io/name': 'scout', 'app.kubernetes.io/instance': 'scout' } }
+  expect(JSON.parse(applied).spec).toEqual({
+    podSelector: agents,
+    policyTypes: ['Ingress'],
+    ingress: [
+      { from: [{ podSelector: agents }] },
+      { from: [monitoring], ports: [{ port: 'console', protocol: 'TCP' }] },
+    ],
+  })
+  const closed = await rendered({ 'networkPolicy.enabled': true }, '--show-only', file)
+  expect(closed).not.toContain('port: console')
+})
+
+const onlyTried = ['--validate=strict', '--dry-run=server']
+
+function rendered(values: Values, ...flags: readonly string[]): Promise<string> {
+  return helm('template', 'scout', chart, '--kube-version', '1.36.0', ...flags, ...flagsOf(values))
+}
 
 const files = ['scout.yaml', 'scout-restricted.yaml']
 
@@ -91,8 +119,8 @@ withKubeconform('both manifests hold to the schemas of this API server, strictly
   const objects = together.match(/^kind: /gm)?.length
   const verdict = await run('kubeconform', [...flags, '-'], together)
   expect(verdict).toContain(`Valid: ${objects}, Invalid: 0, Errors: 0, Skipped: 0`)
-  const misspelt = await outcomeOf('kubeconform', [...flags, '-'], together.replaceAll('hostPID:', 'hostPid:'))
-  expect(misspelt).toMatchObject({ isOk: false, stdout: expect.stringContaining("'hostPid' not allowed") })
+  const misspelt = await outcomeOf('kubeconform', [...flags, '-'], together.replaceAll('fsGroup:', 'fsgroup:'))
+  expect(misspelt).toMatchObject({ isOk: false, stdout: expect.stringContaining("'fsgroup' not allowed") })
 })
 
 describe.each(files)('%s', (file) => {
@@ -105,7 +133,7 @@ describe.each(files)('%s', (file) => {
       'apiVersion: v1\nkind: Namespace\nmetadata: {name: scout}',
     )
     cleanUps.push(() => kubectl('delete', 'namespace', 'scout'))
-    expect(await kubectl('apply', '--filename', path, '--validate=strict', '--dry-run=server')).toContain('daemonset')
+    expect(await kubectl('apply', '--filename', path, ...onlyTried)).toContain('daemonset')
   })
 
   test('puts an agent on every node, and leaves nothing when it is deleted', async () => {

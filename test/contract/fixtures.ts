@@ -127,10 +127,16 @@ function oneBehind(replyTo: (request: Buffer) => Uint8Array): Reply {
   return (request) => (requests.push(request) === 2 ? requests.map((each) => replyTo(each)) : [])
 }
 
-/** Returns an answer without records: the question with the response bit set (RFC 1035 §4.1.1). */
+/** Returns an answer with one address: the question with the response bit set, and a record of its name (RFC 1035 §4.1.1). */
 function dnsAnswerTo(query: Buffer): Buffer {
-  const answer = Buffer.from(query)
+  const optBytes = 11
+  const answer = Buffer.concat([
+    query.subarray(0, -optBytes),
+    Buffer.from('c00c00010001000000050004' + '0a600001', 'hex'),
+  ])
   answer.writeUInt8(answer.readUInt8(2) | 0x80, 2)
+  answer.writeUInt16BE(1, 6)
+  answer.writeUInt16BE(0, 10)
   return answer
 }
 

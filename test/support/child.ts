@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -91,6 +91,30 @@ export async function startTrusting(certificate: string): Promise<Child> {
   }
 }
 
+/** Where Debian and its relatives keep the authorities that a host trusts. */
+const systemStore = '/etc/ssl/certs/ca-certificates.crt'
+
+const unshareMounts = ['unshare', '--user', '--map-root-user', '--mount'] as const
+
+/** This host has a store of authorities, and this user may replace it for a child. */
+export const systemStores: Requirement = {
+  isMet: existsSync(systemStore) && succeeds(...unshareMounts, 'mount', '--bind', '/dev/null', systemStore),
+  reason: `needs ${systemStore} and unprivileged user namespaces`,
+}
+
+/** Starts a child on whose host this certificate authority (PEM) is the only one. */
+export async function startWithSystemStore(certificate: string): Promise<Child> {
+  const folder = mkdtempSync(join(tmpdir(), 'scout-'))
+  const path = join(folder, 'authority.pem')
+  writeFileSync(path, certificate)
+  try {
+    return await startChild([...unshareMounts, 'sh', '-c', `mount --bind ${path} ${systemStore} && exec "$@"`, 'sh'])
+  } finally {
+    // The mount keeps it.
+    rmSync(folder, { recursive: true })
+  }
+}
+
 /** Starts a child that cannot open raw sockets. */
 export async function startUnprivileged(): Promise<Child> {
   return startChild(withoutRawSockets())
@@ -101,7 +125,7 @@ function withoutRawSockets(): readonly string[] {
   return process.getuid?.() === 0 ? 'setpriv --bounding-set -net_raw --inh-caps -net_raw'.split(' ') : []
 }
 
-async function startChild(wrapper: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Child> {
+export async function startChild(wrapper: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Child> {
   assertBuilt('packages/core')
   const script = fileURLToPath(new URL('child-main.mjs', import.meta.url))
   const [file, ...args] = [...wrapper, process.execPath]
@@ -140,7 +164,7 @@ async function answerOf(child: ChildProcess): Promise<unknown> {
   })
 }
 
-function succeeds(...command: readonly string[]): boolean {
+export function succeeds(...command: readonly string[]): boolean {
   const [file = 'true', ...args] = command
   try {
     execFileSync(file, args, { stdio: 'ignore' })

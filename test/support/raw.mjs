@@ -11,7 +11,7 @@ import { createRequire } from 'node:module'
  * The raw-socket package, which ships no types, as far as tests use it to send what no other socket would.
  *
  * @type {{
- *   readonly Protocol: { readonly ICMP: number, readonly UDP: number },
+ *   readonly Protocol: Readonly<Record<'ICMP' | 'TCP' | 'UDP', number>>,
  *   createSocket(options: { readonly protocol: number, readonly bufferSize: number }): RawSocket,
  *   createChecksum(bytes: Buffer): number,
  *   writeChecksum(bytes: Buffer, offset: number, checksum: number): Buffer,
@@ -26,7 +26,7 @@ const inUse = new Set()
 /**
  * Opens a raw IPv4 socket. Needs CAP_NET_RAW.
  *
- * @param {'ICMP' | 'UDP'} protocol
+ * @param {'ICMP' | 'TCP' | 'UDP'} protocol
  */
 export function openRaw(protocol) {
   const socket = raw.createSocket({ protocol: raw.Protocol[protocol], bufferSize: 65_536 })

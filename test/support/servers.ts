@@ -25,11 +25,12 @@ export async function listenTcp(onConnection: (socket: Socket) => void, host = '
 export async function listenUdp(
   onMessage: (bytes: Buffer, from: RemoteInfo, socket: UdpSocket) => void,
   host = '127.0.0.1',
+  port = 0,
 ): Promise<UdpSocket> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   socket.on('message', (bytes, from) => onMessage(bytes, from, socket))
   socket.on('error', () => {})
-  socket.bind(0, host)
+  socket.bind(port, host)
   await once(socket, 'listening')
   onTestFinished(() => {
     socket.close()

@@ -2,7 +2,9 @@ import { type AnyResult, ScoutError, type Task, type TaskResult } from '@scout/c
 import type { Memory, Recorded } from './memory/memory.ts'
 import { createSettlement } from './memory/settlement.ts'
 import type { KnownPeer } from './peers/roster.ts'
+import { createPaced } from './plan/paced.ts'
 import { isReady, type PlannedTask } from './plan/plan.ts'
+import { createSuspicion } from './plan/suspicion.ts'
 import type { Vantages } from './vantage/vantages.ts'
 
 interface AttemptsOptions {
@@ -39,16 +41,30 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   })
   /** By id; only these are attempted. */
   let planned: ReadonlyMap<string, PlannedTask> = new Map()
+  /** Those whose link is suspected, which have further attempts under ids of their own, so that attempts in flight go on. */
+  let repeated: ReadonlyMap<string, PlannedTask> = new Map()
 
   const handOver = () => {
+    const all = [...planned.values()]
+    const more = all.flatMap((task) => {
+      const intervalMs = suspicion.intervalMsOf(task)
+      return intervalMs === undefined ? [] : [{ task, intervalMs, id: JSON.stringify([task.id, intervalMs]) }]
+    })
+    repeated = new Map(more.map(({ id, task }) => [id, task]))
     for (const [name, { prober }] of vantages.all()) {
-      const tasks = [...planned.values()].filter(({ key }) => key.vantage === name).map(taskFor)
+      const isHere = ({ key: { vantage } }: PlannedTask) => vantage === name
+      const tasks = [
+        ...all.filter(isHere).map((task) => taskFor(task, task.id, task.check.intervalMs)),
+        ...more.filter(({ task }) => isHere(task)).map(({ task, id, intervalMs }) => taskFor(task, id, intervalMs)),
+      ]
       prober.setTasks(tasks).catch((error: unknown) => {
         // A vantage that has ended attempts nothing.
         if (!(error instanceof ScoutError && error.code === 'closed')) onDefect(error)
       })
     }
   }
+  const handingOver = createPaced(handOver)
+  const suspicion = createSuspicion(handingOver.request)
 
   return {
     get held() {
@@ -57,12 +73,14 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     setTasks(tasks) {
       memory.setTasks(tasks, performance.now())
       planned = new Map(tasks.filter(isReady).map((task) => [task.id, task]))
-      handOver()
+      suspicion.keep(planned)
+      handingOver.hurry()
     },
     receive(results) {
       for (const ended of results) {
-        const task = planned.get(ended.id)
+        const task = planned.get(ended.id) ?? repeated.get(ended.id)
         if (task === undefined) continue
+        suspicion.note(task, ended.result)
         const { peer } = task
         settlement.receive(task, ended, peer === undefined ? 'none' : peerOf(peer.id))
       }
@@ -70,13 +88,14 @@ export function createAttempts(options: AttemptsOptions): Attempts {
     disturb: settlement.disturb,
     stop() {
       planned = new Map()
-      handOver()
+      suspicion.stop()
+      handingOver.hurry()
       settlement.stop()
     },
   }
 }
 
-function taskFor({ id, check, target, key: { family } }: PlannedTask): Task {
-  const { protocol, options, intervalMs } = check
+function taskFor({ check, target, key: { family } }: PlannedTask, id: string, intervalMs: number): Task {
+  const { protocol, options } = check
   return { id, protocol, target, intervalMs, options: family === undefined ? options : { ...options, family } }
 }

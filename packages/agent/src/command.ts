@@ -1,10 +1,14 @@
-import { describeProviders, familyOf, ScoutError, type Self } from '@scout/core'
+import { randomUUID } from 'node:crypto'
+import { describeProviders, familyOf, mtuOf, printable, ScoutError, type Self, splitZone } from '@scout/core'
 import { createAgent } from './agent.ts'
 import { type Command, parseCommand } from './config/command-line.ts'
 import type { Config } from './config/config.ts'
+import { clusterDomain } from './config/host.ts'
 import { chooseDiscovery } from './discovery/choose.ts'
 import { ApiError } from './kubernetes/api-error.ts'
+import { ownNames } from './outputs/host-names.ts'
 import type { Log } from './outputs/log.ts'
+import { type LogOutput, openLogOutput } from './outputs/log-output.ts'
 import { startConsole } from './outputs/server.ts'
 import { isLoopback } from './peers/reach.ts'
 import { startLocalVantage } from './vantage/local.ts'
@@ -29,18 +33,20 @@ export async function runAgent(args: readonly string[], environment: Environment
     return 0
   }
   try {
-    await serve(command.config, environment)
+    await serve(command, environment)
     return 0
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    process.stderr.write(`scout-agent: ${explain(error, command.config)}\n`)
+    process.stderr.write(`scout-agent: ${printable(explain(error, command.config))}\n`)
     return exitCodeOf(error)
   }
 }
 
-async function serve(config: Config, environment: Environment): Promise<void> {
+type Running = Exclude<Command, { readonly print: string }>
+
+async function serve({ config, remarks }: Running, environment: Environment): Promise<void> {
   const { console: consoleListen, responder } = config
-  const startedAtMs = Date.now()
+  const identity = { process: randomUUID(), startedAtMs: Date.now() }
   const self = {
     name: config.name,
     namespace: config.namespace,
@@ -48,26 +54,37 @@ async function serve(config: Config, environment: Environment): Promise<void> {
     zone: config.zone,
     addresses: config.addresses,
     nodeAddresses: config.hostAddresses,
+    mtu: mtuOf(config.addresses[0] ?? ''),
     version: packageVersion(),
   }
-  const log = await createLog(config, self)
+  const output = openLogOutput()
+  const log = await createLog(config, self, output)
   const providers = describeProviders()
   log.providers(providers)
+  remarks.forEach(log.remark)
   // Without the native part, ICMP needs raw-socket, which works only in the main thread.
   const startVantage = providers.icmp.name === 'native' ? startVantageThread : startLocalVantage
   const agent = createAgent({
     self,
     families: new Set(
-      [...config.addresses, ...config.peers.flatMap(({ addresses }) => addresses).filter(isLoopback)].map(familyOf),
+      [...config.addresses, ...config.peers.flatMap(({ addresses }) => addresses).filter(isOnThisLink)].map(familyOf),
     ),
-    startedAtMs,
-    discovery: await chooseDiscovery({ config, environment, caller: { ...self, startedAtMs }, events: log }),
+    ...identity,
+    key: responder.key,
+    discovery: await chooseDiscovery({ config, environment, caller: { ...self, ...identity }, events: log }),
     config,
     startVantage: (options) => startVantage({ ...options, responder }),
     events: log,
   })
   const stopped = untilSignal(log)
-  const page = await startConsole({ ...consoleListen, ...agent, document: rootDocument, onDefect: log.defect })
+  const page = await startConsole({
+    ...consoleListen,
+    ...agent,
+    names: [...ownNames({ ...config, domain: clusterDomain() }), ...consoleListen.names],
+    row: () => ({ ...agent.row(), console: { ...page.counters }, logLinesLost: output.lost }),
+    document: rootDocument,
+    onDefect: log.defect,
+  })
   try {
     log.listening(`http://localhost:${page.port}`)
     // A signal also ends a start that is waiting for an API server.
@@ -85,9 +102,14 @@ async function serve(config: Config, environment: Environment): Promise<void> {
 }
 
 /** Loads only the chosen log. */
-async function createLog({ log, level }: Config, self: Pick<Self, 'name' | 'node'>): Promise<Log> {
-  if (log === 'json') return (await import('./outputs/log.ts')).createJsonLog(level, self)
-  return (await import('./outputs/text-log.ts')).createTextLog((text) => process.stdout.write(text), self)
+async function createLog({ log, level }: Config, self: Pick<Self, 'name' | 'node'>, output: LogOutput): Promise<Log> {
+  if (log === 'json') return (await import('./outputs/log.ts')).createJsonLog({ level, self, output })
+  return (await import('./outputs/text-log.ts')).createTextLog(output.write, self)
+}
+
+/** Whether an address can be reached without one that others can reach. */
+function isOnThisLink(address: string): boolean {
+  return isLoopback(address) || splitZone(address).zone !== undefined
 }
 
 function untilSignal(log: Log): Promise<void> {

@@ -32,9 +32,16 @@ function offset(date: Date): string {
 let zoneNames: Intl.DateTimeFormat | undefined
 
 function zoneName(date: Date): string {
+  // Where pods run, mostly. The tables with the names of all zones take 2 MiB.
+  if (isAlwaysUtc(date.getFullYear())) return 'UTC'
   zoneNames ??= new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' })
   const parts = zoneNames.formatToParts(date)
   return parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC'
+}
+
+/** The other zones without summer time and offset, such as Iceland's, are called UTC, too. */
+function isAlwaysUtc(year: number): boolean {
+  return [0, 6].every((month) => new Date(year, month).getTimezoneOffset() === 0)
 }
 
 function pad(value: number): string {

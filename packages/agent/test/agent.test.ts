@@ -47,6 +47,28 @@ describe('two agents', { timeout }, () => {
     expect(metrics).toContain('scout_peers{state="leaving"} 1')
   })
 
+  test('show and count no failure when they start one after the other', async () => {
+    const names = await startNames()
+    const a = await startAgent(configOf('a', 'b', names))
+    // It has looked for b in vain.
+    while ((await a.row()).greetings.unreached < 2);
+    expect((await a.row()).peers).toMatchObject([{ name: 'b', state: 'starting' }])
+    const b = await startAgent(configOf('b', 'a', names))
+    for (const agent of [a, b]) {
+      for (const check of ['http', 'tcp', 'udp', 'dns']) await agent.logged(isSuccess(check), 3)
+      expect(agent.log.filter(({ failure }) => failure !== undefined && failure.reason !== 'not-permitted')).toEqual([])
+      const { series, peers } = await agent.row()
+      expect(peers).toMatchObject([{ state: 'ready' }])
+      expect(series.filter(({ check }) => check !== 'icmp').map(({ total }) => total.reasons)).toEqual([
+        {},
+        {},
+        {},
+        {},
+        {},
+      ])
+    }
+  })
+
   test('log that a killed peer fails, once, and that it recovered, once', async () => {
     const { a, b, names } = await startPair()
     const checks = ['http', 'tcp', 'udp']
@@ -60,11 +82,11 @@ describe('two agents', { timeout }, () => {
     }
     await startAgent(configOf('b', 'a', names))
     for (const check of checks) await a.logged((line) => line.msg === 'probe recovered' && line.check === check)
-    const changes = a.log.slice(linesBefore).filter(({ msg, level }) => level === 30 && msg.startsWith('probe '))
+    const changes = a.log.slice(linesBefore).filter(({ msg }) => msg === 'probe failed' || msg === 'probe recovered')
     for (const check of checks) {
-      expect(changes.filter((line) => line.check === check).map(({ msg }) => msg)).toEqual([
-        'probe failed',
-        'probe recovered',
+      expect(changes.filter((line) => line.check === check)).toEqual([
+        expect.objectContaining({ msg: 'probe failed', level: 40 }),
+        expect.objectContaining({ msg: 'probe recovered', level: 30, outageMs: expect.any(Number) }),
       ])
     }
   })
@@ -80,7 +102,11 @@ test('answers the reference document', { timeout }, async () => {
 
 test('stops within five seconds while fifty probes wait for an answer', { timeout }, async () => {
   let held = 0
-  const port = await listenTcp(() => held++, '0.0.0.0')
+  const port = await listenTcp(
+    (socket) =>
+      socket.once('data', (request) => (String(request).startsWith('GET /greeting') ? socket.destroy() : held++)),
+    '0.0.0.0',
+  )
   const peers = Array.from({ length: 50 }, (_, i) => ({ name: `silent-${i}`, addresses: [loopback(10 + i)], port }))
   const checks = { http: { probe: 'http', timeout: '1m' } }
   const agent = await startAgent({ addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers, checks })
@@ -91,7 +117,7 @@ test('stops within five seconds while fifty probes wait for an answer', { timeou
 })
 
 testWith(nativePart)('exits with an error when the probe thread exits', { timeout }, async () => {
-  const port = await listenTcp(() => {}, '0.0.0.0')
+  const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
   const peers = [{ name: 'b', addresses: [addresses.b], port }]
   const config = { addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers }
   const terminate = `process.on('worker',thread=>process.on('SIGUSR2',()=>thread.terminate()))`
@@ -109,7 +135,7 @@ testWith(nativePart)(
   'is not alive, and marks its results as stale, when the probe thread is stuck',
   { timeout },
   async () => {
-    const port = await listenTcp(() => {}, '0.0.0.0')
+    const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
     const peers = [{ name: 'b', addresses: [addresses.b], port }]
     const config = { addresses: [addresses.a], responder: { host: addresses.a, port: 0 }, peers, timeout: '100ms' }
     const stuck = new URL('support/stuck-thread.mjs', import.meta.url)
@@ -128,7 +154,7 @@ testWith(nativePart)(
 )
 
 testWith(nativePart)('stops within seven seconds when the probe thread is stuck', { timeout }, async () => {
-  const port = await listenTcp(() => {}, '0.0.0.0')
+  const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
   const peers = [{ name: 'b', addresses: [addresses.b], port }]
   const stuck = new URL('support/stuck-thread.mjs', import.meta.url)
   const agent = await startAgent(
@@ -148,7 +174,7 @@ testWith(canDropRawSockets)(
   'logs once that a check is not permitted, and continues with the others',
   { timeout },
   async () => {
-    const port = await listenTcp(() => {}, '0.0.0.0')
+    const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
     const peers = ['b', 'c'].map((name, i) => ({ name, addresses: [loopback(20 + i)], port }))
     const wrapper =
       process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-net_raw', '--inh-caps', '-net_raw', '--'] : []
@@ -184,7 +210,7 @@ function described(native: string) {
 }
 
 test('probes a peer that is added to its file', { timeout }, async () => {
-  const port = await listenTcp(() => {}, '0.0.0.0')
+  const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
   const b = { name: 'b', addresses: [addresses.b], port }
   const peersFile = await writeTemporary('peers.yaml', JSON.stringify([b]))
   const responder = { host: addresses.a, port: 0 }
@@ -194,12 +220,15 @@ test('probes a peer that is added to its file', { timeout }, async () => {
   await rename(`${peersFile}.new`, peersFile)
   await agent.logged((line) => isSuccess('tcp')(line) && line.peer === 'c')
   const joined = await agent.logged(({ msg }) => msg === 'peer joined')
-  expect(joined.map(({ peer }) => peer)).toMatchObject([{ name: 'b' }, { name: 'c', state: 'ready' }])
+  expect(joined.map(({ peer }) => peer)).toMatchObject([{ name: 'b' }, { name: 'c', state: 'starting' }])
 })
 
 test('does not expose the options of a check, whether its peer is present or gone', { timeout }, async () => {
   const key = 'key-that-nobody-may-see'
-  const responder = await startResponders({ host: addresses.b, port: 0, key }, async () => undefined, [])
+  const responder = await startResponders({ host: addresses.b, port: 0, key }, async () => undefined, {
+    paths: {},
+    bodies: {},
+  })
   onTestFinished(responder.close)
   const peersFile = await writeTemporary(
     'peers.yaml',
@@ -227,7 +256,7 @@ test('does not expose the options of a check, whether its peer is present or gon
 })
 
 test('returns a row with exactly the fields of the schema', { timeout }, async () => {
-  const port = await listenTcp(() => {}, '0.0.0.0')
+  const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
   const peers = [
     { name: 'b', zone: 'zone-b', addresses: [addresses.b], port },
     { name: 'six', addresses: ['2001:db8::1'] },
@@ -263,7 +292,7 @@ test('returns a row with exactly the fields of the schema', { timeout }, async (
 })
 
 test('probes the node of a peer at the addresses that the peer reports', { timeout }, async () => {
-  const port = await listenTcp(() => {}, '0.0.0.0')
+  const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
   const node = loopback(9)
   const b = await startAgent({
     name: 'b',
@@ -286,7 +315,7 @@ test('probes the node of a peer at the addresses that the peer reports', { timeo
 })
 
 test('runs each check at its own interval', { timeout }, async () => {
-  const port = await listenTcp(() => {}, '0.0.0.0')
+  const port = await listenTcp((socket) => socket.end(), '0.0.0.0')
   const agent = await startAgent({
     addresses: [addresses.a],
     responder: { host: addresses.a, port: 0 },
@@ -297,14 +326,18 @@ test('runs each check at its own interval', { timeout }, async () => {
   expect(agent.log.filter(isSuccess('rarely'))).toEqual([])
 })
 
-/** Starts a and b, which probe each other, and their name server. b starts first, so that a never sees it absent. */
+/** Starts a and b, which probe each other, and their name server. */
 async function startPair() {
-  const dns = await startDnsResponder({ host: addresses.a, port: 0, addressesOf: () => [addresses.b] })
-  onTestFinished(dns.close)
-  const names = `${addresses.a}:${dns.port}`
+  const names = await startNames()
   const b = await startAgent(configOf('b', 'a', names))
   const a = await startAgent(configOf('a', 'b', names))
   return { a, b, names }
+}
+
+async function startNames(): Promise<string> {
+  const dns = await startDnsResponder({ host: addresses.a, port: 0, addressesOf: () => [addresses.b] })
+  onTestFinished(dns.close)
+  return `${addresses.a}:${dns.port}`
 }
 
 function configOf(self: Name, peer: Name, names: string) {

@@ -11,7 +11,7 @@ import { planTasks } from '../src/plan/plan.ts'
 
 interface Attempted {
   readonly peer: string
-  readonly recorded: Recorded
+  readonly recorded: Recorded['change']
   /** Time from its end to its record. */
   readonly delayMs: number
 }
@@ -43,7 +43,7 @@ function setUp({ portOf, intervalMs = 10, options = {}, setTasks }: SetUp) {
     memory: createMemory(),
     settleMs: 0,
     peerOf: (name) => peers.get(name),
-    onAttempted: ({ peer }, { startedAtMs, totalNs }, recorded) =>
+    onAttempted: ({ peer }, { startedAtMs, totalNs }, { change: recorded }) =>
       attempted.push({ peer: peer?.name ?? '', recorded, delayMs: Date.now() - startedAtMs - totalNs / 1e6 }),
     onDefect: (error) => defects.push(error),
   })
@@ -108,7 +108,7 @@ testWith()('records failures and recoveries at once, and further successes withi
     intervalMs: 100,
     options: { timeoutMs: 50 },
   })
-  const changes = (kind: Recorded) => attempted.filter(({ recorded }) => recorded === kind)
+  const changes = (kind: Attempted['recorded']) => attempted.filter(({ recorded }) => recorded === kind)
   plan(...names)
   await eventually(() => attempted.length >= 3 * names.length, 'successes')
   isAnswering = false
@@ -122,6 +122,18 @@ testWith()('records failures and recoveries at once, and further successes withi
     expect(delays.toSorted((a, b) => a - b)[names.length / 2]).toBeLessThan(200)
   }
   for (const { delayMs } of attempted) expect(delayMs).toBeLessThan(2_000)
+})
+
+testWith()('a link that begins to fail is attempted more often than its interval says', async () => {
+  const server = await listenUdp(() => {})
+  const { plan, attempted } = setUp({
+    portOf: () => server.address().port,
+    intervalMs: 10_000,
+    options: { timeoutMs: 50 },
+  })
+  plan('peer')
+  await eventually(() => attempted.length > 0, 'the first failure', 12_000)
+  await eventually(() => attempted.length >= 4, 'three more before the interval is over twice', 15_000)
 })
 
 testWith()('attempts nothing on peers that are gone, and records no result of theirs', async () => {
@@ -146,6 +158,45 @@ testWith()('attempts nothing on peers that are gone, and records no result of th
   expect(new Set(attempted.slice(recordedBefore).map(({ peer }) => peer))).toEqual(new Set(['b']))
   // One that was on its way may still arrive.
   expect(asked.get('a')).toBeLessThanOrEqual(before + 1)
+})
+
+testWith()('attempts a peer whose port has changed at its new port only', async () => {
+  const asked = [0, 0]
+  const ports = await Promise.all(
+    asked.map(async (_, index) => {
+      const server = await listenUdp((bytes, { port, address }, socket) => {
+        asked[index] = (asked[index] ?? 0) + 1
+        socket.send(echoReplyTo(bytes), port, address)
+      })
+      return server.address().port
+    }),
+  )
+  let now = 0
+  const { plan, attempted } = setUp({ portOf: () => ports[now] ?? 0 })
+  plan('a')
+  await eventually(() => attempted.length > 2, 'results')
+  now = 1
+  plan('a')
+  const before = asked[0] ?? 0
+  await eventually(() => (asked[1] ?? 0) > 20, 'attempts at the new port')
+  // One that was on its way may still arrive.
+  expect(asked[0]).toBeLessThanOrEqual(before + 1)
+})
+
+testWith()('counts results that ended just before their task was removed', async () => {
+  let answered = 0
+  const server = await listenUdp((bytes, { port, address }, socket) => {
+    answered++
+    socket.send(echoReplyTo(bytes), port, address)
+  })
+  const { plan, attempted, prober } = setUp({ portOf: () => server.address().port })
+  plan('a')
+  // Further successes are delivered within a second: these wait for that.
+  await eventually(() => answered > attempted.length + 3, 'results that are not delivered yet')
+  plan()
+  await eventually(() => prober.schedule().dropped >= 3, 'the results')
+  // Those on their way were cancelled.
+  expect(attempted.length + prober.schedule().dropped).toBeLessThanOrEqual(answered)
 })
 
 testWith()('reports tasks that a vantage rejects as a defect, but not that it has ended', async () => {

@@ -94,10 +94,11 @@ function live(events: readonly Event[]): void {
         const peer = found.get(happening.slot)
         if (peer === undefined) break
         if (happening.kind === 'goodbye') {
-          roster.goodbye(peer, 1)
-          lastAwayMs.set(peer.id, clock)
+          roster.goodbye(peer, 'first')
+          // After a greeting of the second process, the goodbye of the first is ignored.
+          if (roster.peers.get(peer.id)?.state === 'leaving') lastAwayMs.set(peer.id, clock)
         } else {
-          roster.hello(peer, 2)
+          roster.hello(peer, 'second')
         }
         break
       }

@@ -46,7 +46,9 @@ interface Parts {
 function agentOf({ discovery, startVantage, onAnswering = () => {} }: Parts) {
   const agent = createAgent({
     self: { name: 'a', node: 'node', addresses: ['127.0.0.1'], nodeAddresses: [], version: '1' },
+    process: 'of-a',
     startedAtMs: Date.now(),
+    key: '',
     families: new Set(['ipv4']),
     discovery: discovery ?? { start: async () => {}, stop() {} },
     config: { checks: [], maxInFlight: 1, settleMs: 0, graceMs: 0 },
@@ -55,6 +57,7 @@ function agentOf({ discovery, startVantage, onAnswering = () => {} }: Parts) {
       answering: onAnswering,
       rosterChanged() {},
       greeted() {},
+      incidentChanged() {},
       discoveryTroubled() {},
       attempted() {},
       defect(error) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createProber,
   createTally,
@@ -17,6 +18,8 @@ export interface AttemptPlan {
   /** Infinity: until `ended` aborts. */
   readonly count: number
   readonly intervalMs: number
+  /** Delay of the first attempt, so that plans side by side do not start together, which would delay each of them (default: none). */
+  readonly delayMs?: number
 }
 
 export interface AttemptListener {
@@ -34,7 +37,7 @@ export interface AttemptOutcome {
 
 /** Makes the attempts of a plan; stops at the first failure that every further attempt of this process would share. */
 export async function makeAttempts(
-  { protocol, target, options, count, intervalMs }: AttemptPlan,
+  { protocol, target, options, count, intervalMs, delayMs = 0 }: AttemptPlan,
   { ended, onResult, onStray }: AttemptListener,
 ): Promise<AttemptOutcome> {
   const tally = createTally()
@@ -50,6 +53,7 @@ export async function makeAttempts(
     startedCount++
   }
   try {
+    await sleep(delayMs, undefined, { signal: ended }).catch(() => {}) // aborted: no attempt starts
     const attempts = repeat(prober, { protocol, target, options }, { count, intervalMs, signal: ended, onStart })
     for await (const { number, result } of attempts) {
       endedCount++

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { isProtocol, nearest, probes, ScoutError } from '@scout/core'
+import { isProtocol, nearest, printable, probes, ScoutError } from '@scout/core'
 import { type Argument, Command, type CommanderError, Help } from 'commander'
 import { z } from 'zod'
 import type { RemoteRun } from './cluster/remote.ts'
 import { addAllCommand } from './commands/all.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addExplainCommand } from './commands/explain.ts'
 import { addMeshCommand } from './commands/mesh.ts'
 import { addProbeCommand } from './commands/probe.ts'
 import { addServeCommand } from './commands/serve.ts'
@@ -15,7 +16,6 @@ import {
   readClusterFlags,
   withoutClusterFlags,
 } from './flags/cluster-flags.ts'
-import { printable } from './render/words.ts'
 import { CommandError, type ExitCode, exitCodes } from './shell/exit-code.ts'
 import { helpExamples, helpSection, type Invocation } from './shell/invocation.ts'
 import type { Io } from './shell/io.ts'
@@ -83,6 +83,7 @@ function createProgram(invocation: Invocation): Command {
   addServeCommand(program, invocation)
   addDoctorCommand(program, invocation)
   addMeshCommand(program, invocation)
+  addExplainCommand(program, invocation)
   addClusterFlags(program, reachOf)
   for (const command of [program, ...program.commands]) {
     command.exitOverride((error) => {
@@ -108,6 +109,7 @@ function reachOf(command: Command): Reach {
     case 'mesh':
       return 'cluster'
     case 'serve':
+    case 'explain':
       return 'here'
     default:
       return 'anywhere'
@@ -149,7 +151,7 @@ class UsageError extends Error {
 }
 
 function argumentTerm(argument: Argument): string {
-  return `<${argument.name()}>`
+  return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`
 }
 
 function version(): string {

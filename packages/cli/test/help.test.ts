@@ -33,11 +33,11 @@ test('the program lists its commands', async () => {
     Commands:
       http <target>           make one HTTP request over a new connection and time
                               each phase
-      tcp <target>            time a TCP handshake
+      tcp <target>            time a TCP handshake, and the answer of a service
       syn <target>            time a half-open TCP handshake, which the application
                               never sees: open, closed or filtered
-      udp <target>            send a datagram to a Scout responder and time the
-                              reply
+      udp <target>            send a datagram to a Scout responder, or to any UDP
+                              service, and time the reply
       icmp <target>           send an ICMP echo request and time the reply
       dns <target>            send one query to one name server and time the answer
       all <host>              probe a host with every protocol at once and show what
@@ -47,7 +47,9 @@ test('the program lists its commands', async () => {
                               can measure
       mesh                    show the links between the nodes of a cluster, as
                               measured by its agents
-      help <command>          display help for command
+      explain [cause]         show what a cause means, its usual reasons and what to
+                              do, or list all causes
+      help [command]          display help for command
 
     Exit codes:
       0  all ok
@@ -80,12 +82,27 @@ test('http shows its summary and flags', async () => {
       --send-bytes <number>      size of the request body (default: 0)
       --keep-bytes <number>      number of bytes of the response body to keep in the
                                  result (default: 0)
+      --expect-bytes <number>    size that the response body must have
+      --expect-filler            require the bytes of a responder's /bytes as the
+                                 response body
+      --max-bytes <number>       limit of the response as transferred; a longer one
+                                 fails as bad-reply (default: 4194304)
       --observe                  measure the phases with a packet observer (with
                                  https: only connect); needs CAP_NET_RAW
-      --no-verify                do not verify the server certificate
+      --ca <text>                file with the certificates (PEM) of the authorities
+                                 to trust, or "system" for the store of this host
+                                 (default: those that Node was built with, and those
+                                 in the file that NODE_EXTRA_CA_CERTS named when the
+                                 process started)
+      --server-name <text>       name that the TLS handshake asks for and the
+                                 certificate must match (default: the host of the
+                                 URL)
+      --insecure                 accept any server certificate
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
+      --address <text>           address to probe instead of the one that the name
+                                 resolves to
       -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
                                  4)
       -i, --interval <duration>  time between the starts of two attempts (default:
@@ -93,6 +110,7 @@ test('http shows its summary and flags', async () => {
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print only JSON, one object per line
+      --all-addresses            probe every address of a name, not only the first
       -h, --help                 display help for command
 
     Cluster options:
@@ -112,8 +130,8 @@ test('http shows its summary and flags', async () => {
       connect   SYN sent to SYN-ACK received
       tls       TLS handshake (https only)
       write     connection ready to last byte of the request sent
-      server    request sent to first byte of the response
-      transfer  first to last byte of the response
+      server    request sent to first byte of the response that is not 1xx
+      transfer  first to last byte of that response
 
     Clocks:
       kernel    timestamps that the kernel put on the packets
@@ -122,7 +140,7 @@ test('http shows its summary and flags', async () => {
 
     Examples:
       $ scout-probe http http://10.244.1.31:8081/
-      $ scout-probe http https://kubernetes.default.svc/readyz -c 0 -i 200ms
+      $ scout-probe http https://example.com/ -c 0 -i 200ms
     "
   `)
 })
@@ -131,15 +149,23 @@ test('tcp shows its summary and flags', async () => {
   expect(await helpOf('tcp')).toMatchInlineSnapshot(`
     "Usage: scout-probe tcp [options] <target>
 
-    time a TCP handshake
+    time a TCP handshake, and the answer of a service
 
     Arguments:
       target                     host:port
 
     Options:
+      --send <text>              what to send once connected: text with \\r, \\n, \\t,
+                                 \\0, \\\\ and \\xHH, or hex:0d0a; an answer is then
+                                 awaited
+      --expect <text>            what the first 4096 bytes of the answer must
+                                 contain: as send, or a regular expression (/^220
+                                 /i)
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
+      --address <text>           address to probe instead of the one that the name
+                                 resolves to
       -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
                                  4)
       -i, --interval <duration>  time between the starts of two attempts (default:
@@ -147,6 +173,7 @@ test('tcp shows its summary and flags', async () => {
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print only JSON, one object per line
+      --all-addresses            probe every address of a name, not only the first
       -h, --help                 display help for command
 
     Cluster options:
@@ -164,6 +191,7 @@ test('tcp shows its summary and flags', async () => {
 
     Phases:
       connect  SYN sent to SYN-ACK received
+      answer   last byte sent (or connection ready) to expected answer received
 
     Clocks:
       kernel    timestamps that the kernel put on the packets
@@ -181,7 +209,7 @@ test('udp shows its summary and flags', async () => {
   expect(await helpOf('udp')).toMatchInlineSnapshot(`
     "Usage: scout-probe udp [options] <target>
 
-    send a datagram to a Scout responder and time the reply
+    send a datagram to a Scout responder, or to any UDP service, and time the reply
 
     Arguments:
       target                     host:port
@@ -190,9 +218,18 @@ test('udp shows its summary and flags', async () => {
       --payload-bytes <number>   size of the UDP payload; sent in fragments if the
                                  packet exceeds the MTU (default: 64)
       --key <text>               secret shared by prober and responder
+      --send <text>              datagram for a service other than a Scout
+                                 responder: text with escapes (\\r, \\n, \\x00), or
+                                 hex: and bytes; payload size and key are not used
+                                 then
+      --expect <text>            what the answer of such a service must contain:
+                                 text, hex: and bytes, or /a regular expression/
+                                 (default: any answer)
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
+      --address <text>           address to probe instead of the one that the name
+                                 resolves to
       -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
                                  4)
       -i, --interval <duration>  time between the starts of two attempts (default:
@@ -200,6 +237,7 @@ test('udp shows its summary and flags', async () => {
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print only JSON, one object per line
+      --all-addresses            probe every address of a name, not only the first
       -h, --help                 display help for command
 
     Cluster options:
@@ -245,6 +283,8 @@ test('icmp shows its summary and flags', async () => {
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
+      --address <text>           address to probe instead of the one that the name
+                                 resolves to
       -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
                                  4)
       -i, --interval <duration>  time between the starts of two attempts (default:
@@ -252,6 +292,7 @@ test('icmp shows its summary and flags', async () => {
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print only JSON, one object per line
+      --all-addresses            probe every address of a name, not only the first
       -h, --help                 display help for command
 
     Cluster options:
@@ -295,18 +336,27 @@ test('dns shows its summary and flags', async () => {
     Options:
       --type <choice>            record type; with PTR the name may be an address:
                                  A, AAAA, SRV, PTR, TXT (default: A)
-      --transport <choice>       UDP, or a new TCP connection: udp, tcp (default:
-                                 udp)
+      --transport <choice>       UDP, with a retry over TCP if the answer is
+                                 truncated, or a new TCP connection: udp, tcp
+                                 (default: udp)
       --no-recursion             do not request recursion (flag RD)
       --edns-bytes <number>      largest accepted UDP answer (EDNS); 0 disables EDNS
                                  (default: 1232)
+      --no-random-case           do not write the name in random case over UDP,
+                                 which a forged answer cannot repeat
       --rcode <choice>           response code that counts as success: NOERROR,
                                  FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED,
-                                 YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE
-                                 (default: NOERROR)
+                                 YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE,
+                                 BADVERS, BADCOOKIE (default: NOERROR)
+      --no-require-answer        do not fail if an answer with rcode NOERROR has no
+                                 record of that type and name (NODATA)
+      --content <text>           regular expression that the data of a record must
+                                 match, such as ^10\\.96\\. (default: any)
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
+      --address <text>           address to probe instead of the one that the name
+                                 resolves to
       -c, --count <number>       number of attempts; 0 means until Ctrl-C (default:
                                  4)
       -i, --interval <duration>  time between the starts of two attempts (default:
@@ -314,6 +364,7 @@ test('dns shows its summary and flags', async () => {
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print only JSON, one object per line
+      --all-addresses            probe every address of a name, not only the first
       -h, --help                 display help for command
 
     Cluster options:
@@ -330,8 +381,9 @@ test('dns shows its summary and flags', async () => {
                                  kubectl proxy
 
     Phases:
-      connect  TCP handshake with the server (transport tcp only)
       query    query sent to answer received
+      connect  TCP handshake with the server
+      retry    query repeated over TCP to answer received
 
     Clocks:
       kernel    timestamps that the kernel put on the packets
@@ -351,8 +403,8 @@ test('all shows its summary and flags', async () => {
 
     probe a host with every protocol at once and show what passes
 
-    The host must run a Scout agent or scout-probe serve: udp and http-large need
-    their responder.
+    Probes every address of a name. The host must run a Scout agent or scout-probe
+    serve: udp and http-large need their responder.
 
     Arguments:
       host                       address or name
@@ -373,6 +425,7 @@ test('all shows its summary and flags', async () => {
       -4, --ipv4                 resolve names to IPv4 addresses only
       -6, --ipv6                 resolve names to IPv6 addresses only
       --json                     print only JSON, one object per line
+      --explain                  list what each check weighs for the named cause
       -h, --help                 display help for command
 
     Cluster options:
@@ -451,7 +504,7 @@ test('doctor shows its summary and flags', async () => {
 })
 
 test('every probe of the registry has a command, and every help screen fits 80 columns and ends with two examples', async () => {
-  for (const command of [...Object.keys(probes), 'all', 'serve', 'doctor']) {
+  for (const command of [...Object.keys(probes), 'all', 'serve', 'doctor', 'explain']) {
     const lines = (await helpOf(command)).trimEnd().split('\n')
     expect(lines.at(-3)).toBe('Examples:')
     expect(lines.slice(-2).every((line) => line.startsWith(`  $ scout-probe ${command}`))).toBe(true)
@@ -468,28 +521,56 @@ test('mesh shows its summary and flags', async () => {
   expect(await helpOf('mesh')).toMatchInlineSnapshot(`
     "Usage: scout-probe mesh [options]
 
-    show the links between the nodes of a cluster, as measured by its agents
+    show the incidents of a cluster and the links between its nodes, as measured by
+    its agents
 
     Reads the agents through the API server: only the API server must be reachable
     from here.
 
     Options:
-      --json                  print only JSON, one object per line
-      -h, --help              display help for command
+      --json                     print only JSON, one object per line
+      --explain                  list what each check weighs for the named cause
+      --watch                    look again and again until Ctrl-C; to a file or as
+                                 JSON, print only changes of incidents
+      -i, --interval <duration>  time between the starts of two looks, with --watch
+                                 (default: 5s)
+      -h, --help                 display help for command
 
     Cluster options:
-      -n, --namespace <name>  namespace of Scout (default: found in the cluster)
-      --service <name>        headless Service of Scout; required if a namespace has
-                              several
-      --kubeconfig <file>     kubeconfig file (default: KUBECONFIG or
-                              ~/.kube/config)
-      --context <name>        context of the kubeconfig (default: the current one)
-      --kube-api <url>        API server that needs no credentials, such as kubectl
-                              proxy
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
 
     Examples:
       $ scout-probe mesh
-      $ scout-probe mesh --context production -n scout
+      $ scout-probe mesh --watch --context production -n scout
+    "
+  `)
+})
+
+test('explain shows its summary', async () => {
+  expect(await helpOf('explain')).toMatchInlineSnapshot(`
+    "Usage: scout-probe explain [options] [cause]
+
+    show what a cause means, its usual reasons and what to do, or list all causes
+
+    Every incident of scout-probe mesh has one of these names.
+
+    Arguments:
+      cause       name of a cause; without it, all are listed
+
+    Options:
+      -h, --help  display help for command
+
+    Examples:
+      $ scout-probe explain
+      $ scout-probe explain mtu-black-hole
     "
   `)
 })

@@ -65,10 +65,10 @@ describe('text', () => {
     expect(code).toBe(0)
     expect(masked(out, port)).toMatchInlineSnapshot(`
       "dns probe of scout.test@127.0.0.1:#, 2 times, every 200ms
-      80 bytes from 127.0.0.1:#: seq=1 time=# ms clock=# rcode=NOERROR authoritative records=2
+      60 bytes from 127.0.0.1:#: seq=1 time=# ms clock=# rcode=NOERROR authoritative records=2
           A 5 10.0.0.1
           A 5 10.0.0.2
-      80 bytes from 127.0.0.1:#: seq=2 time=# ms clock=# rcode=NOERROR authoritative records=2
+      60 bytes from 127.0.0.1:#: seq=2 time=# ms clock=# rcode=NOERROR authoritative records=2
 
       --- scout.test@127.0.0.1:# dns statistics ---
       2 sent, 2 received, 0 % loss
@@ -197,7 +197,7 @@ describe('--json', () => {
     const port = await desertedTcpPort()
     const [result = {}] = await lines('tcp', `localhost:${port}`, '-4', '-c', '1')
     expect(Object.keys(result)).toEqual([...commonKeys, 'failure'])
-    expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port'])
+    expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port', 'addressCount'])
     expect(Object.keys(result['failure'] ?? {})).toEqual(['reason', 'phase', 'message', 'code'])
     expect(result).toMatchObject({ ok: false, failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' } })
   })
@@ -249,21 +249,89 @@ describe('flags', () => {
 })
 
 describe('all', () => {
-  test('does not count a small answer as large', async () => {
+  test('fails for a small answer where a large one is due', async () => {
     const port = await listenTcp((socket) => {
       socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
     })
     const others = ['syn', 'udp', 'icmp', 'dns'].flatMap((protocol) => ['--skip', protocol])
     const { code, out } = await runCli(['all', '127.0.0.1', '--port', String(port), '-c', '1', ...others])
-    expect(code).toBe(0)
-    expect(masked(out).replaceAll(/ +(# ms|MEDIAN)/g, '  $1')).toMatchInlineSnapshot(`
+    expect(code).toBe(1)
+    expect(
+      masked(out)
+        .replace(`:${port}`, ':PORT')
+        .replaceAll(/ +(# ms|MEDIAN)/g, '  $1'),
+    ).toMatchInlineSnapshot(`
       "CHECK        BYTES  PASSED  MEDIAN
       http                   1/1  # ms
-      http-large  100000       -            answered with 2 bytes: there is no Scout responder
+      http-large  100000     0/1            bad-reply in transfer: http://127.0.0.1:PORT/bytes?size=100000 answered with status 200 and a body of 2 bytes, expected 100000
       tcp                    1/1  # ms
 
-      2 of 3 passed; no result: http-large
+      2 of 3 passed; failed: http-large
       "
     `)
+  })
+
+  test('ends with the cause of what fails', async () => {
+    const flags = ['--port', String(await httpPort()), '-c', '2', '-i', '50ms', '--skip', 'icmp', '--skip', 'dns']
+    const { code, out } = await runCli(['all', '127.0.0.1', ...flags])
+    expect(code).toBe(1)
+    expect(out.trimEnd().split('\n').at(-1)).toBe(
+      'UDP is refused: here -> 127.0.0.1: either a firewall or policy stops it, or nothing listens there (scout-probe explain protocol-filtered)',
+    )
+  })
+
+  test('--explain lists what each check weighs for that cause, from the most to the least', async () => {
+    const flags = ['--port', String(await httpPort()), '-c', '2', '-i', '50ms', '--skip', 'icmp', '--skip', 'dns']
+    const { out } = await runCli(['all', '127.0.0.1', '--explain', ...flags])
+    expect(out.slice(out.indexOf('    NATS'))).toMatchInlineSnapshot(`
+      "    NATS  SHOWS    CHECK
+          +5.3  refused  udp
+          +5.3  refused  udp-large
+           0.0  passes   http
+           0.0  passes   http-large
+           0.0  passes   tcp
+           0.0  passes   syn
+      "
+    `)
+  })
+
+  test('--explain says so where no cause is named', async () => {
+    const others = ['http', 'udp', 'icmp', 'dns'].flatMap((protocol) => ['--skip', protocol])
+    const { code, out } = await runCli(['all', '127.0.0.1', '--explain', '--port', String(await httpPort()), ...others])
+    expect(code).toBe(0)
+    expect(out).toMatch(/\nno cause is named: [^\n]+\n$/)
+  })
+
+  test('--json ends with the cause of what fails, as far as one run knows it', async () => {
+    const flags = ['--port', String(await httpPort()), '-c', '2', '-i', '50ms', '--skip', 'icmp', '--skip', 'dns']
+    const { code, out } = await runCli(['all', '127.0.0.1', '--json', ...flags])
+    expect(code).toBe(1)
+    const lines: readonly Record<string, unknown>[] = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const [incident = {}] = lines.slice(-1)
+    expect(lines.filter(({ kind }) => kind !== undefined)).toEqual([incident])
+    expect(Object.keys(incident)).toMatchInlineSnapshot(`
+      [
+        "kind",
+        "cause",
+        "scope",
+        "direction",
+        "severity",
+        "confidence",
+        "summary",
+        "evidence",
+        "ruledOut",
+        "next",
+        "rivals",
+      ]
+    `)
+    expect(incident).toMatchObject({
+      kind: 'incident',
+      cause: 'protocol-filtered',
+      scope: { kind: 'link', from: 'here', to: '127.0.0.1' },
+      next: 'scout-probe explain protocol-filtered',
+    })
   })
 })

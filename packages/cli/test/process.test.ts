@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { runAlone } from '../../../test/support/alone.ts'
 import { canDropRawSockets, namespaces } from '../../../test/support/child.ts'
 import { recordModules } from '../../../test/support/evaluated.ts'
 import { type Requirement, testWith } from '../../../test/support/requirements.ts'
@@ -265,6 +266,30 @@ describe('without privileges', () => {
     expect(out).toMatch(/\n6 of 9 passed; no result: syn, icmp, icmp-large\n$/)
   })
 })
+
+testWith('ip', namespaces)('serve with port 0 finds a port that is free for TCP and UDP', () => {
+  const program = new URL('../bin/scout-probe.js', import.meta.url).pathname
+  expect(runAlone(servingAmongTaken, { PROGRAM: program })).toEqual(Array.from({ length: 4 }, () => 'it serves'))
+})
+
+/** Of 64 ports, the half is taken for UDP. */
+const servingAmongTaken = `
+  import { spawn } from 'node:child_process'
+  import { createSocket } from 'node:dgram'
+  import { once } from 'node:events'
+  import { writeFileSync } from 'node:fs'
+  import { text } from 'node:stream/consumers'
+  writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '40000 40063')
+  for (let port = 40000; port < 40064; port++)
+    if ((port >> 1) % 2 === 0) await once(createSocket('udp4').bind(port, '127.0.0.1'), 'listening')
+  for (let run = 0; run < 4; run++) {
+    const child = spawn(process.execPath, [process.env.PROGRAM, 'serve', '--host', '127.0.0.1', '--port', '0'])
+    child.stderr.once('data', () => child.kill('SIGINT'))
+    const [said] = await Promise.all([text(child.stderr), once(child, 'close')])
+    console.log(JSON.stringify(child.exitCode === 0 ? 'it serves' : said))
+  }
+  process.exit()
+`
 
 testWith(namespaces)('a name that no server answers for is a failure, and no mistake', async () => {
   const wrapper = ['unshare', '--user', '--map-root-user', '--net']

@@ -32,6 +32,7 @@ function timeless(text: string): string {
   return text
     .replaceAll(/\d+\.\d{3} ms/g, '# ms')
     .replaceAll(/since \S+ \(\S+\)/g, 'since #')
+    .replaceAll(/incident [0-9a-f]{12}/g, 'incident #')
     .replaceAll(/ {2,}/g, '  ')
 }
 
@@ -56,6 +57,7 @@ const commands = {
   udp: 'npx scout-probe udp 10.244.2.10:8081 --json',
   serve: 'npx scout-probe serve',
   doctor: 'npx scout-probe doctor',
+  explain: 'npx scout-probe explain mtu-black-hole',
   mesh: 'npx scout-probe mesh',
   from: 'npx scout-probe --from node2 tcp 10.244.1.5:8081',
   agentHelp: 'npx scout-agent --help',
@@ -107,6 +109,12 @@ it('serve listens until Ctrl-C, and prints its counters', { timeout: patienceMs 
 it('doctor lists every probe', { timeout: patienceMs }, async () => {
   const { code, out } = await runPrinted(commands.doctor, { network })
   for (const protocol of Object.keys(probes)) expect(out).toMatch(new RegExp(`\\b${protocol}\\b`))
+  expect(code).toBe(0)
+})
+
+test('explain says what to do', { timeout: patienceMs }, async () => {
+  const { code, out } = await runPrinted(commands.explain)
+  expect(out).toMatch(/^mtu-black-hole, critical\n[^]*\nWhat to do\n/)
   expect(code).toBe(0)
 })
 

@@ -25,7 +25,10 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['tcp 127.0.0.1:65536', 'cannot probe "127.0.0.1:65536": port 65536 is not between 1 and 65535'],
   ['tcp [::g]:80', 'cannot probe "[::g]:80": "::g" is not an IPv6 address'],
   ['icmp fd00::1::2', 'cannot probe "fd00::1::2": "fd00::1::2" is neither an address nor a host name'],
-  ['icmp 300.1.1.1', 'cannot probe "300.1.1.1": "300.1.1.1" is not an IPv4 address: write four numbers from 0 to 255'],
+  [
+    'icmp 300.1.1.1',
+    'cannot probe "300.1.1.1": "300.1.1.1" is not an IPv4 address: write four numbers from 0 to 255 without leading zeros',
+  ],
   ['http ftp://127.0.0.1/', 'cannot probe "ftp://127.0.0.1/": the scheme ftp is not supported: use http or https'],
   [
     'dns a..b@127.0.0.1',
@@ -76,6 +79,8 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
     '--context selects a cluster, but this command runs on this machine: add --from NODE',
   ],
   ['-n scout serve', '--namespace selects a cluster, but this command runs on this machine: add --from NODE'],
+  ['mesh --interval 10s', '--interval needs --watch'],
+  ['mesh --watch -i 100ms', '--interval: "100ms" is out of range: it must be at least 1s and at most 1h'],
   ['mesh --kube-api=', '--kube-api: its value is empty'],
   [
     'mesh --context production --kube-api http://127.0.0.1:8001',

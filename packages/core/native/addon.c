@@ -75,6 +75,7 @@ static const struct {
   {"responderAnswered", offsetof(struct responder_counts, answered)},
   {"responderRejected", offsetof(struct responder_counts, rejected)},
   {"responderUnsent", offsetof(struct responder_counts, unsent)},
+  {"responderDropped", offsetof(struct responder_counts, dropped)},
 
   {"records", offsetof(struct engine_memory, records)},
   {"recordCount", RECORDS},
@@ -114,6 +115,8 @@ static const struct {
   {"streamRowRttUs", offsetof(struct stream_row, rtt_us)},
   {"streamRowRetransmits", offsetof(struct stream_row, retransmits)},
   {"streamRowSendMss", offsetof(struct stream_row, send_mss)},
+  {"streamRowType", offsetof(struct stream_row, type)},
+  {"streamRowCode", offsetof(struct stream_row, code)},
 };
 
 static const struct {
@@ -125,6 +128,7 @@ static const struct {
   {"tcpInfo", read_tcp_info},
   {"reservePorts", reserve_ports},
   {"enterNetworkNamespace", enter_network_namespace},
+  {"giveBackMemory", give_back_memory},
   {"openStreamSocket", open_stream_socket},
   {"openStreams", open_streams},
 };

@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "responder.h"
@@ -22,15 +21,6 @@ enum {
 };
 
 static const int64_t longest_look_ns = 1000000000;
-
-/* xorshift64* (Vigna 2016), seeded by the kernel: what it is for must not repeat, and need not be secret for ever. */
-uint64_t engine_random(struct engine *engine)
-{
-  engine->random ^= engine->random >> 12;
-  engine->random ^= engine->random << 25;
-  engine->random ^= engine->random >> 27;
-  return engine->random * 0x2545f4914f6cdd1d;
-}
 
 void series_end(struct engine *engine, struct series *series)
 {
@@ -375,8 +365,7 @@ static void free_all(struct engine *engine)
 int engine_start(struct engine *engine)
 {
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-  uint32_t first_sequence = 0;
-  int error = 0;
+  int error = random_start(&engine->random);
 
   engine->first_command = NULL;
   engine->last_command = &engine->first_command;
@@ -387,14 +376,10 @@ int engine_start(struct engine *engine)
   timed_thread_start(&engine->timed);
   pthread_mutex_init(&engine->mutex, NULL);
   pthread_cond_init(&engine->responder_gone, NULL);
-  if (getrandom(&engine->random, sizeof engine->random, 0) < 0 ||
-      getrandom(&first_sequence, sizeof first_sequence, 0) < 0)
-    error = errno;
-  engine->random |= 1;
   /* The kernel allocates pages on first write, so room for the largest packets costs nothing until they arrive. */
   void *packets = mmap(NULL, BATCH * PACKET_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   engine->packets = packets == MAP_FAILED ? NULL : packets;
-  if (engine->packets == NULL || !questions_start(&engine->questions, first_sequence))
+  if (engine->packets == NULL || !questions_start(&engine->questions, (uint32_t)random_next(&engine->random)))
     error = ENOMEM;
   else
     madvise(packets, BATCH * PACKET_BYTES, MADV_NOHUGEPAGE);

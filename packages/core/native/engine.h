@@ -10,6 +10,7 @@
 #include "hmac.h"
 #include "packet_options.h"
 #include "questions.h"
+#include "random.h"
 #include "timed_socket.h"
 #include "timers.h"
 
@@ -24,11 +25,21 @@
 struct engine;
 struct format;
 
+enum { STRANGERS = 8 };
+
+/* Who sent something that is no answer of the lane's format. It is told of where no answer came. */
+struct stranger {
+  union address from;
+  int64_t at_ns; /* 0: none */
+};
+
 /* One socket of a lane. */
 struct lane_socket {
   struct timed_socket timed; /* first, so that one is found from the other */
   struct lane *lane;
   uint32_t pending; /* questions that wait for an answer on it */
+  struct stranger strangers[STRANGERS];
+  uint32_t next_stranger;
 };
 
 /* The sockets of one format and family in one network namespace. */
@@ -37,7 +48,7 @@ struct lane {
   struct engine *engine;
   const struct format *format;
   uint32_t number;
-  uint32_t sender;  /* random; in every packet of formats that carry it */
+  uint32_t sender;  /* random; its lower half is the identifier of its pings */
   bool is_prompt;   /* answers wake the thread, because someone waits for each */
   int route;        /* of raw TCP: socket to look up source addresses with; otherwise -1 */
   uint16_t *ports;  /* of raw TCP: reserved source ports */
@@ -113,7 +124,7 @@ struct engine {
   int64_t look_ns; /* when to read sockets that do not wake the thread; INT64_MAX when nothing is awaited on them */
   int64_t look_step_ns;
   int64_t read_all_ns; /* when all sockets were read last */
-  uint64_t random;
+  struct random random;
   struct outbox outbox;
   uint8_t *packets; /* where all its sockets read to */
 
@@ -140,8 +151,6 @@ void engine_wake(struct engine *engine);
 
 /* Closes a responder, and returns when its port is free. */
 void engine_close_responder(struct engine *engine, struct command *command);
-
-uint64_t engine_random(struct engine *engine);
 
 /* Lanes (lane.c), in the engine's thread. */
 void lane_begin(struct lane *lane);

@@ -16,9 +16,12 @@ enum record_kind { RECORD_ANSWERED = 1, RECORD_ICMP = 2, RECORD_UNSENT = 3, RECO
 enum stray_kind { STRAY_LATE = 1, STRAY_DUPLICATE = 2, STRAY_FOREIGN = 3 };
 
 enum record_flag {
-  FLAG_RESET = 1,        /* the answer to a SYN was RST */
-  FLAG_NOT_GENUINE = 2,  /* the tag of the answer was made with another key */
-  FLAG_MAY_BE_OURS = 4,  /* this host dropped packets meanwhile, perhaps the answer */
+  FLAG_RESET = 1,       /* the answer to a SYN was RST */
+  FLAG_OTHER_KEY = 2,   /* of silence: something came whose tag was made with another key */
+  FLAG_MAY_BE_OURS = 4, /* of silence: this host dropped packets meanwhile, perhaps the answer */
+  FLAG_OTHER_LENGTH = 8, /* the answer has another length than the question */
+  FLAG_ALTERED = 16,    /* the answer, or what came in its place, does not bring back what was sent */
+  FLAG_STRANGER = 32,   /* of silence: the target sent something of another format */
 };
 
 struct record {
@@ -58,6 +61,7 @@ struct responder_counts {
   double answered;
   double rejected;
   double unsent;
+  double dropped; /* by the kernel, because the receive buffer was full */
 };
 
 /* What to ask next: JavaScript writes it and calls `add`. */

@@ -16,6 +16,12 @@ static void write32(uint8_t *bytes, uint32_t value)
   write16(bytes + 2, value & 0xffff);
 }
 
+static void write64(uint8_t *bytes, uint64_t value)
+{
+  write32(bytes, (uint32_t)(value >> 32));
+  write32(bytes + 4, (uint32_t)value);
+}
+
 static uint32_t read16(const uint8_t *bytes)
 {
   return (uint32_t)bytes[0] << 8 | bytes[1];
@@ -24,6 +30,11 @@ static uint32_t read16(const uint8_t *bytes)
 static uint32_t read32(const uint8_t *bytes)
 {
   return read16(bytes) << 16 | read16(bytes + 2);
+}
+
+static uint64_t read64(const uint8_t *bytes)
+{
+  return (uint64_t)read32(bytes) << 32 | read32(bytes + 4);
 }
 
 /* RFC 1071 §1, over network order. */
@@ -40,6 +51,17 @@ static uint32_t sum16(uint32_t sum, const uint8_t *bytes, uint32_t length)
   return (uint32_t)wide;
 }
 
+bool skip_ip_header(const uint8_t **bytes, uint32_t *length)
+{
+  uint32_t header_length = *length == 0 ? 0 : ((*bytes)[0] & 0x0fu) * 4;
+
+  if (header_length < 20 || header_length > *length || (*bytes)[0] >> 4 != 4)
+    return false;
+  *bytes += header_length;
+  *length -= header_length;
+  return true;
+}
+
 static struct engine *engine_of(const struct lane *lane)
 {
   return lane->engine;
@@ -50,19 +72,56 @@ static int family_of(const struct lane *lane)
   return lane->sockets[0].timed.kind->family;
 }
 
-static uint32_t no_remarks(const struct series *series, const uint8_t *bytes, uint32_t length)
+/*
+ * The number of a question: 48 random bits, and 16 that point to its place, under a veil. So an answer finds its question without a
+ * search, and who sees some numbers, as each target does, can guess no other. `about` tells formats apart whose numbers are shorter.
+ */
+static uint32_t veil_of(const struct lane *lane, uint64_t about)
 {
-  (void)series;
-  (void)bytes;
-  (void)length;
-  return 0;
+  return (uint32_t)random_veil(&engine_of(lane)->random, about) & 0xffff;
+}
+
+static void number_question(struct question *question)
+{
+  const struct lane *lane = question->socket->lane;
+  uint64_t high = random_next(&engine_of(lane)->random) >> 16;
+
+  question->number = high << 16 | ((question->sequence & 0xffff) ^ veil_of(lane, high));
+}
+
+static struct question *with_number(const struct lane *lane, uint64_t number)
+{
+  struct question *question =
+    questions_find_low(&engine_of(lane)->questions, (uint32_t)(number & 0xffff) ^ veil_of(lane, number >> 16));
+
+  return question != NULL && question->number == number && question->socket->lane == lane ? question : NULL;
+}
+
+/* In a time that does not depend on the bytes. */
+static bool is_all_zero(const uint8_t *bytes, uint32_t length)
+{
+  uint8_t difference = 0;
+
+  for (uint32_t i = 0; i < length; i++)
+    difference |= bytes[i];
+  return difference == 0;
+}
+
+/* Flags of an answer that has to bring back so many bytes, of which those from `zeros_from` on were zero. */
+static uint32_t compare(uint32_t expected, const uint8_t *bytes, uint32_t length, uint32_t zeros_from)
+{
+  uint32_t flags = length == expected ? 0 : FLAG_OTHER_LENGTH;
+
+  if (length > zeros_from && !is_all_zero(bytes + zeros_from, length - zeros_from))
+    flags |= FLAG_ALTERED;
+  return flags;
 }
 
 /*
- * ICMP echo (RFC 792, RFC 4443 §4.1–4.2). The first bytes of the payload identify the question, since the sequence number of the header
- * has 16 bits. src/net/packets/script-engine.ts has the same layout.
+ * ICMP echo (RFC 792, RFC 4443 §4.1–4.2). The first bytes of the payload are the number and the length of the question; the sequence
+ * number of the header has only 16 bits, and anyone can guess it. src/net/packets/script-asker.ts has the same layout.
  */
-enum { ECHO_HEADER = 8, TOKEN_SENDER = 8, TOKEN_SEQUENCE = 12, TOKEN_LENGTH = 16, TOKEN_END = 20 };
+enum { ECHO_HEADER = 8, TOKEN_NUMBER = 8, TOKEN_LENGTH = 16, TOKEN_END = 20 };
 
 static uint32_t echo_length(const struct series *series)
 {
@@ -73,50 +132,96 @@ static int echo_write(struct question *question, uint8_t *bytes, uint32_t length
 {
   const struct lane *lane = question->socket->lane;
 
+  number_question(question);
   memset(bytes, 0, length);
   bytes[0] = family_of(lane) == AF_INET ? 8 : 128;
   write16(bytes + 4, lane->sender & 0xffff);
   write16(bytes + 6, question->sequence & 0xffff);
-  write32(bytes + TOKEN_SENDER, lane->sender);
-  write32(bytes + TOKEN_SEQUENCE, question->sequence);
+  write64(bytes + TOKEN_NUMBER, question->number);
   write32(bytes + TOKEN_LENGTH, length - ECHO_HEADER);
+  question->payload_sum = (uint16_t)sum16(0, bytes + ECHO_HEADER, length - ECHO_HEADER);
   /* Over IPv6 the kernel sets it (RFC 3542 §3.1). */
   if (family_of(lane) == AF_INET)
     write16(bytes + 2, ~sum16(0, bytes, length) & 0xffff);
   return 0;
 }
 
+/* Raw sockets receive what is for all pings of this host; what comes to a ping socket has its own identifier. */
+static bool has_identifier(const struct lane *lane, const uint8_t *bytes)
+{
+  return lane->sockets[0].timed.kind->type != SOCK_RAW || read16(bytes + 4) == (lane->sender & 0xffff);
+}
+
+static bool is_echo_reply(const struct lane *lane, const uint8_t *bytes, uint32_t length)
+{
+  return length >= ECHO_HEADER && bytes[0] == (family_of(lane) == AF_INET ? 0 : 129) && bytes[1] == 0 &&
+         has_identifier(lane, bytes);
+}
+
 static struct question *echo_find(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_ours)
 {
-  bool is_v4 = family_of(lane) == AF_INET;
+  struct question *question =
+    is_echo_reply(lane, bytes, length) && length >= TOKEN_LENGTH ? with_number(lane, read64(bytes + TOKEN_NUMBER)) : NULL;
 
-  *is_ours = length >= TOKEN_END && bytes[0] == (is_v4 ? 0 : 129) && bytes[1] == 0 &&
-             read32(bytes + TOKEN_SENDER) == lane->sender && read32(bytes + TOKEN_LENGTH) == length - ECHO_HEADER &&
-             (!is_v4 || sum16(0, bytes, length) == 0xffff);
-  return *is_ours ? questions_find(&engine_of(lane)->questions, read32(bytes + TOKEN_SEQUENCE)) : NULL;
+  /* Without a number it may be the reply to another ping of this host. */
+  *is_ours = question != NULL;
+  return question;
 }
 
-/* A router may quote 8 bytes only (RFC 792): then the sequence number of the header has to do, if only one question has it. */
-static struct question *echo_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_vague)
+/* A reply whose payload was cut off or replaced still has the header of its request. */
+static struct question *echo_find_alike(const struct lane *lane, const uint8_t *bytes, uint32_t length)
 {
-  if (length < ECHO_HEADER || bytes[0] != (family_of(lane) == AF_INET ? 8 : 128))
+  if (!is_echo_reply(lane, bytes, length))
     return NULL;
-  /* Raw sockets receive the errors of all pings of this host; those of a ping socket have its own identifier. */
-  if (lane->sockets[0].timed.kind->type == SOCK_RAW && read16(bytes + 4) != (lane->sender & 0xffff))
-    return NULL;
-  if (length >= TOKEN_LENGTH)
-    return read32(bytes + TOKEN_SENDER) != lane->sender
-             ? NULL
-             : questions_find(&engine_of(lane)->questions, read32(bytes + TOKEN_SEQUENCE));
   struct question *found = questions_find_low(&engine_of(lane)->questions, read16(bytes + 6));
-  if (found != NULL && (found->sequence & 0xffff) == read16(bytes + 6))
-    return found;
-  *is_vague = true;
-  return NULL;
+  return found != NULL && (found->sequence & 0xffff) == read16(bytes + 6) && found->socket->lane == lane ? found : NULL;
 }
 
-/* Scout's UDP echo: src/wire/echo-datagram.ts describes it. */
+/* The checksum of ICMPv6 is the kernel's business; that of ICMP too, except on raw sockets. */
+static uint32_t echo_judge(const struct question *question, const uint8_t *bytes, uint32_t length, bool *is_genuine)
+{
+  const struct lane *lane = question->socket->lane;
+  uint32_t expected = question->length;
+  uint32_t flags = compare(expected, bytes, length, TOKEN_END);
+
+  *is_genuine = true;
+  if (length >= TOKEN_END && read32(bytes + TOKEN_LENGTH) != expected - ECHO_HEADER)
+    flags |= FLAG_ALTERED;
+  if (family_of(lane) == AF_INET && sum16(0, bytes, length) != 0xffff)
+    flags |= FLAG_ALTERED;
+  return flags;
+}
+
+/*
+ * A router may quote 8 bytes only (RFC 792). Then the checksum stands for the number, which it covers: others know identifier and sequence
+ * number, or can guess them. Over IPv6 an error quotes more (RFC 4443 §2.4(c)), and a shorter one is not genuine.
+ */
+static bool is_header_of(const struct question *question, const uint8_t *bytes)
+{
+  const struct lane *lane = question->socket->lane;
+
+  return (question->sequence & 0xffff) == read16(bytes + 6) && family_of(lane) == AF_INET &&
+         sum16(question->payload_sum, bytes, ECHO_HEADER) == 0xffff;
+}
+
+static struct question *echo_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, enum quoted *quoted)
+{
+  *quoted = QUOTED_OTHERS;
+  if (length < ECHO_HEADER || bytes[0] != (family_of(lane) == AF_INET ? 8 : 128) || !has_identifier(lane, bytes))
+    return NULL;
+  *quoted = QUOTED_UNKNOWN;
+  if (length >= TOKEN_LENGTH)
+    return with_number(lane, read64(bytes + TOKEN_NUMBER));
+  struct question *found = questions_find_low(&engine_of(lane)->questions, read16(bytes + 6));
+  return found != NULL && found->socket->lane == lane && is_header_of(found, bytes) ? found : NULL;
+}
+
+/*
+ * Scout's UDP echo: src/wire/echo-datagram.ts describes it. The tag covers the length of the datagram and not the padding, which is zero
+ * and must come back as such: so a responder of any version is understood, and no byte can change unnoticed.
+ */
 enum {
+  DATAGRAM_NUMBER = 8,
   DATAGRAM_MAGIC = 0x53435554,
   DATAGRAM_VERSION = 1,
   DATAGRAM_REQUEST = 1,
@@ -153,49 +258,51 @@ static bool datagram_is_genuine(const struct hmac_key *key, const uint8_t *bytes
 
 static bool datagram_is(uint8_t kind, const uint8_t *bytes, uint32_t length)
 {
-  return length >= DATAGRAM_HEADER && read32(bytes) == DATAGRAM_MAGIC && bytes[4] == DATAGRAM_VERSION &&
-         bytes[5] == kind && read16(bytes + 6) == length;
+  return length >= DATAGRAM_TAGGED && read32(bytes) == DATAGRAM_MAGIC && bytes[4] == DATAGRAM_VERSION && bytes[5] == kind;
 }
 
 static int datagram_write(struct question *question, uint8_t *bytes, uint32_t length)
 {
+  number_question(question);
   memset(bytes, 0, length);
   write32(bytes, DATAGRAM_MAGIC);
   bytes[4] = DATAGRAM_VERSION;
   bytes[5] = DATAGRAM_REQUEST;
   write16(bytes + 6, length);
-  write32(bytes + 8, question->socket->lane->sender);
-  write32(bytes + 12, question->sequence);
+  write64(bytes + DATAGRAM_NUMBER, question->number);
   datagram_set_tag(&question->series->key, bytes);
   return 0;
 }
 
 static struct question *datagram_find(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_ours)
 {
-  *is_ours = datagram_is(DATAGRAM_REPLY, bytes, length) && read32(bytes + 8) == lane->sender;
-  return *is_ours ? questions_find(&engine_of(lane)->questions, read32(bytes + 12)) : NULL;
+  *is_ours = datagram_is(DATAGRAM_REPLY, bytes, length);
+  return *is_ours ? with_number(lane, read64(bytes + DATAGRAM_NUMBER)) : NULL;
 }
 
-static struct question *datagram_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_vague)
+/* The kernel has matched the ports. It hands over what is quoted behind them, which is nothing of a quote of 8 bytes (RFC 792). */
+static struct question *datagram_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, enum quoted *quoted)
 {
-  if (length < DATAGRAM_TAGGED) {
-    *is_vague = true;
+  *quoted = length < DATAGRAM_TAGGED ? QUOTED_LITTLE : QUOTED_UNKNOWN;
+  if (length < DATAGRAM_TAGGED)
     return NULL;
-  }
-  if (read32(bytes) != DATAGRAM_MAGIC || bytes[5] != DATAGRAM_REQUEST || read32(bytes + 8) != lane->sender)
-    return NULL;
-  return questions_find(&engine_of(lane)->questions, read32(bytes + 12));
+  return datagram_is(DATAGRAM_REQUEST, bytes, length) ? with_number(lane, read64(bytes + DATAGRAM_NUMBER)) : NULL;
 }
 
-static uint32_t datagram_judge(const struct series *series, const uint8_t *bytes, uint32_t length)
+static uint32_t datagram_judge(const struct question *question, const uint8_t *bytes, uint32_t length, bool *is_genuine)
 {
-  (void)length;
-  return datagram_is_genuine(&series->key, bytes) ? 0 : FLAG_NOT_GENUINE;
+  *is_genuine = length >= DATAGRAM_HEADER && datagram_is_genuine(&question->series->key, bytes);
+  /* Cut off within its tag it is no sign of another key. */
+  if (!*is_genuine)
+    return length < DATAGRAM_HEADER ? FLAG_ALTERED : FLAG_OTHER_KEY;
+  uint32_t flags = compare(question->length, bytes, length, DATAGRAM_HEADER);
+  return read16(bytes + 6) == length ? flags : flags | FLAG_OTHER_LENGTH;
 }
 
 bool echo_datagram_reply(const struct hmac_key *key, uint8_t *bytes, uint32_t length)
 {
-  if (!datagram_is(DATAGRAM_REQUEST, bytes, length) || !datagram_is_genuine(key, bytes))
+  if (length < DATAGRAM_HEADER || !datagram_is(DATAGRAM_REQUEST, bytes, length) || read16(bytes + 6) != length ||
+      !datagram_is_genuine(key, bytes))
     return false;
   bytes[5] = DATAGRAM_REPLY;
   datagram_set_tag(key, bytes);
@@ -235,19 +342,26 @@ static int syn_seal(const struct lane *lane, const union address *to, uint8_t *b
   return 0;
 }
 
+/* The sequence number of a SYN has 32 bits, of which 16 are random: so its ports are part of what the veil depends on. */
+static uint32_t syn_veil(const struct lane *lane, uint32_t high, uint32_t source_port, uint32_t port)
+{
+  return veil_of(lane, (uint64_t)1 << 48 | (uint64_t)source_port << 32 | port << 16 | high);
+}
+
 static int syn_write(struct question *question, uint8_t *bytes, uint32_t length)
 {
   const struct lane *lane = question->socket->lane;
-  uint64_t random = engine_random(lane->engine);
+  uint64_t random = random_next(&lane->engine->random);
   bool is_v4 = family_of(lane) == AF_INET;
   const uint8_t options[] = {2, 4, 0, 0, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7};
 
   question->source_port = lane->ports[random % lane->port_count];
-  question->nonce = (uint32_t)(random >> 16 & 0xffff0000) | (question->sequence & 0xffff);
+  uint32_t high = (uint32_t)(random >> 48);
+  question->number = high << 16 | ((question->sequence & 0xffff) ^ syn_veil(lane, high, question->source_port, question->port));
   memset(bytes, 0, length);
   write16(bytes, question->source_port);
   write16(bytes + 2, question->port);
-  write32(bytes + 4, question->nonce);
+  write32(bytes + 4, (uint32_t)question->number);
   bytes[12] = SYN_BYTES / 4 << 4;
   bytes[13] = TCP_SYN;
   write16(bytes + 14, SYN_WINDOW);
@@ -259,11 +373,12 @@ static int syn_write(struct question *question, uint8_t *bytes, uint32_t length)
   return is_v4 ? syn_seal(lane, &question->to, bytes) : 0;
 }
 
-static struct question *syn_question(const struct lane *lane, uint32_t nonce, uint32_t source_port, uint32_t port)
+static struct question *syn_question(const struct lane *lane, uint32_t number, uint32_t source_port, uint32_t port)
 {
-  struct question *question = questions_find_low(&engine_of(lane)->questions, nonce & 0xffff);
+  uint32_t low = (number & 0xffff) ^ syn_veil(lane, number >> 16, source_port, port);
+  struct question *question = questions_find_low(&engine_of(lane)->questions, low);
 
-  return question != NULL && question->nonce == nonce && question->source_port == source_port && question->port == port &&
+  return question != NULL && question->number == number && question->source_port == source_port && question->port == port &&
              question->socket->lane == lane
            ? question
            : NULL;
@@ -277,17 +392,26 @@ static struct question *syn_find(const struct lane *lane, const uint8_t *bytes, 
 }
 
 /* Ports and sequence number are in the 8 bytes that every router quotes (RFC 792). */
-static struct question *syn_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_vague)
+static struct question *syn_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, enum quoted *quoted)
 {
-  (void)is_vague;
+  *quoted = QUOTED_OTHERS;
   return length < 8 ? NULL : syn_question(lane, read32(bytes + 4), read16(bytes), read16(bytes + 2));
 }
 
-static uint32_t syn_judge(const struct series *series, const uint8_t *bytes, uint32_t length)
+static uint32_t syn_judge(const struct question *question, const uint8_t *bytes, uint32_t length, bool *is_genuine)
 {
-  (void)series;
+  (void)question;
   (void)length;
+  *is_genuine = true;
   return (bytes[13] & TCP_RST) != 0 ? FLAG_RESET : 0;
+}
+
+static struct question *nothing_alike(const struct lane *lane, const uint8_t *bytes, uint32_t length)
+{
+  (void)lane;
+  (void)bytes;
+  (void)length;
+  return NULL;
 }
 
 static const struct format formats[] = {
@@ -297,13 +421,15 @@ static const struct format formats[] = {
    .length = echo_length,
    .write = echo_write,
    .find = echo_find,
+   .find_alike = echo_find_alike,
    .find_quoted = echo_find_quoted,
-   .judge = no_remarks},
+   .judge = echo_judge},
   {.name = "datagram",
    .least_payload = DATAGRAM_HEADER,
    .length = datagram_length,
    .write = datagram_write,
    .find = datagram_find,
+   .find_alike = nothing_alike,
    .find_quoted = datagram_find_quoted,
    .judge = datagram_judge},
   {.name = "syn",
@@ -311,6 +437,7 @@ static const struct format formats[] = {
    .length = syn_length,
    .write = syn_write,
    .find = syn_find,
+   .find_alike = nothing_alike,
    .find_quoted = syn_find_quoted,
    .judge = syn_judge},
 };

@@ -3,6 +3,18 @@
 
 #include "engine.h"
 
+/*
+ * All that reads packets. It depends on no socket, and with control.c it is what a fuzzer has to try: control_read for control data,
+ * skip_ip_header, `find`, `find_alike`, `find_quoted` and `judge` of each format, and echo_datagram_reply.
+ */
+
+/* What an ICMP error quotes that quotes no question. */
+enum quoted {
+  QUOTED_OTHERS,  /* a packet of somebody else on this host */
+  QUOTED_UNKNOWN, /* a packet that looks like one of this lane, and is none */
+  QUOTED_LITTLE,  /* too little of a packet of this socket to tell which one */
+};
+
 /* A packet of fixed layout: how a question is written, and how its answers are recognised. */
 struct format {
   const char *name;
@@ -12,16 +24,24 @@ struct format {
   uint32_t (*length)(const struct series *);
   /* Writes the packet of a question. Returns 0, or an errno when this host has no way to the target. */
   int (*write)(struct question *, uint8_t *bytes, uint32_t length);
-  /* The question a packet answers; NULL when none is remembered. `*is_ours` says whether it looks like an answer to this lane. */
+  /*
+   * The question a packet answers, because it has its number; NULL when none is remembered. `*is_ours` says whether it looks like an
+   * answer to this lane.
+   */
   struct question *(*find)(const struct lane *, const uint8_t *bytes, uint32_t length, bool *is_ours);
-  /* The question an ICMP error quotes; NULL with `*is_vague` when it quotes too little to tell. */
-  struct question *(*find_quoted)(const struct lane *, const uint8_t *bytes, uint32_t length, bool *is_vague);
-  /* What is to be said of an answer: FLAG_RESET, FLAG_NOT_GENUINE. */
-  uint32_t (*judge)(const struct series *, const uint8_t *bytes, uint32_t length);
+  /* The question a packet without a known number may be meant to answer; NULL where the format has nothing else to tell by. */
+  struct question *(*find_alike)(const struct lane *, const uint8_t *bytes, uint32_t length);
+  /* The question an ICMP error quotes; where it is NULL, `*quoted` says why. */
+  struct question *(*find_quoted)(const struct lane *, const uint8_t *bytes, uint32_t length, enum quoted *quoted);
+  /* What is to be said of an answer that `find` found: enum record_flag. Where it is not genuine, these are doubts. */
+  uint32_t (*judge)(const struct question *, const uint8_t *bytes, uint32_t length, bool *is_genuine);
 };
 
 /* NULL when there is no format of this name. */
 const struct format *format_named(const char *name);
+
+/* Cuts an IPv4 header off (RFC 791 §3.1); false when there is none. */
+bool skip_ip_header(const uint8_t **bytes, uint32_t *length);
 
 /* The reply to a datagram of Scout's UDP echo, made of the request in place; false when it is no genuine request. */
 bool echo_datagram_reply(const struct hmac_key *key, uint8_t *bytes, uint32_t length);

@@ -34,19 +34,23 @@ static bool is_datagram(const struct lane_socket *socket)
 }
 
 /*
- * Whether a question was sent to an address. Raw and ping sockets have no ports of their own; an interface counts only where both sides
+ * Whether an address is the one that something was sent to. Raw and ping sockets have no ports of their own; an interface counts only where both sides
  * name it.
  */
-static bool is_from(const struct lane_socket *socket, const struct question *question, const union address *from)
+static bool is_to(const struct lane_socket *socket, const union address *to, const union address *from)
 {
-  if (question->socket->lane != socket->lane || question->to.any.sa_family != from->any.sa_family ||
-      (is_datagram(socket) && address_port(&question->to) != address_port(from)))
+  if (to->any.sa_family != from->any.sa_family || (is_datagram(socket) && address_port(to) != address_port(from)))
     return false;
   if (from->any.sa_family == AF_INET)
-    return question->to.v4.sin_addr.s_addr == from->v4.sin_addr.s_addr;
-  return memcmp(&question->to.v6.sin6_addr, &from->v6.sin6_addr, sizeof from->v6.sin6_addr) == 0 &&
-         (question->to.v6.sin6_scope_id == 0 || from->v6.sin6_scope_id == 0 ||
-          question->to.v6.sin6_scope_id == from->v6.sin6_scope_id);
+    return to->v4.sin_addr.s_addr == from->v4.sin_addr.s_addr;
+  return memcmp(&to->v6.sin6_addr, &from->v6.sin6_addr, sizeof from->v6.sin6_addr) == 0 &&
+         (to->v6.sin6_scope_id == 0 || from->v6.sin6_scope_id == 0 || to->v6.sin6_scope_id == from->v6.sin6_scope_id);
+}
+
+/* Whether a packet came from where a question went, to the socket that asked. */
+static bool is_from(const struct lane_socket *socket, const struct question *question, const union address *from)
+{
+  return question->socket == socket && is_to(socket, &question->to, from);
 }
 
 static double wall_clock_ms(void)
@@ -156,13 +160,53 @@ static void arrived_unasked(struct lane_socket *socket, struct question *questio
   uint32_t clock;
   double after_ns = (double)NAN;
 
-  if (question == NULL || !is_from(socket, question, from)) {
+  /* An answer that is awaited on another socket, or from another address, is forged. */
+  if (question == NULL || question->is_pending || !is_to(socket, &question->to, from)) {
     give_stray(socket, STRAY_FOREIGN, from, after_ns);
     return;
   }
   since_departure(question, at_ns, &after_ns, &clock);
   give_stray(socket, question->was_answered ? STRAY_DUPLICATE : STRAY_LATE, from, after_ns);
   question->was_answered = true;
+}
+
+/* Remembers that an address sent something of another format. */
+static void note_stranger(struct lane_socket *socket, const union address *from)
+{
+  struct stranger *stranger = NULL;
+
+  for (int i = 0; i < STRANGERS && stranger == NULL; i++)
+    if (socket->strangers[i].at_ns != 0 && is_to(socket, &socket->strangers[i].from, from))
+      stranger = &socket->strangers[i];
+  if (stranger == NULL)
+    stranger = &socket->strangers[socket->next_stranger++ % STRANGERS];
+  *stranger = (struct stranger){.from = *from, .at_ns = time_line_read()};
+}
+
+static bool was_answered_by_stranger(const struct question *question)
+{
+  const struct lane_socket *socket = question->socket;
+
+  for (int i = 0; i < STRANGERS; i++)
+    if (socket->strangers[i].at_ns >= question->handed_ns && is_to(socket, &question->to, &socket->strangers[i].from))
+      return true;
+  return false;
+}
+
+/* It has no number of this lane's, so it is no answer, and nothing ends by it. */
+static void arrived_strange(struct lane_socket *socket, const struct arrived_packet *packet)
+{
+  const struct format *format = socket->lane->format;
+  const union address *from = &packet->from->ip;
+  struct question *question = format->find_alike(socket->lane, packet->bytes, packet->length);
+
+  if (question != NULL && question->is_pending && is_from(socket, question, from))
+    question->doubts |= FLAG_ALTERED;
+  else if (format->is_shared)
+    return;
+  else
+    note_stranger(socket, from);
+  give_stray(socket, STRAY_FOREIGN, from, (double)NAN);
 }
 
 /* An answer is not older than its question: such a stamp is of a clock that was stepped. */
@@ -186,10 +230,19 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
   enum clock arrival_clock = packet->clock;
   double at_ns = on_line(socket, arrival_ns(question, packet, &arrival_clock));
 
-  if (!is_ours && format->is_shared)
+  if (!is_ours) {
+    arrived_strange(socket, packet);
     return;
+  }
   if (question == NULL || !question->is_pending || !is_from(socket, question, from)) {
     arrived_unasked(socket, question, from, at_ns);
+    return;
+  }
+  bool is_genuine = true;
+  uint32_t flags = question->series == NULL ? 0 : format->judge(question, packet->bytes, packet->length, &is_genuine);
+  if (!is_genuine) {
+    question->doubts |= flags;
+    give_stray(socket, STRAY_FOREIGN, from, (double)NAN);
     return;
   }
   since_departure(question, at_ns, &took_ns, &clock);
@@ -210,7 +263,7 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
     record->ttl = packet->control->ttl;
     record->traffic_class = packet->control->traffic_class;
     if (!is_late)
-      record->flags = format->judge(question->series, packet->bytes, packet->length);
+      record->flags = flags;
   }
   give_result(question, record);
 }
@@ -226,46 +279,77 @@ static void match(void *context, struct question *question)
 {
   struct search *search = context;
 
-  if (!question->is_sent || question->socket != search->socket || !is_from(search->socket, question, search->to))
+  if (!question->is_sent || !is_from(search->socket, question, search->to))
     return;
   search->found = question;
   search->count++;
 }
 
+/* The only question from this socket to that endpoint that is in flight; NULL when there is none, or another one. */
+static struct question *only_one_to(const struct lane_socket *socket, const union address *to)
+{
+  struct search search = {.socket = socket, .to = to};
+
+  if (socket->pending > 0)
+    questions_each_pending(&engine_of(socket)->questions, match, &search);
+  return search.count == 1 ? search.found : NULL;
+}
+
+static void fill_error(struct record *record, const struct question *question, const struct icmp_error *error)
+{
+  since_departure(question, error->at_ns, &record->took_ns, &record->tx_clock);
+  record->rx_clock = error->clock;
+  record->number = error->number;
+  record->type = error->type;
+  record->code = error->code;
+  record->info = error->info;
+  record->address_length = address_format(&error->from, record->address);
+}
+
 /*
- * An error may quote too little of its packet to identify it. It then counts only if no other packet from that socket to that endpoint
- * is in flight: one refusal must not fail all of them.
+ * An error that quotes only ports may be made by anyone who knows them, as each target does. So it ends no question: it is
+ * reported where no answer comes, of the only question it can be about.
  */
+static void note_likely_error(struct lane_socket *socket, const union address *to, const struct icmp_error *error)
+{
+  struct question *question = only_one_to(socket, to);
+
+  give_stray(socket, STRAY_FOREIGN, to, (double)NAN);
+  if (question == NULL)
+    return;
+  if (question->likely_error == NULL)
+    question->likely_error = malloc(sizeof *error);
+  if (question->likely_error != NULL)
+    *question->likely_error = *error;
+}
+
 static void failed(struct timed_socket *timed, const struct failed_packet *packet)
 {
   struct lane_socket *socket = lane_socket_of(timed);
-  const struct format *format = socket->lane->format;
-  bool is_vague = false;
-  struct question *question = format->find_quoted(socket->lane, packet->bytes, packet->length, &is_vague);
+  const struct sock_extended_err *said = &packet->control->error;
+  const struct icmp_error error = {
+    .at_ns = on_line(socket, packet->at_ns),
+    .clock = packet->clock,
+    .number = said->ee_errno,
+    .type = said->ee_type,
+    .code = said->ee_code,
+    .info = said->ee_info,
+    .from = packet->control->offender,
+  };
+  enum quoted quoted;
+  struct question *question =
+    socket->lane->format->find_quoted(socket->lane, packet->bytes, packet->length, &quoted);
 
-  if (is_vague && socket->pending > 0) {
-    struct search search = {.socket = socket, .to = packet->to};
-
-    questions_each_pending(&engine_of(socket)->questions, match, &search);
-    if (search.count > 1)
-      give_stray(socket, STRAY_FOREIGN, packet->to, (double)NAN);
-    question = search.count == 1 ? search.found : NULL;
-  }
-  if (question == NULL || !question->is_pending || !question->is_sent || question->socket != socket || !is_from(socket, question, packet->to))
+  if (question == NULL && quoted == QUOTED_LITTLE)
+    note_likely_error(socket, packet->to, &error);
+  else if (question == NULL && quoted == QUOTED_UNKNOWN)
+    give_stray(socket, STRAY_FOREIGN, packet->to, (double)NAN);
+  if (question == NULL || !question->is_pending || !question->is_sent || !is_from(socket, question, packet->to))
     return;
   question_end(question);
   struct record *record = result_of(question, RECORD_ICMP);
-  if (record != NULL) {
-    const struct sock_extended_err *error = &packet->control->error;
-
-    since_departure(question, on_line(socket, packet->at_ns), &record->took_ns, &record->tx_clock);
-    record->rx_clock = packet->clock;
-    record->number = error->ee_errno;
-    record->type = error->ee_type;
-    record->code = error->ee_code;
-    record->info = error->ee_info;
-    record->address_length = address_format(&packet->control->offender, record->address);
-  }
+  if (record != NULL)
+    fill_error(record, question, &error);
   give_result(question, record);
 }
 
@@ -282,7 +366,7 @@ static const struct timed_socket_events lane_events = {
 
 void lane_begin(struct lane *lane)
 {
-  lane->sender = (uint32_t)engine_random(lane->engine);
+  lane->sender = (uint32_t)random_next(&lane->engine->random);
   for (uint32_t i = 0; i < lane->socket_count; i++) {
     struct timed_socket *timed = &lane->sockets[i].timed;
 
@@ -403,7 +487,7 @@ static struct lane_socket *socket_for(struct series *series)
   int64_t flow = series->flow;
 
   if (flow < 0)
-    flow = series->interval_ns == 0 ? (int64_t)(engine_random(lane->engine) >> 1)
+    flow = series->interval_ns == 0 ? (int64_t)(random_next(&lane->engine->random) >> 1)
                                     : lane->sender % lane->socket_count + series->round++;
   return &lane->sockets[(uint64_t)flow % lane->socket_count];
 }
@@ -437,6 +521,7 @@ static void ask(struct engine *engine, struct series *series, struct lane_socket
   }
   question->series = series;
   question->socket = socket;
+  question->length = length;
   question->to = series->to;
   question->port = series->port;
   question->source_port = is_datagram(socket) ? socket->lane->ports[socket - socket->lane->sockets] : 0;
@@ -504,9 +589,16 @@ void expire(struct engine *engine, int64_t now_ns)
     struct question *question = (struct question *)((char *)first - offsetof(struct question, deadline));
 
     question_end(question);
-    struct record *record = result_of(question, RECORD_SILENT);
-    if (record != NULL && question->may_be_ours)
-      record->flags |= FLAG_MAY_BE_OURS;
+    if (was_answered_by_stranger(question))
+      question->doubts |= FLAG_STRANGER;
+    if (question->may_be_ours)
+      question->doubts |= FLAG_MAY_BE_OURS;
+    bool is_error = question->likely_error != NULL && question->doubts == 0;
+    struct record *record = result_of(question, is_error ? RECORD_ICMP : RECORD_SILENT);
+    if (record != NULL && is_error)
+      fill_error(record, question, question->likely_error);
+    else if (record != NULL)
+      record->flags = question->doubts;
     give_result(question, record);
   }
 }

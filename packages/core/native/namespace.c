@@ -33,8 +33,8 @@ napi_value enter_network_namespace(napi_env env, napi_callback_info info)
 }
 
 /*
- * openStreamSocket(family): the descriptor of a TCP socket that is not connected yet. It stays in the network namespace the thread
- * is in now, whereas Node opens its own only when they are connected.
+ * openStreamSocket(family): the descriptor of a TCP socket that is not connected yet. It stays in the network namespace the thread is in
+ * now, whereas Node opens its own only when they are connected.
  */
 napi_value open_stream_socket(napi_env env, napi_callback_info info)
 {

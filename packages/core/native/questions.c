@@ -40,20 +40,14 @@ struct question *questions_new(struct questions *questions)
     if (*place != NULL && (*place)->is_pending)
       continue;
     if (*place == NULL)
-      *place = malloc(sizeof **place);
+      *place = calloc(1, sizeof **place);
     if (*place == NULL)
       return NULL;
+    free((*place)->likely_error);
     **place = (struct question){.sequence = sequence};
     return *place;
   }
   return NULL;
-}
-
-struct question *questions_find(const struct questions *questions, uint32_t sequence)
-{
-  struct question *question = questions->places[sequence & questions->mask];
-
-  return question != NULL && question->socket != NULL && question->sequence == sequence ? question : NULL;
 }
 
 struct question *questions_find_low(const struct questions *questions, uint32_t low)
@@ -79,7 +73,10 @@ void questions_each_pending(const struct questions *questions, with_question cal
 
 void questions_free(struct questions *questions)
 {
-  for (uint32_t i = 0; questions->places != NULL && i <= questions->mask; i++)
+  for (uint32_t i = 0; questions->places != NULL && i <= questions->mask; i++) {
+    if (questions->places[i] != NULL)
+      free(questions->places[i]->likely_error);
     free(questions->places[i]);
+  }
   free(questions->places);
 }

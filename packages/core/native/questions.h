@@ -10,20 +10,35 @@
 struct lane_socket;
 struct series;
 
+/* An ICMP error about a packet. */
+struct icmp_error {
+  double at_ns; /* on the time line */
+  uint32_t clock;
+  uint32_t number; /* errno */
+  uint32_t type;
+  uint32_t code;
+  uint32_t info;
+  union address from;
+};
+
 /* One packet that was sent, or is about to be. It is remembered for a while after its end, to recognise late and duplicate answers. */
 struct question {
   struct timer deadline;
   struct series *series; /* NULL once nobody waits for it */
   struct lane_socket *socket; /* NULL once it is closed */
   uint64_t ticket;
+  uint32_t length; /* of the packet, from the header that its format writes */
   uint32_t sequence;
-  uint32_t nonce; /* initial sequence number of a SYN: its lower half is that of `sequence` */
+  uint64_t number; /* that the packet carries and its answer brings back; nobody else can guess it (formats.c) */
   uint16_t source_port;
   uint16_t port;
   bool is_pending;
   bool is_sent; /* the kernel has accepted it: no error can be about it before */
   bool was_answered;
   bool may_be_ours; /* packets were dropped by this host since it was sent, perhaps its answer */
+  struct icmp_error *likely_error; /* quotes too little to be sure that it is about this; NULL: none came */
+  uint16_t payload_sum; /* of a ping: sum of what is behind its header */
+  uint32_t doubts;  /* enum record_flag: what came in the place of an answer */
   int64_t handed_ns;
   double started_ms;
   union address to;
@@ -42,16 +57,13 @@ struct questions {
 
 enum {
   FIRST_PLACES = 1024,
-  MOST_PLACES = 65536, /* the lower half of a SYN's number points into the ring */
+  MOST_PLACES = 65536, /* 16 bits of a number point into the ring, under a veil */
 };
 
 bool questions_start(struct questions *questions, uint32_t first_sequence);
 
 /* A new question with the next number; NULL when all are pending or there is no memory. */
 struct question *questions_new(struct questions *questions);
-
-/* The question with this number; NULL when it is forgotten, or was never asked. */
-struct question *questions_find(const struct questions *questions, uint32_t sequence);
 
 /* The only question with these lower 16 bits that the ring can point to; it may be another one. */
 struct question *questions_find_low(const struct questions *questions, uint32_t low);

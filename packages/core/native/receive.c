@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <netinet/ip_icmp.h>
 #include <string.h>
 
+#include "formats.h"
 #include "timed_socket.h"
 
 /*
@@ -64,18 +66,6 @@ static bool place_stamp(const struct timed_socket *socket, const struct timespec
   return *at_ns <= read_ns + line->doubt_ns;
 }
 
-/* Cuts an IPv4 header off (RFC 791 §3.1); false when there is none. */
-static bool skip_ip_header(struct arrived_packet *packet)
-{
-  uint32_t header_length = packet->length == 0 ? 0 : (packet->bytes[0] & 0x0fu) * 4;
-
-  if (header_length < 20 || header_length > packet->length || packet->bytes[0] >> 4 != 4)
-    return false;
-  packet->bytes += header_length;
-  packet->length -= header_length;
-  return true;
-}
-
 static uint32_t hand_over(struct timed_socket *socket, unsigned received, int64_t began_ns, int64_t ended_ns)
 {
   struct receive_batch *batch = &socket->thread->packets;
@@ -94,7 +84,7 @@ static uint32_t hand_over(struct timed_socket *socket, unsigned received, int64_
     };
 
     packet.is_truncated = whole > packet.length || (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
-    if (socket->kind->has_ip_header && !skip_ip_header(&packet))
+    if (socket->kind->has_ip_header && !skip_ip_header(&packet.bytes, &packet.length))
       continue;
     control_read(&message->msg_hdr, &control);
     packet.clock = CLOCK_OF_KERNEL;
@@ -125,6 +115,18 @@ static void hand_over_error(struct timed_socket *socket, unsigned i, const struc
     packet.at_ns = ended_ns;
   }
   socket->events->failed(socket, &packet);
+}
+
+/*
+ * Whether it says that its packet is lost. A redirect or source quench does not, and a packet with an answer on its way must not fail
+ * by it; ping sockets queue them all the same (net/ipv4/ping.c, ping_err). src/model/icmp.ts has the meaning of each (RFC 792, RFC 4443
+ * §2.1).
+ */
+static bool is_icmp_error(const struct sock_extended_err *error)
+{
+  if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+    return error->ee_type < 128;
+  return error->ee_type == ICMP_DEST_UNREACH || error->ee_type == ICMP_TIME_EXCEEDED || error->ee_type == ICMP_PARAMETERPROB;
 }
 
 static void take_stamp(struct timed_socket *socket, const struct control *control, int64_t ended_ns)
@@ -168,7 +170,8 @@ bool receive_errors(struct timed_socket *socket)
         break;
       case SO_EE_ORIGIN_ICMP:
       case SO_EE_ORIGIN_ICMP6:
-        hand_over_error(socket, i, &control, ended_ns);
+        if (is_icmp_error(&control.error))
+          hand_over_error(socket, i, &control, ended_ns);
         break;
       case SO_EE_ORIGIN_LOCAL:
         /* The send itself has failed with this error; only the MTU is news (net/ipv4/ip_output.c, ip_local_error). */
@@ -185,7 +188,7 @@ bool receive_errors(struct timed_socket *socket)
 
 /*
  * Returns how many packets were dropped because the receive buffer was full; called before the buffer is read. SO_RXQ_OVFL reports
- * drops only with the next packet, this counter (net/core/sock.c, sk_get_meminfo) at once. It includes packets with a wrong checksum
+ * the same counter only with the next packet, this (net/core/sock.c, sk_get_meminfo) at once. It includes packets with a wrong checksum
  * (net/ipv4/udp.c, udp_queue_rcv_one_skb), which leave the buffer empty; one that overflowed is still full.
  */
 static uint32_t count_dropped(struct timed_socket *socket)

@@ -102,6 +102,7 @@ bool responder_read(struct engine *engine, struct timed_socket *timed)
   for (int i = 0; i < MOST_BATCHES; i++) {
     struct reading reading = receive(timed);
 
+    ((struct responder *)timed)->counts->dropped += reading.dropped;
     answer((struct responder *)timed);
     if (reading.is_drained)
       break;

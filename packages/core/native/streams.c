@@ -74,11 +74,24 @@ static int watch(struct streams *streams, struct stream *stream, int operation, 
   return epoll_ctl(streams->epoll, operation, stream->fd, &event) == 0 ? 0 : errno;
 }
 
+/*
+ * Lets the error queue have the ICMP error that ends a handshake, because its errno does not tell a firewall from a missing route
+ * (net/ipv4/tcp_ipv4.c, tcp_v4_err). Fails only on old kernels, which leave the errno.
+ */
+static void keep_icmp(int fd, int family, int keeps)
+{
+  if (family == AF_INET)
+    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &keeps, sizeof keeps);
+  else
+    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &keeps, sizeof keeps);
+}
+
 int stream_connect(struct streams *streams, int fd, const union address *to, bool is_stamped, double *id)
 {
   struct stream *stream = free_place(streams);
   int error = 0;
 
+  keep_icmp(fd, to->any.sa_family, 1);
   if (stream == NULL)
     error = ENOMEM;
   else if (connect(fd, &to->any, address_length(to)) != 0 && errno != EINPROGRESS)
@@ -102,13 +115,27 @@ int stream_connect(struct streams *streams, int fd, const union address *to, boo
   return 0;
 }
 
+static void free_stream(struct streams *streams, struct stream *stream)
+{
+  stream->fd = -1;
+  if (--streams->open_count == 0)
+    uv_unref((uv_handle_t *)&streams->poll);
+}
+
 /* A closed descriptor leaves its epoll by itself (epoll(7), Q6), because no other refers to the same socket. */
 void stream_close(struct streams *streams, struct stream *stream)
 {
   close(stream->fd);
-  stream->fd = -1;
-  if (--streams->open_count == 0)
-    uv_unref((uv_handle_t *)&streams->poll);
+  free_stream(streams, stream);
+}
+
+int stream_release(struct streams *streams, struct stream *stream)
+{
+  int fd = stream->fd;
+
+  watch(streams, stream, EPOLL_CTL_DEL, 0);
+  free_stream(streams, stream);
+  return fd;
 }
 
 static bool is_trusted(const struct streams *streams, const struct stream *stream, const struct timespec *stamp)
@@ -184,24 +211,63 @@ static struct stream_row *add_row(struct streams *streams, const struct stream *
   return row;
 }
 
-static void add_connection(struct streams *streams, const struct stream *stream, const struct tcp_info *info, int error)
+/* Numbers are at 8-byte boundaries, as JavaScript reads them. */
+static void add_bytes(struct streams *streams, struct stream_row *row, uint32_t length)
 {
-  struct stream_row *row = add_row(streams, stream, error == 0 ? STREAM_CONNECTED : STREAM_FAILED);
+  row->start = (double)(offsetof(struct stream_records, bytes) + streams->bytes);
+  row->length = length;
+  streams->bytes += (length + 7) & ~7u;
+}
+
+static void add_address(struct streams *streams, struct stream_row *row, const union address *address)
+{
+  /* Fits, because each row adds one at most: STREAM_TEXT_BYTES. */
+  add_bytes(streams, row, address_format(address, (char *)streams->records->bytes + streams->bytes));
+}
+
+static union address own_address(const struct stream *stream)
+{
   union address address = {.any.sa_family = AF_UNSPEC};
   socklen_t length = sizeof address;
 
-  if (getsockname(stream->fd, &address.any, &length) == 0)
-    row->port = address_port(&address);
+  if (getsockname(stream->fd, &address.any, &length) != 0)
+    address.any.sa_family = AF_UNSPEC;
+  return address;
+}
+
+static struct stream_row *add_handshake(struct streams *streams, const struct stream *stream, const struct tcp_info *info, int error)
+{
+  struct stream_row *row = add_row(streams, stream, error == 0 ? STREAM_CONNECTED : STREAM_FAILED);
+
   row->number = error;
   row->at_ns = time_line_at(line_of(streams), time_line_now(line_of(streams)));
   row->rtt_us = info->tcpi_rtt;
   row->retransmits = info->tcpi_total_retrans;
   row->send_mss = info->tcpi_snd_mss;
+  return row;
+}
+
+/* Returns whether an ICMP error is in the error queue. */
+static bool take_icmp(const struct stream *stream, struct control *control)
+{
+  union {
+    struct cmsghdr header;
+    unsigned char bytes[CONTROL_BYTES];
+  } buffer;
+  struct msghdr message = {.msg_control = &buffer, .msg_controllen = sizeof buffer};
+
+  if (recvmsg(stream->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+    return false;
+  control_read(&message, control);
+  return control->has_error &&
+         (control->error.ee_origin == SO_EE_ORIGIN_ICMP || control->error.ee_origin == SO_EE_ORIGIN_ICMP6);
 }
 
 /* The outcome of a handshake. TCP_INFO is read before anything else can change it: tcpi_rtt is that of the SYN. */
 static void end_handshake(struct streams *streams, struct stream *stream)
 {
+  union address address = own_address(stream);
+  struct control control;
   struct tcp_info info = {0};
   socklen_t info_length = sizeof info;
   int error = 0;
@@ -212,11 +278,26 @@ static void end_handshake(struct streams *streams, struct stream *stream)
     info = (struct tcp_info){0};
   if (info.tcpi_state != TCP_ESTABLISHED && getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &error_length) != 0)
     error = errno;
+  /* Without an error it is still waiting, because the ICMP error came while the kernel was busy with the socket. */
+  bool is_icmp = (error != 0 || info.tcpi_state == TCP_SYN_SENT) && take_icmp(stream, &control);
+  if (is_icmp && error == 0)
+    error = (int)control.error.ee_errno;
   stream->is_connected = error == 0;
-  add_connection(streams, stream, &info, error);
+  struct stream_row *row = add_handshake(streams, stream, &info, error);
+  row->port = address_port(&address);
+  if (is_icmp) {
+    row->type = control.error.ee_type;
+    row->code = control.error.ee_code;
+    add_address(streams, row, &control.offender);
+  }
+  if (!stream->is_connected)
+    return;
+  add_address(streams, row, &address);
+  /* From now on, an ICMP error must not end the connection, which may outlive it (RFC 1122 §4.2.3.9). */
+  keep_icmp(stream->fd, address.any.sa_family, 0);
   stream->steps = line_of(streams)->steps;
   /* Only now: the kernel counts sent bytes from here (net/core/sock.c, sock_set_timestamping), and refuses before connect(). */
-  if (stream->is_connected && stream->is_stamped)
+  if (stream->is_stamped)
     stream->is_stamped = setsockopt(stream->fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps) == 0;
 }
 
@@ -252,10 +333,7 @@ static void read_data(struct streams *streams, struct stream *stream)
   }
   row->at_ns = time_line_at(line, at_ns);
   row->left_ns = stream->left_ns;
-  row->start = (double)(offsetof(struct stream_records, bytes) + streams->bytes);
-  row->length = (double)length;
-  /* Numbers at 8-byte boundaries, as JavaScript reads them. */
-  streams->bytes += ((uint32_t)length + 7) & ~7u;
+  add_bytes(streams, row, (uint32_t)length);
 }
 
 static void take_event(struct streams *streams, struct stream *stream, uint32_t events)

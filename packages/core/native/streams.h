@@ -21,6 +21,7 @@ enum {
   STREAM_ROWS = 64,
   STREAM_READ_BYTES = 65536,                 /* at most, from one stream and wake-up */
   STREAM_BYTES = 4 * STREAM_READ_BYTES,      /* from all streams and one wake-up */
+  STREAM_TEXT_BYTES = STREAM_ROWS * ADDRESS_TEXT_BYTES,
 };
 
 enum stream_news { STREAM_CONNECTED, STREAM_ARRIVED, STREAM_WRITABLE, STREAM_ENDED, STREAM_FAILED };
@@ -33,17 +34,20 @@ struct stream_row {
   double at_ns;       /* connected: when this was noticed; arrived: of the last of these bytes */
   double clock;
   double left_ns;     /* arrived: when the last byte sent so far left by the kernel's clock; NaN when unknown */
-  double start;       /* arrived: where the bytes are in the shared memory */
-  double length;
+  double start;       /* where the bytes are in the shared memory: arrived: the data; connected: the address of this side as text;
+                         failed: the address of who sent the ICMP error */
+  double length;      /* failed: 0 without an ICMP error */
   double port;        /* connected, failed: of this side */
   double rtt_us;      /* connected, failed: as in tcp_info.c */
   double retransmits;
   double send_mss;
+  double type;        /* failed: of the ICMP error, as the next */
+  double code;
 };
 
 struct stream_records {
   struct stream_row rows[STREAM_ROWS];
-  uint8_t bytes[STREAM_BYTES];
+  uint8_t bytes[STREAM_BYTES + STREAM_TEXT_BYTES];
 };
 
 struct stream {
@@ -82,6 +86,9 @@ int stream_connect(struct streams *streams, int fd, const union address *to, boo
 int stream_write(struct streams *streams, struct stream *stream, const uint8_t *bytes, size_t length, size_t *written);
 
 void stream_close(struct streams *streams, struct stream *stream);
+
+/* Gives its descriptor away, connected and unread. */
+int stream_release(struct streams *streams, struct stream *stream);
 
 /* NULL when it is closed. */
 struct stream *stream_of_id(struct streams *streams, double id);

@@ -130,6 +130,26 @@ static napi_value close_stream(napi_env env, napi_callback_info info)
   return NULL;
 }
 
+/* release(stream): returns its descriptor, which is the caller's from then on. */
+static napi_value release_stream(napi_env env, napi_callback_info info)
+{
+  napi_value argument, result;
+  struct stream *stream;
+  void *data;
+
+  if (!read_arguments(env, info, 1, &argument, &data) || !read_stream(env, data, argument, &stream))
+    return NULL;
+  if (stream == NULL) {
+    throw_errno(env, EBADF, "release");
+    return NULL;
+  }
+  int fd = stream_release(data, stream);
+  if (ok(env, napi_create_int32(env, fd, &result)))
+    return result;
+  close(fd);
+  return NULL;
+}
+
 static napi_status deliver(void *data)
 {
   struct streams *streams = data;
@@ -147,7 +167,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     callback_turn(&streams->callback, deliver, streams);
 }
 
-static const struct method methods[] = {{"connect", connect_stream}, {"write", write_stream}, {"close", close_stream}};
+static const struct method methods[] = {{"connect", connect_stream}, {"write", write_stream}, {"close", close_stream}, {"release", release_stream}};
 
 static bool fill_object(napi_env env, struct streams *streams, napi_value object)
 {

@@ -27,7 +27,9 @@ function test() {
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
       'run',
-      'packages/core/test/net',
+      'packages/core/test/net/native',
+      'packages/core/test/net/packets',
+      'packages/core/test/net/tcp',
       'packages/core/test/probes/icmp',
       'packages/core/test/probes/udp',
       'packages/core/test/responders/udp',
@@ -52,10 +54,24 @@ function test() {
   )
   const found = readdirSync(reports)
     .map((name) => readFileSync(join(reports, name), 'utf8'))
-    .filter((report) => /\bscout\.node\b|\/native\/\w+\.[ch]\b/.test(report))
+    .filter(isOurs)
   for (const report of found) console.log(report)
   console.log(`sanitizers: ${found.length === 0 ? 'nothing found' : `${found.length} reports, above`}`)
   return status === 0 && found.length === 0
+}
+
+/**
+ * Returns whether a report is about our code. What V8 allocates for itself while our code calls it leaks whenever a process ends at once:
+ * a leak is ours only if our code allocated it.
+ *
+ * @param {string} report
+ */
+function isOurs(report) {
+  const ours = /\bscout\.node\b|\/native\/\w+\.[ch]\b|\s\.\.\/\w+\.[ch]:\d/
+  return report.split('\n\n').some((part) => {
+    const frames = / leak of \d+ byte/.test(part) ? part.split('\n').filter((line) => /^\s*#1 /.test(line)) : [part]
+    return frames.some((frame) => ours.test(frame))
+  })
 }
 
 function compile() {

@@ -7,7 +7,7 @@ export {
   type SeriesSession,
 } from './attempt/prober.ts'
 export { type Repeated, type RepeatOptions, type RepeatRequest, repeat } from './attempt/repeat.ts'
-export type { ScheduleCounters, Task, TaskResult } from './attempt/task.ts'
+export type { ProberCounters, ScheduleCounters, Task, TaskResult } from './attempt/task.ts'
 export type { CountersByResponder } from './attempt/worker/messages.ts'
 export { type HandOver, type ServeOptions, serveProber, type ThreadResponders } from './attempt/worker/serve.ts'
 export { createThreadProber, type ThreadProber, type ThreadProberOptions } from './attempt/worker/thread-prober.ts'
@@ -25,9 +25,19 @@ export {
   targetAt,
   type Vantage,
 } from './checks/check.ts'
+export * from './diagnose/index.ts'
 export type { Ability } from './doctor/abilities.ts'
 export { describeMeans, type ProbeMeans, type ProcessMeans } from './doctor/means.ts'
-export { type FailureGroup, failureGroups, failureSentence, nodesText } from './mesh/failures.ts'
+export { durationEdgesSeconds } from './mesh/duration-edges.ts'
+export {
+  ageText,
+  clockText,
+  type FailureGroup,
+  failureGroups,
+  failureSentence,
+  nodesText,
+  sinceText,
+} from './mesh/failures.ts'
 export {
   compareNames,
   type Inability,
@@ -39,19 +49,22 @@ export {
 } from './mesh/links.ts'
 export {
   type DurationsReport,
-  durationEdgesSeconds,
   type Knowledge,
+  type Lateness,
   type NodeConditions,
+  programHeader,
   type Row,
   row,
   type Self,
   type SeriesReport,
 } from './mesh/row.ts'
 export { idOf, type LinkKey, linkIdOf, type SeriesKey } from './mesh/series.ts'
+export { type Address, canonicalAddress, splitZone, usableAddressOf, whyUnusable } from './model/address.ts'
 export { type Endpoint, type Family, familyNames, familyOf, responderPort } from './model/endpoint.ts'
 export { ScoutError, type ScoutErrorCode } from './model/errors.ts'
 export {
   type Blame,
+  FailureError,
   type FailureReason,
   type IcmpError,
   isFailureReason,
@@ -59,10 +72,15 @@ export {
   outcomeFor,
   outcomeOf,
   reasons,
+  usualReasonsOf,
 } from './model/failure.ts'
+export { groupBy } from './model/group-by.ts'
 export { nearest } from './model/nearest.ts'
 export type { Packets } from './model/packets.ts'
+export { printable } from './model/printable.ts'
 export { bracketed, formatHostPort, parseTarget, type TargetForm, targetForms } from './model/target.ts'
+export { giveBackMemory } from './net/host/memory.ts'
+export { mtuOf } from './net/host/mtu.ts'
 export { nameServerOrSystem, readResolvConf } from './net/host/resolv-conf.ts'
 export { type ResolveName, resolveBySystem } from './net/host/resolve.ts'
 export type { Stray } from './net/packets/exchange.ts'
@@ -76,14 +94,21 @@ export {
   probes,
   type ResultOf,
 } from './probes/index.ts'
-export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions } from './probes/options.ts'
+export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, usableAddress } from './probes/options.ts'
 export type { Attempt, Need, Probe } from './probes/probe.ts'
 export type { Failed, Failure, Result, Success } from './probes/result.ts'
 export type { Held, Session } from './probes/session.ts'
 export { startDnsResponder } from './responders/dns.ts'
-export { type HttpResponderOptions, type RouteRequest, startHttpResponder } from './responders/http.ts'
+export {
+  type HttpResponder,
+  type HttpResponderOptions,
+  type RouteRequest,
+  startHttpResponder,
+} from './responders/http.ts'
+export { type Exchange, type HttpCounters, type HttpServer, startHttpServer } from './responders/http-server.ts'
 export { startOnOnePort } from './responders/one-port.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
+export { createTurns } from './responders/turns.ts'
 export { startUdpResponder } from './responders/udp.ts'
 export * from './settings/index.ts'
 export { Histogram } from './statistics/histogram.ts'

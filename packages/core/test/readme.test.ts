@@ -16,7 +16,7 @@ it('the ten-line library example prints what it shows', async () => {
 it('the responders answer and close', async () => {
   const [, responders = ''] = examplesIn('packages/core/README.md')
   expect(await runExample(responders)).toBe(
-    '{ answered: 0, rejected: 0, unsent: 0 } { answered: 0, rejected: 0, unsent: 0 }\n',
+    '{ answered: 0, rejected: 0, unsent: 0, refused: 0 } { answered: 0, rejected: 0, unsent: 0, dropped: 0 }\n',
   )
 })
 

@@ -38,6 +38,6 @@ describe('a result', () => {
     expectTypeOf<keyof ResultOf<'http'>['phasesNs']>().toEqualTypeOf<
       'resolve' | 'connect' | 'tls' | 'write' | 'server' | 'transfer'
     >()
-    expectTypeOf<keyof ResultOf<'tcp'>['phasesNs']>().toEqualTypeOf<'resolve' | 'connect'>()
+    expectTypeOf<keyof ResultOf<'tcp'>['phasesNs']>().toEqualTypeOf<'resolve' | 'connect' | 'answer'>()
   })
 })

@@ -6,8 +6,6 @@ import { root } from '../../../scripts/command.mjs'
 
 /** @typedef {{ command: readonly string[], environment: Record<string, string> }} Image how the image starts an agent */
 
-const folderInImage = '/opt/scout/'
-
 /**
  * Builds a checkout with its own scripts, bundles it as for the image, and returns how to start the agent: the bundle with the flags and
  * variables of the checkout's Containerfile.
@@ -22,14 +20,31 @@ export function buildImage(checkout, node) {
   const bundle = join(root, '.cache/bench', createHash('sha256').update(tree).digest('hex').slice(0, 12))
   runIn(tree, ['scripts/build.mjs'])
   runIn(tree, ['scripts/image/bundle.mjs', bundle])
-  const text = readFileSync(join(tree, 'deploy/image/Containerfile'), 'utf8')
+  const { flags, environment } = startInImage(tree)
+  return { command: [node, ...flags, join(bundle, 'bin/scout-agent')], environment }
+}
+
+/**
+ * Returns Node's flags and the variables with which the image of a checkout starts the agent.
+ *
+ * @param {string} tree
+ * @returns {{ flags: readonly string[], environment: Record<string, string> }}
+ */
+export function startInImage(tree) {
+  const file = join(tree, 'deploy/image/Containerfile')
+  const text = readFileSync(file, 'utf8').replaceAll(/\\\n\s*/g, '')
   /** @type {readonly string[]} */
-  const [program, ...args] = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1] ?? '[]')
-  if (program !== 'node') throw new Error(`cannot read the ENTRYPOINT of ${tree}/deploy/image/Containerfile`)
-  const variables = Array.from(text.matchAll(/^ENV (.*)$/gm), ([, line = '']) => line.split(' ')).flat()
-  const environment = Object.fromEntries(variables.map((text) => [text.split('=')[0], text.replace(/^\w+=/, '')]))
+  const entry = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1] ?? '[]')
+  if (!entry.some((arg) => arg.endsWith('scout-agent'))) throw new Error(`the ENTRYPOINT of ${file} starts no agent`)
+  const variables = Array.from(
+    text.matchAll(/^ENV (.*)$/gm),
+    ([, line = '']) => line.match(/\w+=("[^"]*"|\S+)/g) ?? [],
+  ).flat()
+  const environment = Object.fromEntries(
+    variables.map((text) => [text.split('=')[0], text.replace(/^\w+=/, '').replaceAll('"', '')]),
+  )
   return {
-    command: [node, ...args.map((arg) => arg.replace(folderInImage, `${bundle}/`))],
+    flags: entry.filter((arg) => arg.startsWith('--')),
     environment: { ...environment, PATH: process.env['PATH'] ?? '' },
   }
 }

@@ -1,4 +1,5 @@
 import { get } from 'node:http'
+import { gunzipSync } from 'node:zlib'
 
 /** Paths of the console with the period of their requests: the chart's probes, and Prometheus. */
 const requests = [
@@ -34,14 +35,15 @@ export function fetchText(url) {
   return new Promise((resolve, reject) => {
     const headers = { accept: 'text/plain;version=0.0.4', 'accept-encoding': 'gzip', connection: 'close' }
     const request = get(url, { agent: false, headers, timeout: 10_000 }, (response) => {
-      let text = ''
-      response.setEncoding('utf8').on('data', (/** @type {string} */ part) => {
-        text += part
-      })
+      /** @type {Buffer[]} */
+      const parts = []
+      response.on('data', (/** @type {Buffer} */ part) => parts.push(part))
       response.on('error', reject)
-      response.on('end', () =>
-        response.statusCode === 200 ? resolve(text) : reject(new Error(`${url} answered ${response.statusCode}`)),
-      )
+      response.on('end', () => {
+        if (response.statusCode !== 200) return reject(new Error(`${url} answered ${response.statusCode}`))
+        const bytes = Buffer.concat(parts)
+        resolve((response.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes).toString())
+      })
     })
     request.on('timeout', () => request.destroy(new Error(`${url} did not answer in 10 s`)))
     request.on('error', reject)

@@ -3,7 +3,6 @@ import { fetchText } from './kubelet.mjs'
 import { agentAddress } from './network.mjs'
 import { mainThreadCpuMs, memoryOf, peakResidentMib, threadsOf, usedBetween } from './usage.mjs'
 
-/** @typedef {import('@scout/core').Row} Row */
 /** @typedef {Awaited<ReturnType<typeof import('./peers-process.mjs').startPeers>>} Peers */
 /** @typedef {import('./peers-main.mjs').Count} Count */
 
@@ -13,20 +12,28 @@ const scrapes = 10
 /** Name under which successes are counted, beside `CHECK: REASON`. */
 const passed = 'passed'
 
-/** Returns everything that the agent knows. */
-/** @returns {Promise<Row>} */
-export async function readRow() {
-  return JSON.parse(await fetchText(`${consoleUrl}/api/v1/snapshot`))
+/**
+ * Returns the values of one of the agent's metrics by their labels, as they are written. Metrics are read because a Prometheus does so, too;
+ * the API would load code that no agent needs of which nobody opens the page.
+ *
+ * @param {string} name
+ * @returns {Promise<ReadonlyMap<string, number>>}
+ */
+export async function readMetric(name) {
+  const lines = (await fetchText(`${consoleUrl}/metrics`)).matchAll(new RegExp(`^${name}{(.*)} (\\d+)$`, 'gm'))
+  return new Map(Array.from(lines, ([, labels = '', value]) => [labels, Number(value)]))
 }
 
+const readAttempts = () => readMetric('scout_probe_attempts_total')
+
 /**
- * Measures the agent for a while. The snapshots are taken before and after, so their cost is not in it.
+ * Measures the agent for a while. Its counters are read before and after, so that the cost is not in it.
  *
  * @param {number} pid
  * @param {{ peers: Peers, measureMs: number }} options
  */
 export async function useWhile(pid, { peers, measureMs }) {
-  const rowBefore = await readRow()
+  const attemptsBefore = await readAttempts()
   const loadBefore = await peers.order('count')
   const startMs = performance.now()
   const before = threadsOf(pid)
@@ -39,17 +46,17 @@ export async function useWhile(pid, { peers, measureMs }) {
   const seconds = (performance.now() - startMs) / 1000
   const { privateMib, residentMib } = memoryOf(pid)
   const loadAfter = await peers.order('count')
-  const rowAfter = await readRow()
+  const attemptsAfter = await readAttempts()
   const threads = Array.from(usedBetween(before, after), ([name, { cpuNs, switches }]) => ({
     name,
     percent: (cpuNs / 1e9 / seconds) * 100,
     wakeups: switches / seconds,
   }))
-  const outcomes = attemptsBetween(rowBefore, rowAfter)
+  const outcomes = attemptsBetween(attemptsBefore, attemptsAfter)
   return {
     threads,
     memory: { privateMib, privatePeakMib, residentMib, residentPeakMib: peakResidentMib(pid) },
-    series: rowAfter.series.length,
+    series: new Set(Array.from(attemptsAfter.keys(), (labels) => labels.replace(/,outcome=.*/, ''))).size,
     attemptsPerSecond: sum(Object.values(outcomes)) / seconds,
     failures: Object.entries(outcomes).flatMap(([name, count]) => (name === passed ? [] : [{ name, count }])),
     load: difference(loadBefore, loadAfter),
@@ -58,25 +65,29 @@ export async function useWhile(pid, { peers, measureMs }) {
 }
 
 /**
- * @param {Row} before
- * @param {Row} after
+ * Returns the number of attempts in between by outcome.
+ *
+ * @param {ReadonlyMap<string, number>} before
+ * @param {ReadonlyMap<string, number>} after
  */
 function attemptsBetween(before, after) {
   /** @type {Record<string, number>} */
   const counts = { [passed]: 0 }
-  const add = (/** @type {Row} */ { series }, /** @type {1 | -1} */ sign) => {
-    for (const { check, total } of series) {
-      const named = Object.entries(total.reasons).map(
-        ([reason, count]) => /** @type {const} */ ([`${check}: ${reason}`, count]),
-      )
-      for (const [name, count] of [/** @type {const} */ ([passed, total.passed]), ...named]) {
-        counts[name] = (counts[name] ?? 0) + sign * count
-      }
-    }
+  for (const [labels, total] of after) {
+    const reason = label(labels, 'reason')
+    const name = reason === '' ? passed : `${label(labels, 'check')}: ${reason}`
+    const count = total - (before.get(labels) ?? 0)
+    if (count !== 0) counts[name] = (counts[name] ?? 0) + count
   }
-  add(after, 1)
-  add(before, -1)
-  return Object.fromEntries(Object.entries(counts).filter(([name, count]) => name === passed || count !== 0))
+  return counts
+}
+
+/**
+ * @param {string} labels
+ * @param {string} name
+ */
+function label(labels, name) {
+  return new RegExp(`\\b${name}="([^"]*)"`).exec(labels)?.[1]
 }
 
 /**

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { makePodFiles, startAgent } from './agent-process.mjs'
 import { startApiServer } from './api-server.mjs'
 import { startKubelet } from './kubelet.mjs'
-import { consoleUrl, costOfScrapeMs, readRow, useWhile } from './measure.mjs'
+import { consoleUrl, costOfScrapeMs, readMetric, useWhile } from './measure.mjs'
 import { agentAddress, makeBridge, nodeAddress, peerAddresses } from './network.mjs'
 import { startPeers } from './peers-process.mjs'
 import { systemCallsOf } from './usage.mjs'
@@ -67,8 +67,8 @@ async function measure() {
 async function untilReady(/** @type {{ log: readonly string[] }} */ agent) {
   const deadlineMs = performance.now() + readyMs
   for (;;) {
-    const row = await readRow().catch(() => undefined)
-    if (row?.isReady === true && row.peers.filter(({ state }) => state === 'ready').length === request.peers) return
+    const peers = await readMetric('scout_peers').catch(() => undefined)
+    if (peers?.get('state="ready"') === request.peers) return
     if (performance.now() > deadlineMs) throw new Error(`the agent did not find its peers:\n${agent.log.join('\n')}`)
     await sleep(200)
   }

@@ -1,9 +1,10 @@
 import { compileTable } from './compile/table.ts'
 import { LabError } from './errors.ts'
-import type { Change, FaultKey } from './faults/fault.ts'
+import type { Change, FaultKey, Pulse } from './faults/fault.ts'
 import { startHelper } from './helper.ts'
 import type { Overrides } from './overrides.ts'
 import type { LabProcess } from './process.ts'
+import { pulseScript } from './pulse.ts'
 import type { Runner } from './runner.ts'
 import { startThrottle } from './throttle.ts'
 
@@ -97,8 +98,11 @@ async function addTable(
 ): Promise<Applied> {
   const reference = `${table.family} ${name}`
   await runner.script('add nft rules', namespace, `nft -f - <<'END'\n${compileTable(name, table)}END\n`)
+  const pulse =
+    table.pulse === undefined ? undefined : await startPulse(runner, { namespace, reference, pulse: table.pulse })
   return {
     undo: async () => {
+      await pulse?.undo()
       await runner.script('delete nft rules', namespace, `nft delete table ${reference}`)
     },
     hits: async () => {
@@ -106,4 +110,12 @@ async function addTable(
       return Number(/packets (\d+)/.exec(text)?.[1])
     },
   }
+}
+
+function startPulse(
+  runner: Runner,
+  { namespace, reference, pulse }: { readonly namespace: string; readonly reference: string; readonly pulse: Pulse },
+): Promise<Applied> {
+  const argv = ['sh', '-c', pulseScript(reference, pulse)]
+  return startHelper(runner.spawn(namespace, argv, { detached: true }), { kind: 'helper', namespace, argv })
 }

@@ -11,7 +11,7 @@ const stateScript = [
   'ip -o link | sed "s/@.*mtu/ mtu/; s/state.*//"',
   'ip neigh show nud permanent; bridge fdb show | grep dst',
   'tc qdisc show',
-  'cd /proc/sys/net; cat ipv4/ip_local_port_range ipv4/conf/all/rp_filter netfilter/nf_conntrack_tcp_loose',
+  'cd /proc/sys/net; cat ipv4/ip_local_port_range ipv4/ip_local_reserved_ports ipv4/conf/all/rp_filter netfilter/nf_conntrack_tcp_loose',
   'cat netfilter/nf_conntrack_tcp_timeout_established /run/scout-lab/*.answers /run/scout-lab/*.resolv.conf',
 ].join('\n')
 

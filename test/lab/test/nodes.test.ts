@@ -63,6 +63,10 @@ describeWith(...labNeeds)('faults of nodes and hops', () => {
     }
     expect(await during(lab(), ['ports-exhausted'], look)).toEqual({ opened: 4, isAddressLacking: true })
     expect(await look()).toEqual({ opened: 6, isAddressLacking: false })
+    const none = await lab().inject('ports-exhausted', { ports: 0 })
+    expect(await look()).toEqual({ opened: 0, isAddressLacking: true })
+    await none.heal()
+    expect(await look()).toEqual({ opened: 6, isAddressLacking: false })
   })
 
   test('duplicates are reported by ping', async () => {
@@ -100,6 +104,26 @@ describeWith(...labNeeds)('faults of nodes and hops', () => {
     expect(returned.length).toBeGreaterThan(20)
     expect(returned.length).toBeLessThan(95)
     expect(await pingTimesMs(lab(), 'pod1', [pod2, 20])).toHaveLength(20)
+  })
+
+  test.each(['in', 'out'] as const)('with its side %s dead, a node receives nothing or sends nothing', async (side) => {
+    const look = async () => {
+      const counted = await Promise.all(['pod2', 'pod1'].map((place) => echoRequests(place)))
+      const outcomes = [await ping('pod1', pod2)(lab()), await ping('pod2', '10.244.1.10')(lab())]
+      const after = await Promise.all(['pod2', 'pod1'].map((place) => echoRequests(place)))
+      return { outcomes, arrived: after.map((number, index) => number - (counted[index] ?? 0)) }
+    }
+    const echoRequests = async (place: string) => {
+      const { stdout } = await lab().run(place, ['nstat', '-asz', 'IcmpInEchos'])
+      return Number(/IcmpInEchos\s+(\d+)/.exec(stdout)?.[1])
+    }
+    // From here on both nodes know each other's hardware address.
+    expect(await look()).toEqual({ outcomes: ['ok', 'ok'], arrived: [1, 1] })
+    expect(await during(lab(), ['node-side-dead', { side }], look)).toEqual({
+      outcomes: ['silent', 'silent'],
+      arrived: side === 'in' ? [0, 1] : [1, 0],
+    })
+    expect(await look()).toEqual({ outcomes: ['ok', 'ok'], arrived: [1, 1] })
   })
 
   test('a duplicate address leads to the wrong node', async () => {
@@ -153,6 +177,17 @@ describeWith(...labNeeds)('faults between zones', () => {
     expect(await look()).toBe('ok')
     expect(await during(lab(), ['duplicate-address'], look)).toBe('ok')
     expect(await look()).toBe('ok')
+  })
+
+  test('a group that is no zone is cut off from those of its zone, and reaches its own across the router', async () => {
+    const look = () =>
+      Promise.all([
+        ping('pod1', '10.244.2.10')(lab()),
+        ping('pod1', 'fd00:244:3::10')(lab()),
+        ping('node3', '10.200.0.12')(lab()),
+      ])
+    expect(await during(lab(), ['group-partition', { nodes: '1,3' }], look)).toEqual(['silent', 'ok', 'silent'])
+    expect(await look()).toEqual(['ok', 'ok', 'ok'])
   })
 
   test('a partition silences what is between the zones and nothing within', async () => {

@@ -54,6 +54,7 @@ const everywhere: readonly Signature[] = [
   { fault: 'fragments-dropped', seen: all(silent, 'udpFragmented') },
   { fault: 'missing-route', seen: all(silent, ...pods) },
   { fault: 'asymmetric-route', seen: all(silent, ...podsIpv4) },
+  { fault: 'neighbour-table-full', seen: all(silent, ...pods, ...hosts) },
   { fault: 'accept-queue-full', seen: all(silent, ...httpOn8081) },
   {
     fault: 'ttl-expiry',
@@ -71,6 +72,7 @@ const everywhere: readonly Signature[] = [
 const inRouted: readonly Signature[] = [
   { fault: 'port-blocked', seen: all(silent, ...httpOn8081, 'hostHttp') },
   { fault: 'port-blocked', parameters: { protocol: 'udp', port: 53 }, seen: all(silent, 'dns') },
+  { fault: 'network-policy', seen: all(silent, 'httpOtherPort') },
   { fault: 'ipv6-dead', seen: all(silent, 'ping6', 'http6') },
   { fault: 'reject-reset', seen: all('connection refused', ...tcp, 'hostHttp') },
   {
@@ -111,6 +113,7 @@ const inRouted: readonly Signature[] = [
 const inVxlan: readonly Signature[] = [
   { fault: 'overlay-blocked', seen: all(silent, ...pods) },
   { fault: 'wrong-vtep', seen: all(silent, ...pods) },
+  { fault: 'checksums-broken', seen: all(silent, ...tcp, ...datagrams) },
   { fault: 'vxlan-mtu', seen: all(silent, 'download', 'upload', 'udpFragmented') },
 ]
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { describeWith, testWith } from '../../support/requirements.ts'
 import type { Lab } from '../src/index.ts'
 import { connect, http, median, ping, pingTimesMs, udp } from './support/clients.ts'
@@ -51,16 +51,21 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     expect((seen.at(-3) ?? 0) - (seen[2] ?? 0)).toBeGreaterThan(8)
   })
 
+  test('jitter alone lengthens some round trips and hardly any others', async () => {
+    const before = median(await pingTimesMs(lab(), 'pod1', [pod2, 15]))
+    const seen = await during(lab(), ['jitter', { milliseconds: 40 }], () => pingTimesMs(lab(), 'pod1', [pod2, 60]))
+    expect(seen).toHaveLength(60)
+    expect((seen[0] ?? 0) - before).toBeLessThan(8)
+    expect((seen.at(-3) ?? 0) - before).toBeGreaterThan(25)
+    expect(median(await pingTimesMs(lab(), 'pod1', [pod2, 15]))).toBeLessThan(15)
+  })
+
   test('reordering lets later packets overtake and loses none', async () => {
-    const look = async () => {
-      const { stdout } = await lab().run('pod1', ['ping', '-nc', '60', '-i', '0.01', '-W', '1', pod2])
-      const order = [...stdout.matchAll(/icmp_seq=(\d+)/g)].map(([, number]) => Number(number))
-      return { order, overtaken: order.filter((number, index) => number < (order[index - 1] ?? 0)).length }
-    }
+    const look = () => pingOrder(lab(), 60)
     const seen = await during(lab(), ['reordering', { milliseconds: 25 }], look)
-    expect(seen.overtaken).toBeGreaterThan(0)
-    expect(seen.order).toHaveLength(60)
-    expect((await look()).overtaken).toBe(0)
+    expect(overtaken(seen)).toBeGreaterThan(0)
+    expect(seen).toHaveLength(60)
+    expect(overtaken(await look())).toBe(0)
   })
 
   test('random loss takes its share of pings, and connects that lose a SYN take a second longer', async () => {
@@ -75,6 +80,35 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     expect(returned.length).toBeLessThan(83)
     expect(opened.filter((seconds) => seconds > 1 && seconds < 1.5).length).toBeGreaterThan(0)
     expect(await pingTimesMs(lab(), 'pod1', [pod2, 40])).toHaveLength(40)
+  })
+
+  test('periodic loss takes what is sent in its moments, and nothing in between', async () => {
+    const order = await during(lab(), ['periodic-loss', { lost: 200, passing: 400 }], () => pingOrder(lab(), 150))
+    const gaps = order.map((number, index) => number - (order[index - 1] ?? 0)).filter((gap) => gap > 1)
+    // A third of the pings, in two or three gaps.
+    expect(order.length).toBeGreaterThan(60)
+    expect(gaps.length).toBeGreaterThan(1)
+    expect(median(gaps.toSorted((a, b) => a - b))).toBeGreaterThan(10)
+    expect(await pingOrder(lab(), 150)).toHaveLength(150)
+  })
+
+  test('a brown-out ends by itself', async () => {
+    const injection = await lab().inject('brown-out', { milliseconds: 1500 })
+    expect(await ping('pod1', pod2)(lab())).toBe('silent')
+    await vi.waitFor(async () => expect(await ping('pod1', pod2)(lab())).toBe('ok'), { timeout: 10_000 })
+    expect(await injection.hits()).toBeGreaterThan(0)
+    await injection.heal()
+    expect(await ping('pod1', pod2)(lab())).toBe('ok')
+  })
+
+  test('rules that come and go do not come back after they are healed', async () => {
+    const injection = await lab().inject('periodic-loss', { lost: 1, passing: 1 })
+    await vi.waitFor(async () => {
+      await ping('pod1', pod2)(lab())
+      expect(await injection.hits()).toBeGreaterThan(0)
+    })
+    await injection.heal()
+    expect((await lab().run('node2', ['nft', 'list', 'tables'])).stdout).not.toContain('fault')
   })
 
   test('a lost first SYN costs every connect one second', async () => {
@@ -127,6 +161,16 @@ describeWith(...labNeeds)('faults of time and chance', () => {
 })
 
 const pings = 40
+
+/** Sequence numbers of pings that are sent 10 ms apart, as their answers arrive. */
+async function pingOrder(lab: Lab, count: number): Promise<readonly number[]> {
+  const { stdout } = await lab.run('pod1', ['ping', '-nc', String(count), '-i', '0.01', '-W', '1', pod2])
+  return [...stdout.matchAll(/icmp_seq=(\d+)/g)].map(([, number]) => Number(number))
+}
+
+function overtaken(order: readonly number[]): number {
+  return order.filter((number, index) => number < (order[index - 1] ?? 0)).length
+}
 
 /** On a healthy link 200 kB are no load. */
 async function expectHealthy(lab: Lab) {

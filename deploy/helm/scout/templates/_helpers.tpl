@@ -55,3 +55,8 @@ app.kubernetes.io/managed-by: {{ .Values.managedBy | default .Release.Service }}
 {{- $own := dict "discovery" "kubernetes" "service" (include "scout.name" .) "nodeConditions" .Values.nodeConditions -}}
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.config)) -}}
 {{- end -}}
+
+{{/* The capabilities of the values, in the words of setpriv(1). */}}
+{{- define "scout.keptCapabilities" -}}
+-all{{ range .Values.capabilities }},+{{ lower . }}{{ end }}
+{{- end -}}

@@ -1,16 +1,15 @@
 import { isIPv6 } from 'node:net'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { nearest, ScoutError, writtenValue } from '@scout/core'
+import { canonicalAddress, nearest, ScoutError } from '@scout/core'
 import type { z } from 'zod'
 import { writtenPeer } from '../peers/peer.ts'
 import { packageVersion } from '../version.ts'
-import { type Config, type LoadedConfig, loadConfig } from './config.ts'
-import { configSchema } from './schema.ts'
-import { type Environment, type GivenSetting, simpleSettings, valueAt } from './sources.ts'
-import { shownCheck } from './written-check.ts'
+import { type LoadedConfig, loadConfig } from './config.ts'
+import { configText } from './config-text.ts'
+import { type Environment, type GivenSetting, simpleSettings } from './sources.ts'
 
 /** Result of parsing a command line: a text to print before exiting, or the configuration to run with. */
-export type Command = { readonly print: string } | { readonly config: Config }
+export type Command = { readonly print: string } | Pick<LoadedConfig, 'config' | 'remarks'>
 
 const ownFlags = {
   config: { type: 'string', placeholder: ' <file>', description: 'YAML file with settings' },
@@ -57,7 +56,7 @@ export function parseCommand(args: readonly string[], environment: Environment):
   const file = values['config'] ?? environment['SCOUT_CONFIG']
   const peers = [values['peer'] ?? []].flat().map(String).map(parsePeer)
   const loaded = loadConfig({ file: typeof file === 'string' ? file : undefined, environment, flags, peers })
-  return values['print-config'] === true ? { print: configText(loaded) } : { config: loaded.config }
+  return values['print-config'] === true ? { print: configText(loaded) } : loaded
 }
 
 function parsePeer(text: string): z.input<typeof writtenPeer> {
@@ -69,7 +68,12 @@ function parsePeer(text: string): z.input<typeof writtenPeer> {
     addresses: addresses.map((address) => (isIPv6(address) ? '' : address.replace(/^\[(.*)\]$/, '$1'))),
     ...(parts?.['port'] === undefined ? {} : { port: Number(parts['port']) }),
   }
-  if (writtenPeer.safeParse(peer).success) return peer
+  const { error } = writtenPeer.safeParse(peer)
+  if (error === undefined) return peer
+  const unusable = error.issues.find(({ code, path }) => code === 'custom' && path[0] === 'addresses')
+  const isAddress = peer.addresses.every((address) => canonicalAddress(address) !== undefined)
+  if (isAddress && unusable !== undefined)
+    throw new ScoutError('invalid-option', `--peer "${text}": ${unusable.message}`)
   throw new ScoutError(
     'invalid-option',
     `--peer "${text}" is not NODE=ADDRESS[,ADDRESS][:PORT]: write node-2=10.0.0.2,[fd00::2]:8081`,
@@ -102,17 +106,4 @@ function helpText(): string {
     }),
     '\nExamples:\n  scout-agent --node node-1 --peer node-2=10.0.0.2 --log text\n  scout-agent --config /etc/scout/config.yaml --print-config\n',
   ].join('')
-}
-
-function configText({ config, origins }: LoadedConfig): string {
-  const row = (path: string, value: string, origin = origins.get(path)) =>
-    `${`${path}:${value}`.padEnd(48)} # ${origin ?? 'default'}\n`
-  const written = writtenValue(configSchema, config)
-  const rows = simpleSettings.map(({ name }) => row(name, ` ${JSON.stringify(valueAt(written, name) ?? null)}`))
-  const peers = config.peers.map((peer) => `  - ${JSON.stringify(peer)}\n`)
-  const checks = config.checks.map((check) => `  ${check.name}: ${JSON.stringify(shownCheck(check))}\n`)
-  const origin = [...origins].find(([path]) => path.startsWith('checks'))?.[1]
-  return [...rows, row('peers', peers.length === 0 ? ' []' : ''), ...peers, row('checks', '', origin), ...checks].join(
-    '',
-  )
 }

@@ -3,7 +3,7 @@ import { type DiscoveryKind, kindFor, lagMs } from './discovery-kind.ts'
 import { clusterDomain } from './host.ts'
 import { explainMisfit } from './misfit.ts'
 import { configSchema, type Settings } from './schema.ts'
-import { type ConfigSources, type Environment, gather, originText, type Written } from './sources.ts'
+import { type ConfigSources, type Environment, gather, originText, unknownVariables, type Written } from './sources.ts'
 import { parseChecks } from './written-check.ts'
 
 /** Every setting, with defaults derived from other settings and from the host. */
@@ -13,6 +13,10 @@ export interface LoadedConfig {
   readonly config: Config
   /** Source of each setting that is not a default, by its path. */
   readonly origins: ReadonlyMap<string, string>
+  /** Whether the checks are configured; otherwise they are the default. */
+  readonly hasOwnChecks: boolean
+  /** Sentences about what is probably a mistake. */
+  readonly remarks: readonly string[]
 }
 
 /**
@@ -31,7 +35,19 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     environment: sources.environment,
     domain: clusterDomain(sources.resolvConf),
   })
-  return { config, origins: written.origins }
+  return {
+    config,
+    origins: written.origins,
+    hasOwnChecks: loaded.value.checks !== undefined,
+    remarks: [...unknownVariables(sources.environment), ...(isAlone(config) ? [alone] : [])],
+  }
+}
+
+const alone =
+  'there are no peers to probe: list them with --peer NODE=ADDRESS or --peers-file, or find them in a cluster with --kubeconfig'
+
+function isAlone({ discovery, peers, peersFile }: Config): boolean {
+  return discovery === 'static' && peers.length === 0 && peersFile === undefined
 }
 
 interface Surroundings {
@@ -41,7 +57,8 @@ interface Surroundings {
   readonly domain: string | undefined
 }
 
-function complete(settings: Settings, { written, environment, domain }: Surroundings) {
+function complete(settings: Settings, surroundings: Surroundings) {
+  const { written, environment } = surroundings
   refuseTwoLists(settings, written)
   const discovery: DiscoveryKind = settings.discovery === 'auto' ? kindFor(settings, environment) : settings.discovery
   return {
@@ -50,14 +67,15 @@ function complete(settings: Settings, { written, environment, domain }: Surround
     discovery,
     responder: { ...settings.responder, ...guestPort(settings, written) },
     settleMs: settings.settleMs ?? lagMs[discovery],
-    checks: checksOf(settings, written, domain),
+    checks: checksOf(settings, surroundings),
   }
 }
 
-function checksOf(settings: Settings, written: Written, domain: string | undefined): readonly Check[] {
+function checksOf(settings: Settings, { written, environment, domain }: Surroundings): readonly Check[] {
+  const apiServer = environment['KUBERNETES_SERVICE_HOST']
   if (settings.checks === undefined && domain === undefined)
     written.origins.set('checks', 'default without dns, because resolv.conf has no cluster domain')
-  return parseChecks(settings, { domain, originOf: (name) => originText(['checks', name], written) })
+  return parseChecks(settings, { domain, apiServer, originOf: (name) => originText(['checks', name], written) })
 }
 
 function refuseTwoLists({ peers, peersFile }: Settings, written: Written): void {

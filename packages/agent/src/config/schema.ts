@@ -74,11 +74,24 @@ export const configSchema = z.strictObject({
     .default(2 * secondMs)
     .describe('how long to keep answering after saying goodbye to all peers'),
   maxInFlight: z.int().min(1).default(256).describe('maximum number of attempts in flight'),
-  console: z.strictObject(listen(8080)).prefault({}).describe('page, API and metrics'),
+  console: z
+    .strictObject({
+      ...listen(8080),
+      names: z
+        .array(z.string().min(1))
+        .default([])
+        .describe('further host names that requests may name, such as that of an Ingress'),
+    })
+    .prefault({})
+    .describe('page, API and metrics'),
   responder: z
     .strictObject({
       ...listen(responderPort),
-      key: z.string().default('').meta({ writeOnly: true }).describe('secret shared by all agents, for UDP'),
+      key: z
+        .string()
+        .default('')
+        .meta({ writeOnly: true })
+        .describe('secret shared by all agents, for UDP and goodbyes'),
     })
     .prefault({})
     .describe('endpoint that peers probe: HTTP, TCP and UDP on one port'),

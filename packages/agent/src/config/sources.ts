@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { ScoutError, settingsOf } from '@scout/core'
+import { nearest, ScoutError, settingsOf } from '@scout/core'
 import { parse } from 'yaml'
 import type { z } from 'zod'
 import type { writtenPeer } from '../peers/peer.ts'
 import { explainError } from './misfit.ts'
 import { configSchema } from './schema.ts'
+
+const prefix = 'SCOUT_'
+
+/** Variables of programs in the agent's image that are no settings. */
+const otherVariables = ['SCOUT_CONFIG', 'SCOUT_NATIVE', 'SCOUT_PROBE_ENDS_WITH_INPUT']
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -37,7 +42,26 @@ export const simpleSettings = settingsOf(configSchema).filter(({ kind }) => kind
 
 /** Returns the environment variable of a setting. */
 export function variableOf({ variable }: { readonly variable: string }): string {
-  return `SCOUT_${variable}`
+  return `${prefix}${variable}`
+}
+
+/** Returns a sentence for each variable that begins like a setting's and is none, with the nearest name. */
+export function unknownVariables(environment: Environment): readonly string[] {
+  const known = [...simpleSettings.map(variableOf), ...otherVariables]
+  return Object.keys(environment)
+    .filter((name) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name))
+    .toSorted()
+    .map((name) => {
+      const bare = (text: string) => text.slice(prefix.length)
+      const near = nearest(bare(name), known.map(bare))
+      const hint = near === undefined ? 'see scout-agent --help' : `did you mean ${prefix}${near}?`
+      return `ignored the environment variable ${name}, which is no setting: ${hint}`
+    })
+}
+
+/** Whether Kubernetes sets the variable for a Service (https://kubernetes.io/docs/concepts/containers/container-environment/). */
+function isServiceLink(name: string): boolean {
+  return /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$/.test(name)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import {
   type Check,
   type CheckDefaults,
@@ -44,6 +45,8 @@ type WrittenChecks = Readonly<Record<string, z.output<typeof writtenCheck>>>
 interface CheckPlace {
   /** Domain of the cluster; undefined outside clusters. */
   readonly domain: string | undefined
+  /** Address of the Service `kubernetes`; undefined outside clusters. */
+  readonly apiServer: string | undefined
   /** Returns the source of a check, as ` (from FILE)`. */
   originOf(name: string): string
 }
@@ -61,15 +64,22 @@ interface GeneralSettings {
  * always fail.
  * @throws {ScoutError} for any misuse, before the first peer appears, which may take a long time.
  */
-export function parseChecks(settings: GeneralSettings, { domain, originOf }: CheckPlace): readonly Check[] {
+export function parseChecks(
+  settings: GeneralSettings,
+  { domain, apiServer = '', originOf }: CheckPlace,
+): readonly Check[] {
   const { checks, intervalMs, timeoutMs, responder } = settings
-  const make = (definition: CheckDefinition) =>
-    checkOf(definition, domain, { intervalMs, options: { timeoutMs, key: responder.key } })
-  if (checks === undefined)
-    return catalogue.filter(({ protocol }) => protocol !== 'dns' || domain !== undefined).map(make)
+  const options = { timeoutMs, key: responder.key }
+  if (checks === undefined) {
+    // The name of the Service `kubernetes` has a record for each of its addresses, and they are of one family.
+    const defaults = { intervalMs, options: isIPv6(apiServer) ? { ...options, type: 'AAAA' } : options }
+    return catalogue
+      .filter(({ protocol }) => protocol !== 'dns' || domain !== undefined)
+      .map((definition) => checkOf(definition, domain, defaults))
+  }
   return Object.entries(checks).map(([name, check]) => {
     try {
-      return make(definitionOf(name, check))
+      return checkOf(definitionOf(name, check), domain, { intervalMs, options })
     } catch (error) {
       if (!(error instanceof ScoutError)) throw error
       throw new ScoutError(error.code, `check ${name}${originOf(name)}: ${error.message}`, { cause: error })

@@ -162,12 +162,17 @@ function selectorOf(service: string): string {
   return `kubernetes.io/service-name=${service}`
 }
 
+/** Number of sentences that are remembered, those reported last: with ever new ones, an old one may be reported again. */
+const rememberedSentences = 1_000
+
 function createOnce(report: (sentence: string) => void): (sentence: string) => void {
   const reported = new Set<string>()
   return (sentence) => {
-    if (reported.has(sentence)) return
+    const isNew = !reported.delete(sentence)
     reported.add(sentence)
-    report(sentence)
+    const [oldest = ''] = reported
+    if (reported.size > rememberedSentences) reported.delete(oldest)
+    if (isNew) report(sentence)
   }
 }
 

@@ -38,7 +38,11 @@ export function createOutsideDiscovery(inner: Discovery, options: OutsideOptions
               options.onWay(sentences[found])
               report()
             })
-            .catch(options.onDefect)
+            .catch((error: unknown) => {
+              // The next news tries again.
+              way = undefined
+              options.onDefect(error)
+            })
         }
         report()
       })

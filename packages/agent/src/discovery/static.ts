@@ -97,7 +97,7 @@ function peersIn(path: string, text: string | Error): readonly Peer[] {
   throw new ScoutError('invalid-option', `cannot use the peers in ${path}: ${explainMisfit(loaded.misfit)}`)
 }
 
-/** A list has no life cycle: each peer in it is ready, and replaced when its addresses change. */
+/** A list has no life cycle: each peer in it is ready, as far as the list knows, and replaced when its addresses change. */
 function readyPeer(peer: WrittenPeers[number]): Peer {
-  return { ...peer, id: `${peer.name} ${peer.addresses.join(' ')} ${peer.port}`, state: 'ready' }
+  return { ...peer, id: `${peer.name} ${peer.addresses.join(' ')} ${peer.port}`, state: 'ready', isAssumed: true }
 }

@@ -19,6 +19,7 @@ export interface ApiRequest {
   /** Path behind the resource, for its proxy. */
   readonly path?: string
   readonly query: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
   readonly signal: AbortSignal
   /** Longest wait for credentials and the head of the answer. */
   readonly answerMs: number
@@ -26,29 +27,50 @@ export interface ApiRequest {
   readonly silenceMs: number
 }
 
+/** Longest answer that is read: several times the list of the largest cluster that Kubernetes supports. */
+const answerMostBytes = 64 << 20
+
+/** Longest line of a watch: an object has at most 1.5 MiB (etcd's default limit of a request). */
+const lineMostBytes = 4 << 20
+
+/** Time for a whole answer, in times of that for its head. */
+const wholeTimes = 6
+
 /** Idle time before the first keepalive probe; the kernel drops a vanished host ten unanswered seconds later. */
 const keepAliveMs = 15_000
 
-/** Returns a whole answer. @throws {ApiError} */
+/** Returns a whole answer, which must have arrived within six times `answerMs`. @throws {ApiError} */
 export async function readJson(request: ApiRequest): Promise<unknown> {
   const response = await open(request)
-  return parseJson(await collect(response, request), request.access.server)
+  const { access, answerMs } = request
+  const overdue = setTimeout(() => response.destroy(tooSlow(access, wholeTimes * answerMs)), wholeTimes * answerMs)
+  try {
+    return parseJson(await collect(response, request), access.server)
+  } finally {
+    clearTimeout(overdue)
+  }
 }
 
 /** Resolves at the head of the answer, to its lines as they arrive; an unfinished last line is dropped. @throws {ApiError} */
 export async function openLines(request: ApiRequest): Promise<AsyncIterable<string>> {
-  return linesOf(chunksOf(await open(request), request))
+  return linesOf(chunksOf(await open(request), request), request.access)
 }
 
-async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
-  let rest: string[] = []
+async function* linesOf(chunks: AsyncIterable<Buffer>, access: ApiAccess): AsyncGenerator<string> {
+  let rest: Buffer[] = []
+  let restBytes = 0
   for await (const chunk of chunks) {
-    const [first = '', ...others] = chunk.split('\n')
-    rest.push(first)
-    for (const part of others) {
-      yield rest.join('')
-      rest = [part]
+    let start = 0
+    for (let end = chunk.indexOf('\n'); end !== -1; end = chunk.indexOf('\n', start)) {
+      yield Buffer.concat([...rest, chunk.subarray(start, end)]).toString()
+      rest = []
+      restBytes = 0
+      start = end + 1
     }
+    const part = chunk.subarray(start)
+    restBytes += part.length
+    if (restBytes > lineMostBytes) throw tooLong(access, 'one line of a watch', lineMostBytes)
+    rest.push(part)
   }
 }
 
@@ -71,7 +93,7 @@ function open(asked: ApiRequest): Promise<IncomingMessage> {
   return letIn(asked, async (credentials, { ending }) => {
     // TLS is loaded on demand: it takes 3 MiB.
     const send = url.protocol === 'https:' ? (await import('node:https')).request : httpRequest
-    const headers = { ...credentials.headers, accept: 'application/json' }
+    const headers = { ...credentials.headers, ...asked.headers, accept: 'application/json' }
     const request = send(url, { ...credentials, headers, signal })
     ending.addEventListener('abort', () => request.destroy())
     const response = await answerTo(request)
@@ -194,15 +216,21 @@ function jsonOnly(response: IncomingMessage, server: string): IncomingMessage {
 }
 
 async function collect(response: IncomingMessage, request: Pick<ApiRequest, 'access' | 'silenceMs'>): Promise<string> {
-  const chunks: string[] = []
-  for await (const chunk of chunksOf(response, request)) chunks.push(chunk)
-  return chunks.join('')
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of chunksOf(response, request)) {
+    bytes += chunk.length
+    if (bytes > answerMostBytes) throw tooLong(request.access, 'one answer', answerMostBytes)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
 }
 
+/** Yields the body as it arrives. A consumer that stops early closes the connection. */
 async function* chunksOf(
   response: IncomingMessage,
   { access: { server }, silenceMs }: Pick<ApiRequest, 'access' | 'silenceMs'>,
-): AsyncGenerator<string> {
+): AsyncGenerator<Buffer> {
   const silent = () =>
     response.destroy(
       new ApiError(
@@ -211,15 +239,28 @@ async function* chunksOf(
       ),
     )
   const watchdog = setTimeout(silent, silenceMs)
-  response.setEncoding('utf8')
   try {
     for await (const chunk of response) {
       watchdog.refresh()
-      yield String(chunk)
+      if (Buffer.isBuffer(chunk)) yield chunk
     }
   } catch (error) {
     throw error instanceof ApiError ? error : unreachable(server, error)
   } finally {
     clearTimeout(watchdog)
   }
+}
+
+function tooLong({ server }: ApiAccess, what: string, mostBytes: number): ApiError {
+  return new ApiError(
+    'unreliable',
+    `${server} sent more than ${mostBytes >> 20} MiB in ${what}, which is the limit: check that it is the address of an API server, and what answers behind it`,
+  )
+}
+
+function tooSlow({ server }: ApiAccess, wholeMs: number): ApiError {
+  return new ApiError(
+    'unreachable',
+    `${server} did not send its whole answer within ${wholeMs / 1000} s: check its load and the network path to it`,
+  )
 }

@@ -30,6 +30,9 @@ export interface RemoteProcess {
 
 const usualSilenceMs = 15_000
 
+/** Longest message of the server; it passes output on in pieces of some kilobytes. A longer one breaks the connection. */
+const messageMostBytes = 4 << 20
+
 /** Both have the same streams; the later one adds closing a single stream, which is not used here. */
 const protocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
 
@@ -73,7 +76,11 @@ function connect({ access, pod, command }: ExecRequest, credentials: RequestOpti
   const query = new URLSearchParams({ container: pod.container, stdin: 'true', stdout: 'true', stderr: 'true' })
   for (const word of command) query.append('command', word)
   const address = `${access.server}${pathOf({ resource: execOf(pod) })}?${query.toString()}`
-  return new WebSocket(address.replace(/^http/, 'ws'), protocols, { ...credentials, perMessageDeflate: false })
+  return new WebSocket(address.replace(/^http/, 'ws'), protocols, {
+    ...credentials,
+    perMessageDeflate: false,
+    maxPayload: messageMostBytes,
+  })
 }
 
 function execOf({ namespace, name }: ExecRequest['pod']): Resource {
@@ -127,7 +134,11 @@ function exitOf(
       socket.close()
     }
     socket.on('error', (error) => {
-      reason = unreachable(access.server, error).message
+      // https://github.com/websockets/ws/blob/master/doc/ws.md#error-codes
+      const isTooLong = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+      reason = isTooLong
+        ? `${access.server} sent a message of more than ${messageMostBytes >> 20} MiB, which is the limit,`
+        : unreachable(access.server, error).message
     })
     socket.on('close', () => {
       clearTimeout(watchdog)

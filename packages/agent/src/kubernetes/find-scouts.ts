@@ -1,7 +1,9 @@
+import { programHeader } from '@scout/core'
 import { z } from 'zod'
 import type { Peer } from '../peers/peer.ts'
 import { type ApiAccess, readJson } from './api.ts'
 import { ApiError } from './api-error.ts'
+import { itemsOf } from './list-watch.ts'
 import { peersOf, slice } from './slices.ts'
 
 /** One installation of Scout in a cluster: a headless Service and the agents behind it. */
@@ -35,7 +37,7 @@ const labelSelector = 'app.kubernetes.io/name=scout,service.kubernetes.io/headle
 const labelledSlice = slice.extend({
   metadata: slice.shape.metadata.extend({ labels: z.object({ 'kubernetes.io/service-name': z.string() }) }),
 })
-const answer = z.object({ items: z.array(labelledSlice) })
+const answer = z.object({ items: itemsOf(labelledSlice) })
 
 /** Returns every installation of Scout, by namespace and service. @throws {ApiError} */
 export async function findScouts({ access, namespace, signal, answerMs }: FindOptions): Promise<readonly Scout[]> {
@@ -84,6 +86,7 @@ export async function askAgent({ access, agent, path, signal, answerMs }: AskOpt
     verb: 'get',
     path,
     query: {},
+    headers: { [programHeader]: '1' },
     signal,
     answerMs,
     silenceMs: answerMs,

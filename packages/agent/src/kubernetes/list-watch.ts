@@ -50,13 +50,21 @@ const defaultTiming: Timing = {
 
 const longestRetryAfterMs = 60_000
 
+/** Go writes an empty list as null, as old and aggregated API servers do. */
+export function itemsOf<Item extends z.ZodType>(item: Item) {
+  return z
+    .array(item)
+    .nullable()
+    .transform((items) => items ?? [])
+}
+
 const metadata = z.object({
   name: z.string(),
   namespace: z.string().optional(),
   resourceVersion: z.string().optional(),
 })
 const apiObject = z.looseObject({ metadata })
-const listAnswer = z.object({ metadata: z.object({ resourceVersion: z.string() }), items: z.array(apiObject) })
+const listAnswer = z.object({ metadata: z.object({ resourceVersion: z.string() }), items: itemsOf(apiObject) })
 const watchEvent = z.discriminatedUnion('type', [
   z.object({ type: z.enum(['ADDED', 'MODIFIED', 'DELETED']), object: apiObject }),
   z.object({ type: z.literal('BOOKMARK'), object: z.object({ metadata: z.object({ resourceVersion: z.string() }) }) }),
@@ -90,10 +98,12 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
   let version = '0'
   /** An event may have been missed. */
   let isListDue = true
-  /** Watches that failed or ended at once, for the pause before the next. */
+  /** Watches that failed or ended soon, for the pause before the next. */
   let failures = 0
   /** Errors since a watch was last open. */
   let errors = 0
+  /** Watches that broke soon by what they sent. They open, so their being open ends no trouble. */
+  let unreadable = 0
   let openedAtMs = Number.POSITIVE_INFINITY
 
   const tell = (news: Partial<Listing<Item>>) => {
@@ -131,13 +141,21 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
       silenceMs: timeoutSeconds * 1000 + graceMs,
     })
     openedAtMs = performance.now()
-    errors = 0
-    tell({ heardAtMs: Date.now(), trouble: undefined })
-    for await (const line of lines) {
-      apply(watchEvent.parse(parseJson(line, access.server)))
-      failures = 0
+    errors = unreadable
+    hear({})
+    const lasting = setTimeout(() => {
+      unreadable = 0
+      tell({ trouble: undefined })
+    }, retryMostMs)
+    try {
+      for await (const line of lines) apply(watchEvent.parse(parseJson(line, access.server)))
+    } finally {
+      clearTimeout(lasting)
     }
   }
+
+  const hear = (news: Partial<Pick<Listing<Item>, 'items'>>) =>
+    tell({ ...news, heardAtMs: Date.now(), ...(unreadable > 1 ? {} : { trouble: undefined }) })
 
   const apply = ({ type, object }: z.output<typeof watchEvent>) => {
     if (type === 'ERROR') {
@@ -146,12 +164,12 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
       })
     }
     if (type === 'BOOKMARK') {
-      tell({ heardAtMs: Date.now(), trouble: undefined })
+      hear({})
     } else {
       const items = new Map(listing.items)
       items.delete(keyOf(object))
       if (type !== 'DELETED') for (const [key, item] of entryOf(object, options)) items.set(key, item)
-      tell({ items, heardAtMs: Date.now(), trouble: undefined })
+      hear({ items })
     }
     version = object.metadata.resourceVersion ?? version
   }
@@ -171,6 +189,9 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
     }
     const wasLong = performance.now() - openedAtMs > retryMostMs
     if (wasLong) failures = 0
+    const isOpened = openedAtMs !== Number.POSITIVE_INFINITY
+    const isUnreadable = isOpened && trouble?.kind === 'unreliable' && trouble.status !== 410
+    unreadable = isUnreadable && !wasLong ? unreadable + 1 : 0
     // Connections drop and tokens expire in a healthy cluster: only a second failure, or one from the start, is reported.
     const isTold = trouble?.status !== 410 && (errors > 0 || listing.items === undefined)
     if (trouble !== undefined) {

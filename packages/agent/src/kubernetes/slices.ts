@@ -1,36 +1,52 @@
 import { isIP } from 'node:net'
+import { usableAddressOf } from '@scout/core'
 import { z } from 'zod'
 import type { Peer, PeerState } from '../peers/peer.ts'
+
+/** An entry of a list that does not have its documented form. */
+interface Invalid {
+  readonly invalid: string
+}
+
+/** Reads each entry of a list on its own, so that an invalid one does not hide the others. */
+function eachOf<Entry extends object>(entry: z.ZodType<Entry>) {
+  const read = (value: unknown): Entry | Invalid => {
+    const { data, error } = entry.safeParse(value)
+    if (data !== undefined) return data
+    const [issue] = error?.issues ?? []
+    return { invalid: `${issue?.path.join('.')}: ${issue?.message}` }
+  }
+  return z
+    .array(z.unknown().transform(read))
+    .nullish()
+    .transform((entries) => entries ?? [])
+}
+
+const sliceEndpoint = z.object({
+  addresses: z.array(z.string()),
+  conditions: z
+    .object({
+      ready: z.boolean().nullish(),
+      serving: z.boolean().nullish(),
+      terminating: z.boolean().nullish(),
+    })
+    .nullish(),
+  nodeName: z.string().nullish(),
+  zone: z.string().nullish(),
+  targetRef: z.object({ name: z.string().nullish(), uid: z.string().nullish() }).nullish(),
+})
+
+const slicePort = z.object({ name: z.string().nullish(), port: z.int().min(1).max(65_535).nullish() })
 
 /** The part of an EndpointSlice that is used here (discovery.k8s.io/v1); absent fields mean what its documentation says. */
 export const slice = z.object({
   metadata: z.object({ name: z.string(), namespace: z.string() }),
-  ports: z
-    .array(z.object({ name: z.string().nullish(), port: z.int().nullish() }))
-    .nullish()
-    .transform((ports) => ports ?? []),
-  endpoints: z
-    .array(
-      z.object({
-        addresses: z.array(z.string()),
-        conditions: z
-          .object({
-            ready: z.boolean().nullish(),
-            serving: z.boolean().nullish(),
-            terminating: z.boolean().nullish(),
-          })
-          .nullish(),
-        nodeName: z.string().nullish(),
-        zone: z.string().nullish(),
-        targetRef: z.object({ name: z.string().nullish(), uid: z.string().nullish() }).nullish(),
-      }),
-    )
-    .nullish()
-    .transform((endpoints) => endpoints ?? []),
+  ports: eachOf(slicePort),
+  endpoints: eachOf(sliceEndpoint),
 })
 
 export type Slice = z.output<typeof slice>
-type SliceEndpoint = Slice['endpoints'][number]
+type SliceEndpoint = z.output<typeof sliceEndpoint>
 
 export interface SlicePeers {
   readonly peers: readonly Peer[]
@@ -54,18 +70,26 @@ export function peersOf(slices: Iterable<Slice>, options: SlicePeersOptions): Sl
   const oddities: string[] = []
   const inOrder = [...slices].toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   for (const slice of inOrder) {
+    const about = `endpoint slice ${slice.metadata.name} has`
+    for (const { invalid } of slice.ports.filter(isInvalid))
+      oddities.push(`${about} an invalid port (${invalid}): ignored`)
     for (const endpoint of slice.endpoints) {
-      const found = peerOf(slice, endpoint, options)
-      for (const address of endpoint.addresses.filter((text) => isIP(text) === 0)) {
-        oddities.push(
-          `endpoint slice ${slice.metadata.name} has the invalid address "${address}" for ${found.name}: ignored`,
-        )
+      if (isInvalid(endpoint)) {
+        oddities.push(`${about} an invalid endpoint (${endpoint.invalid}): ignored`)
+        continue
       }
+      const found = peerOf(slice, endpoint, options)
+      for (const address of endpoint.addresses.filter((text) => usableAddressOf(text) === undefined))
+        oddities.push(`${about} the invalid address "${address}" for ${found.name}: ignored`)
       const known = peers.get(found.id)
       peers.set(found.id, known === undefined ? found : merged(known, found))
     }
   }
   return { peers: [...peers.values()].map(settled), oddities }
+}
+
+function isInvalid(entry: object): entry is Invalid {
+  return 'invalid' in entry
 }
 
 function peerOf(
@@ -81,8 +105,9 @@ function peerOf(
     namespace: metadata.namespace,
     node: nodeName ?? name,
     zone: zone ?? undefined,
-    addresses: addresses.filter((text) => isIP(text) !== 0),
-    port: ports.find((port) => port.name === portName)?.port ?? otherwisePort,
+    addresses: addresses.flatMap((text) => usableAddressOf(text)?.address ?? []),
+    port:
+      ports.flatMap((port) => (isInvalid(port) || port.name !== portName ? [] : (port.port ?? [])))[0] ?? otherwisePort,
     state: stateOf(endpoint),
   }
 }
@@ -98,12 +123,12 @@ function merged(a: Peer, b: Peer): Peer {
   const states = [a.state, b.state]
   const state =
     (['leaving', 'starting', 'ready'] as const).find((candidate) => states.includes(candidate)) ?? 'starting'
-  return { ...a, zone: a.zone ?? b.zone, addresses: [...new Set([...a.addresses, ...b.addresses])], state }
+  return { ...a, zone: a.zone ?? b.zone, addresses: [...a.addresses, ...b.addresses], state }
 }
 
 /** Sorts the addresses: slices have random names, so the same addresses in another order are no change. */
 function settled(peer: Peer): Peer {
-  const addresses = inOrder(peer.addresses)
+  const addresses = inOrder([...new Set(peer.addresses)])
   // A pod without an address cannot be probed, so it cannot fail.
   return { ...peer, addresses, state: addresses.length === 0 && peer.state === 'ready' ? 'starting' : peer.state }
 }

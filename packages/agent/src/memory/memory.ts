@@ -1,6 +1,7 @@
 import {
   type AnyResult,
   Counter,
+  type Detector,
   idOf,
   latestMs,
   outcomeOf,
@@ -12,12 +13,16 @@ import {
   Window,
 } from '@scout/core'
 import { isReady, type PlannedTask } from '../plan/plan.ts'
+import { createDetection } from './detection.ts'
 
 /** Number of failures that a series keeps in full. */
 const keptFailures = 5
 
 /** How long a series is kept while its node has no peer; a rollout, a drain or a reboot takes less. After that it is dropped. */
 export const keptMs = 600_000
+
+/** Number of zones without a peer whose durations are kept, those that lost theirs last: a peer may greet with ever new zones. */
+export const keptZones = 16
 
 /** Everything recorded for one check on one link. It outlives the pods on its node. */
 export interface Series {
@@ -39,6 +44,9 @@ export interface Series {
   /** Whether the last result of any task is a failure, and the wall clock of the last change of that. */
   readonly isFailing: boolean
   readonly sinceMs: number | undefined
+  /** Conclusive results since then. */
+  readonly trials: number
+  readonly detector: Detector
   /** Number of results that do not count, because the peer's state changed while they were in flight. */
   readonly setAside: number
 }
@@ -51,8 +59,17 @@ export interface Durations {
   readonly window: Window
 }
 
+interface KeptDurations extends Durations {
+  /** Monotonic clock when its zone lost its last task. */
+  idleSinceMs: number | undefined
+}
+
 /** Effect of recording a result. */
-export type Recorded = 'set-aside' | 'steady' | 'began-failing' | 'recovered'
+export interface Recorded {
+  readonly change: 'set-aside' | 'steady' | 'began-failing' | 'recovered'
+  /** With `recovered`: from the start of the first failed attempt to that of this one. */
+  readonly outageMs?: number
+}
 
 /** Results of an agent's links. */
 export interface Memory {
@@ -74,25 +91,44 @@ interface KeptSeries extends Mutable<Omit<Series, 'latest'>> {
   latest: Map<string, AnyResult | undefined>
   /** It stopped failing because its failing peers left, which no result has reported yet. */
   owesRecovery: boolean
+  /** Wall clock of the first failure of the outage whose end no result has reported yet. */
+  failedSinceMs: number | undefined
   /** Monotonic clock when it lost its last task. */
   idleSinceMs: number | undefined
 }
 
 export function createMemory(): Memory {
   let series = new Map<string, KeptSeries>()
-  const durations = new Map<string, Durations>()
+  const detection = createDetection()
+  const durations = new Map<string, KeptDurations>()
+  /** Ids of the durations that the present tasks feed. */
+  let fedZones: ReadonlySet<string> = new Set()
   let setAside = 0
 
   const forget = (nowMs: number) => {
     for (const [id, { idleSinceMs }] of series) {
       if (idleSinceMs !== undefined && nowMs - idleSinceMs >= keptMs) series.delete(id)
     }
+    const idle = new Map<string | undefined, number>()
+    for (const { key, idleSinceMs } of durations.values()) if (idleSinceMs !== undefined) idle.set(key.to, idleSinceMs)
+    if (idle.size <= keptZones) return
+    const newest = [...idle].toSorted(([, a], [, b]) => b - a).slice(0, keptZones)
+    const kept = new Set(newest.map(([zone]) => zone))
+    for (const [id, { key, idleSinceMs }] of durations) {
+      if (idleSinceMs !== undefined && !kept.has(key.to)) durations.delete(id)
+    }
   }
 
-  const durationsFor = ({ key, check: { protocol }, peer }: PlannedTask): Window => {
-    const ofZone = { ...key, to: peer?.zone }
-    const id = idOf(ofZone)
-    const known = durations.get(id) ?? { key: ofZone, protocol, window: new Window() }
+  const durationsFor = (task: PlannedTask): Window => {
+    const key = zoneKeyOf(task)
+    const id = idOf(key)
+    const known = durations.get(id) ?? {
+      key,
+      protocol: task.check.protocol,
+      window: new Window(),
+      // The result of a task that is gone: setTasks would not find it idle again.
+      idleSinceMs: fedZones.has(id) ? undefined : performance.now(),
+    }
     durations.set(id, known)
     return known.window
   }
@@ -112,7 +148,11 @@ export function createMemory(): Memory {
       for (const task of tasks) {
         const id = idOf(task.key)
         const known = series.get(id)
-        const one = fed.get(id) ?? { ...(known ?? newSeries(task)), latest: new Map(), idleSinceMs: undefined }
+        const one = fed.get(id) ?? {
+          ...(known ?? newSeries(task, detection.detectorFor(task))),
+          latest: new Map(),
+          idleSinceMs: undefined,
+        }
         fed.set(id, one)
         one.toZone = task.peer?.zone
         if (isReady(task)) one.latest.set(task.id, known?.latest.get(task.id))
@@ -123,7 +163,10 @@ export function createMemory(): Memory {
       for (const one of fed.values()) stopFailing(one)
       // Series with tasks in the order of the plan, followed by those without.
       series = fed
+      fedZones = new Set(tasks.map((task) => idOf(zoneKeyOf(task))))
+      for (const [id, one] of durations) one.idleSinceMs = fedZones.has(id) ? undefined : (one.idleSinceMs ?? nowMs)
       forget(nowMs)
+      detection.resize(tasks, series.values())
     },
     forget,
     record(task, result, isCounted) {
@@ -131,18 +174,20 @@ export function createMemory(): Memory {
       if (one === undefined || !isCounted) {
         setAside++
         if (one !== undefined) one.setAside++
-        return 'set-aside'
+        return { change: 'set-aside' }
       }
       const yields = probeNamed(one.protocol).yields ?? 'time'
       one.total.add(result)
-      for (const ring of [one.recent, one.day]) ring.add(result, { nowMs: result.startedAtMs, yields })
+      for (const ring of [one.recent, one.day])
+        ring.add(result, { atMs: result.startedAtMs, nowMs: Date.now(), yields })
+      one.detector.add(result, result.startedAtMs)
       if (result.ok) durationsFor(task).add(result, yields)
       return changedBy(one, task, result)
     },
   }
 }
 
-function newSeries({ key, check: { protocol }, peer, target }: PlannedTask): KeptSeries {
+function newSeries({ key, check: { protocol }, peer, target }: PlannedTask, detector: Detector): KeptSeries {
   return {
     key,
     protocol,
@@ -157,15 +202,23 @@ function newSeries({ key, check: { protocol }, peer, target }: PlannedTask): Kep
     failures: [],
     isFailing: false,
     sinceMs: undefined,
+    trials: 0,
+    detector,
     setAside: 0,
+    failedSinceMs: undefined,
     idleSinceMs: undefined,
   }
+}
+
+/** Returns the key of the durations that a task feeds. */
+function zoneKeyOf({ key, peer }: PlannedTask): SeriesKey {
+  return { ...key, to: peer?.zone }
 }
 
 /** Updates the state of a series by a counted result. An inconclusive one leaves it unchanged. */
 function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recorded {
   const outcome = outcomeOf(result)
-  if (outcome === 'inconclusive') return 'steady'
+  if (outcome === 'inconclusive') return steady
   const isFirst = one.last === undefined
   // A failure that was held back may be older than the result of another peer of the node.
   if (one.last === undefined || !isOlder(result, one.last)) {
@@ -180,10 +233,17 @@ function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recor
   const { owesRecovery } = one
   one.isFailing = isFailing
   one.owesRecovery = false
+  one.trials = isChange ? 1 : one.trials + 1
   if (isFirst || isChange) one.sinceMs = result.startedAtMs
-  if (isChange === owesRecovery) return 'steady'
-  return isFailing ? 'began-failing' : 'recovered'
+  if (isChange === owesRecovery) return steady
+  const { failedSinceMs = result.startedAtMs } = one
+  one.failedSinceMs = isFailing ? result.startedAtMs : undefined
+  return isFailing
+    ? { change: 'began-failing' }
+    : { change: 'recovered', outageMs: Math.max(0, result.startedAtMs - failedSinceMs) }
 }
+
+const steady: Recorded = { change: 'steady' }
 
 function isOlder({ startedAtMs }: AnyResult, than: AnyResult): boolean {
   const byMs = than.startedAtMs - startedAtMs
@@ -202,6 +262,7 @@ function stopFailing(one: KeptSeries): void {
   one.owesRecovery = true
   one.last = newest
   one.sinceMs = newest.startedAtMs
+  one.trials = 1
 }
 
 export function isFailure(result: AnyResult | undefined): boolean {

@@ -3,8 +3,8 @@ import {
   commonOptions,
   durationEdgesSeconds,
   type Family,
+  type ProberCounters,
   type Row,
-  type ScheduleCounters,
   type Self,
   type SeriesReport,
 } from '@scout/core'
@@ -19,7 +19,8 @@ const missedRounds = 3
 
 const durationEdgesNs = durationEdgesSeconds.map((seconds) => seconds * 1e9)
 
-interface RowInput extends Pick<Row, 'takenAtMs' | 'startedAtMs' | 'isReady' | 'vantages' | 'held'> {
+interface RowInput
+  extends Pick<Row, 'takenAtMs' | 'startedAtMs' | 'isReady' | 'vantages' | 'held' | 'lateness' | 'diagnosis'> {
   readonly self: Self
   readonly families: ReadonlySet<Family>
   readonly checks: readonly Check[]
@@ -28,14 +29,19 @@ interface RowInput extends Pick<Row, 'takenAtMs' | 'startedAtMs' | 'isReady' | '
   readonly tasks: readonly PlannedTask[]
   readonly roster: Pick<Roster, 'peers' | 'knowledge'>
   readonly memory: Memory
-  readonly schedule: ScheduleCounters
+  readonly schedule: ProberCounters
   readonly greetings: GreetingCounters
 }
 
+/** A row without what the process around the agent adds. */
+export type AgentRow = Omit<Row, 'console' | 'logLinesLost'>
+
 /** Returns the complete state of this agent at one moment; metrics, API and page are functions of it. */
-export function rowOf(input: RowInput): Row {
+export function rowOf(input: RowInput): AgentRow {
   const { takenAtMs, startedAtMs, self, isReady, roster, memory, vantages, schedule, held, greetings } = input
+  const { dropped, ...counters } = schedule
   const freshMs = freshMsOf(input)
+  const bytes = new Map(input.checks.map((check) => [check.name, check.bytes]))
   const reached = new Set(input.tasks.map(({ peer }) => peer?.id))
   return {
     takenAtMs,
@@ -48,7 +54,11 @@ export function rowOf(input: RowInput): Row {
     ),
     vantages,
     series: [...memory.series].map((series) =>
-      seriesReport(series, { takenAtMs, oldestMs: takenAtMs - (freshMs.get(series.key.check) ?? 0) }),
+      seriesReport(series, {
+        takenAtMs,
+        oldestMs: takenAtMs - (freshMs.get(series.key.check) ?? 0),
+        bytes: bytes.get(series.key.check),
+      }),
     ),
     durations: [...memory.durations].map(({ key: { from: _, to = '', ...key }, protocol, window: { times } }) => ({
       ...key,
@@ -58,10 +68,12 @@ export function rowOf(input: RowInput): Row {
       counts: times.countsBetween(durationEdgesNs),
       sumNs: times.sumNs,
     })),
-    schedule: { ...schedule },
-    setAside: memory.setAside,
+    schedule: counters,
+    lateness: input.lateness,
+    setAside: memory.setAside + dropped,
     held,
     greetings: { ...greetings },
+    diagnosis: input.diagnosis,
   }
 }
 
@@ -75,7 +87,10 @@ function freshMsOf({ checks, settleMs }: RowInput): ReadonlyMap<string, number> 
   )
 }
 
-function peerReport({ port: _, proxy: __, greeting, ...peer }: KnownPeer, obstacle: string | undefined) {
+function peerReport(
+  { port: _, proxy: __, isAssumed: ___, isAwaited: ____, greeting, ...peer }: KnownPeer,
+  obstacle: string | undefined,
+) {
   return {
     ...peer,
     ...(greeting === undefined ? {} : { version: greeting.version }),
@@ -86,12 +101,17 @@ function peerReport({ port: _, proxy: __, greeting, ...peer }: KnownPeer, obstac
 /** Returns the report on a series; results of attempts that started before `oldestMs` are stale. */
 export function seriesReport(
   series: Series,
-  { takenAtMs, oldestMs }: { readonly takenAtMs: number; readonly oldestMs: number },
+  {
+    takenAtMs,
+    oldestMs,
+    bytes,
+  }: { readonly takenAtMs: number; readonly oldestMs: number; readonly bytes?: number | undefined },
 ): SeriesReport {
-  const { key, protocol, toZone, target, total, recent, latest, last, failures, sinceMs, setAside } = series
+  const { key, protocol, toZone, target, total, recent, latest, last, failures, sinceMs, trials, setAside } = series
   const current = [...latest.values()].filter((result) => result !== undefined && result.startedAtMs >= oldestMs)
   const state = stateOf(current)
   const { check, path, vantage, family, from, to } = key
+  const { loss, slow } = series.detector.state
   // Listed one by one: there are thousands of reports, and objects made by spreading take several times as long to create and read.
   return {
     check,
@@ -105,8 +125,12 @@ export function seriesReport(
     target,
     state,
     sinceMs,
+    trials,
+    bytes,
     total: { passed: total.passed, reasons: { ...total.reasons }, packets: total.packets },
     recent: recent.sum(takenAtMs),
+    loss,
+    slow,
     setAside,
     // If several tasks feed the series, a failing one explains its state.
     last: state === 'failing' ? current.findLast(isFailure) : last,

@@ -1,5 +1,5 @@
 import type { Row, SeriesReport } from '@scout/core'
-import { createLinkTexts } from './labels.ts'
+import { createLinkTexts, labelsText } from './labels.ts'
 
 interface Described {
   readonly name: string
@@ -58,6 +58,11 @@ export function expositionOf(metrics: readonly Metric[], row: Row, linkTextsOf =
     })
   }
   return text.end()
+}
+
+/** Writes counts with the outcome as their only label. */
+export function writeByOutcome(counts: Readonly<Record<string, number>>, write: WriteValue): void {
+  for (const [outcome, count] of Object.entries(counts)) write(count, labelsText(['outcome'], { outcome }))
 }
 
 interface Input {

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import type { AgentEvents } from '../agent.ts'
 import type { DiscoveryEvents } from '../discovery/choose.ts'
 import type { PlannedTask } from '../plan/plan.ts'
+import type { LogOutput } from './log-output.ts'
 
 /** Providers that send and time packets on this host, with a remark for each that is not the best one. */
 export type Providers = ReturnType<typeof describeProviders>
@@ -11,27 +12,36 @@ export type Providers = ReturnType<typeof describeProviders>
 export interface Log extends AgentEvents, DiscoveryEvents {
   /** Called once, at startup. */
   providers(providers: Providers): void
+  /** A sentence about the configuration. */
+  remark(what: string): void
   listening(consoleAddress: string): void
   stopping(signal: string): void
   stopped(): void
 }
 
-/** Writes one JSON object per event to standard output, with pino. */
-export function createJsonLog(level: string, self: { readonly name: string; readonly node: string }): Log {
-  const logger = pino({ level, base: { agent: self.name, node: self.node }, timestamp: pino.stdTimeFunctions.isoTime })
+interface JsonLogOptions {
+  readonly level: string
+  readonly self: { readonly name: string; readonly node: string }
+  readonly output: Pick<LogOutput, 'write'>
+}
+
+/** Writes one JSON object per event, with pino. */
+export function createJsonLog({ level, self, output }: JsonLogOptions): Log {
+  const base = { agent: self.name, node: self.node }
+  const logger = pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime }, output)
   /** Names of checks already logged as unable: it is the same for every peer, and lasts as long as the process. */
   const unable = new Set<string>()
 
-  const attempted: Log['attempted'] = (task, result, recorded) => {
+  const attempted: Log['attempted'] = (task, result, { change, outageMs }) => {
     const fields = fieldsOf(task, result)
     if (!result.ok && outcomeOf(result) === 'unable') {
       if (unable.has(task.check.name)) return
       unable.add(task.check.name)
       return logger.warn(fields, 'check not possible')
     }
-    if (recorded === 'began-failing') logger.info(fields, 'probe failed')
-    else if (recorded === 'recovered') logger.info(fields, 'probe recovered')
-    else logger.debug({ ...fields, recorded }, 'probe ended')
+    if (change === 'began-failing') logger.warn(fields, 'probe failed')
+    else if (change === 'recovered') logger.info({ ...fields, outageMs }, 'probe recovered')
+    else logger.debug({ ...fields, recorded: change }, 'probe ended')
   }
 
   return {
@@ -46,8 +56,10 @@ export function createJsonLog(level: string, self: { readonly name: string; read
       if (trouble === undefined) logger.info({ source }, 'discovery recovered')
       else logger.warn({ source, trouble, heardAtMs }, 'discovery troubled')
     },
+    incidentChanged: (change, incident, sight) => logger.warn({ incident, sight }, `incident ${change}`),
     way: (what) => logger.info({ what }, 'path to peers chosen'),
     oddity: (what) => logger.warn({ what }, 'discovery ignored invalid data'),
+    remark: (what) => logger.warn({ what }, 'configuration is odd'),
     defect: (error) => logger.error({ err: error }, 'defect in scout: please report it'),
     providers(providers) {
       const isBest = Object.values(providers).every(({ remark }) => remark === undefined)

@@ -1,6 +1,15 @@
-import { durationEdgesSeconds, entriesOf, outcomeFor, pathNs, type Row } from '@scout/core'
+import {
+  durationEdgesSeconds,
+  entriesOf,
+  type FailureReason,
+  outcomeFor,
+  pathNs,
+  type Row,
+  usualReasonsOf,
+} from '@scout/core'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import type { Metric, WriteValue } from './exposition.ts'
+import { diagnosisMetrics } from './diagnosis-metrics.ts'
+import { type Metric, writeByOutcome } from './exposition.ts'
 import { checkLabels, labelsText, linkLabels } from './labels.ts'
 
 const zoneLabels = [...checkLabels, 'source_zone', 'target_zone'] as const
@@ -10,14 +19,30 @@ const requestLabels = ['vantage', 'responder', 'outcome'] as const
 
 const succeeded = labelsText(attemptLabels, { outcome: 'success' })
 
+/** A scrape has thousands of these, of a few kinds. */
+const textOf = remembered((reason: FailureReason) => labelsText(attemptLabels, { outcome: outcomeFor(reason), reason }))
+const usualOf = remembered(usualReasonsOf)
+
+function remembered<From, To>(compute: (from: From) => To): (from: From) => To {
+  const known = new Map<From, To>()
+  return (from) => {
+    const value = known.get(from) ?? compute(from)
+    known.set(from, value)
+    return value
+  }
+}
+
 type Label =
   | (typeof linkLabels)[number]
+  | 'cause'
   | 'clock'
   | 'kind'
   | 'node'
   | 'outcome'
   | 'reason'
   | 'responder'
+  | 'scope'
+  | 'severity'
   | 'state'
   | 'version'
 
@@ -35,9 +60,13 @@ export const labelMeanings = {
   outcome: 'of an attempt: `success`, `failure`, `inconclusive` or `unable`; otherwise explained by the metric',
   reason: 'reason of a failure, as in [probes.md](probes.md#reasons-of-failure)',
   clock: 'clock that stamped the end of the measurement: `kernel`, `tcp-info` or `user`',
-  state: '`starting`, `ready` or `leaving`',
+  state: '`starting`, `ready` or `leaving`; otherwise explained by the metric',
   kind: '`late`, `duplicate` or `foreign` (from an address that was not probed)',
   responder: '`http` or `udp`',
+  cause: 'cause of an incident',
+  scope:
+    'kind of place where the cause applies, such as `link`, `node` or `zone-pair`; empty where the metric is 0 because there is no such incident',
+  severity: '`critical`, `warning` or `informational`',
   version: 'version of this agent',
   node: 'node of this agent',
 } as const satisfies Readonly<Record<Label, string>>
@@ -62,6 +91,7 @@ export const metrics = [
       }
     },
   },
+  ...diagnosisMetrics,
   {
     name: 'scout_knowledge_age_seconds',
     help: 'Time since the source of peers last responded.',
@@ -78,14 +108,15 @@ export const metrics = [
   },
   {
     name: 'scout_probe_attempts_total',
-    help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason.',
+    help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.',
     type: 'counter',
     labels: [...linkLabels, ...attemptLabels],
-    readSeries({ total: { passed, reasons } }, write) {
-      if (passed > 0) write(passed, succeeded)
-      for (const [reason, count] of entriesOf(reasons)) {
-        write(count, labelsText(attemptLabels, { outcome: outcomeFor(reason), reason }))
-      }
+    readSeries({ protocol, state, total: { passed, reasons } }, write) {
+      // An agent that lacks the privilege for a check makes no attempt that could fail otherwise.
+      const isAble = state !== 'unable'
+      if (passed > 0 || isAble) write(passed, succeeded)
+      if (isAble) for (const reason of usualOf(protocol)) if (reasons[reason] === undefined) write(0, textOf(reason))
+      for (const [reason, count] of entriesOf(reasons)) write(count, textOf(reason))
     },
   },
   {
@@ -151,7 +182,7 @@ export const metrics = [
   },
   {
     name: 'scout_greetings_total',
-    help: 'Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer.',
+    help: 'Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer; unreached: no connection.',
     type: 'counter',
     labels: ['outcome'],
     read: ({ greetings }, write) => writeByOutcome(greetings, write),
@@ -173,7 +204,7 @@ export const metrics = [
   },
   {
     name: 'scout_responder_requests_total',
-    help: 'Requests to the responders of this agent, by outcome.',
+    help: 'Requests to the responders of this agent, by outcome. rejected: malformed or not genuine; refused: beyond a limit on connections, requests or time; unsent: this host refused to send the answer; dropped: this host dropped the request unread, because the receive buffer was full (raise net.core.rmem_max).',
     type: 'counter',
     labels: requestLabels,
     read({ vantages }, write) {
@@ -185,6 +216,20 @@ export const metrics = [
         }
       }
     },
+  },
+  {
+    name: 'scout_console_requests_total',
+    help: 'Requests to page, API, metrics and health, by outcome. rejected: malformed, or under a host that is not this agent; refused: beyond a limit on connections, requests or time.',
+    type: 'counter',
+    labels: ['outcome'],
+    read: ({ console }, write) => writeByOutcome(console, write),
+  },
+  {
+    name: 'scout_log_lines_lost_total',
+    help: 'Lines that the log could not write: the disk was full, or the reader of standard output had gone or was too slow.',
+    type: 'counter',
+    labels: [],
+    read: ({ logLinesLost }, write) => write(logLinesLost),
   },
 ] as const satisfies readonly Metric[]
 
@@ -205,10 +250,6 @@ export function createProcessMetrics(): Registry {
  * makes up most of the wake-ups of an idle agent, so its figures are left out. `nodejs_eventloop_lag_seconds` stays: each scrape measures it.
  */
 const never = 2 ** 31 - 1
-
-function writeByOutcome(counts: Readonly<Record<string, number>>, write: WriteValue): void {
-  for (const [outcome, count] of Object.entries(counts)) write(count, labelsText(['outcome'], { outcome }))
-}
 
 /** Returns the age of discovery's knowledge: that of this agent if the source never answered, 0 for a list. */
 function knowledgeAgeSeconds({ knowledge, takenAtMs, startedAtMs }: Row): number {

@@ -1,8 +1,14 @@
+import { createHash } from 'node:crypto'
 import { formatDurationNs, type NodeConditions, pathNs, type Row, type SeriesReport } from '@scout/core'
 import { html, raw } from 'hono/html'
+import type { MeshView } from '../diagnosis/diagnosis.ts'
+import { ageText, incidentsSection } from './page-incidents.ts'
 
-/** Returns a row as a page without scripts that reloads every five seconds: failing checks first, then the checks of each node. */
-export function pageOf(row: Row) {
+/** Returns a row as a page without scripts that reloads every five seconds: incidents first, then failing checks, then the checks of each node. */
+export function pageOf(
+  row: Row,
+  mesh: Pick<MeshView, 'incidents' | 'speaker' | 'isSpeaking' | 'rows' | 'ready' | 'missing'>,
+) {
   const { self, peers, series, knowledge } = row
   const failing = series.filter(({ state }) => state === 'failing')
   const checks = [...new Set(series.map(({ check }) => check))]
@@ -17,13 +23,14 @@ export function pageOf(row: Row) {
 <header><h1>scout <span>on ${self.node}</span></h1>
 <p>${sentence}
 ${peers.length} ${peers.length === 1 ? 'peer' : 'peers'} from ${knowledge.source}${knowledge.trouble === undefined ? '' : ` (${knowledge.trouble})`}.</p></header>
+${incidentsSection(mesh, row.takenAtMs)}
 ${failing.length === 0 ? '' : html`<h2>Failing</h2><ul>${failing.map((one) => failureItem(row, one))}</ul>`}
 <h2>Paths</h2>
 <div class="scroll"><table><thead><tr><th>to</th>${checks.map((check) => html`<th>${check}</th>`)}</tr></thead>
 <tbody>${destinationsOf(row).map(
     (to) => html`<tr><th scope="row">${destinationTitle(row, to)}</th>${destinationCells(checks, to)}</tr>`,
   )}</tbody></table></div>
-<footer>${new Date(row.takenAtMs).toISOString()} · <a href="/metrics">metrics</a> · <a href="/api/v1/snapshot">snapshot</a> · version ${self.version}</footer>
+<footer>${new Date(row.takenAtMs).toISOString()} · <a href="/metrics">metrics</a> · <a href="/api/v1/incidents">incidents</a> · <a href="/api/v1/mesh">mesh</a> · <a href="/api/v1/snapshot">snapshot</a> · version ${self.version}</footer>
 </html>`
 }
 
@@ -35,7 +42,7 @@ function verdictOf({ series, knowledge }: Row, failing: number) {
   if (knowledge.trouble !== undefined)
     return {
       title: 'may be incomplete',
-      sentence: 'Every probed path works, but the list of peers may be out of date.',
+      sentence: 'Every probed path works, but the list of peers may be wrong.',
     }
   return { title: 'all well', sentence: 'Every probed path works.' }
 }
@@ -121,10 +128,6 @@ function failureItem({ takenAtMs, peers }: Row, { check, target, to, family, sin
 <small><a href="/api/v1/history?${query.toString()}">history</a></small></li>`
 }
 
-function ageText(ms: number): string {
-  return formatDurationNs(Math.max(0, Math.round(ms / 1000)) * 1e9).replace(/(?<=m)0s$/, '')
-}
-
 function grouped<Key, T>(items: readonly T[], keyOf: (item: T) => Key): ReadonlyMap<Key, readonly T[]> {
   const groups = new Map<Key, T[]>()
   for (const item of items) {
@@ -145,3 +148,6 @@ th,td{padding:.35rem .9rem .35rem 0;text-align:left;vertical-align:top;border-to
 small,td span{display:block;white-space:nowrap}
 .ok{color:var(--ok)}.failing{color:var(--bad);font-weight:600}
 footer{margin-top:2rem;font-size:.85rem}`
+
+/** Content-Security-Policy of the page: its own styles. */
+export const pagePolicy = `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`

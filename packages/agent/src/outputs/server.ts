@@ -1,14 +1,18 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createTurns, type Exchange, type HttpCounters, programHeader, type Row, startHttpServer } from '@scout/core'
 import type { Agent } from '../agent.ts'
-import { expositionOf } from './exposition.ts'
-import { createLinkTexts } from './labels.ts'
-import { createProcessMetrics, metrics } from './metrics.ts'
-import type { Site } from './site.ts'
+import { createCompression, createDocuments, type Document, documentPaths } from './documents.ts'
+import { createHostCheck } from './host-names.ts'
+import { type Blocks, createRenderings } from './renderings.ts'
 
-export interface ConsoleOptions extends Pick<Agent, 'row' | 'history' | 'health'> {
+export interface ConsoleOptions extends Pick<Agent, 'history' | 'health' | 'mesh'> {
   readonly host: string
   readonly port: number
+  /** Names that a Host header may have, besides `localhost` and addresses. */
+  readonly names: readonly string[]
+  readonly row: () => Row
   /** Returns the responder's document at `/`, which the console serves to clients other than browsers. */
   readonly document: () => object
   readonly onDefect: (error: unknown) => void
@@ -17,86 +21,168 @@ export interface ConsoleOptions extends Pick<Agent, 'row' | 'history' | 'health'
 /** HTTP server for people and Prometheus: page, API, metrics and health. */
 export interface Console {
   readonly port: number
+  readonly counters: Readonly<HttpCounters>
   close(): Promise<void>
 }
 
+/** Room for a thousand requests for metrics at once, and for /healthz besides. */
+const limits = { mostConnections: 2048, answerMostMs: 30_000 }
+
+/** Limits for documents. Clients that would wait longer get 503. Health is outside of them. */
+const turnLimits = { atOnce: 8, perClient: 2, waiting: 2048, waitMs: 8_000 }
+
+/** What an answer allows a browser to do with it: to show it, and not within another page. */
+const guards = { 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' }
+const policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const json = 'application/json'
+const pieceBytes = 64 << 10
+const defectMessage = { message: 'a defect in scout: see its log' }
+
 interface Answer {
   readonly status: number
-  readonly type: string
-  /** The body. */
-  readonly blocks: readonly Buffer[]
+  readonly content: object
+  readonly counts: 'answered' | 'rejected' | 'refused'
+  readonly headers?: OutgoingHttpHeaders
 }
 
-/**
- * Starts the console. What a cluster requests every few seconds is answered here. Page and API take 2 MiB, and are loaded when they are first
- * requested.
- */
+/** Starts the console. Documents are made for few clients at a time, and shared; health is answered at once. */
 export async function startConsole(options: ConsoleOptions): Promise<Console> {
-  const { host, port, onDefect } = options
-  const answers = createAnswers(options)
-  let site: Promise<Site> | undefined
+  const { host, port, names, onDefect } = options
+  const isOwnHost = createHostCheck(names)
+  const documentAt = createDocuments(options)
+  const rendering = createRenderings(onDefect)
+  const compress = createCompression()
+  const turns = createTurns(turnLimits)
 
-  const respond = async (request: IncomingMessage, response: ServerResponse) => {
-    const answer = await answers(request)
-    if (answer !== undefined) return send(response, answer)
-    site ??= import('./site.ts').then(({ createSite }) => createSite(options))
-    await (await site)(request, response)
+  const begin = ({ request: { headers }, response }: Exchange, status: number, own: OutgoingHttpHeaders) => {
+    // A body does not belong to any of these requests, and is not read.
+    const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    const ending = hasBody ? { connection: 'close' } : {}
+    response.writeHead(status, { 'content-security-policy': policy, ...guards, ...ending, ...own })
   }
 
-  const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000 }, (request, response) => {
-    respond(request, response).catch((error: unknown) => {
-      onDefect(error)
-      send(response, json({ message: 'a defect in scout: see its log' }, 500))
+  const send = (exchange: Exchange, { status, content, counts, headers }: Answer) => {
+    server.counters[counts]++
+    const body = Buffer.from(JSON.stringify(content))
+    begin(exchange, status, { 'content-type': json, 'content-length': body.length, ...headers })
+    exchange.response.end(body)
+  }
+
+  const sendDocument = async (exchange: Exchange, document: Document) => {
+    const { request, response, client } = exchange
+    const release = await turns.take(client)
+    if (release === undefined) return send(exchange, tooMany)
+    response.once('close', release)
+    if (response.destroyed) return release()
+    const plain = await rendering(document.name, document.make)
+    if (plain === undefined) return send(exchange, { status: 500, content: defectMessage, counts: 'rejected' })
+    const isCompressed = acceptsGzip(request.headers['accept-encoding'])
+    const blocks = isCompressed ? await compress(plain) : plain
+    server.counters.answered++
+    begin(exchange, 200, {
+      'content-type': document.type,
+      'content-length': blocks.reduce((sum, { length }) => sum + length, 0),
+      vary: 'accept-encoding',
+      ...(isCompressed ? { 'content-encoding': 'gzip' } : {}),
+      ...(document.policy === undefined ? {} : { 'content-security-policy': `${policy}; ${await document.policy()}` }),
     })
-  })
-  server.listen({ host, port })
-  await once(server, 'listening')
-  const address = server.address()
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
-    async close() {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
+    if (request.method === 'HEAD') response.end()
+    else await pipeline(Readable.from(piecesOf(blocks)), response)
+  }
+
+  const respond = async (exchange: Exchange) => {
+    const { method, url = '/', headers } = exchange.request
+    const { pathname, searchParams } = urlOf(url)
+    if (method === 'OPTIONS') return send(exchange, methodsAnswer)
+    if (method !== 'GET' && method !== 'HEAD') return send(exchange, otherMethod)
+    if (pathname === '/healthz') return send(exchange, healthOf(options))
+    if (!isOwnHost(headers.host) && headers[programHeader] === undefined) return send(exchange, otherHost(headers.host))
+    if (pathname === '/readyz') return send(exchange, readinessOf(options))
+    if (pathname === '/' && headers.accept?.includes('text/html') !== true)
+      return send(exchange, { status: 200, content: options.document(), counts: 'answered' })
+    const document = documentAt(pathname, searchParams)
+    return document === undefined ? send(exchange, nothingAt(pathname)) : sendDocument(exchange, document)
+  }
+
+  const answer = (exchange: Exchange) => {
+    respond(exchange).catch((error: unknown) => {
+      const { response } = exchange
+      // The client has left, or the answer has begun, which nothing can follow.
+      if (response.destroyed) return
+      onDefect(error)
+      if (response.headersSent) response.destroy()
+      else send(exchange, { status: 500, content: defectMessage, counts: 'rejected' })
+    })
+  }
+
+  const server = await startHttpServer({ host, port, ...limits, answer })
+  return { port: server.port, counters: server.counters, close: () => server.close(0) }
+}
+
+/** Alive means that this thread and the vantages respond: the health of peers must never restart an agent. */
+function healthOf({ health }: ConsoleOptions): Answer {
+  const { isAlive } = health()
+  const content = { status: isAlive ? 'ok' : 'the probe thread does not respond' }
+  return { status: isAlive ? 200 : 503, content, counts: 'answered' }
+}
+
+function readinessOf({ health }: ConsoleOptions): Answer {
+  const { isReady, knowledge } = health()
+  const content = { status: isReady ? 'ok' : 'not ready', knowledge }
+  return { status: isReady ? 200 : 503, content, counts: 'answered' }
+}
+
+const tooMany: Answer = {
+  status: 503,
+  content: { message: 'too many requests for documents at once: try again in some seconds' },
+  counts: 'refused',
+  headers: { 'retry-after': '5' },
+}
+
+/** RFC 9110 §9.3.7. haproxy's default check is `OPTIONS / HTTP/1.0`. */
+const methodsAnswer: Answer = {
+  status: 200,
+  content: { message: 'use GET or HEAD' },
+  counts: 'answered',
+  headers: { allow: 'GET, HEAD' },
+}
+
+const otherMethod: Answer = {
+  status: 405,
+  content: { message: 'use GET or HEAD' },
+  counts: 'rejected',
+  headers: { allow: 'GET, HEAD' },
+}
+
+/** RFC 9110 §15.5.20: a server that answers for other names only. */
+function otherHost(host = ''): Answer {
+  const name = host.replace(/:\d*$/, '')
+  const message = `${name} is not a name of this agent: use its address, or add the name to the setting console.names`
+  return { status: 421, content: { message }, counts: 'rejected' }
+}
+
+function nothingAt(path: string): Answer {
+  const paths = [...documentPaths, '/healthz']
+  const message = `there is nothing at ${path}: try ${paths.join(', ')} or /readyz`
+  return { status: 404, content: { message }, counts: 'rejected' }
+}
+
+/** Whether a client accepts gzip (RFC 9110 §12.5.3). */
+function acceptsGzip(accepted = ''): boolean {
+  return accepted.split(',').some((coding) => /^\s*gzip\s*(;\s*q=(1|0?\.0*[1-9]).*)?$/i.test(coding))
+}
+
+function urlOf(url: string): URL {
+  try {
+    return new URL(url, 'http://scout')
+  } catch {
+    return new URL('http://scout/invalid')
   }
 }
 
-/** Returns a function that answers requests for metrics, health and the document; for any other, it returns undefined. */
-function createAnswers({ row, health, document }: ConsoleOptions) {
-  const processMetrics = createProcessMetrics()
-  const linkTextsOf = createLinkTexts()
-  return async ({ method, url = '', headers }: IncomingMessage): Promise<Answer | undefined> => {
-    if (method !== 'GET' && method !== 'HEAD') return undefined
-    switch (url.split('?', 1)[0]) {
-      case '/':
-        return headers.accept?.includes('text/html') === true ? undefined : json(document())
-      case '/metrics': {
-        const ofProcess = Buffer.from(await processMetrics.metrics())
-        const blocks = [...expositionOf(metrics, row(), linkTextsOf), ofProcess]
-        return { status: 200, type: processMetrics.contentType, blocks }
-      }
-      // Alive means that this thread and the vantages respond: the health of peers must never restart an agent.
-      case '/healthz':
-        return health().isAlive ? json({ status: 'ok' }) : json({ status: 'the probe thread does not respond' }, 503)
-      case '/readyz': {
-        const { isReady, knowledge } = health()
-        return json({ status: isReady ? 'ok' : 'not ready', knowledge }, isReady ? 200 : 503)
-      }
-      default:
-        return undefined
-    }
-  }
-}
-
-function json(value: object, status = 200): Answer {
-  return { status, type: 'application/json', blocks: [Buffer.from(JSON.stringify(value))] }
-}
-
-function send(response: ServerResponse, { status, type, blocks }: Answer): void {
-  const bytes = blocks.reduce((sum, { length }) => sum + length, 0)
-  response.writeHead(status, { 'content-type': type, 'content-length': bytes })
-  for (const block of blocks) response.write(block)
-  response.end()
+/** Yields the bytes of a document in pieces that are small enough to be written at once. */
+function* piecesOf(blocks: Blocks) {
+  for (const block of blocks)
+    for (let from = 0; from < block.length; from += pieceBytes) yield block.subarray(from, from + pieceBytes)
 }

@@ -1,7 +1,8 @@
-import { type AnyResult, type Family, familyOf, formatDurationNs, outcomeOf, type Self } from '@scout/core'
+import { type AnyResult, type Family, familyOf, formatDurationNs, outcomeOf, printable, type Self } from '@scout/core'
 import { formatGoDateTime, formatLogTime } from '../go-time.ts'
 import type { Peer } from '../peers/peer.ts'
 import { pathName, podLines } from '../peers/pod-lines.ts'
+import type { RosterChange } from '../peers/roster.ts'
 import type { Log } from './log.ts'
 
 /** Phase names in the reference output; other phases keep their own name. */
@@ -19,7 +20,8 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
   const unable = new Set<string>()
   const print = (...lines: readonly string[]) => {
     const time = formatLogTime(new Date())
-    write(lines.map((line) => `${time} ${line}\n`).join(''))
+    // A line is one line, whatever names and messages of others are in it.
+    write(lines.map((line) => `${time} ${printable(line)}\n`).join(''))
   }
 
   return {
@@ -30,8 +32,12 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
     },
     listening: (console) => print(`server is listening at ${console}`),
     answering() {},
-    rosterChanged: (_, peers) => print(...podLines(peers)),
-    attempted({ check, peer, target, key: { family } }, result, recorded) {
+    rosterChanged({ joined, left, changed }, peers) {
+      const isNews = joined.length > 0 || left.length > 0 || !changed.every(isFirstContact)
+      if (isNews)
+        print(...podLines(peers.map((peer) => (peer.isAwaited === true ? { ...peer, state: 'ready' } : peer))))
+    },
+    attempted({ check, peer, target, key: { family } }, result, { change, outageMs }) {
       const to = peer === undefined ? target : `${fullName(peer, family)} @ node: ${peer.node}`
       const by = check.name === 'http' ? '' : ` by ${check.name}`
       if (outcomeOf(result) === 'unable') {
@@ -41,26 +47,37 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
       print(
         `probing: ${self.name} -> ${to}${by}`,
         ...resultLines(result),
-        ...(recorded === 'set-aside' ? ['    set aside: the peer was not ready'] : []),
+        ...(change === 'set-aside' ? ['    set aside: the peer was not ready'] : []),
+        ...(outageMs === undefined ? [] : [`    recovered after ${formatDurationNs(outageMs * 1e6)}`]),
       )
     },
     greeted: () => {}, // no line in the reference output
     discoveryTroubled: (trouble, { source }) =>
       print(
         trouble === undefined
-          ? `peers are known again from ${source}`
-          : `peers may be out of date, the last known stay: ${trouble}`,
+          ? `the list of peers is right again, from ${source}`
+          : `the list of peers may be wrong: ${trouble}`,
       ),
+    incidentChanged: (change, { id, cause, summary }, sight) =>
+      print(`incident ${id} ${change}: ${cause}: ${summary} (${sight})`),
     way: (what) => print(what),
     oddity: (what) => print(what),
+    remark: (what) => print(what),
     stopping: (signal) => print(`stopping on ${signal}`),
     stopped: () => print('stopped'),
     configurationBroken: ({ message }) => print(`configuration broken, the old one stays in force: ${message}`),
     defect: (error) =>
       print(
-        `defect in scout, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        ...`defect in scout, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`.split(
+          '\n',
+        ),
       ),
   }
+}
+
+/** Whether a listed peer has accepted its first connection, which its probes say as well. Agents that start together wait for each other. */
+function isFirstContact({ before, after }: RosterChange['changed'][number]): boolean {
+  return before.isAwaited === true && after.state === 'ready'
 }
 
 function resultLines(result: AnyResult): readonly string[] {

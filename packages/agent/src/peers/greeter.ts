@@ -9,19 +9,24 @@ export interface GreetingCounters {
   readonly malformed: number
   /** Requests that were not answered. */
   readonly silent: number
+  /** Connections that nobody accepted. */
+  readonly unreached: number
 }
 
-/** Greets each ready peer until it answers, and again when its address changes. */
+/** Greets each ready or awaited peer until it answers, and again when its address changes. */
 export interface Greeter {
   readonly counters: GreetingCounters
   /** Replaces all peers. */
   setPeers(peers: Iterable<KnownPeer>): void
+  /** Greets a peer at once if it waits for its next greeting. */
+  hurry(id: string): void
   stop(): void
 }
 
 interface GreeterOptions {
   readonly ask: (peer: KnownPeer) => Promise<GreetingAnswer>
-  readonly onGreeting: (peer: KnownPeer, greeting: Greeting) => void
+  /** Called when a peer has accepted the connection, with its greeting if it answered with one. */
+  readonly onMet: (peer: KnownPeer, greeting: Greeting | undefined) => void
   readonly onDefect: (error: unknown) => void
   readonly retry?: { readonly firstMs: number; readonly mostMs: number }
 }
@@ -30,33 +35,37 @@ interface GreeterOptions {
 const spreadMs = 5
 
 interface Asking {
+  readonly peer: KnownPeer
   /** Address of the peer when it was greeted; a change leads to another greeting. */
   readonly at: string
+  /** Set while the peer waits for its next greeting. */
   timer: NodeJS.Timeout | undefined
 }
 
-export function createGreeter({ ask, onGreeting, onDefect, retry }: GreeterOptions): Greeter {
+export function createGreeter({ ask, onMet, onDefect, retry }: GreeterOptions): Greeter {
   const { firstMs, mostMs } = retry ?? { firstMs: 1_000, mostMs: 60_000 }
-  const counters = { answered: 0, malformed: 0, silent: 0 }
+  const counters = { answered: 0, malformed: 0, silent: 0, unreached: 0 }
   const askings = new Map<string, Asking>()
 
-  const askLater = (peer: KnownPeer, asking: Asking, failures: number) => {
-    const waitMs =
-      failures === 0 ? Math.random() * spreadMs * askings.size : backoffMs(failures - 1, { firstMs, mostMs })
-    asking.timer = setTimeout(() => {
-      askNow(peer, asking, failures).catch(onDefect)
-    }, waitMs)
+  const askIn = (waitMs: number, asking: Asking, failures: number) => {
+    asking.timer = setTimeout(() => void askNow(asking, failures), waitMs)
   }
 
-  const askNow = async (peer: KnownPeer, asking: Asking, failures: number) => {
-    const answer = await ask(peer)
+  const askNow = async (asking: Asking, failures: number) => {
+    const { peer } = asking
+    asking.timer = undefined
+    const answer = await ask(peer).catch((error: unknown) => {
+      onDefect(error)
+      return 'unreached' as const
+    })
     if (askings.get(peer.id) !== asking) return // its address changed or it left in the meantime
-    if (typeof answer === 'string') {
-      counters[answer]++
-      return askLater(peer, asking, failures + 1)
+    if (typeof answer !== 'string') {
+      counters.answered++
+      return onMet(peer, answer)
     }
-    counters.answered++
-    onGreeting(peer, answer)
+    counters[answer]++
+    askIn(backoffMs(failures, { firstMs, mostMs }), asking, failures + 1)
+    if (answer !== 'unreached') onMet(peer, undefined)
   }
 
   const forget = (id: string) => {
@@ -69,17 +78,23 @@ export function createGreeter({ ask, onGreeting, onDefect, retry }: GreeterOptio
       return { ...counters }
     },
     setPeers(peers) {
-      const ready = [...peers].filter(({ state }) => state === 'ready')
-      const ids = new Set(ready.map(({ id }) => id))
+      const greeted = [...peers].filter(({ state, isAwaited }) => state === 'ready' || isAwaited)
+      const ids = new Set(greeted.map(({ id }) => id))
       for (const id of askings.keys()) if (!ids.has(id)) forget(id)
-      for (const peer of ready) {
+      for (const peer of greeted) {
         const at = reachOf(peer)
         if (askings.get(peer.id)?.at === at) continue
         forget(peer.id)
-        const asking: Asking = { at, timer: undefined }
+        const asking: Asking = { peer, at, timer: undefined }
         askings.set(peer.id, asking)
-        askLater(peer, asking, 0)
+        askIn(Math.random() * spreadMs * askings.size, asking, 0)
       }
+    },
+    hurry(id) {
+      const asking = askings.get(id)
+      if (asking?.timer === undefined) return
+      clearTimeout(asking.timer)
+      void askNow(asking, 0)
     },
     stop() {
       for (const id of askings.keys()) forget(id)

@@ -7,7 +7,12 @@ import { isLoopback } from './reach.ts'
 /** Responder path that returns the agent's identity. */
 export const greetingPath = '/greeting'
 
-const word = z.string().min(1).max(253)
+/** Without control characters, with which a name could forge lines of a log. */
+const word = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^\P{Cc}*$/u)
 const addresses = z
   .array(z.string().refine((text) => isIP(text) !== 0))
   .max(64)
@@ -22,48 +27,65 @@ const greeting = z.object({
   addresses,
   nodeAddresses: addresses,
   version: word,
-  /** Wall clock at the start of its process. */
+  /** Random id of its process; absent from older agents. */
+  process: word.optional(),
+  /** Wall clock at the start of its process, by which older agents tell processes apart. */
   startedAtMs: z.number(),
 })
 
 export type Greeting = z.output<typeof greeting>
 
-/** `malformed`: the answer is not from an agent, or from an incompatible one. */
-export type GreetingAnswer = Greeting | 'malformed' | 'silent'
+/**
+ * `malformed`: something answered, but not an agent, or an incompatible one; `silent`: it accepted the connection, and did not answer;
+ * `unreached`: nobody accepted a connection.
+ */
+export type GreetingAnswer = Greeting | 'malformed' | 'silent' | 'unreached'
 
 const keepBytes = 16_384
 
 /** The sender of a greeting or goodbye. */
-export type Caller = Pick<Self, 'name' | 'namespace'> & { readonly startedAtMs: number }
+export type Caller = Pick<Self, 'name' | 'namespace'> & {
+  readonly process: string
+  readonly startedAtMs: number
+}
 
 /** Requests the identity of the agent at a responder. */
 export async function askGreeting(prober: Prober, base: string, caller: Caller): Promise<GreetingAnswer> {
-  const result = await prober.probe('http', urlOf(base, greetingPath, caller), { keepBytes })
-  if (!result.ok) return 'silent'
-  return greeting.safeParse(parseJson(result.detail.body ?? '')).data ?? 'malformed'
+  const query = new URLSearchParams(queryOf(caller)).toString()
+  const result = await prober.probe('http', `${base}${greetingPath}?${query}`, { keepBytes })
+  if (result.ok) return greeting.safeParse(parseJson(result.detail.body ?? '')).data ?? 'malformed'
+  const { reason, phase } = result.failure
+  // The responder is older than greetings, or is none of Scout's.
+  if (reason === 'bad-status' || reason === 'bad-reply') return 'malformed'
+  return phase === 'setup' || phase === 'resolve' || phase === 'connect' ? 'unreached' : 'silent'
 }
 
-/** Returns the URL of `path` below `base`, with the caller in its query. */
-export function urlOf(base: string, path: string, { name, namespace, startedAtMs }: Caller): string {
-  const query = new URLSearchParams({
+/** Returns the fields of a query that names the caller. */
+export function queryOf({ name, namespace, process, startedAtMs }: Caller): Record<string, string> {
+  return {
     name,
     ...(namespace === undefined ? {} : { namespace }),
+    process,
     startedAtMs: String(startedAtMs),
-  })
-  return `${base}${path}?${query.toString()}`
+  }
+}
+
+/** Returns a text that differs between the processes of one peer: its id, or for an older agent its start. */
+export function processOf({ process, startedAtMs }: Pick<Greeting, 'process' | 'startedAtMs'>): string {
+  return process ?? `started at ${startedAtMs}`
 }
 
 /**
- * Returns the peer that sent this request, and when its process started. The request must come from one of its addresses; among peers on
+ * Returns the peer that sent this request, and which of its processes. The request must come from one of its addresses; among peers on
  * one host, where the kernel chooses the sender's loopback address, any loopback address is accepted.
  */
 export function callerOf(
-  { url, from }: RouteRequest,
+  { url, from }: Pick<RouteRequest, 'url' | 'from'>,
   peers: Iterable<Peer>,
-): { readonly peer: Peer; readonly startedAtMs: number } | undefined {
+): { readonly peer: Peer; readonly process: string } | undefined {
   const { searchParams } = new URL(url, 'http://scout')
-  const startedAtMs = Number(searchParams.get('startedAtMs') ?? Number.NaN)
-  if (!Number.isFinite(startedAtMs)) return undefined
+  const { data: caller } = processQuery.safeParse(Object.fromEntries(searchParams))
+  if (caller === undefined) return undefined
   const peer = [...peers].find(
     ({ name, namespace, addresses }) =>
       name === searchParams.get('name') &&
@@ -71,8 +93,10 @@ export function callerOf(
       (namespace === undefined || namespace === searchParams.get('namespace')) &&
       (addresses.includes(from) || (isLoopback(from) && addresses.some(isLoopback))),
   )
-  return peer === undefined ? undefined : { peer, startedAtMs }
+  return peer === undefined ? undefined : { peer, process: processOf(caller) }
 }
+
+const processQuery = z.object({ process: word.optional(), startedAtMs: z.coerce.number() })
 
 function parseJson(text: string): unknown {
   try {

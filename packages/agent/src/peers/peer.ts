@@ -1,11 +1,16 @@
-import { isIP } from 'node:net'
-import { responderPort } from '@scout/core'
+import { canonicalAddress, responderPort, usableAddress } from '@scout/core'
 import { z } from 'zod'
 
 /** Lifecycle state of a listed peer. Failures count only while it is ready. */
 export type PeerState = 'starting' | 'ready' | 'leaving'
 
-export const ipAddress = z.string().refine((text) => isIP(text) !== 0, 'is not an IP address')
+const canonical = (text: string) => canonicalAddress(text)?.address ?? text
+
+/** An IP address, in canonical form. */
+export const ipAddress = z
+  .string()
+  .refine((text) => canonicalAddress(text) !== undefined, 'is not an IP address')
+  .transform(canonical)
 
 /** A peer as users write it in a list. */
 export const writtenPeer = z
@@ -14,7 +19,11 @@ export const writtenPeer = z
     namespace: z.string().optional(),
     node: z.string().min(1).optional().describe('node that it runs on (default: its name)'),
     zone: z.string().optional(),
-    addresses: z.array(ipAddress).min(1).describe('addresses of one or both families'),
+    addresses: z
+      .array(usableAddress.transform(canonical))
+      .min(1)
+      .transform((addresses) => [...new Set(addresses)])
+      .describe('addresses of one or both families'),
     port: z.int().min(1).max(65_535).default(responderPort).describe('port of its responder'),
   })
   .transform(({ node, ...rest }) => ({ ...rest, node: node ?? rest.name }))
@@ -39,6 +48,8 @@ export interface Peer {
   readonly addresses: readonly string[]
   readonly port: number
   readonly state: PeerState
+  /** Its source does not know whether it runs: a list calls every peer ready. */
+  readonly isAssumed?: boolean | undefined
   /** URL of the API server's proxy to its responder, if its addresses are unreachable from here; it supports only HTTP. */
   readonly proxy?: string | undefined
 }

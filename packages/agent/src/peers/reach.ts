@@ -1,5 +1,14 @@
 import { isIP } from 'node:net'
-import { bracketed, type Family, familyOf, formatHostPort, type Path, type Place, placeAt } from '@scout/core'
+import {
+  bracketed,
+  type Family,
+  familyOf,
+  formatHostPort,
+  type Path,
+  type Place,
+  placeAt,
+  usableAddressOf,
+} from '@scout/core'
 import type { Peer } from './peer.ts'
 
 /*
@@ -29,8 +38,13 @@ export function waysTo(peer: ReachablePeer, path: Path): readonly Way[] {
   })
   // The responder listens in the pod's network namespace; no port of the node is known.
   if (path === 'node')
-    return (greeting?.nodeAddresses ?? []).map((address) => wayAt(address, { host: bracketed(address) }))
-  return addresses.map((address) => wayAt(address, placeAt(address, port)))
+    return usable(greeting?.nodeAddresses).map((address) => wayAt(address, { host: bracketed(address) }))
+  return usable(addresses).map((address) => wayAt(address, placeAt(address, port)))
+}
+
+/** Leaves out what is no address of one host: a single such target would invalidate the whole plan. */
+function usable(addresses: readonly string[] = []): readonly string[] {
+  return [...new Set(addresses.flatMap((text) => usableAddressOf(text)?.address ?? []))]
 }
 
 /** Returns the base URL of the peer's responder, preferably in an address family of this agent. */

@@ -1,24 +1,51 @@
 import type { RouteRequest } from '@scout/core'
-import { goodbyePath } from './goodbye.ts'
+import { evidencePath, mostMessageBytes } from '../diagnosis/message.ts'
+import { goodbyePath, isGenuine } from './goodbye.ts'
 import { callerOf, type Greeting, greetingPath } from './greeting.ts'
+import type { Peer } from './peer.ts'
 import type { Roster } from './roster.ts'
 
-/** Responder paths that `createRequestHandler` answers. */
-export const peerPaths = [greetingPath, goodbyePath] as const
+/** Responder paths that `createRequestHandler` answers, with the method that each needs. */
+export const peerPaths: Readonly<Record<string, 'GET' | 'POST'>> = {
+  [greetingPath]: 'GET',
+  [goodbyePath]: 'POST',
+  [evidencePath]: 'POST',
+}
 
-/** Returns a handler that answers greetings and goodbyes of peers, and passes them on to the roster; undefined means 404. */
-export function createRequestHandler(
-  roster: Roster,
-  ownGreeting: () => Greeting,
-): (path: string, request: RouteRequest) => object | undefined {
+/** Largest body of the requests that have one. */
+export const peerBodies: Readonly<Record<string, number>> = { [evidencePath]: mostMessageBytes }
+
+interface HandlerOptions {
+  readonly roster: Pick<Roster, 'peers' | 'hello' | 'goodbye'>
+  readonly ownGreeting: () => Greeting
+  /** Secret shared by all agents; without it, any goodbye of a peer's address is accepted. */
+  readonly key: string
+  /** Called when a peer has sent a greeting. */
+  readonly onHello: (peer: Peer) => void
+  /** Answers evidence, whose sender may be anybody. */
+  readonly onEvidence: (request: RouteRequest) => Promise<object>
+}
+
+/** Returns a handler that answers greetings, goodbyes and evidence of peers, and passes them on; undefined means 404. */
+export function createRequestHandler({
+  roster,
+  ownGreeting,
+  key,
+  onHello,
+  onEvidence,
+}: HandlerOptions): (path: string, request: RouteRequest) => object | undefined | Promise<object> {
   return (path, request) => {
+    if (path === evidencePath) return onEvidence(request)
     const from = callerOf(request, roster.peers.values())
     if (path === greetingPath) {
-      if (from !== undefined) roster.hello(from.peer, from.startedAtMs)
+      if (from !== undefined) {
+        roster.hello(from.peer, from.process)
+        onHello(from.peer)
+      }
       return ownGreeting()
     }
-    if (from === undefined) return undefined
-    roster.goodbye(from.peer, from.startedAtMs)
+    if (from === undefined || !isGenuine(request, key)) return undefined
+    roster.goodbye(from.peer, from.process)
     return { message: `goodbye, ${from.peer.name}` }
   }
 }

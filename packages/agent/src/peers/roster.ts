@@ -1,6 +1,7 @@
-import type { Greeting } from './greeting.ts'
+import { createGoodbyes, type GoodbyeSpans } from './goodbyes.ts'
+import { type Greeting, processOf } from './greeting.ts'
 import type { Knowledge } from './knowledge.ts'
-import type { Peer } from './peer.ts'
+import type { Peer, PeerState } from './peer.ts'
 import { reachOf } from './reach.ts'
 
 /** A peer with the facts that this agent learned directly. */
@@ -9,6 +10,8 @@ export interface KnownPeer extends Peer {
   readonly stateSinceMs: number
   /** Its answer to our greeting; absent until it has answered. */
   readonly greeting?: Greeting | undefined
+  /** It is starting only because nobody has accepted a connection there yet. */
+  readonly isAwaited?: boolean | undefined
 }
 
 export interface RosterChange {
@@ -27,52 +30,92 @@ export interface Roster {
   /** This agent as reported by discovery; undefined if it is not among the peers. */
   readonly own: Peer | undefined
   update(knowledge: Knowledge): void
-  /** Records the goodbye of a peer, from its process that started at `startedAtMs`. */
-  goodbye(peer: Peer, startedAtMs: number): void
-  /** Records that a peer's process is alive: the goodbye of a process that started earlier no longer holds. */
-  hello(peer: Peer, startedAtMs: number): void
-  greeted(peer: Peer, greeting: Greeting): void
+  /** Records the goodbye of a peer's process. That of another process than the last one that greeted is late, and ignored. */
+  goodbye(peer: Peer, process: string): void
+  /** Records that a peer's process is alive: the goodbye of another one no longer holds. */
+  hello(peer: Peer, process: string): void
+  /** Records that a peer accepts connections, and its greeting. */
+  met(peer: Peer, greeting: Greeting | undefined): void
+  /** Ends what it waits for. */
+  stop(): void
 }
 
-interface RosterOptions {
+export interface RosterOptions {
   readonly isSelf: (peer: Peer) => boolean
   readonly onChange: (change: RosterChange) => void
+  readonly spans?: Partial<GoodbyeSpans & AwaitingSpan> | undefined
 }
 
-/**
- * A goodbye may arrive before or after discovery reports that the peer is leaving. It holds until the peer is gone, discovery has reported
- * it not ready and then ready again (its container was restarted in place), the peer greets us again, or discovery reports it ready for
- * another minute. A silent source does not count: while the API server is down, a peer that said goodbye is still leaving.
- */
-const goodbyeLastsMs = 60_000
-
-interface Goodbye {
-  /** Start of the process that sent it; processes of one pod share its identity. */
-  readonly startedAtMs: number
-  readonly saidAtMs: number
-  /** Time of the source's first report after it. */
-  readonly heardAtMs?: number | undefined
-  /** Discovery has reported the peer as not ready since. */
-  readonly isConfirmed: boolean
+interface AwaitingSpan {
+  /**
+   * How long a peer may take to accept its first connection. Agents that start together listen before that; for one that never does, the
+   * failures count from then on.
+   */
+  readonly awaitedMs: number
 }
 
-export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
-  let peers: ReadonlyMap<string, KnownPeer> = new Map()
+const usualAwaitedMs = 30_000
+
+/** What this agent learned from a peer itself. */
+interface Contact {
+  greeting?: Greeting | undefined
+  /** Its last process that sent a greeting. */
+  process?: string
+  /** It is not waited for any longer: it has accepted a connection, or the time for that has passed. */
+  isMet: boolean
+  timer?: NodeJS.Timeout
+}
+
+export function createRoster({ isSelf, onChange, spans }: RosterOptions): Roster {
+  const awaitedMs = spans?.awaitedMs ?? usualAwaitedMs
+  let peers = new Map<string, KnownPeer>()
   let knowledge: Knowledge = { peers: [], source: 'nothing yet', heardAtMs: 0 }
   let own: Peer | undefined
-  const goodbyes = new Map<string, Goodbye>()
-  const greetings = new Map<string, Greeting>()
+  /** The peers of discovery, except this agent, by id. */
+  let others: ReadonlyMap<string, Peer> = new Map()
+  const contacts = new Map<string, Contact>()
+  const goodbyes = createGoodbyes({ onEnd: () => refresh(), spans })
+
+  const contactWith = ({ id, isAssumed }: Peer): Contact => {
+    const known = contacts.get(id)
+    if (known !== undefined) return known
+    const contact: Contact = { isMet: isAssumed !== true }
+    contacts.set(id, contact)
+    if (!contact.isMet) contact.timer = setTimeout(() => meet(id, contact), awaitedMs)
+    return contact
+  }
+
+  const meet = (id: string, contact: Contact) => {
+    clearTimeout(contact.timer)
+    contact.isMet = true
+    refreshOne(id)
+  }
+
+  /** Does what `refresh` does, for one peer: hundreds are met one after the other. */
+  const refreshOne = (id: string) => {
+    const found = others.get(id)
+    const before = peers.get(id)
+    if (found === undefined || before === undefined) return
+    const after = knownPeerOf(found, Date.now())
+    peers.set(id, after)
+    if (isSame(before, after)) return
+    const disturbed = isSameTarget(before, after) ? [] : [id]
+    onChange({ joined: [], left: [], changed: [{ before, after }], disturbed })
+  }
+
+  const knownPeerOf = (found: Peer, nowMs: number): KnownPeer => {
+    const { greeting, isMet } = contactWith(found)
+    const isAwaited = !isMet && !goodbyes.has(found.id)
+    const state: PeerState = goodbyes.has(found.id) ? 'leaving' : isAwaited ? 'starting' : found.state
+    const before = peers.get(found.id)
+    const stateSinceMs = before?.state === state ? before.stateSinceMs : nowMs
+    return { ...found, zone: found.zone ?? greeting?.zone, state, stateSinceMs, greeting, isAwaited }
+  }
 
   const refresh = () => {
     const nowMs = Date.now()
     const next = new Map<string, KnownPeer>()
-    for (const found of knowledge.peers) {
-      if (isSelf(found)) continue
-      const state = goodbyes.has(found.id) ? 'leaving' : found.state
-      const before = peers.get(found.id)
-      const stateSinceMs = before?.state === state ? before.stateSinceMs : nowMs
-      next.set(found.id, { ...found, state, stateSinceMs, greeting: greetings.get(found.id) })
-    }
+    for (const found of others.values()) next.set(found.id, knownPeerOf(found, nowMs))
     const joined = [...next.values()].filter(({ id }) => !peers.has(id))
     const left = [...peers.values()].filter(({ id }) => !next.has(id))
     const changed = [...next.values()].flatMap((after) => {
@@ -81,12 +124,13 @@ export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
     })
     peers = next
     for (const { id } of left) {
-      goodbyes.delete(id)
-      greetings.delete(id)
+      goodbyes.drop(id)
+      clearTimeout(contacts.get(id)?.timer)
+      contacts.delete(id)
     }
     if (joined.length + left.length + changed.length === 0) return
-    const others = changed.filter(({ before, after }) => !isSameTarget(before, after)).map(({ after }) => after)
-    onChange({ joined, left, changed, disturbed: [...left, ...others].map(({ id }) => id) })
+    const moved = changed.filter(({ before, after }) => !isSameTarget(before, after)).map(({ after }) => after)
+    onChange({ joined, left, changed, disturbed: [...left, ...moved].map(({ id }) => id) })
   }
 
   return {
@@ -101,41 +145,44 @@ export function createRoster({ isSelf, onChange }: RosterOptions): Roster {
       return own
     },
     update(news) {
+      const isHeard = news.heardAtMs !== knowledge.heardAtMs
       knowledge = news
       own = news.peers.find(isSelf)
-      for (const { id, state } of news.peers) {
-        const before = goodbyes.get(id)
-        const after = before === undefined ? undefined : goodbyeAfter(before, state, news.heardAtMs)
-        if (after === undefined) goodbyes.delete(id)
-        else goodbyes.set(id, after)
+      others = new Map(news.peers.filter((peer) => !isSelf(peer)).map((peer) => [peer.id, peer]))
+      goodbyes.report(news.peers, isHeard)
+      refresh()
+    },
+    goodbye({ id }, process) {
+      const peer = peers.get(id)
+      const greeted = contacts.get(id)?.process
+      if (peer === undefined || (greeted !== undefined && greeted !== process)) return
+      goodbyes.add(peer, process)
+      refresh()
+    },
+    hello({ id }, process) {
+      const contact = contacts.get(id)
+      if (contact === undefined) return
+      contact.process = process
+      if (goodbyes.isOfOther(id, process)) {
+        goodbyes.drop(id)
+        refresh()
       }
-      refresh()
     },
-    goodbye({ id }, startedAtMs) {
-      goodbyes.set(id, { startedAtMs, saidAtMs: Date.now(), isConfirmed: false })
-      refresh()
+    met({ id }, greeting) {
+      const contact = contacts.get(id)
+      if (contact === undefined) return
+      if (greeting !== undefined) {
+        contact.greeting = greeting
+        contact.process = processOf(greeting)
+        if (goodbyes.isOfOther(id, contact.process)) goodbyes.drop(id)
+      }
+      meet(id, contact)
     },
-    hello({ id }, startedAtMs) {
-      const before = goodbyes.get(id)
-      if (before === undefined || startedAtMs <= before.startedAtMs) return
-      goodbyes.delete(id)
-      refresh()
-    },
-    greeted({ id }, greeting) {
-      if (!peers.has(id)) return
-      greetings.set(id, greeting)
-      refresh()
+    stop() {
+      goodbyes.stop()
+      for (const { timer } of contacts.values()) clearTimeout(timer)
     },
   }
-}
-
-/** Returns the goodbye, updated for the state that discovery reports; undefined once it no longer holds. */
-function goodbyeAfter(before: Goodbye, state: Peer['state'], newsAtMs: number | undefined): Goodbye | undefined {
-  if (state !== 'ready') return { ...before, heardAtMs: undefined, isConfirmed: true }
-  if (before.isConfirmed) return undefined
-  if (newsAtMs === undefined || newsAtMs <= before.saidAtMs) return before
-  const { heardAtMs = newsAtMs } = before
-  return newsAtMs - heardAtMs < goodbyeLastsMs ? { ...before, heardAtMs } : undefined
 }
 
 function isSame(a: Peer, b: Peer): boolean {

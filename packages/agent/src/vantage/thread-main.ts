@@ -1,15 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { nameServerOrSystem, resolveBySystem, serveProber } from '@scout/core'
-import { giveBackSpareMemory } from '../spare-memory.ts'
+import { giveBackHeap } from '../spare-memory.ts'
 import { startResponders, threadData } from './vantage.ts'
 
 if (parentPort !== null) {
-  giveBackSpareMemory()
-  const { responder, paths, maxInFlight } = threadData.parse(workerData)
+  giveBackHeap()
+  const { responder, maxInFlight, ...routes } = threadData.parse(workerData)
   await serveProber(parentPort, {
     resolve: resolveBySystem,
     nameServer: nameServerOrSystem(),
     maxInFlight,
-    responders: { start: (handOver) => startResponders(responder, handOver, paths) },
+    responders: { start: (handOver) => startResponders(responder, handOver, routes) },
   })
 }

@@ -7,10 +7,10 @@ import type { ThreadData, Vantage, VantageOptions } from './vantage.ts'
  * cannot listen.
  */
 export async function startVantageThread(options: VantageOptions): Promise<Vantage> {
-  const { responder, paths, maxInFlight, ...handlers } = options
+  const { responder, paths, bodies, maxInFlight, ...handlers } = options
   // When run from source, the thread still needs the built program.
   const program = import.meta.url.endsWith('.ts') ? '../../dist/vantage/thread-main.js' : './thread-main.js'
-  const workerData = { responder, paths, maxInFlight } satisfies ThreadData
+  const workerData = { responder, paths, bodies, maxInFlight } satisfies ThreadData
   const prober = createThreadProber(new Worker(new URL(program, import.meta.url), { workerData }), handlers)
   const port = await prober.listening
   const { failed, counters, silentMs, stop: close } = prober

@@ -15,7 +15,8 @@ import { formatGoDateTime } from '../go-time.ts'
 /** Input of a vantage thread. */
 export const threadData = z.object({
   responder: z.object({ host: z.string(), port: z.int(), key: z.string() }),
-  paths: z.array(z.string()).readonly(),
+  paths: z.record(z.string(), z.string()),
+  bodies: z.record(z.string(), z.int()),
   maxInFlight: z.int(),
 })
 
@@ -23,9 +24,11 @@ export type ThreadData = z.output<typeof threadData>
 
 export interface VantageOptions {
   readonly responder: { readonly host: string; readonly port: number; readonly key: string }
-  /** Responder paths that `onRequest` answers; undefined means 404. */
-  readonly paths: readonly string[]
-  readonly onRequest: (path: string, request: RouteRequest) => object | undefined
+  /** Responder paths that `onRequest` answers, with the method that each needs; undefined means 404. */
+  readonly paths: Readonly<Record<string, string>>
+  /** Largest body in bytes, by path of those that take one. */
+  readonly bodies: Readonly<Record<string, number>>
+  readonly onRequest: (path: string, request: RouteRequest) => object | undefined | Promise<object | undefined>
   readonly onStray: NonNullable<ProberOptions['onStray']>
   readonly onResults: NonNullable<ProberOptions['onResults']>
   /** Maximum number of attempts of tasks in flight. */
@@ -49,12 +52,14 @@ export interface Vantage {
 export async function startResponders(
   { host, port, key }: VantageOptions['responder'],
   answer: HandOver,
-  paths: readonly string[],
+  { paths, bodies }: Pick<VantageOptions, 'paths' | 'bodies'>,
 ): Promise<ThreadResponders> {
-  const routes = Object.fromEntries(paths.map((path) => [path, (request: RouteRequest) => answer(path, request)]))
+  const routes = Object.fromEntries(
+    Object.keys(paths).map((path) => [path, (request: RouteRequest) => answer(path, request)]),
+  )
   const [http, udp] = await startOnOnePort(
     port,
-    (port) => startHttpResponder({ host, port, document: rootDocument, routes }),
+    (port) => startHttpResponder({ host, port, document: rootDocument, routes, methods: paths, bodies }),
     (port) => startUdpResponder({ host, port, key }),
   )
   return {

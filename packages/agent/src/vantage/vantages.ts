@@ -1,4 +1,4 @@
-import type { Protocol, Row, ScheduleCounters, Stray, Vantage as VantageName } from '@scout/core'
+import type { ProberCounters, Protocol, Row, Stray, Vantage as VantageName } from '@scout/core'
 import type { Vantage, VantageOptions } from './vantage.ts'
 
 type StrayCounts = Row['vantages'][number]['strays']
@@ -15,7 +15,7 @@ export interface Vantages {
   all(): Iterable<readonly [VantageName, Vantage]>
   reports(): Row['vantages']
   /** Returns the sums of the counters about repeated tasks. */
-  schedule(): ScheduleCounters
+  schedule(): ProberCounters
   /** Returns the longest overdue heartbeat of any vantage; 0 while all answer. */
   silentMs(): number
   close(): Promise<void>
@@ -57,9 +57,9 @@ export function createVantages(start: StartVantage, common: Omit<VantageOptions,
   }
 }
 
-const noneYet: ScheduleCounters = { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 }
+const noneYet: ProberCounters = { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0, dropped: 0 }
 
-function sumOf(a: ScheduleCounters, b: ScheduleCounters): ScheduleCounters {
+function sumOf(a: ProberCounters, b: ProberCounters): ProberCounters {
   return {
     started: a.started + b.started,
     late: a.late + b.late,
@@ -67,6 +67,7 @@ function sumOf(a: ScheduleCounters, b: ScheduleCounters): ScheduleCounters {
     lost: a.lost + b.lost,
     inFlight: a.inFlight + b.inFlight,
     waiting: a.waiting + b.waiting,
+    dropped: a.dropped + b.dropped,
   }
 }
 

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listenUdp } from '../../../../test/support/servers.ts'
 import { parseCommand } from '../../src/config/command-line.ts'
-import { loopback, runAgent } from '../support/agent-process.ts'
+import { loopback, runAgent, startAgent } from '../support/agent-process.ts'
 import { writeTemporary } from '../support/temporary.ts'
 
 describe('--peer', () => {
@@ -11,6 +11,8 @@ describe('--peer', () => {
     ['b=10.0.0.2', { name: 'b', node: 'b', addresses: ['10.0.0.2'], port: 8081 }],
     ['b=10.0.0.2:9000', { name: 'b', node: 'b', addresses: ['10.0.0.2'], port: 9000 }],
     ['b=[fd00::2]', { name: 'b', node: 'b', addresses: ['fd00::2'], port: 8081 }],
+    ['b=[FE80:0::2%eth0]:9000', { name: 'b', node: 'b', addresses: ['fe80::2%eth0'], port: 9000 }],
+    ['b=[::ffff:10.0.0.2],10.0.0.2', { name: 'b', node: 'b', addresses: ['10.0.0.2'], port: 8081 }],
     ['b=10.0.0.2,[fd00::2]:9000', { name: 'b', node: 'b', addresses: ['10.0.0.2', 'fd00::2'], port: 9000 }],
   ])('%s', (text, peer) => {
     expect(peersOf('--peer', text)).toEqual([peer])
@@ -51,6 +53,11 @@ describe('misuse is reported in one sentence:', () => {
           `--peer "${peer}" is not NODE=ADDRESS[,ADDRESS][:PORT]: write node-2=10.0.0.2,[fd00::2]:8081`,
         ] as const,
     ),
+    [
+      ['--peer', 'b=[fe80::2]'],
+      '--peer "b=[fe80::2]": fe80::2 is a link-local address, which is valid on each interface: name the interface, as in fe80::2%eth0',
+    ],
+    [['--peer', 'b=0.0.0.0'], '--peer "b=0.0.0.0": 0.0.0.0 is the wildcard address: name a specific address'],
     [['--peer', 'b=10.0.0.2', '--peer', 'b=10.0.0.3'], 'setting peers.1.name (from --peer): "b" is listed twice'],
     [
       ['--peer', 'b=10.0.0.2', '--peers-file', 'peers.yaml'],
@@ -81,7 +88,7 @@ checks:
   if (!('print' in command)) throw new Error('it runs instead of printing')
   expect(command.print.replaceAll(file, 'FILE')).toMatchInlineSnapshot(`
     "name: "scout-1"                                  # FILE
-    namespace: null                                  # default
+    # namespace:                                     # default
     node: "scout-1"                                  # default
     zone: "a"                                        # --zone
     addresses: ["10.0.0.1"]                          # FILE
@@ -93,27 +100,106 @@ checks:
     settle: "5s"                                     # default
     grace: "2s"                                      # default
     maxInFlight: 256                                 # default
-    console.host: "::"                               # FILE
-    console.port: 9000                               # SCOUT_CONSOLE_PORT
-    responder.host: "::"                             # FILE
-    responder.port: 8081                             # default
-    responder.key: "(secret)"                        # FILE
+    console:
+      host: "::"                                     # FILE
+      port: 9000                                     # SCOUT_CONSOLE_PORT
+      names: []                                      # default
+    responder:
+      host: "::"                                     # FILE
+      port: 8081                                     # default
+      key: "(secret)"                                # FILE
     discovery: "static"                              # default
     service: "scout"                                 # default
-    kubeApi: null                                    # default
-    kubeconfig: null                                 # default
-    context: null                                    # default
+    # kubeApi:                                       # default
+    # kubeconfig:                                    # default
+    # context:                                       # default
     nodeConditions: false                            # default
-    peersFile: null                                  # default
+    # peersFile:                                     # default
     peers:                                           # FILE and --peer
       - {"name":"scout-2","zone":"a","addresses":["10.0.0.2"],"port":8081,"node":"scout-2"}
       - {"name":"scout-3","addresses":["10.0.0.3"],"port":8081,"node":"scout-3"}
     checks:                                          # FILE
-      web: {"probe":"http","target":"https://{name}/","interval":"10s","method":"GET","headers":{"authorization":"(secret)"},"status":"200-399","sendBytes":0,"keepBytes":0,"observe":false,"verify":true,"timeout":"3.5s","family":"any"}
-      udp: {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"key":"(secret)","timeout":"250ms","family":"any"}
+      "web": {"probe":"http","target":"https://{name}/","interval":"10s","method":"GET","headers":{"authorization":"(secret)"},"status":"200-399","sendBytes":0,"keepBytes":0,"expectFiller":false,"maxBytes":4194304,"observe":false,"ca":"","serverName":"","insecure":false,"timeout":"3.5s","family":"any"}
+      "udp": {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"send":"","expect":"","timeout":"250ms","family":"any"}
     "
   `)
   expect(command.print).not.toContain('hush')
+})
+
+describe('what --print-config prints', () => {
+  const print = (args: readonly string[], environment = {}) => {
+    const command = parseCommand([...args, '--print-config'], environment)
+    if (!('print' in command)) throw new Error('it runs instead of printing')
+    return command.print
+  }
+
+  test.each<[what: string, file: string, args: readonly string[]]>([
+    ['the default', '', []],
+    ['peers', '', ['--peer', 'b=10.0.0.2,[fd00::2]:9000', '--zone', 'a']],
+    ['groups', 'console: { port: 9000 }\nresponder: { host: 127.0.0.1 }', []],
+    ['no checks', 'checks: {}', []],
+    ['a pod without a namespace', '', ['--discovery', 'kubernetes']],
+    [
+      'checks',
+      'checks:\n  "my: own": { probe: http, target: "{base}/x?size=1", interval: 1m30s, status: "200" }\n  node: { probe: tcp, target: "{host}:10250", path: node }\n',
+      [],
+    ],
+  ])('loads again as the same configuration: %s', async (_, text, args) => {
+    const given = [...args, '--config', await writeTemporary('config.yaml', text)]
+    const again = ['--config', await writeTemporary('printed.yaml', print(given))]
+    expect(configOf(again)).toEqual(configOf(given))
+  })
+
+  test('loads again with a secret only after the secret is put back', async () => {
+    const given = [
+      '--config',
+      await writeTemporary('config.yaml', 'responder: { key: hush }\nchecks: { a: { probe: udp } }'),
+    ]
+    const printed = await writeTemporary('printed.yaml', print(given))
+    expect(() => parseCommand(['--config', printed], {})).toThrow(
+      `setting responder.key (from ${printed}): "(secret)" stands for a secret that was not printed: write the secret`,
+    )
+    expect(configOf(['--config', printed], { SCOUT_RESPONDER_KEY: 'hush' })).toEqual(configOf(given))
+  })
+
+  test('is refused with the placeholder of a header', async () => {
+    const file = await writeTemporary('config.yaml', 'checks: { a: { probe: http, headers: { cookie: (secret) } } }')
+    expect(() => parseCommand(['--config', file], {})).toThrow(
+      'option headers.cookie of the http probe: "(secret)" stands',
+    )
+  })
+})
+
+describe('a remark is made about', () => {
+  const remarksOn = (args: readonly string[], environment = {}) => {
+    const command = parseCommand(args, environment)
+    return 'remarks' in command ? command.remarks : []
+  }
+
+  test('an unknown variable that begins like a setting, with the nearest name', () => {
+    const environment = {
+      SCOUT_INTERVALL: '1s',
+      SCOUT_COLOUR: 'red',
+      SCOUT_INTERVAL: '1s',
+      SCOUT_NATIVE: '0',
+      // Kubernetes sets these for Services called scout and scout-web.
+      SCOUT_SERVICE_HOST: '10.96.0.7',
+      SCOUT_SERVICE_PORT: '8080',
+      SCOUT_SERVICE_PORT_CONSOLE: '8080',
+      SCOUT_PORT: 'tcp://10.96.0.7:8080',
+      SCOUT_WEB_PORT_8080_TCP_ADDR: '10.96.0.8',
+    }
+    expect(remarksOn(['--peer', 'b=10.0.0.2'], environment)).toEqual([
+      'ignored the environment variable SCOUT_COLOUR, which is no setting: see scout-agent --help',
+      'ignored the environment variable SCOUT_INTERVALL, which is no setting: did you mean SCOUT_INTERVAL?',
+    ])
+  })
+
+  test('an agent without peers', () => {
+    expect(remarksOn([])).toEqual([expect.stringMatching(/^there are no peers to probe: list them with --peer /)])
+    expect(remarksOn(['--peers-file', 'peers.yaml'])).toEqual([])
+    expect(remarksOn(['--kube-api', 'http://127.0.0.1:8001'])).toEqual([])
+  })
 })
 
 test('--version prints the version of the package', () => {
@@ -157,9 +243,10 @@ describe('the process', { timeout: 30_000 }, () => {
         --max-in-flight <number>     maximum number of attempts in flight (default: 256) [maxInFlight]
         --console-host <text>        address to listen on; :: accepts both families (default: :: if this host has IPv6, otherwise 0.0.0.0) [console.host]
         --console-port <number>      port to listen on; 0 picks a free port (default: 8080) [console.port]
+        --console-names <text,…>     further host names that requests may name, such as that of an Ingress [console.names]
         --responder-host <text>      address to listen on; :: accepts both families (default: :: if this host has IPv6, otherwise 0.0.0.0) [responder.host]
         --responder-port <number>    port to listen on; 0 picks a free port (default: 8081) [responder.port]
-        --responder-key <text>       secret shared by all agents, for UDP [responder.key]
+        --responder-key <text>       secret shared by all agents, for UDP and goodbyes [responder.key]
         --discovery <choice>         source of peers; auto: the list if there is one, otherwise Kubernetes if available, otherwise dns in a pod (auto, kubernetes, dns, static; default: auto) [discovery]
         --service <text>             headless Service of all agents; with discovery dns, a full DNS name works too (default: scout) [service]
         --kube-api <text>            API server that needs no credentials, such as http://127.0.0.1:8081 of kubectl proxy --port=8081 [kubeApi]
@@ -173,6 +260,15 @@ describe('the process', { timeout: 30_000 }, () => {
         scout-agent --config /etc/scout/config.yaml --print-config
       "
     `)
+  })
+
+  test('logs that a variable is unknown and that there are no peers', async () => {
+    const agent = await startAgent({ responder: { host: loopback(1), port: 0 } }, ['env', 'SCOUT_INTERVALL=1s'])
+    const odd = await agent.logged(({ msg }) => msg === 'configuration is odd', 2)
+    expect(odd).toMatchObject([
+      { what: expect.stringContaining('ignored the environment variable SCOUT_INTERVALL') },
+      { what: expect.stringContaining('there are no peers to probe') },
+    ])
   })
 
   test('exits with 2 after a usage error', async () => {
@@ -206,6 +302,11 @@ describe('the process', { timeout: 30_000 }, () => {
     expect(err).toContain(`${host}:${port}: another process uses the port; choose another with --${what}-port\n`)
   })
 })
+
+function configOf(args: readonly string[], environment = {}) {
+  const command = parseCommand(args, environment)
+  return 'config' in command ? command.config : undefined
+}
 
 function peersOf(...args: readonly string[]) {
   const command = parseCommand(args, {})

@@ -42,6 +42,16 @@ test('every required setting has a default', async () => {
   expect([...origins]).toEqual([])
 })
 
+test.for([
+  ['10.96.0.1', 'A'],
+  ['fd00:10:96::1', 'AAAA'],
+] as const)('the default dns check asks for what the name of the API server at %s has: %s', async ([address, type]) => {
+  const resolvConf = await writeTemporary('resolv.conf', inCluster)
+  const environment = { KUBERNETES_SERVICE_HOST: address }
+  const { checks } = loadConfig({ environment, flags: [], resolvConf }).config
+  expect(checks.filter(({ name }) => name === 'dns')).toMatchObject([{ options: { type, requireAnswer: true } }])
+})
+
 describe('sources of settings', () => {
   test('the environment overrides the file, and flags override both', async () => {
     const file = await writeTemporary('config.yaml', 'zone: a\nnode: a\nname: a\nconsole: { port: 1, host: localhost }')
@@ -159,7 +169,7 @@ checks:
       const { checks } = loadConfig({ file: from, environment: { SCOUT_INTERVAL: '2s' }, flags: [] }).config
       return Object.fromEntries(checks.map(({ name, intervalMs }) => [name, intervalMs]))
     }
-    expect(intervals()).toMatchObject({ tcp: 2_000, 'http-large': 6_000 })
+    expect(intervals()).toMatchObject({ http: 2_000, 'http-large': 6_000 })
     expect(intervals(file)).toEqual({ web: 2_000, slow: 60_000 })
   })
 

@@ -1,7 +1,7 @@
 import { startHttpResponder } from '@scout/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
-import { desertedTcpPort } from '../../../../test/support/servers.ts'
+import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { chooseDiscovery } from '../../src/discovery/choose.ts'
 import type { Knowledge } from '../../src/peers/knowledge.ts'
@@ -22,7 +22,7 @@ async function discover(written: Readonly<Record<string, string>>, listed: typeo
   const discovery = await chooseDiscovery({
     config,
     environment,
-    caller: { name: 'me', namespace: undefined, startedAtMs: 1 },
+    caller: { name: 'me', namespace: undefined, process: 'of-me', startedAtMs: 1 },
     events: {
       configurationBroken() {},
       oddity() {},
@@ -34,7 +34,7 @@ async function discover(written: Readonly<Record<string, string>>, listed: typeo
   })
   onTestFinished(() => discovery.stop())
   await discovery.start((knowledge) => told.push(knowledge))
-  return { told, ways, latest: () => told.at(-1) }
+  return { told, ways, latest: () => told.at(-1), stop: () => discovery.stop() }
 }
 
 describe('the choice of a discovery', () => {
@@ -120,6 +120,23 @@ describe('kubectl proxy', () => {
     expect(latest()?.peers).toMatchObject([
       { state: 'ready', proxy: `${api.server}/api/v1/namespaces/scout/pods/scout-1:${port}/proxy` },
     ])
+  })
+
+  it('ends the greeting under way when it is stopped', async () => {
+    const api = await startApiDouble()
+    let open = 0
+    const port = await listenTcp((socket) => {
+      open++
+      socket.resume().on('close', () => open--)
+    })
+    api.set(endpointSlice('a', [endpoint('scout-1', ['127.0.0.1'])], { port }))
+    const { stop } = await discover({ kubeApi: api.server })
+    await eventually(() => open === 1, 'a greeting')
+    const startMs = performance.now()
+    stop()
+    await eventually(() => open === 0, 'its end')
+    // A greeting that is not answered takes 3.5 s.
+    expect(performance.now() - startMs).toBeLessThan(2_000)
   })
 
   it('keeps the default responder port free, because the proxy may use it', () => {

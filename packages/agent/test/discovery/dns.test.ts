@@ -4,15 +4,17 @@ import { join } from 'node:path'
 import { startDnsResponder } from '@scout/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
-import { createDnsDiscovery, resolveBoth, serviceName } from '../../src/discovery/dns.ts'
+import { listenUdp } from '../../../../test/support/servers.ts'
+import { createDnsDiscovery, type Resolved, resolveBoth, serviceName } from '../../src/discovery/dns.ts'
 import type { Greeting } from '../../src/peers/greeting.ts'
 import type { Knowledge } from '../../src/peers/knowledge.ts'
 import { greeting } from '../support/greetings.ts'
 
-function discover() {
+function discover(startingMostMs?: number) {
   const told: Knowledge[] = []
   const world = {
     addresses: [] as readonly string[],
+    broken: [] as Resolved['broken'],
     failure: undefined as Error | undefined,
     greetings: {} as Readonly<Record<string, Greeting | 'never'>>,
     defects: [] as unknown[],
@@ -23,7 +25,8 @@ function discover() {
     pollMs: 5,
     async resolve() {
       if (world.failure !== undefined) throw world.failure
-      return world.addresses
+      const { addresses, broken } = world
+      return { addresses, broken }
     },
     isOwn: (address) => address === '10.0.0.99',
     async ask(address) {
@@ -31,6 +34,7 @@ function discover() {
       return answer === 'never' ? new Promise<never>(() => {}) : answer
     },
     onDefect: (error) => world.defects.push(error),
+    ...(startingMostMs === undefined ? {} : { startingMostMs }),
   })
   onTestFinished(() => discovery.stop())
   const names = () =>
@@ -56,13 +60,70 @@ describe('discovery by name', () => {
     expect(told.at(-1)?.peers[0]).toMatchObject({ node: 'node-of-scout-1', namespace: 'scout', zone: 'zone-1' })
   })
 
-  it('merges addresses that answer with the same name into one peer', async () => {
-    const { world, start, knows, names } = discover()
+  it('merges addresses that answer with the same name, and list each other, into one peer', async () => {
+    const { world, start, knows, told } = discover()
     world.addresses = ['10.0.0.1', 'fd00::1']
-    world.greetings = { '10.0.0.1': greeting('scout-1'), 'fd00::1': greeting('scout-1') }
+    const answer = greeting('scout-1', { addresses: ['10.0.0.1', 'fd00::1'] })
+    world.greetings = { '10.0.0.1': answer, 'fd00::1': answer }
     await start()
     await knows('scout-1 ready 10.0.0.1,fd00::1')
-    expect(names()).toHaveLength(1)
+    expect(told.at(-1)?.trouble).toBeUndefined()
+  })
+
+  it.each(['10.0.0.66', 'fd00::66'])(
+    'keeps an agent at %s apart that claims the name of another, and reports it',
+    async (other) => {
+      const { world, start, knows, told } = discover()
+      const good = greeting('scout-1', { addresses: ['10.0.0.1', 'fd00::1'] })
+      world.addresses = ['10.0.0.1', 'fd00::1']
+      world.greetings = { '10.0.0.1': good, 'fd00::1': good }
+      await start()
+      await knows('scout-1 ready 10.0.0.1,fd00::1')
+      world.addresses = [other, '10.0.0.1', 'fd00::1']
+      world.greetings = { ...world.greetings, [other]: { ...good, addresses: [...good.addresses, other] } }
+      await knows(...[`${other} ready ${other}`, 'scout-1 ready 10.0.0.1,fd00::1'].toSorted())
+      expect(
+        told
+          .at(-1)
+          ?.peers.map(({ node }) => node)
+          .toSorted(),
+      ).toEqual([other, 'node-of-scout-1'].toSorted())
+      expect(told.at(-1)?.trouble).toContain(
+        `${other} and 10.0.0.1, fd00::1 all claim to be scout-1 in namespace scout`,
+      )
+      world.addresses = ['10.0.0.1', 'fd00::1']
+      await knows('scout-1 ready 10.0.0.1,fd00::1')
+      expect(told.at(-1)?.trouble).toBeUndefined()
+    },
+  )
+
+  it('reports an address as ready, so that it can fail, when its agent has not answered for longer than any start takes', async () => {
+    const { world, start, knows, told } = discover(50)
+    world.addresses = ['10.0.0.1']
+    await start()
+    await knows('10.0.0.1 starting 10.0.0.1')
+    await knows('10.0.0.1 ready 10.0.0.1')
+    expect(told.at(-1)?.trouble).toBeUndefined()
+  })
+
+  it('uses the addresses of one family while the other is broken, keeps those it knew of the other, and reports it', async () => {
+    const { world, start, knows, told } = discover()
+    const broken = [{ family: 'ipv6', reason: 'queryAaaa ESERVFAIL scout' }] as const
+    world.addresses = ['10.0.0.1']
+    world.broken = broken
+    await start()
+    await knows('10.0.0.1 starting 10.0.0.1')
+    expect(told.at(-1)?.trouble).toBe('cannot resolve scout.scout.svc.cluster.local: queryAaaa ESERVFAIL scout')
+    world.addresses = ['10.0.0.1', 'fd00::1']
+    world.broken = []
+    await knows('10.0.0.1 starting 10.0.0.1', 'fd00::1 starting fd00::1')
+    expect(told.at(-1)?.trouble).toBeUndefined()
+    world.addresses = ['10.0.0.2']
+    world.broken = broken
+    await knows('10.0.0.2 starting 10.0.0.2', 'fd00::1 starting fd00::1')
+    world.addresses = ['10.0.0.2']
+    world.broken = []
+    await knows('10.0.0.2 starting 10.0.0.2')
   })
 
   it('omits our own address, and addresses that the name no longer has', async () => {
@@ -156,13 +217,57 @@ describe('the addresses of a name', () => {
   }
 
   it.each(Object.entries(names))('are of both families, one or none: %s', async (name, addresses) => {
-    await expect(ask(name)).resolves.toEqual(addresses)
+    await expect(ask(name)).resolves.toEqual({ addresses, broken: [] })
   })
 
   it('are an error if the name does not exist', async () => {
     await expect(ask('typo.example.org')).rejects.toMatchObject({ code: 'ENOTFOUND' })
   })
+
+  /** Answers questions of one type with the address, and the other type with this response code, or not at all. */
+  const askHalfBroken = async (sound: keyof typeof types, rcode: number | 'silent') => {
+    const server = await listenUdp((query, { port, address }, socket) => {
+      const type = query.readUInt16BE(query.length - 4)
+      if (type === types[sound].code) socket.send(answerTo(query, 0, types[sound].bytes), port, address)
+      else if (rcode !== 'silent') socket.send(answerTo(query, rcode), port, address)
+    })
+    return resolveBoth('scout.test', [`127.0.0.1:${server.address().port}`])
+  }
+
+  it.each([
+    { sound: 'A', rcode: 2, reason: 'queryAaaa ESERVFAIL scout.test' },
+    { sound: 'A', rcode: 3, reason: 'queryAaaa ENOTFOUND scout.test' },
+    { sound: 'A', rcode: 'silent', reason: 'queryAaaa ETIMEOUT scout.test' },
+    { sound: 'AAAA', rcode: 2, reason: 'queryA ESERVFAIL scout.test' },
+  ] as const)(
+    'are those of $sound, and the other family is reported as broken: $reason',
+    { timeout: 20_000 },
+    async ({ sound, rcode, reason }) => {
+      const { address, family } = types[sound]
+      const other = family === 'ipv4' ? 'ipv6' : 'ipv4'
+      expect(await askHalfBroken(sound, rcode)).toEqual({ addresses: [address], broken: [{ family: other, reason }] })
+    },
+  )
 })
+
+const types = {
+  A: { code: 1, family: 'ipv4', address: '10.0.0.1', bytes: Buffer.from([10, 0, 0, 1]) },
+  AAAA: { code: 28, family: 'ipv6', address: '::1', bytes: Buffer.from([...Array.from({ length: 15 }, () => 0), 1]) },
+} as const
+
+/** Returns the answer to a query of one question without EDNS (RFC 1035 §4), with one record of these bytes if there are any. */
+function answerTo(query: Buffer, rcode: number, bytes?: Buffer): Buffer {
+  const head = Buffer.from(query)
+  head.writeUInt16BE(0x8180 | rcode, 2)
+  head.writeUInt16BE(bytes === undefined ? 0 : 1, 6)
+  if (bytes === undefined) return head
+  const record = Buffer.alloc(12)
+  record.writeUInt16BE(0xc00c, 0)
+  query.copy(record, 2, query.length - 4)
+  record.writeUInt32BE(60, 6)
+  record.writeUInt16BE(bytes.length, 10)
+  return Buffer.concat([head, record, bytes])
+}
 
 describe('the name of a service', () => {
   it.each([

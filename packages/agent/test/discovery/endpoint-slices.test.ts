@@ -91,6 +91,20 @@ describe('discovery by endpoint slices', () => {
     expect(seen.oddities).toEqual(['endpoint slice a has the invalid address "nowhere" for scout-1: ignored'])
   })
 
+  it('remembers a thousand invalid addresses that it reported, and not any number', async () => {
+    const api = await startApiDouble()
+    const seen = discover(api)
+    const has = async (...invalid: readonly string[]) => {
+      api.set(endpointSlice('a', [endpoint('scout-1', invalid), endpoint('scout-2', [])]))
+      await eventually(() => seen.oddities.at(-1)?.includes(`"${invalid.at(-1)}"`) === true, 'the last is reported')
+    }
+    await has('nowhere')
+    await has(...Array.from({ length: 1_000 }, (_, index) => `nowhere-${index}`))
+    expect(seen.oddities).toHaveLength(1_001)
+    await has('nowhere')
+    expect(seen.oddities).toHaveLength(1_002)
+  })
+
   it('uses its own namespace if several have a Scout', async () => {
     const api = await startApiDouble()
     api.set(endpointSlice('a', [endpoint('mine', ['10.0.0.1'])]))

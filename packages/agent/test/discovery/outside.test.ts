@@ -52,6 +52,23 @@ describe('a cluster seen from outside', () => {
     expect(ways).toEqual(["pods are not reachable from here: probing only HTTP, through the API server's proxy"])
   })
 
+  it('is looked at again with the next news when looking failed by a defect', async () => {
+    const defects: unknown[] = []
+    let asked = 0
+    const { ways, hear } = await discover({
+      async isReachable() {
+        if (++asked === 1) throw new Error('a defect')
+        return true
+      },
+      onDefect: (error) => defects.push(error),
+    })
+    hear([peer('a')])
+    await eventually(() => defects.length === 1, 'the defect')
+    expect(ways).toEqual([])
+    hear([peer('a')])
+    await eventually(() => ways.length === 1, 'a way')
+  })
+
   it('is not probed without a proxy either, and the remedy is reported', async () => {
     const { told, ways, hear } = await discover({ isReachable: async () => false, proxyOf: undefined })
     hear([peer('a')])

@@ -14,7 +14,17 @@ test('a list is reported once and never changes', async () => {
   await discovery.start((knowledge) => known.push(knowledge))
   discovery.stop()
   expect(known.map(({ peers }) => peers)).toEqual([
-    [{ id: 'one 10.0.0.1 8081', name: 'one', node: 'node-1', addresses: ['10.0.0.1'], port: 8081, state: 'ready' }],
+    [
+      {
+        id: 'one 10.0.0.1 8081',
+        name: 'one',
+        node: 'node-1',
+        addresses: ['10.0.0.1'],
+        port: 8081,
+        state: 'ready',
+        isAssumed: true,
+      },
+    ],
   ])
 })
 

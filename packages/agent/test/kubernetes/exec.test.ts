@@ -122,6 +122,17 @@ describe('an abnormal end', () => {
     await expect(exited).rejects.toThrow(`received nothing from ${api.server} for 0.3 s before the command`)
   })
 
+  test('is reported when the server sends a message without end', async () => {
+    const api = await startApiDouble()
+    api.run((process) => process.print('stdout', Buffer.alloc(5 << 20)))
+    const received: number[] = []
+    const { exited } = await start(accessTo(api.server), { onOutput: (_, { length }) => received.push(length) })
+    await expect(exited).rejects.toThrow(
+      `${api.server} sent a message of more than 4 MiB, which is the limit, before the command in pod scout-1 had ended`,
+    )
+    expect(received).toEqual([])
+  })
+
   test('is not assumed when a process prints nothing for a long time', async () => {
     const api = await startApiDouble()
     api.run((process) => setTimeout(() => process.exit(0), 600))

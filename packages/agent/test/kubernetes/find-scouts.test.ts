@@ -89,6 +89,15 @@ describe('the Scouts of a cluster', () => {
 describe('a request to an agent through the API server', () => {
   const agent = { name: 'a-1', namespace: 'scout', port: 8080 }
 
+  test('names its program, because agents accept the name of an API server as theirs from no page in a browser', async () => {
+    const api = await startApiDouble()
+    api.always((request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(request.headers))
+    })
+    const seen = await askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', ...bounds })
+    expect(seen).toMatchObject({ 'sec-scout': '1' })
+  })
+
   test('returns the answer of its console', async () => {
     const api = await startApiDouble()
     api.serve('/a-1:8080/api/v1/snapshot', { takenAtMs: 1 })

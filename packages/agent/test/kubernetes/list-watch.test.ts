@@ -10,6 +10,7 @@ import {
   answerWith,
   breakOff,
   hang,
+  type Misbehaviour,
   stall,
   startApiDouble,
 } from '../support/api-double.ts'
@@ -263,6 +264,65 @@ describe('a list and watch', () => {
     const startMs = performance.now()
     await eventually(() => api.requests.length >= 14, 'a dozen watches')
     expect(performance.now() - startMs).toBeGreaterThan(100)
+  })
+
+  it('backs off from a server whose watches break after one good event, and reports it until a watch lasts', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('one', []))
+    let watches = 0
+    const event = {
+      type: 'ADDED',
+      object: { ...endpointSlice('two', []), metadata: { name: 'two', namespace: 'scout' } },
+    }
+    api.always((request, response) => {
+      const isWatch = request.url?.includes('watch=true') === true
+      if (isWatch) watches++
+      response.writeHead(200, { 'content-type': 'application/json' })
+      if (!isWatch) return response.end(JSON.stringify({ metadata: { resourceVersion: '7' }, items: null }))
+      return response.end(`${JSON.stringify(event)}\n\r\n`)
+    })
+    const { knows, trouble, told } = watch(api, { retryFirstMs: 20, retryMostMs: 2_000 })
+    await eventually(() => watches === 4, 'four watches')
+    const startMs = performance.now()
+    await eventually(() => watches === 6, 'six watches')
+    // At least half of 20 ms, doubled for each watch before.
+    expect(performance.now() - startMs).toBeGreaterThan(80 + 160)
+    expect(trouble()).toContain('broken JSON')
+    expect(told.at(-1)?.items?.size).toBeLessThan(2)
+    api.always(undefined)
+    await eventually(() => trouble() === undefined, 'the trouble ends')
+    await knows('one')
+  })
+
+  it('takes a list without items, as Go writes it, for an empty one', async () => {
+    const api = await startApiDouble()
+    api.next(answerWith(JSON.stringify({ metadata: { resourceVersion: '100' }, items: null })))
+    const { knows, watched, trouble } = watch(api)
+    await watched()
+    expect(trouble()).toBeUndefined()
+    api.set(endpointSlice('one', []))
+    await knows('one')
+  })
+
+  it('gives up a line of a watch without end, and lists again', async () => {
+    const api = await startApiDouble()
+    let sentBytes = 0
+    const endless: Misbehaviour = (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const more = () => {
+        do sentBytes += 1 << 16
+        while (response.write(Buffer.alloc(1 << 16, ' ')))
+      }
+      response.on('drain', more)
+      more()
+    }
+    api.set(endpointSlice('one', []))
+    const list = answerWith(JSON.stringify({ metadata: { resourceVersion: '101' }, items: [] }))
+    api.next(list, endless, list, endless)
+    const { troubles, knows } = watch(api, { retryMostMs: 5_000 })
+    await knows('one')
+    expect(troubles()).toEqual([expect.stringContaining('sent more than 4 MiB in one line of a watch')])
+    expect(sentBytes).toBeLessThan(2 * (16 << 20))
   })
 
   it('ends when it is stopped, whatever it is waiting for', async () => {

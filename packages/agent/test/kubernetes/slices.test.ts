@@ -95,6 +95,29 @@ describe('peers of endpoint slices', () => {
     })
   })
 
+  it.each([
+    { what: 'of no host', addresses: ['0.0.0.0', '::', '224.0.0.1', 'fe80::1', '10.0.0.3'] },
+    { what: 'that is no text', addresses: ['10.0.0.3'], other: { addresses: [4] } },
+    { what: 'that is not there', addresses: ['10.0.0.3'], other: {} },
+  ])('survive an address $what', ({ addresses, other = endpoint('scout-2', ['10.0.0.2']) }) => {
+    const { peers, oddities } = found(endpointSlice('a', [endpoint('scout-1', addresses), other]))
+    expect(peers[0]).toMatchObject({ name: 'scout-1', addresses: ['10.0.0.3'], state: 'ready' })
+    expect(oddities.length).toBeGreaterThan(0)
+  })
+
+  it('have each address once, whatever its spelling', () => {
+    const { peers } = found(endpointSlice('a', [endpoint('scout-1', ['FD00:0::1', 'fd00::1', '::ffff:10.0.0.1'])]))
+    expect(peers).toMatchObject([{ addresses: ['10.0.0.1', 'fd00::1'] }])
+  })
+
+  it.each([-1, 0, 70_000, 80.5, '8081'])('survive the port %j', (port) => {
+    const ports = [{ name: 'responder', port, protocol: 'TCP' }]
+    expect(found({ ...endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]), ports })).toEqual({
+      peers: [expect.objectContaining({ name: 'scout-1', port: 9999 })],
+      oddities: [expect.stringMatching(/^endpoint slice a has an invalid port \(port: .+\): ignored$/)],
+    })
+  })
+
   it('are never ready without an address', () => {
     const { peers } = found(endpointSlice('a', [endpoint('scout-1', ['scout.example.org'])]))
     expect(peers).toMatchObject([{ name: 'scout-1', addresses: [], state: 'starting' }])

@@ -1,6 +1,14 @@
 import type { AnyResult } from '@scout/core'
 import { describe, expect, test } from 'vitest'
-import { createMemory, keptMs, type Memory, type Series } from '../../src/memory/memory.ts'
+import {
+  createMemory,
+  isFailure,
+  keptMs,
+  keptZones,
+  type Memory,
+  type Series,
+  stateOf,
+} from '../../src/memory/memory.ts'
 import { seriesReport } from '../../src/memory/row.ts'
 import { failure, success } from '../support/results.ts'
 import { checkOf, known, taskOf, tasksOf } from '../support/tasks.ts'
@@ -124,7 +132,7 @@ describe('the state of a series', () => {
     const replacement = taskOf(onNode('new'))
     memory.setTasks([replacement], 0)
     expect(reportOf(memory).state).toBe('waiting')
-    expect(memory.record(replacement, success(2), true)).toBe('recovered')
+    expect(memory.record(replacement, success(2), true).change).toBe('recovered')
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2 })
   })
 
@@ -133,10 +141,10 @@ describe('the state of a series', () => {
     const [good, bad] = [taskOf(onNode('good')), taskOf(onNode('bad'))]
     memory.setTasks([good, bad], 0)
     const changes = [
-      memory.record(bad, failure(1), true),
-      memory.record(good, success(2), true),
-      memory.record(bad, failure(3), true),
-      memory.record(good, success(4), true),
+      memory.record(bad, failure(1), true).change,
+      memory.record(good, success(2), true).change,
+      memory.record(bad, failure(3), true).change,
+      memory.record(good, success(4), true).change,
     ]
     expect(changes).toEqual(['began-failing', 'steady', 'steady', 'steady'])
     expect(reportOf(memory)).toMatchObject({ state: 'failing', sinceMs: 1, last: { ok: false, startedAtMs: 3 } })
@@ -147,17 +155,53 @@ describe('the state of a series', () => {
     memory.setTasks([good], 0)
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2, last: { ok: true, startedAtMs: 2 } })
     expect(onlySeries(memory).isFailing).toBe(false)
-    expect(memory.record(good, success(4), true)).toBe('recovered')
-    expect(memory.record(good, success(5), true)).toBe('steady')
+    expect(memory.record(good, success(4), true).change).toBe('recovered')
+    expect(memory.record(good, success(5), true).change).toBe('steady')
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2 })
+  })
+
+  test('is that of the newest result of those that stayed, when the failing peer has left', () => {
+    const memory = createMemory()
+    const [early, late, silent, bad] = ['early', 'late', 'silent', 'bad'].map((name) => taskOf(onNode(name)))
+    if (early === undefined || late === undefined || silent === undefined || bad === undefined)
+      throw new Error('a task')
+    memory.setTasks([late, early, silent, bad], 0)
+    memory.record(late, success(5), true)
+    memory.record(early, success(2), true)
+    memory.record(bad, failure(6), true)
+    memory.setTasks([late, early, silent], 0)
+    expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 5, last: { ok: true, startedAtMs: 5 } })
+    memory.setTasks([early, silent], 0)
+    expect(onlySeries(memory).sinceMs).toBe(5)
+  })
+
+  test('stays failing, with the same start, when one failing peer has left and another stayed', () => {
+    const memory = createMemory()
+    const [bad, other] = [taskOf(onNode('bad')), taskOf(onNode('other'))]
+    memory.setTasks([bad, other], 0)
+    memory.record(bad, failure(2), true)
+    memory.record(other, failure(3), true)
+    memory.setTasks([other], 0)
+    expect(onlySeries(memory)).toMatchObject({ isFailing: true, sinceMs: 2 })
+    expect(memory.record(other, success(4), true).change).toBe('recovered')
+  })
+
+  test('does not depend on a peer that left while its attempt was in flight', () => {
+    const memory = createMemory()
+    const [good, gone] = [taskOf(onNode('good')), taskOf(onNode('gone'))]
+    memory.setTasks([good, gone], 0)
+    memory.record(good, success(1), true)
+    memory.setTasks([good], 0)
+    expect(memory.record(gone, failure(2), true).change).toBe('steady')
+    expect(onlySeries(memory).isFailing).toBe(false)
   })
 
   test('goes on failing, without another beginning, if a peer that stayed fails next', () => {
     const { memory, good } = withFailingPeer()
     memory.setTasks([good], 0)
-    expect(memory.record(good, failure(4), true)).toBe('steady')
+    expect(memory.record(good, failure(4), true).change).toBe('steady')
     expect(reportOf(memory)).toMatchObject({ state: 'failing', sinceMs: 4 })
-    expect(memory.record(good, success(5), true)).toBe('recovered')
+    expect(memory.record(good, success(5), true).change).toBe('recovered')
   })
 
   /** A series whose one peer is good, and whose other one failed last. */
@@ -180,7 +224,7 @@ describe('a failure that was held back', () => {
     memory.setTasks([good, bad], 0)
     memory.record(good, success(minuteMs + 9_000), true)
     memory.record(good, success(minuteMs + 12_000), true)
-    expect(memory.record(bad, failure(minuteMs + 8_000), true)).toBe('began-failing')
+    expect(memory.record(bad, failure(minuteMs + 8_000), true).change).toBe('began-failing')
     const { last, target, recent } = onlySeries(memory)
     expect([last?.startedAtMs, target]).toEqual([minuteMs + 12_000, '10.0.0.1:8081'])
     expect(recent.read(minuteMs + 13_000).map(({ passed, failed }) => [passed, failed])).toEqual([
@@ -194,6 +238,20 @@ describe('a failure that was held back', () => {
     })
   })
 
+  test('is older than the last result by up to two minutes, and replaces one that started with it', () => {
+    for (const [olderMs, isLast] of [
+      [0, true],
+      [1, false],
+      [120_000, false],
+      [120_001, true],
+    ] as const) {
+      const { memory, record } = recorder()
+      record(success(minuteMs))
+      record(failure(minuteMs - olderMs))
+      expect([olderMs, onlySeries(memory).last?.ok]).toEqual([olderMs, !isLast])
+    }
+  })
+
   test('is the last result after the clock was set back', () => {
     const { memory, record } = recorder()
     record(success(minuteMs))
@@ -202,14 +260,27 @@ describe('a failure that was held back', () => {
   })
 })
 
+test('a recovery reports how long the outage was, from the first failure to the first success', () => {
+  const memory = createMemory()
+  const task = taskOf(onNode('a'))
+  memory.setTasks([task], 0)
+  const record = (result: AnyResult) => memory.record(task, result, true)
+  for (const result of [success(1_000), failure(11_000), failure(21_000), failure(25_000, 'local-error')])
+    record(result)
+  expect(record(success(141_000))).toEqual({ change: 'recovered', outageMs: 130_000 })
+  expect(record(success(151_000))).toEqual({ change: 'steady' })
+  record(failure(160_000))
+  expect(record(success(161_000))).toEqual({ change: 'recovered', outageMs: 1_000 })
+})
+
 describe('a result that is set aside', () => {
   test('is counted, and changes nothing else', () => {
     const memory = createMemory()
     const task = taskOf(onNode('a'))
     memory.setTasks([task], 0)
-    expect(memory.record(task, failure(), false)).toBe('set-aside')
+    expect(memory.record(task, failure(), false).change).toBe('set-aside')
     expect(onlySeries(memory)).toMatchObject({ setAside: 1, last: undefined, isFailing: false })
-    expect(memory.record(taskOf(known('stranger')), success(), true)).toBe('set-aside')
+    expect(memory.record(taskOf(known('stranger')), success(), true).change).toBe('set-aside')
     expect(memory.setAside).toBe(2)
   })
 })
@@ -228,6 +299,57 @@ describe('durations', () => {
     ])
   })
 
+  test('of zones without a peer are kept for the sixteen that had one last, whatever zones a peer greets with', () => {
+    const memory = createMemory()
+    const stays = taskOf(known('b', { node: 'node-3', zone: 'stays' }))
+    for (let index = 0; index < 100; index++) {
+      const changing = taskOf(onNode('a', { zone: `zone-${index}` }))
+      memory.setTasks([stays, changing], index)
+      for (const task of [stays, changing]) memory.record(task, success(), true)
+    }
+    const zones = [...memory.durations].map(({ key }) => key.to)
+    expect(zones).toEqual([
+      'stays',
+      ...Array.from({ length: keptZones + 1 }, (_, index) => `zone-${99 - keptZones + index}`),
+    ])
+    expect([...memory.durations][0]?.window.times.count).toBe(100)
+  })
+
+  test('of all zones with a peer are kept, however many there are', () => {
+    const memory = createMemory()
+    const tasks = Array.from({ length: 2 * keptZones }, (_, index) => taskOf(onNode('a', { zone: `zone-${index}` })))
+    memory.setTasks(tasks, 0)
+    for (const task of tasks) memory.record(task, success(), true)
+    memory.forget(0)
+    expect([...memory.durations]).toHaveLength(2 * keptZones)
+  })
+
+  test('that begin with the last result of a task that is gone are those of a zone without a peer', () => {
+    const memory = createMemory()
+    const tasks = Array.from({ length: keptZones + 1 }, (_, index) => taskOf(onNode('a', { zone: `zone-${index}` })))
+    memory.setTasks(tasks, 0)
+    memory.setTasks([], 0)
+    for (const task of tasks) memory.record(task, success(), true)
+    memory.forget(0)
+    expect([...memory.durations]).toHaveLength(keptZones)
+  })
+
+  test('are those of successes', () => {
+    const { memory, record } = recorder()
+    record(failure())
+    expect([...memory.durations]).toEqual([])
+  })
+
+  test('have no zone if the check has no peer', () => {
+    const memory = createMemory()
+    const { peer: _, ...task } = taskOf(onNode('a'))
+    memory.setTasks([task], 0)
+    memory.setTasks([task], 1)
+    memory.record(task, success(), true)
+    expect([...memory.durations].map(({ key }) => key.to)).toEqual([undefined])
+    expect(onlySeries(memory).toZone).toBeUndefined()
+  })
+
   test('exclude name resolution', () => {
     const { memory, record } = recorder()
     record({ ...success(), phasesNs: { resolve: 400 }, totalNs: 1_000 })
@@ -235,11 +357,22 @@ describe('durations', () => {
   })
 })
 
+test('a series without any result is waiting, one that fails over any task is failing, and one ok outweighs what is unable', () => {
+  const unable = failure(1, 'not-permitted')
+  expect(stateOf([])).toBe('waiting')
+  expect(stateOf([undefined])).toBe('waiting')
+  expect(stateOf([undefined, success()])).toBe('ok')
+  expect(stateOf([success(), failure(), unable])).toBe('failing')
+  expect(stateOf([unable, success()])).toBe('ok')
+  expect(stateOf([undefined, unable])).toBe('unable')
+  expect([undefined, success(), unable, failure()].map(isFailure)).toEqual([false, false, false, true])
+})
+
 function recorder() {
   const memory = createMemory()
   const task = taskOf(onNode('a'), checkOf('tcp'))
   memory.setTasks([task], 0)
-  return { memory, record: (result: AnyResult) => memory.record(task, result, true) }
+  return { memory, record: (result: AnyResult) => memory.record(task, result, true).change }
 }
 
 function onlySeries(memory: Memory): Series {

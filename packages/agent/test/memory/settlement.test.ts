@@ -143,9 +143,41 @@ describe('the settlement', () => {
     expect(settled).toEqual(['s 1000 failed counted'])
   })
 
+  it('counts a success at once again after a held failure was counted', () => {
+    stopClocks()
+    const { begin, settled, settlement } = startSettlement(30)
+    begin('s', known('a'))(failure(1))
+    vi.advanceTimersByTime(30)
+    begin('s', known('a'))(success(2))
+    expect([settled, settlement.held]).toEqual([['s 1 failed counted', 's 2 ok counted'], 0])
+  })
+
+  it('takes a change at the very moment an attempt began or ended as one during it', () => {
+    stopClocks()
+    const { settled, settlement } = startSettlement(longMs)
+    const changedNs = nowNs()
+    settlement.disturb('uid-of-a')
+    for (const [id, startedNs, totalNs] of [
+      ['begins', changedNs, 9],
+      ['ends', changedNs - 9, 9],
+      ['ends before', changedNs - 9, 8],
+    ] as const)
+      settlement.receive({ ...taskOf(), id }, ended({ ...success(), totalNs }, startedNs), known('a'))
+    expect(settled).toEqual(['begins 1000 ok set aside', 'ends 1000 ok set aside', 'ends before 1000 ok counted'])
+  })
+
+  it('needs one timer for a held failure, and none for what waits behind it or is set aside', () => {
+    stopClocks()
+    const { begin, settlement } = startSettlement(longMs)
+    begin('s', known('a'))(failure(1))
+    begin('s', known('a'))(success(2))
+    expect(vi.getTimerCount()).toBe(1)
+    settlement.disturb('uid-of-a')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('leaves no timer when stopped, and settles nothing afterwards', () => {
-    vi.useFakeTimers()
-    onTestFinished(() => void vi.useRealTimers())
+    stopClocks()
     const { begin, settled, settlement } = startSettlement(longMs)
     begin('s', known('a'))(failure())
     settlement.stop()
@@ -153,4 +185,64 @@ describe('the settlement', () => {
     vi.advanceTimersByTime(2 * longMs)
     expect(settled).toEqual([])
   })
+
+  it('leaves no timer of failures that are set aside', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const { begin, settlement } = startSettlement(longMs)
+    begin('s', known('a'))(failure())
+    settlement.disturb('uid-of-a')
+    expect([vi.getTimerCount(), settlement.held]).toEqual([0, 0])
+  })
 })
+
+describe('a change of a peer', () => {
+  const longestMs = 660_000
+
+  it.each([
+    { passedMs: longestMs - 1, effect: 'set aside' },
+    { passedMs: longestMs, effect: 'counted' },
+  ])('is kept for eleven minutes, longer than any attempt: after $passedMs ms a result is $effect', (expected) => {
+    stopClocks()
+    const { settled, settlement } = startSettlement(0)
+    const before = ended(failure(), nowNs())
+    settlement.disturb('uid-of-a')
+    vi.advanceTimersByTime(expected.passedMs)
+    settlement.disturb('uid-of-b')
+    settlement.receive({ ...taskOf(), id: 's' }, before, known('a'))
+    expect(settled).toEqual([`s 1000 failed ${expected.effect}`])
+  })
+
+  it('is dropped after that time, though its peer, or a peer that changed earlier, has changed since', () => {
+    stopClocks()
+    const { settled, settlement } = startSettlement(0)
+    const startedNs = nowNs()
+    const arriving = ended({ ...success(), totalNs: 1e6 }, startedNs)
+    for (const name of ['a', 'b']) settlement.disturb(`uid-of-${name}`)
+    vi.advanceTimersByTime(longestMs / 2)
+    settlement.disturb('uid-of-a')
+    vi.advanceTimersByTime(longestMs / 2)
+    settlement.disturb('uid-of-a')
+    settlement.receive({ ...taskOf(), id: 's' }, arriving, known('a'))
+    settlement.receive({ ...taskOf(), id: 't' }, arriving, known('b'))
+    expect(settled).toEqual(['s 1000 ok counted', 't 1000 ok counted'])
+  })
+
+  it('is kept when an earlier one of its peer is dropped', () => {
+    stopClocks()
+    const { settled, settlement } = startSettlement(0)
+    settlement.disturb('uid-of-a')
+    vi.advanceTimersByTime(longestMs / 2)
+    const before = ended(failure(), nowNs())
+    settlement.disturb('uid-of-a')
+    vi.advanceTimersByTime(longestMs / 2)
+    settlement.disturb('uid-of-b')
+    settlement.receive({ ...taskOf(), id: 's' }, before, known('a'))
+    expect(settled).toEqual(['s 1000 failed set aside'])
+  })
+})
+
+function stopClocks() {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+}

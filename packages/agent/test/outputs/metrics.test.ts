@@ -20,14 +20,56 @@ const mesh = rowOf({
   durations: [durationsOf([0.00004, 0.00031, 8]), durationsOf([0.002], { ...own, toZone: '' })],
   schedule: { started: 9, late: 1, skipped: 2, lost: 5, inFlight: 3, waiting: 4 },
   setAside: 5,
+  diagnosis: {
+    isSpeaking: true,
+    rows: 2,
+    ready: 3,
+    incidents: [
+      { cause: 'node-down', scope: 'node', severity: 'critical' },
+      { cause: 'node-down', scope: 'node', severity: 'critical' },
+    ],
+    sent: { direct: 7, relayed: 1, failed: 0 },
+    received: { accepted: 8, unsigned: 2 },
+  },
   vantages: [
     {
       name: 'pod',
       port: 8081,
-      responders: { http: { answered: 4, rejected: 5, unsent: 0 } },
+      responders: {
+        http: { answered: 4, rejected: 5, unsent: 0 },
+        udp: { answered: 7, rejected: 0, unsent: 0, dropped: 6 },
+      },
       strays: { udp: { late: 1, duplicate: 2, foreign: 3 } },
     },
   ],
+})
+
+test('counts successes and the usual failures of each link from 0, so that the rate of a counter has the first', () => {
+  const attempts = (row: Row) =>
+    textOf(row)
+      .split('\n')
+      .filter((line) => line.startsWith('scout_probe_attempts_total'))
+      .map((line) => line.replace(/^.*outcome="(.*?)",reason="(.*?)"} (.*)$/, '$1 $2 $3'))
+  const series = ['tcp', 'icmp'].map((protocol) => seriesOf({ check: protocol, protocol }))
+  expect(attempts(rowOf({ series }))).toEqual([
+    'success  0',
+    'failure timeout 0',
+    'failure refused 0',
+    'failure unreachable 0',
+    'success  0',
+    'failure timeout 0',
+    'failure unreachable 0',
+  ])
+  expect(attempts(rowOf({ series: [failingSeriesOf('refused')] }))).toEqual([
+    'success  0',
+    'failure timeout 0',
+    'failure unreachable 0',
+    'failure refused 1',
+  ])
+  // An agent without the privilege makes no attempt that could fail.
+  expect(attempts(rowOf({ series: [failingSeriesOf('not-permitted', { state: 'unable' })] }))).toEqual([
+    'unable not-permitted 1',
+  ])
 })
 
 test('exposes exactly the values of the row', () => {
@@ -40,17 +82,95 @@ test('exposes exactly the values of the row', () => {
     scout_peers{state="starting"} 0
     scout_peers{state="ready"} 1
     scout_peers{state="leaving"} 1
+    # HELP scout_incident_open Incidents that are not closed, at the agent that speaks for the mesh; 0 for every cause at the others. In a partition, one agent on each side speaks.
+    # TYPE scout_incident_open gauge
+    scout_incident_open{cause="protocol-filtered",scope="",severity="critical"} 0
+    scout_incident_open{cause="local-egress-denied",scope="",severity="critical"} 0
+    scout_incident_open{cause="overlay-blocked",scope="",severity="critical"} 0
+    scout_incident_open{cause="routing-broken",scope="",severity="critical"} 0
+    scout_incident_open{cause="checksum-broken",scope="",severity="critical"} 0
+    scout_incident_open{cause="mtu-black-hole",scope="",severity="critical"} 0
+    scout_incident_open{cause="fragments-dropped",scope="",severity="warning"} 0
+    scout_incident_open{cause="packet-loss",scope="",severity="warning"} 0
+    scout_incident_open{cause="path-loss",scope="",severity="critical"} 0
+    scout_incident_open{cause="syn-loss",scope="",severity="warning"} 0
+    scout_incident_open{cause="tcp-reset",scope="",severity="critical"} 0
+    scout_incident_open{cause="accept-queue-full",scope="",severity="warning"} 0
+    scout_incident_open{cause="idle-flow-dropped",scope="",severity="warning"} 0
+    scout_incident_open{cause="nat-entry-stale",scope="",severity="critical"} 0
+    scout_incident_open{cause="conntrack-exhausted",scope="",severity="critical"} 0
+    scout_incident_open{cause="neighbour-overflow",scope="",severity="critical"} 0
+    scout_incident_open{cause="latency-raised",scope="",severity="warning"} 0
+    scout_incident_open{cause="jitter",scope="",severity="warning"} 0
+    scout_incident_open{cause="bandwidth-limited",scope="",severity="warning"} 0
+    scout_incident_open{cause="buffer-bloat",scope="",severity="warning"} 0
+    scout_incident_open{cause="duplication",scope="",severity="warning"} 0
+    scout_incident_open{cause="reordering",scope="",severity="warning"} 0
+    scout_incident_open{cause="dns-server-down",scope="",severity="critical"} 0
+    scout_incident_open{cause="dns-slow",scope="",severity="warning"} 0
+    scout_incident_open{cause="dns-error",scope="",severity="critical"} 0
+    scout_incident_open{cause="dns-truncation-blocked",scope="",severity="warning"} 0
+    scout_incident_open{cause="dns-race",scope="",severity="warning"} 0
+    scout_incident_open{cause="dns-endpoint-down",scope="",severity="critical"} 0
+    scout_incident_open{cause="dns-no-endpoints",scope="",severity="critical"} 0
+    scout_incident_open{cause="dns-upstream-limited",scope="",severity="warning"} 0
+    scout_incident_open{cause="service-endpoint-dead",scope="",severity="critical"} 0
+    scout_incident_open{cause="service-rules-missing",scope="",severity="critical"} 0
+    scout_incident_open{cause="hairpin-broken",scope="",severity="warning"} 0
+    scout_incident_open{cause="node-down",scope="",severity="critical"} 0
+    scout_incident_open{cause="node-isolated",scope="",severity="critical"} 0
+    scout_incident_open{cause="zone-partition",scope="",severity="critical"} 0
+    scout_incident_open{cause="link-flapping",scope="",severity="warning"} 0
+    scout_incident_open{cause="family-broken",scope="",severity="critical"} 0
+    scout_incident_open{cause="asymmetric-route",scope="",severity="critical"} 0
+    scout_incident_open{cause="ports-exhausted",scope="",severity="critical"} 0
+    scout_incident_open{cause="dscp-rewritten",scope="",severity="informational"} 0
+    scout_incident_open{cause="icmp-filtered",scope="",severity="informational"} 0
+    scout_incident_open{cause="application-refusing",scope="",severity="warning"} 0
+    scout_incident_open{cause="clock-skew",scope="",severity="informational"} 0
+    scout_incident_open{cause="prober-starved",scope="",severity="warning"} 0
+    scout_incident_open{cause="unexplained",scope="",severity="warning"} 0
+    scout_incident_open{cause="node-down",scope="node",severity="critical"} 2
+    # HELP scout_incident_speaker 1 if this agent speaks for the mesh, or for its part of it, otherwise 0.
+    # TYPE scout_incident_speaker gauge
+    scout_incident_speaker 1
+    # HELP scout_evidence_rows Ready agents whose rows are at hand here (held), its own included, and all ready agents (ready). Only watchers hold those of others.
+    # TYPE scout_evidence_rows gauge
+    scout_evidence_rows{state="held"} 2
+    scout_evidence_rows{state="ready"} 3
+    # HELP scout_evidence_sent_total Messages with evidence to watchers, by outcome. direct; relayed: passed on by another peer; failed: not accepted on any way.
+    # TYPE scout_evidence_sent_total counter
+    scout_evidence_sent_total{outcome="direct"} 7
+    scout_evidence_sent_total{outcome="relayed"} 1
+    scout_evidence_sent_total{outcome="failed"} 0
+    # HELP scout_evidence_received_total Messages with evidence from peers, by outcome. accepted; forwarded: passed on to a watcher that the sender cannot reach; unknown: from an address that is no peer; unsigned: without the signature of the shared key; malformed; stale: overtaken by a later one; refused: beyond a limit. Those that are too large count as rejected requests to the responder.
+    # TYPE scout_evidence_received_total counter
+    scout_evidence_received_total{outcome="accepted"} 8
+    scout_evidence_received_total{outcome="unsigned"} 2
     # HELP scout_knowledge_age_seconds Time since the source of peers last responded.
     # TYPE scout_knowledge_age_seconds gauge
     scout_knowledge_age_seconds 1.5
     # HELP scout_knowledge_trouble 1 while the source of peers fails, otherwise 0.
     # TYPE scout_knowledge_trouble gauge
     scout_knowledge_trouble 0
-    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason.
+    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.
     # TYPE scout_probe_attempts_total counter
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="timeout"} 0
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="refused"} 0
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="unreachable"} 0
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="success",reason=""} 0
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="failure",reason="timeout"} 0
+    scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="failure",reason="unreachable"} 0
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-3",target_zone="zone-b",outcome="failure",reason="refused"} 1
     scout_probe_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="success",reason=""} 1
+    scout_probe_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="failure",reason="timeout"} 0
+    scout_probe_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="failure",reason="refused"} 0
+    scout_probe_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_node="node-1",source_zone="zone-a",target_node="",target_zone="",outcome="failure",reason="unreachable"} 0
+    scout_probe_attempts_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 0
+    scout_probe_attempts_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="timeout"} 0
+    scout_probe_attempts_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="refused"} 0
+    scout_probe_attempts_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="unreachable"} 0
     # HELP scout_probe_failing 1 if the last attempt failed, 0 if it succeeded. With several peers on the node, 1 if the last attempt on any of them failed.
     # TYPE scout_probe_failing gauge
     scout_probe_failing{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 0
@@ -121,21 +241,34 @@ test('exposes exactly the values of the row', () => {
     # HELP scout_results_held Failures held back until it is clear whether their peer was leaving, and later results of the same checks.
     # TYPE scout_results_held gauge
     scout_results_held 0
-    # HELP scout_greetings_total Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer.
+    # HELP scout_greetings_total Greetings sent to peers by outcome. answered; malformed: the answer is not a greeting; silent: no answer; unreached: no connection.
     # TYPE scout_greetings_total counter
     scout_greetings_total{outcome="answered"} 0
     scout_greetings_total{outcome="malformed"} 0
     scout_greetings_total{outcome="silent"} 0
+    scout_greetings_total{outcome="unreached"} 0
     # HELP scout_stray_answers_total Answers that match no attempt in flight.
     # TYPE scout_stray_answers_total counter
     scout_stray_answers_total{vantage="pod",protocol="udp",kind="late"} 1
     scout_stray_answers_total{vantage="pod",protocol="udp",kind="duplicate"} 2
     scout_stray_answers_total{vantage="pod",protocol="udp",kind="foreign"} 3
-    # HELP scout_responder_requests_total Requests to the responders of this agent, by outcome.
+    # HELP scout_responder_requests_total Requests to the responders of this agent, by outcome. rejected: malformed or not genuine; refused: beyond a limit on connections, requests or time; unsent: this host refused to send the answer; dropped: this host dropped the request unread, because the receive buffer was full (raise net.core.rmem_max).
     # TYPE scout_responder_requests_total counter
     scout_responder_requests_total{vantage="pod",responder="http",outcome="answered"} 4
     scout_responder_requests_total{vantage="pod",responder="http",outcome="rejected"} 5
     scout_responder_requests_total{vantage="pod",responder="http",outcome="unsent"} 0
+    scout_responder_requests_total{vantage="pod",responder="udp",outcome="answered"} 7
+    scout_responder_requests_total{vantage="pod",responder="udp",outcome="rejected"} 0
+    scout_responder_requests_total{vantage="pod",responder="udp",outcome="unsent"} 0
+    scout_responder_requests_total{vantage="pod",responder="udp",outcome="dropped"} 6
+    # HELP scout_console_requests_total Requests to page, API, metrics and health, by outcome. rejected: malformed, or under a host that is not this agent; refused: beyond a limit on connections, requests or time.
+    # TYPE scout_console_requests_total counter
+    scout_console_requests_total{outcome="answered"} 0
+    scout_console_requests_total{outcome="rejected"} 0
+    scout_console_requests_total{outcome="unsent"} 0
+    # HELP scout_log_lines_lost_total Lines that the log could not write: the disk was full, or the reader of standard output had gone or was too slow.
+    # TYPE scout_log_lines_lost_total counter
+    scout_log_lines_lost_total 0
     "
   `)
 })

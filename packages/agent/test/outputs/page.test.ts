@@ -1,6 +1,7 @@
 import type { Row } from '@scout/core'
 import { expect, test } from 'vitest'
 import { pageOf } from '../../src/outputs/page.ts'
+import { incidentOf, meshViewOf } from '../support/mesh-view.ts'
 import { failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 
 test('reports that all is well when nothing fails', async () => {
@@ -94,7 +95,7 @@ test('shows in the title of a cell how many of the last attempts failed', async 
   )
 })
 
-test('shows the source of the peers, and why it may be out of date', async () => {
+test('shows the source of the peers, and why it may be wrong', async () => {
   const knowledge = { source: '/etc/scout/peers.yaml', heardAtMs: 0, trouble: 'cannot read it' }
   expect(await textOf(rowOf({ knowledge }))).toContain('0 peers from /etc/scout/peers.yaml (cannot read it).')
 })
@@ -105,10 +106,44 @@ test.each([
   ['the end of an attribute in single quotes', "' onmouseover='alert(1)"],
   ['a character reference', '&lt;script&gt;'],
 ])('has the same elements and attributes when every name is %s', async (_, name) => {
-  const page = await textOf(rowNamed(name))
-  expect(skeletonOf(page)).toEqual(skeletonOf(await textOf(rowNamed('harmless'))))
+  const page = await textOf(rowNamed(name), meshNamed(name))
+  expect(skeletonOf(page)).toEqual(skeletonOf(await textOf(rowNamed('harmless'), meshNamed('harmless'))))
   expect(page).not.toContain(name)
 })
+
+test('lists the incidents above the failures, with what the watcher does not see, and those that are over', async () => {
+  const closedAtMs = incidentOf().openedAtMs + 60_000
+  const mesh = meshViewOf({
+    speaker: 'node-1',
+    isSpeaking: true,
+    rows: 2,
+    ready: 3,
+    missing: [{ node: 'node-3', sinceMs: 1 }],
+    incidents: [incidentOf(), incidentOf({ id: 'b', state: 'closed', closedAtMs, summary: 'it was slow' })],
+  })
+  const page = await textOf(rowOf({ series: [failingSeriesOf('refused')] }), mesh)
+  expect(page).toContain(
+    'protocol-filtered</b> udp from node-1 to node-2 is dropped since 2023-10-30T22:08:00.000Z (1m50s)',
+  )
+  expect(page).toContain('next: <code>scout-probe --from node-1 udp 10.0.0.2:8081</code> · incident 0123456789ab')
+  expect(page).toContain('This agent sees 2 of 3 rows: none from node-3.')
+  expect(page).toContain('closed 2023-10-30T22:09:00.000Z after 1m: protocol-filtered: it was slow')
+  expect(page.indexOf('<h2>Incidents</h2>')).toBeLessThan(page.indexOf('<h2>Failing</h2>'))
+})
+
+/** Returns a view in which all remote text is `name`. */
+function meshNamed(name: string) {
+  const words = { id: name, cause: name, summary: name, evidence: [name], next: name }
+  const rivals = [{ cause: name, confidence: 1, separatedBy: name }]
+  return meshViewOf({
+    speaker: name,
+    isSpeaking: true,
+    rows: 1,
+    ready: 2,
+    missing: [{ node: name, sinceMs: 1 }],
+    incidents: [incidentOf({ ...words, rivals }), incidentOf({ ...words, state: 'closed', closedAtMs: 0 })],
+  })
+}
 
 /** Returns a row in which all remote text is `name`. */
 function rowNamed(name: string): Row {
@@ -141,6 +176,6 @@ function rowsIn(page: string): readonly string[] {
   return rows.map(([row]) => row.replaceAll(/(<[^>]*>)+/g, ' ').trim())
 }
 
-async function textOf(row: Row): Promise<string> {
-  return String(await pageOf(row))
+async function textOf(row: Row, mesh = meshViewOf()): Promise<string> {
+  return String(await pageOf(row, mesh))
 }

@@ -1,11 +1,17 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { get, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
-import type { Row } from '@scout/core'
+import { Worker } from 'node:worker_threads'
+import { gunzipSync } from 'node:zlib'
+import { programHeader, type Row } from '@scout/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../../test/support/collect.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { historyOf, type SeriesHistory } from '../../src/memory/history.ts'
 import { createMemory } from '../../src/memory/memory.ts'
 import { type ConsoleOptions, startConsole } from '../../src/outputs/server.ts'
+import { incidentOf, meshViewOf } from '../support/mesh-view.ts'
 import { failure, success } from '../support/results.ts'
 import { rowOf, seriesOf } from '../support/rows.ts'
 import { known, tasksOf } from '../support/tasks.ts'
@@ -27,6 +33,61 @@ test('returns its row at /api/v1/snapshot', async () => {
   const row = rowOf({ series: [seriesOf({ tookSeconds: [0.001] })] })
   const response = await fetch(`${await consoleOf(row)}/api/v1/snapshot`)
   expect(await response.json()).toEqual(row)
+})
+
+test('returns the incidents with how much of the mesh their watcher sees, and the mesh as the command line lists it', async () => {
+  const fact = {
+    check: 'tcp',
+    protocol: 'tcp',
+    path: 'pod',
+    vantage: 'pod',
+    family: 'ipv4',
+    from: 'node-1',
+    target: '10.0.0.2:8081',
+    sinceMs: 1,
+    trials: 3,
+    lastMs: 2,
+  }
+  const to = (name: string) => ({ kind: 'node', name }) as const
+  const mesh = meshViewOf({
+    speaker: 'node-1',
+    isSpeaking: true,
+    rows: 1,
+    ready: 2,
+    missing: [{ node: 'node-2', sinceMs: 5 }],
+    incidents: [incidentOf()],
+    evidence: {
+      atMs: 3,
+      nodes: [],
+      facts: [
+        { ...fact, to: to('node-2'), symptom: 'silent', reason: 'timeout', phase: 'connect', message: 'no answer' },
+        { ...fact, to: to('node-3'), symptom: 'passes' },
+      ],
+    },
+  })
+  const console = await startConsole({ ...optionsOf(rowOf()), mesh: () => mesh })
+  onTestFinished(console.close)
+  const url = `http://127.0.0.1:${console.port}`
+  const { rivals: _, ...incident } = incidentOf()
+  const sight = { speaker: 'node-1', isSpeaking: true, sees: { rows: 1, ready: 2, missing: mesh.missing } }
+  const incidents = [{ kind: 'incident', ...incident }]
+  expect(await statusAndJson(`${url}/api/v1/incidents`)).toEqual([200, { ...sight, incidents }])
+  const [, document] = await statusAndJson(`${url}/api/v1/mesh`)
+  expect(document).toMatchObject({
+    ...sight,
+    incidents,
+    agents: [{ kind: 'agent', node: 'node-1', ok: true }],
+    links: [
+      {
+        kind: 'link',
+        from: 'node-1',
+        to: 'node-2',
+        state: 'failing',
+        failing: [{ check: 'tcp', reason: 'timeout', phase: 'connect', message: 'no answer' }],
+      },
+      { kind: 'link', from: 'node-1', to: 'node-3', state: 'ok', failing: [] },
+    ],
+  })
 })
 
 test('returns the history of the selected series at /api/v1/history', async () => {
@@ -84,7 +145,10 @@ test('is not alive when the probe thread does not respond', async () => {
 test('lists its paths for an unknown one', async () => {
   expect(await statusAndJson(`${await consoleOf()}/metric`)).toEqual([
     404,
-    { message: 'there is nothing at /metric: try /, /metrics, /api/v1/snapshot, /api/v1/history, /healthz or /readyz' },
+    {
+      message:
+        'there is nothing at /metric: try /, /metrics, /api/v1/incidents, /api/v1/mesh, /api/v1/snapshot, /api/v1/history, /healthz or /readyz',
+    },
   ])
 })
 
@@ -120,7 +184,141 @@ test('answers a path with a query', async () => {
 
 test('rejects any other method', async () => {
   const response = await fetch(`${await consoleOf()}/healthz`, { method: 'POST' })
-  expect(response.status).toBe(404)
+  expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+})
+
+test('does not read a body: its client is answered and loses the connection', async () => {
+  const client = connect(portOf(await consoleOf()), '127.0.0.1')
+  client.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\nnever more')
+  const text = Buffer.concat(await collect(client)).toString()
+  expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n/)
+})
+
+test.each(['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /', 'OPTIONS /'])(
+  'answers %s over HTTP/1.0 without a host',
+  async (asked) => {
+    const client = connect(portOf(await consoleOf()), '127.0.0.1')
+    client.write(`${asked} HTTP/1.0\r\n\r\n`)
+    const text = Buffer.concat(await collect(client)).toString()
+    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n/)
+  },
+)
+
+test('compresses documents for those who accept it, and says so to caches', async () => {
+  const url = await consoleOf(rowOf({ series: Array.from({ length: 50 }, () => seriesOf({ tookSeconds: [0.001] })) }))
+  const compressed = await answerTo(`${url}/metrics`, { 'accept-encoding': 'deflate, gzip;q=0.5' })
+  const plain = await answerTo(`${url}/metrics`, { 'accept-encoding': 'gzip;q=0, br' })
+  expect([compressed.headers['content-encoding'], plain.headers['content-encoding']]).toEqual(['gzip', undefined])
+  expect([compressed.headers.vary, plain.headers.vary]).toEqual(['accept-encoding', 'accept-encoding'])
+  expect(compressed.body.length).toBeLessThan(plain.body.length / 5)
+  const names = (text: string) => text.match(/^\w+/gm)
+  expect(names(gunzipSync(compressed.body).toString())).toEqual(names(plain.body.toString()))
+})
+
+test('answers only under names and addresses of its agent, and says what to do', async () => {
+  const url = await consoleOf()
+  const status = async (host: string, path = '/api/v1/snapshot') => (await answerTo(`${url}${path}`, { host })).status
+  for (const host of ['localhost', 'LOCALHOST:8080', 'scout-1', '10.0.0.1:8080', '[fd00::1]:8080', 'localhost.'])
+    expect([host, await status(host)]).toEqual([host, 200])
+  for (const host of ['attacker.example', 'localhost.attacker.example', 'scout-1.attacker.example:8080', 'x@localhost'])
+    expect([host, await status(host)]).toEqual([host, 421])
+  for (const path of ['/', '/metrics', '/readyz', '/api/v1/history', '/nothing'])
+    expect([path, await status('attacker.example', path)]).toEqual([path, 421])
+  // Load balancers probe under any name, and the answer says nothing.
+  expect(await status('attacker.example', '/healthz')).toBe(200)
+  const { body } = await answerTo(`${url}/metrics`, { host: 'scout.corp.example:8080' })
+  expect(JSON.parse(body.toString())).toEqual({
+    message:
+      'scout.corp.example is not a name of this agent: use its address, or add the name to the setting console.names',
+  })
+})
+
+test('answers a program of Scout under any name, because an API server passes its own on', async () => {
+  const headers = { host: 'api.cluster.example', [programHeader]: '1' }
+  expect((await answerTo(`${await consoleOf()}/api/v1/snapshot`, headers)).status).toBe(200)
+})
+
+test.each(['/', '/metrics', '/healthz', '/api/v1/snapshot', '/nothing'])(
+  'allows a browser neither to guess the type of %s nor to show it within another page',
+  async (path) => {
+    const { headers } = await answerTo(`${await consoleOf()}${path}`, { accept: 'text/html' })
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' })
+    expect(headers['content-security-policy']).toMatch(/^default-src 'none';.* frame-ancestors 'none'/)
+  },
+)
+
+test('allows the page its own styles', async () => {
+  const { headers, body } = await answerTo(await consoleOf(), { accept: 'text/html' })
+  const [, style = ''] = /<style>(.*?)<\/style>/s.exec(body.toString()) ?? []
+  const hash = createHash('sha256').update(style).digest('base64')
+  expect(headers['content-security-policy']).toContain(`style-src 'sha256-${hash}'`)
+})
+
+test('makes the metrics once for a thousand who ask at the same time, and answers /healthz meanwhile', async () => {
+  const row = rowOf({ series: Array.from({ length: 600 }, () => seriesOf({ tookSeconds: [0.001] })) })
+  let made = 0
+  const console = await startConsole({ ...optionsOf(row), row: () => (made++, row) })
+  onTestFinished(console.close)
+  const scrapers = new Worker(scrape, { eval: true, workerData: { port: console.port, count: 1000 } })
+  const ended = once(scrapers, 'message')
+  const statuses: number[] = []
+  void ended.then(([all]) => statuses.push(...(all as readonly number[])))
+  let answeredMeanwhile = 0
+  while (statuses.length === 0) {
+    expect((await fetch(`http://127.0.0.1:${console.port}/healthz`)).status).toBe(200)
+    answeredMeanwhile++
+  }
+  expect(statuses.filter((status) => status === 200).length).toBe(1000)
+  expect(answeredMeanwhile).toBeGreaterThan(3)
+  expect(made).toBeLessThan(100)
+})
+
+test('answers no more than some of the requests that a client sends ahead', async () => {
+  let made = 0
+  const row = rowOf({ series: Array.from({ length: 100 }, () => seriesOf({ tookSeconds: [0.001] })) })
+  const console = await startConsole({ ...optionsOf(row), row: () => (made++, row) })
+  onTestFinished(console.close)
+  const client = connect(console.port, '127.0.0.1')
+  client.on('error', () => {})
+  client.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1_400))
+  client.resume()
+  await eventually(() => client.closed, 'it was closed')
+  expect(made).toBeLessThanOrEqual(1)
+  expect(console.counters.refused).toBe(1)
+})
+
+test('a client that reads slowly does not keep others from the metrics', async () => {
+  const row = rowOf({ series: Array.from({ length: 40_000 }, () => seriesOf({ tookSeconds: [0.001] })) })
+  const console = await startConsole(optionsOf(row))
+  onTestFinished(console.close)
+  for (let i = 0; i < 20; i++) {
+    const client = connect({ port: console.port, host: '127.0.0.1', localAddress: '127.0.0.2' }).pause()
+    client.on('error', () => {})
+    onTestFinished(() => void client.destroy())
+    client.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  }
+  const response = await fetch(`http://127.0.0.1:${console.port}/metrics`)
+  expect((await response.text()).length).toBeGreaterThan(20 << 20)
+  expect(console.counters.answered).toBeLessThanOrEqual(3)
+})
+
+test('a client that never ends its headers loses its connection after five seconds', { timeout: 15_000 }, async () => {
+  const client = connect(portOf(await consoleOf()), '127.0.0.1')
+  const startMs = performance.now()
+  client.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n')
+  await collect(client)
+  const seconds = (performance.now() - startMs) / 1000
+  expect(seconds).toBeGreaterThan(4.5)
+  expect(seconds).toBeLessThan(9)
+})
+
+test('counts what it answered, rejected and refused', async () => {
+  const console = await startConsole(optionsOf(rowOf()))
+  onTestFinished(console.close)
+  const url = `http://127.0.0.1:${console.port}`
+  for (const path of ['/healthz', '/metrics', '/nothing']) await answerTo(`${url}${path}`)
+  await answerTo(`${url}/metrics`, { host: 'attacker.example' })
+  expect(console.counters).toEqual({ answered: 2, rejected: 2, unsent: 0, refused: 0 })
 })
 
 test('closes while a client is in the middle of its request', async () => {
@@ -138,7 +336,7 @@ test('closes while a client is in the middle of its request', async () => {
 test('closes while a client keeps its connection open', async () => {
   const console = await startConsole(optionsOf(rowOf()))
   const client = connect(console.port, '127.0.0.1')
-  client.write('GET /healthz HTTP/1.1\r\nHost: scout\r\n\r\n')
+  client.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
   const answered = new Promise((resolve) => client.once('data', resolve))
   await answered
   const rest = collect(client)
@@ -157,8 +355,46 @@ function optionsOf(row: Row, isAlive = true): ConsoleOptions {
   const onDefect = (error: unknown) => {
     throw error
   }
-  return { host: '127.0.0.1', port: 0, row: () => row, history: () => [], health, document: () => document, onDefect }
+  const listen = { host: '127.0.0.1', port: 0, names: ['scout-1'] }
+  return {
+    ...listen,
+    row: () => row,
+    mesh: () => meshViewOf(),
+    history: () => [],
+    health,
+    document: () => document,
+    onDefect,
+  }
 }
+
+function portOf(url: string): number {
+  return Number(new URL(url).port)
+}
+
+interface Received {
+  readonly status: number | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+/** Unlike fetch, sends any headers. */
+async function answerTo(url: string, headers: OutgoingHttpHeaders = {}): Promise<Received> {
+  const [response] = (await once(get(url, { headers, agent: false }), 'response')) as [IncomingMessage]
+  const body = Buffer.concat(await collect(response))
+  return { status: response.statusCode, headers: response.headers, body }
+}
+
+/** Program of a thread: so many requests at once; posts the statuses of the answers. */
+const scrape = `
+const { get } = require('node:http')
+const { parentPort, workerData: { port, count } } = require('node:worker_threads')
+const one = () => new Promise((resolve) => {
+  get({ port, host: '127.0.0.1', path: '/metrics', agent: false }, (response) => {
+    response.resume().on('end', () => resolve(response.statusCode))
+  }).on('error', () => resolve(0))
+})
+Promise.all(Array.from({ length: count }, one)).then((all) => parentPort.postMessage(all))
+`
 
 async function statusAndJson(url: string): Promise<readonly [number, unknown]> {
   const response = await fetch(url)

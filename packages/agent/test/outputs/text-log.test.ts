@@ -31,7 +31,7 @@ test('prints the reference output', () => {
   const { log, printed } = logOf()
   log.listening('http://localhost:8080')
   log.rosterChanged({ joined: [peer], left: [], changed: [], disturbed: [] }, [peer])
-  log.attempted(of('http'), success, 'steady')
+  log.attempted(of('http'), success, { change: 'steady' })
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss server is listening at http://localhost:8080
     YYYY/MM/DD hh:mm:ss scout pods:
@@ -70,9 +70,9 @@ test('names the providers and their drawbacks, except for the best', () => {
 
 test('names a check that is not http, and a target that is not a peer', () => {
   const { log, printed } = logOf()
-  log.attempted(of('tcp'), successOf(1_500_000), 'steady')
+  log.attempted(of('tcp'), successOf(1_500_000), { change: 'steady' })
   const [dns] = tasksOf([], [checkOf('dns', { protocol: 'dns', target: 'kubernetes.default' })])
-  if (dns !== undefined) log.attempted(dns, successOf(2_000_000), 'steady')
+  if (dns !== undefined) log.attempted(dns, successOf(2_000_000), { change: 'steady' })
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
     YYYY/MM/DD hh:mm:ss     connection start: (time)
@@ -110,7 +110,9 @@ test('groups the peers by node, with every address of both families and the stat
 
 test('prints the phases, reason and message of a failed attempt', () => {
   const { log, printed } = logOf()
-  log.attempted(of('tcp'), failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there'), 'began-failing')
+  log.attempted(of('tcp'), failureOf('refused', 'tcp probe of 10.0.0.2:8081: nobody listens there'), {
+    change: 'began-failing',
+  })
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
     YYYY/MM/DD hh:mm:ss     connection start: (time)
@@ -120,9 +122,67 @@ test('prints the phases, reason and message of a failed attempt', () => {
   `)
 })
 
+test('prints one line for each line, whatever control characters are in names and messages of others', () => {
+  const { log, printed } = logOf()
+  const forged = 'x\n2023/10/30 22:09:49 probing: a -> b\r\u2028\u2029\u0085\u001b[2J'
+  const evil = known(forged, { node: forged, namespace: forged, addresses: ['10.0.0.6'] })
+  log.rosterChanged({ joined: [evil], left: [], changed: [], disturbed: [] }, [evil])
+  log.attempted(taskOf(evil, checkOf('tcp')), failureOf('bad-reply', forged), { change: 'began-failing' })
+  log.oddity(forged)
+  log.discoveryTroubled(forged, { source: forged, heardAtMs: 0 })
+  log.configurationBroken(new Error(forged))
+  const lines = printed().split('\n')
+  expect(lines.filter((line) => line.startsWith('YYYY/MM/DD hh:mm:ss probing: a'))).toEqual([])
+  expect(printed()).not.toMatch(/[^\P{Cc}\n]|\u2028|\u2029/u)
+  expect(lines).toHaveLength(10 + 1)
+})
+
+test('reports trouble with the peers, which may be other than a silent source, and its end', () => {
+  const { log, printed } = logOf()
+  log.discoveryTroubled('10.0.0.1 and 10.0.0.2 all claim to be a', { source: 'the name scout', heardAtMs: 0 })
+  log.discoveryTroubled(undefined, { source: 'the name scout', heardAtMs: 0 })
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss the list of peers may be wrong: 10.0.0.1 and 10.0.0.2 all claim to be a
+    YYYY/MM/DD hh:mm:ss the list of peers is right again, from the name scout
+    "
+  `)
+})
+
+test('prints the peers once when all start together, and again when one of them leaves', () => {
+  const { log, printed } = logOf()
+  const [a, b] = [known('a', { addresses: ['10.0.0.1'] }), known('b', { addresses: ['10.0.0.2'] })]
+  const awaited = [a, b].map((one) => ({ ...one, state: 'starting', isAwaited: true }) as const)
+  const [first, second] = awaited
+  log.rosterChanged({ joined: awaited, left: [], changed: [], disturbed: [] }, awaited)
+  if (first === undefined || second === undefined) throw new Error('there are two')
+  log.rosterChanged({ joined: [], left: [], changed: [{ before: first, after: a }], disturbed: [a.id] }, [a, second])
+  log.rosterChanged({ joined: [], left: [], changed: [{ before: second, after: b }], disturbed: [b.id] }, [a, b])
+  const leaving = { ...b, state: 'leaving' } as const
+  log.rosterChanged({ joined: [], left: [], changed: [{ before: b, after: leaving }], disturbed: [b.id] }, [a, leaving])
+  expect(printed()).toMatchInlineSnapshot(`
+    "YYYY/MM/DD hh:mm:ss scout pods:
+    YYYY/MM/DD hh:mm:ss     node: node-of-a
+    YYYY/MM/DD hh:mm:ss             a.10.0.0.1
+    YYYY/MM/DD hh:mm:ss     node: node-of-b
+    YYYY/MM/DD hh:mm:ss             b.10.0.0.2
+    YYYY/MM/DD hh:mm:ss scout pods:
+    YYYY/MM/DD hh:mm:ss     node: node-of-a
+    YYYY/MM/DD hh:mm:ss             a.10.0.0.1
+    YYYY/MM/DD hh:mm:ss     node: node-of-b
+    YYYY/MM/DD hh:mm:ss             b.10.0.0.2 (leaving)
+    "
+  `)
+})
+
+test('tells how long an outage was', () => {
+  const { log, printed } = logOf()
+  log.attempted(of('tcp'), successOf(1_000_000), { change: 'recovered', outageMs: 130_000 })
+  expect(printed()).toContain('    recovered after 2m10s\n')
+})
+
 test('marks a result that is set aside', () => {
   const { log, printed } = logOf()
-  log.attempted(of('tcp'), successOf(1_000_000), 'set-aside')
+  log.attempted(of('tcp'), successOf(1_000_000), { change: 'set-aside' })
   expect(printed()).toMatchInlineSnapshot(`
     "YYYY/MM/DD hh:mm:ss probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by tcp
     YYYY/MM/DD hh:mm:ss     connection start: (time)
@@ -137,7 +197,7 @@ test('marks a result that is set aside', () => {
 test.each(['not-permitted', 'not-supported'] as const)('prints once per check that it is %s', (reason) => {
   const { log, printed } = logOf()
   const remedy = failureOf(reason, 'cannot open a raw socket: add CAP_NET_RAW')
-  for (const check of ['icmp', 'icmp', 'icmp-large', 'icmp']) log.attempted(of(check), remedy, 'steady')
+  for (const check of ['icmp', 'icmp', 'icmp-large', 'icmp']) log.attempted(of(check), remedy, { change: 'steady' })
   expect(printed().match(/probing: .*/g)).toEqual([
     'probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by icmp',
     'probing: localhost -> scout-66dd96cbb4-rf6z9.default.10.244.1.30 @ node: kind-worker by icmp-large',
@@ -147,7 +207,11 @@ test.each(['not-permitted', 'not-supported'] as const)('prints once per check th
 
 test('shows the size of a truncated or non-JSON body', () => {
   const { log, printed } = logOf()
-  log.attempted(of('http'), { ...success, detail: { statusCode: 200, bodyBytes: 65_536, body: '{"mess' } }, 'steady')
+  log.attempted(
+    of('http'),
+    { ...success, detail: { statusCode: 200, bodyBytes: 65_536, body: '{"mess' } },
+    { change: 'steady' },
+  )
   expect(printed()).toContain('response: {"status":"OK","statusCode":200,"body":"65536 bytes"}')
 })
 

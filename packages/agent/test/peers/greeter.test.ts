@@ -8,22 +8,24 @@ import { peer } from '../support/peers.ts'
 
 const known = (name: string, more: Partial<KnownPeer> = {}): KnownPeer => ({ ...peer(name), stateSinceMs: 0, ...more })
 
-function startGreeter(answers: (asked: number) => Promise<GreetingAnswer> = async () => greeting('a')) {
+function startGreeter(
+  answers: (asked: number) => Promise<GreetingAnswer> = async () => greeting('a'),
+  retry = { firstMs: 1, mostMs: 20 },
+) {
   const asked: string[] = []
   const greeted: string[] = []
+  const defects: unknown[] = []
   const greeter = createGreeter({
     ask(peer) {
       asked.push(peer.name)
       return answers(asked.length)
     },
-    onGreeting: ({ name }, { version }) => greeted.push(`${name} ${version}`),
-    onDefect: (error) => {
-      throw error
-    },
-    retry: { firstMs: 1, mostMs: 20 },
+    onMet: ({ name }, greeting) => greeted.push(`${name} ${greeting?.version ?? 'without a greeting'}`),
+    onDefect: (error) => defects.push(error),
+    retry,
   })
   onTestFinished(() => greeter.stop())
-  return { asked, greeted, greeter }
+  return { asked, greeted, defects, greeter }
 }
 
 describe('the greeter', () => {
@@ -34,7 +36,7 @@ describe('the greeter', () => {
     greeter.setPeers([known('a'), known('b')])
     await eventually(() => greeted.length === 2, 'another greeting')
     expect(asked).toEqual(['a', 'b'])
-    expect(greeter.counters).toEqual({ answered: 2, malformed: 0, silent: 0 })
+    expect(greeter.counters).toEqual({ answered: 2, malformed: 0, silent: 0, unreached: 0 })
   })
 
   it.each(['starting', 'leaving'] as const)('does not greet a peer that is %s', async (state) => {
@@ -57,11 +59,50 @@ describe('the greeter', () => {
   })
 
   it('retries until it gets an answer, and counts failed requests', async () => {
-    const answers: readonly GreetingAnswer[] = ['silent', 'malformed', 'malformed', greeting('a')]
+    const answers: readonly GreetingAnswer[] = ['unreached', 'silent', 'malformed', 'malformed', greeting('a')]
     const { greeter, greeted } = startGreeter(async (asked) => answers[asked - 1] ?? 'silent')
     greeter.setPeers([known('a')])
+    await eventually(() => greeted.includes('a 1.0.0'), 'a greeting')
+    expect(greeter.counters).toEqual({ answered: 1, malformed: 2, silent: 1, unreached: 1 })
+  })
+
+  it('tells of each peer that accepts a connection, though it does not greet, and not of one that accepts none', async () => {
+    const answers: readonly GreetingAnswer[] = ['unreached', 'silent', 'malformed', greeting('a')]
+    const { greeter, asked, greeted } = startGreeter(async (asked) => answers[asked - 1] ?? 'silent')
+    greeter.setPeers([known('a')])
+    await eventually(() => asked.length === 4 && greeted.length === 3, 'a greeting')
+    expect(greeted).toEqual(['a without a greeting', 'a without a greeting', 'a 1.0.0'])
+  })
+
+  it('retries when a request is rejected, and reports the defect', async () => {
+    const { greeter, greeted, defects } = startGreeter(async (asked) => {
+      if (asked === 1) throw new Error('a defect')
+      return greeting('a')
+    })
+    greeter.setPeers([known('a')])
     await eventually(() => greeted.length === 1, 'a greeting')
-    expect(greeter.counters).toEqual({ answered: 1, malformed: 2, silent: 1 })
+    expect(defects).toEqual([new Error('a defect')])
+  })
+
+  it('greets a peer that is starting only because it was never reached', async () => {
+    const { greeter, greeted } = startGreeter()
+    greeter.setPeers([known('a', { state: 'starting', isAwaited: true })])
+    await eventually(() => greeted.length === 1, 'a greeting')
+  })
+
+  it('greets a peer at once that has just sent a greeting, instead of at its next turn', async () => {
+    const { greeter, asked, greeted } = startGreeter(async (asked) => (asked === 1 ? 'unreached' : greeting('a')), {
+      firstMs: 3_600_000,
+      mostMs: 3_600_000,
+    })
+    greeter.setPeers([known('a')])
+    await eventually(() => greeter.counters.unreached === 1, 'a greeting that nobody accepts')
+    greeter.hurry('uid-of-a')
+    await eventually(() => greeted.length === 1, 'a greeting')
+    expect(asked).toHaveLength(2)
+    greeter.hurry('uid-of-a')
+    greeter.hurry('uid-of-nobody')
+    expect(asked).toHaveLength(2)
   })
 
   it('drops a peer that leaves while it is greeted', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { baseUrl, directUrl, obstacleTo, reachOf } from '../../src/peers/reach.ts'
+import { baseUrl, directUrl, obstacleTo, reachOf, waysTo } from '../../src/peers/reach.ts'
 import { peer } from '../support/peers.ts'
 
 describe('the way to a responder', () => {
@@ -15,6 +15,18 @@ describe('the way to a responder', () => {
   it('is the proxy if there is one, and undefined without an address', () => {
     expect(baseUrl({ ...both, proxy: 'http://127.0.0.1:8001/p' }, { addresses: [] })).toBe('http://127.0.0.1:8001/p')
     expect(baseUrl(peer('a', { addresses: [] }), { addresses: [] })).toBeUndefined()
+  })
+})
+
+describe('an address that is not of one host', () => {
+  const odd = ['0.0.0.0', 'fe80::7', '224.0.0.1', 'scout', '10.0.0.7', '::ffff:10.0.0.7']
+
+  it('is no way to a pod or a node, and hides no other', () => {
+    const hosts = (path: 'pod' | 'node') =>
+      waysTo({ ...peer('a', { addresses: odd }), greeting: { nodeAddresses: odd } }, path).map(
+        ({ place }) => place.host,
+      )
+    expect([hosts('pod'), hosts('node')]).toEqual([['10.0.0.7'], ['10.0.0.7']])
   })
 })
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Row, row } from '@scout/core'
 import { onTestFinished } from 'vitest'
@@ -100,6 +101,63 @@ export async function startAgent(config: object, wrapper: readonly string[] = []
   }
 }
 
+/** An agent whose standard output nobody reads. */
+interface Unread extends Pick<AgentProcess, 'url' | 'end'> {
+  /** Waits until it has lost lines of its log; returns how many. */
+  lostLines(): Promise<number>
+}
+
+/**
+ * Runs an agent with this configuration, which sets the console's address, until the test ends. Its output goes to a file, to a reader that
+ * has gone, or to one that does not read.
+ */
+export async function startUnread(
+  config: { readonly console: { readonly host: string; readonly port: number } } & Readonly<Record<string, unknown>>,
+  stdout: number | 'gone' | 'stalled',
+): Promise<Unread> {
+  const path = await writeTemporary('config.yaml', JSON.stringify({ level: 'debug', settle: '0s', ...config }))
+  const { file, args, env } = commandOf([], { SCOUT_CONFIG: path })
+  const child = spawn(file, args, { stdio: ['ignore', typeof stdout === 'number' ? stdout : 'pipe', 'pipe'], env })
+  const closed = once(child, 'exit')
+  if (stdout === 'gone') child.stdout?.destroy()
+  let errors = ''
+  child.stderr?.setEncoding('utf8').on('data', (text) => {
+    errors += text
+  })
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await closed
+    child.stdout?.destroy()
+  })
+  const { host, port } = config.console
+  const url = `http://${host}:${port}`
+  const lostNow = async () => {
+    try {
+      const text = await (await fetch(`${url}/metrics`)).text()
+      return Number(/^scout_log_lines_lost_total (\d+)/m.exec(text)?.[1])
+    } catch {
+      return 0 // not listening yet
+    }
+  }
+  return {
+    url,
+    async lostLines() {
+      for (const untilMs = performance.now() + 20_000; performance.now() < untilMs; await sleep(100)) {
+        if (child.exitCode !== null) throw new Error(`the agent ended with ${child.exitCode}: ${errors}`)
+        const lost = await lostNow()
+        if (lost > 0) return lost
+      }
+      return 0
+    },
+    async end(signal) {
+      const startMs = performance.now()
+      child.kill(signal)
+      const [code, endedBy] = (await closed) as [Ended['code'], Ended['signal']]
+      return { code, signal: endedBy, tookMs: performance.now() - startMs, errors }
+    },
+  }
+}
+
 export interface Finished {
   readonly code: number
   readonly out: string
@@ -127,10 +185,15 @@ export function loopback(host: number): string {
 }
 
 function launch(args: readonly string[], environment: NodeJS.ProcessEnv, wrapper: readonly string[] = []) {
+  const command = commandOf(args, environment, wrapper)
+  return spawn(command.file, command.args, { stdio: ['ignore', 'pipe', 'pipe'], env: command.env })
+}
+
+function commandOf(args: readonly string[], environment: NodeJS.ProcessEnv, wrapper: readonly string[] = []) {
   assertBuilt('packages/core')
   assertBuilt('packages/agent')
   const [file = '', ...rest] = [...wrapper, process.execPath, script, ...args]
   // The environment of the user must not affect the test.
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SCOUT_'))
-  return spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...Object.fromEntries(own), ...environment } })
+  return { file, args: rest, env: { ...Object.fromEntries(own), ...environment } }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type AnyResult, makeCheck } from '@scout/core'
 import { onTestFinished } from 'vitest'
 import { type Agent, createAgent } from '../../src/agent.ts'
@@ -13,7 +14,7 @@ export interface Seen {
   readonly by: string
   readonly peer: string
   readonly ok: boolean
-  readonly recorded: Recorded
+  readonly recorded: Recorded['change']
 }
 
 export interface Pod {
@@ -34,7 +35,8 @@ export interface Mesh {
   addressOf(name: string): string
 }
 
-export function createMesh(api: ApiDouble, port: number): Mesh {
+/** `key`: secret shared by all agents. */
+export function createMesh(api: ApiDouble, port: number, key = ''): Mesh {
   const seen: Seen[] = []
   const places = new Map<string, { readonly address: string; readonly state: 'starting' | 'ready' | 'leaving' }>()
   let lastAddress = 10
@@ -56,7 +58,7 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
 
   const attempted =
     (by: string) =>
-    ({ peer }: PlannedTask, { ok }: AnyResult, recorded: Recorded) =>
+    ({ peer }: PlannedTask, { ok }: AnyResult, { change: recorded }: Recorded) =>
       seen.push({ by, peer: peer?.name ?? '', ok, recorded })
 
   return {
@@ -87,7 +89,9 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
           nodeAddresses: [],
           version: '1',
         },
+        process: randomUUID(),
         startedAtMs: Date.now(),
+        key,
         families: new Set(['ipv4']),
         discovery: createSliceDiscovery({
           access: { server: api.server, credentials: async () => ({}), renew() {} },
@@ -111,6 +115,7 @@ export function createMesh(api: ApiDouble, port: number): Mesh {
           answering() {},
           rosterChanged() {},
           greeted() {},
+          incidentChanged() {},
           discoveryTroubled() {},
           attempted: attempted(name),
           defect: onDefect,

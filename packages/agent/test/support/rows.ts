@@ -32,7 +32,10 @@ export function rowOf(parts: Partial<Row> = {}): Row {
     schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
-    greetings: { answered: 0, malformed: 0, silent: 0 },
+    greetings: { answered: 0, malformed: 0, silent: 0, unreached: 0 },
+    diagnosis: { isSpeaking: false, rows: 1, ready: 1, incidents: [], sent: {}, received: {} },
+    console: { answered: 0, rejected: 0, unsent: 0 },
+    logLinesLost: 0,
     ...parts,
   }
 }
@@ -67,6 +70,7 @@ export function seriesOf(parts: Partial<SeriesReport> & { readonly tookSeconds?:
     target: '10.0.0.2:8081',
     state: tookSeconds.length === 0 ? 'waiting' : 'ok',
     sinceMs: takenAtMs - 5_000,
+    trials: tookSeconds.length,
     total: { passed: tookSeconds.length, reasons: {} },
     recent: { passed: tookSeconds.length, failed: 0, other: 0 },
     setAside: 0,

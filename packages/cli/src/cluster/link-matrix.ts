@@ -1,7 +1,6 @@
 import { familyNames, type Link, linkIdOf, type Mesh } from '@scout/core'
 import { type Matrix, renderMatrix } from '../render/matrix.ts'
 import type { Cell } from '../render/table.ts'
-import { printable } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
 
 /** Maximum readable width of a matrix, on any output. */
@@ -79,7 +78,7 @@ function matrix({ links, own, ownChecks }: Mesh, { from, to, hasOwn }: Part, out
 }
 
 function ownTitle(ownChecks: readonly string[]): string {
-  return ownChecks.length === 1 ? printable(ownChecks.join()) : 'other checks'
+  return ownChecks.length === 1 ? ownChecks.join() : 'other checks'
 }
 
 function cellOf(link: Link | undefined, { colours }: Output): Cell {
@@ -88,7 +87,7 @@ function cellOf(link: Link | undefined, { colours }: Output): Cell {
     case 'ok':
       return { text: 'ok', paint: colours.green }
     case 'failing':
-      return { text: printable(link.to === undefined ? ownText(link) : failingText(link)), paint: colours.red }
+      return { text: link.to === undefined ? ownText(link) : failingText(link), paint: colours.red }
     case 'unknown':
       return { text: '?', paint: colours.yellow }
     case 'waiting':

@@ -1,8 +1,8 @@
-import type { Mesh } from '@scout/core'
-import type { AgentReport } from './mesh.ts'
+import { incidentObject } from '@scout/core'
+import type { Look } from './look.ts'
 
-/** Returns one object per line: each agent, then each link, then the checks that are not about a link, then the checks that agents cannot run. */
-export function meshJson(reports: readonly AgentReport[], { links, own, inabilities }: Mesh): string {
+/** Returns one object per line: each incident, then each agent, then each link, then the checks that are not about a link, then the checks that agents cannot run. */
+export function meshJson({ reports, mesh: { links, own, inabilities }, incidents }: Look): string {
   const agents = reports.map(({ agent: { node, zone, name, namespace, addresses, state }, answer }) => ({
     kind: 'agent',
     node,
@@ -20,5 +20,6 @@ export function meshJson(reports: readonly AgentReport[], { links, own, inabilit
     failing,
   }))
   const unable = inabilities.map((inability) => ({ kind: 'inability', ...inability }))
-  return [...agents, ...pairs, ...unable].map((line) => `${JSON.stringify(line)}\n`).join('')
+  const found = incidents.map(incidentObject)
+  return [...found, ...agents, ...pairs, ...unable].map((line) => `${JSON.stringify(line)}\n`).join('')
 }

@@ -7,37 +7,63 @@ import {
   type LinkState,
   type Mesh,
   nodesText,
+  printable,
 } from '@scout/core'
-import { fold, printable } from '../render/words.ts'
+import { fold } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
+import { closedText, incidentsText } from './incident-text.ts'
 import { linkMatrix } from './link-matrix.ts'
-import type { AgentReport } from './mesh.ts'
-
-export interface MeshView {
-  readonly reports: readonly AgentReport[]
-  readonly mesh: Mesh
-  readonly nowMs: number
-}
+import type { Look } from './look.ts'
 
 const indent = '    '
 
 /** Maximum number of sentences printed; --json has the rest. */
 const shownSentences = 20
 
-/** Renders the pods by node, the matrix of links, its summary, and sentences about failing and unknown links. */
-export function renderMesh(view: MeshView, out: Output): string {
-  const { reports, mesh } = view
+/** Maximum number of closed incidents on a screen. */
+const shownClosed = 5
+
+/** Renders the incidents, the pods by node, the matrix of links, its summary, and sentences about failing and unknown links. */
+export function renderMesh(look: Look, isExplained: boolean, out: Output): string {
+  return sections([openIncidents(look, isExplained, out), pods(look), ...links(look, out)])
+}
+
+/** Renders the same for a screen, whose end may be cut off: what changes comes first. */
+export function renderWatched(look: Look, isExplained: boolean, out: Output): string {
+  const open = openIncidents(look, isExplained, out)
+  const closed = look.incidents
+    .filter(({ state }) => state === 'closed')
+    .toSorted((a, b) => (b.closedAtMs ?? 0) - (a.closedAtMs ?? 0))
+    .slice(0, shownClosed)
+    .map((incident) => closedText(incident, look.nowMs))
+  return sections([
+    open === '' ? `${out.colours.green('no incidents')}\n` : open,
+    ...links(look, out),
+    lines(look.oddities, out),
+    lines(closed, out),
+    pods(look),
+  ])
+}
+
+function sections(all: readonly string[]): string {
+  return all.filter((section) => section !== '').join('\n')
+}
+
+function openIncidents({ incidents, nowMs }: Look, isExplained: boolean, out: Output): string {
+  const open = incidents.filter(({ state }) => state !== 'closed')
+  return incidentsText(open, { nowMs, isExplained }, out)
+}
+
+function pods({ reports }: Look): string {
   const agents = reports.map(({ agent }) => agent).toSorted((a, b) => compareNames(a.node, b.node))
   const silent = new Set(reports.flatMap(({ agent, answer }) => (answer.ok ? [] : [agent.id])))
-  const pods = podLines(agents, ({ id }) => (silent.has(id) ? ['no answer'] : []))
-  const sections = [
-    `${pods.map(printable).join('\n')}\n`,
-    linkMatrix(mesh, out),
-    lines([summaryOf(mesh)], out),
-    lines(failures(view), out),
-    lines(remarks(view), out),
-  ]
-  return sections.filter((section) => section !== '').join('\n')
+  const found = podLines(agents, ({ id }) => (silent.has(id) ? ['no answer'] : []))
+  return `${found.map(printable).join('\n')}\n`
+}
+
+function links(look: Look, out: Output): readonly string[] {
+  const { mesh } = look
+  return [linkMatrix(mesh, out), lines([summaryOf(mesh)], out), lines(failures(look), out), lines(remarks(look), out)]
 }
 
 function lines(sentences: readonly string[], { columns = Number.POSITIVE_INFINITY }: Output): string {
@@ -64,12 +90,12 @@ function counts(links: readonly Link[]): string {
     .join(', ')
 }
 
-function failures({ mesh, nowMs }: MeshView): readonly string[] {
+function failures({ mesh, nowMs }: Look): readonly string[] {
   const groups = failureGroups([...mesh.links, ...mesh.own])
   return some(groups.map((group) => failureSentence(group, nowMs)))
 }
 
-function remarks({ reports, mesh: { nodes, inabilities } }: MeshView): readonly string[] {
+function remarks({ reports, mesh: { nodes, inabilities } }: Look): readonly string[] {
   const troubles = new Map<string, readonly string[]>()
   for (const { agent, answer } of reports) {
     const trouble = answer.ok ? answer.row.knowledge.trouble : undefined
@@ -81,7 +107,7 @@ function remarks({ reports, mesh: { nodes, inabilities } }: MeshView): readonly 
         answer.ok ? [] : [`${node}: no answer from ${name}, so its links are unknown: ${answer.message}`],
       ),
     ),
-    ...[...troubles].map(([trouble, where]) => `${nodesText(where)}: peers may be out of date: ${trouble}`),
+    ...[...troubles].map(([trouble, where]) => `${nodesText(where)}: the list of peers may be wrong: ${trouble}`),
     ...inabilities.map(({ check, message, nodes: unable }) => {
       const where = unable.length === nodes.length ? 'on any node' : `on ${nodesText(unable)}`
       return `${check} cannot be made ${where}: ${message}`

@@ -1,9 +1,9 @@
 import { execInPod, type Peer, type RemoteProcess } from '@scout/agent/kubernetes'
-import { nearest, ScoutError } from '@scout/core'
+import { nearest, printable, ScoutError } from '@scout/core'
 import type { ClusterFlags } from '../flags/cluster-flags.ts'
 import { CommandError, type ExitCode, exitCodes } from '../shell/exit-code.ts'
 import { endsWithInput, type Io, startProgress } from '../shell/io.ts'
-import { answerMs, asking, findScout } from './scout.ts'
+import { accessOf, answerMs, asking, findScout } from './scout.ts'
 
 /** Name of the container in the chart. */
 const container = 'agent'
@@ -30,7 +30,10 @@ export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promi
   const { out, err, ended } = io
   const progress = startProgress(err)
   progress.show(`looking for the agent on ${node}`)
-  const { access, agents, namespace } = await findScout(flags, io).finally(progress.clear)
+  const { access, agents, namespace, oddities } = await accessOf(flags, io)
+    .then((access) => findScout(flags, access, io))
+    .finally(progress.clear)
+  for (const oddity of oddities) err.write(`${printable(oddity)}\n`)
   const { name, state } = agentOn(node, agents)
   const streams = {
     stdout: { output: out, decoder: new TextDecoder() },
@@ -45,7 +48,9 @@ export async function probeFrom({ node, flags, args }: RemoteRun, io: Io): Promi
       signal: ended,
       onOpen() {
         const remark = state === 'ready' ? '' : `, which is ${state}`
-        if (!args.includes('--json')) err.write(`from ${node}, by pod ${name} in namespace ${namespace}${remark}\n`)
+        if (!args.includes('--json')) {
+          err.write(`${printable(`from ${node}, by pod ${name} in namespace ${namespace}${remark}`)}\n`)
+        }
       },
       onOutput(stream, bytes) {
         const { output, decoder } = streams[stream]

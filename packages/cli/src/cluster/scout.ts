@@ -12,14 +12,22 @@ export interface FoundScout extends Scout {
   readonly access: ApiAccess
 }
 
+/** Returns the access to the API server that the flags select. @throws {ScoutError} if there is none */
+export function accessOf(flags: ClusterFlags, { environment }: Pick<Io, 'environment'>): Promise<ApiAccess> {
+  return chooseAccess({ ...flags, environment })
+}
+
 /**
- * Finds the Scout that the flags select, and prints warnings about it.
+ * Finds the Scout that the flags select.
  * @throws {ScoutError} if they select none, or several
  * @throws {CommandError} if the API server does not answer, or rejects the request
  */
-export async function findScout(flags: ClusterFlags, { environment, err, ended }: Io): Promise<FoundScout> {
+export async function findScout(
+  flags: ClusterFlags,
+  access: ApiAccess,
+  { ended }: Pick<Io, 'ended'>,
+): Promise<FoundScout> {
   const { namespace, service } = flags
-  const access = await chooseAccess({ ...flags, environment })
   const all = await asking(ended, async () => {
     try {
       return await findScouts({ access, namespace, signal: ended, answerMs })
@@ -39,7 +47,6 @@ export async function findScout(flags: ClusterFlags, { environment, err, ended }
       `${place} has no pods of Scout: check kubectl get daemonsets,pods -n ${scout.namespace}`,
     )
   }
-  for (const oddity of scout.oddities) err.write(`${oddity}\n`)
   return { ...scout, access }
 }
 

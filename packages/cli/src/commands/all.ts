@@ -1,16 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  type Check,
   catalogue,
   commonOptions,
   type Failure,
   formatHostPort,
+  incidentObject,
   isProtocol,
   makeCheck,
   nameServerOrSystem,
   type Protocol,
   parseTarget,
   placeAt,
+  printable,
   probeNamed,
   responderPort,
   ScoutError,
@@ -18,15 +18,17 @@ import {
 } from '@scout/core'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
+import { addressesOf } from '../addresses.ts'
 import { type AttemptPlan, makeAttempts } from '../attempts.ts'
 import { attemptFlags } from '../flags/attempt-flags.ts'
 import { addFlags, flagsOf, prefixed, valuesOf } from '../flags/flags.ts'
+import { type OwnFinding, ownFindings } from '../own-findings.ts'
 import { type CheckOutcome, renderChecks } from '../render/checks.ts'
-import { detailText } from '../render/detail.ts'
 import { jsonOf } from '../render/json.ts'
+import { weightsTable } from '../render/weights.ts'
 import { exitCodeOf } from '../shell/exit-code.ts'
 import { helpExamples, type Invocation } from '../shell/invocation.ts'
-import { type Io, startProgress } from '../shell/io.ts'
+import { type Io, type Output, startProgress } from '../shell/io.ts'
 
 /** Adds `scout-probe all HOST`, which shows which checks pass, protocol by protocol. */
 export function addAllCommand(program: Command, { io, elsewhere, finish }: Invocation): void {
@@ -44,7 +46,7 @@ export function addAllCommand(program: Command, { io, elsewhere, finish }: Invoc
     .summary('probe a host with every protocol at once and show what passes')
     .description(
       'probe a host with every protocol at once and show what passes\n\n' +
-        'The host must run a Scout agent or scout-probe serve: udp and http-large need their responder.',
+        'Probes every address of a name. The host must run a Scout agent or scout-probe serve: udp and http-large need their responder.',
     )
     .argument('<host>', 'address or name')
   addFlags(command, flags).addOption(
@@ -52,6 +54,7 @@ export function addAllCommand(program: Command, { io, elsewhere, finish }: Invoc
   )
   attempts
     .addTo(command)
+    .option('--explain', 'list what each check weighs for the named cause')
     .addHelpText(
       'after',
       helpExamples(io.name, 'all 10.244.1.31 --skip dns', 'all 10.96.0.10 --port 9153 --name example.com'),
@@ -64,14 +67,40 @@ export function addAllCommand(program: Command, { io, elsewhere, finish }: Invoc
       const aimed = checksAt({ ...site, host }, skipped)
       const there = elsewhere()
       if (there !== undefined) return finish(await there())
-      const plans = aimed.map(({ check, target }) => ({
-        check,
-        plan: { ...repetition, protocol: check.protocol, target, options: { ...check.options, timeoutMs, family } },
-      }))
+      const selections = await addressesOf({ host, family, timeoutMs, ended: io.ended })
+      const plans = selections.flatMap((selection) =>
+        aimed.map(({ check, target }) => {
+          const own = { ...check.options, timeoutMs, family, ...selection }
+          const plan = { ...repetition, protocol: check.protocol, target, options: own }
+          return { check, plan, ...(selections.length > 1 ? selection : {}) }
+        }),
+      )
       const outcomes = await probeSideBySide(plans, io, isJson)
-      if (!isJson) io.out.write(renderChecks(outcomes, io.out))
+      const findings = ownFindings(outcomes, { host, atMs: Date.now() })
+      const isExplained = command.getOptionValue('explain') === true
+      io.out.write(
+        isJson ? findingsJson(findings) : renderChecks(outcomes, io.out) + findingsText(findings, isExplained, io.out),
+      )
       finish(exitCodeOf(outcomes.map(({ statistics }) => statistics)))
     })
+}
+
+/** Returns a line for each cause that the results name, with its evidence where that is wanted. */
+function findingsText(findings: readonly OwnFinding[], isExplained: boolean, out: Output): string {
+  if (isExplained && findings.length === 0) {
+    return 'no cause is named: nothing fails, nothing passes, or no known cause fits\n'
+  }
+  return findings
+    .map(({ summary, next, weights }) => {
+      const line = `${printable(summary)} (${next})\n`
+      return isExplained ? line + weightsTable(weights, out) : line
+    })
+    .join('')
+}
+
+/** Returns an object for each cause that the results name, as `mesh --json` has it. */
+function findingsJson(findings: readonly OwnFinding[]): string {
+  return findings.map((finding) => `${JSON.stringify(incidentObject(finding))}\n`).join('')
 }
 
 function readSkipped(text: string, before: readonly Protocol[] = []): readonly Protocol[] {
@@ -96,15 +125,15 @@ function checksAt({ host, port, dnsPort, name, key }: Site, skipped: readonly st
   if (definitions.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left')
   return definitions.map((definition) => {
     // The interval of the command replaces that of the check.
-    const check = makeCheck(definition, { intervalMs: 1_000, options: { key } })
+    // The root, which every name server knows, has no addresses.
+    const check = makeCheck(definition, { intervalMs: 1_000, options: { key, requireAnswer: name !== '.' } })
     const target = targetAt(check, place) ?? ''
     parseTarget(probeNamed(check.protocol).targetForm, target, { nameServer: nameServerOrSystem() })
     return { check, target }
   })
 }
 
-interface PlannedCheck {
-  readonly check: Check
+interface PlannedCheck extends Pick<CheckOutcome, 'check' | 'address'> {
   readonly plan: AttemptPlan
 }
 
@@ -121,29 +150,25 @@ async function probeSideBySide(
   }
   showProgress()
   const outcomes = await Promise.all(
-    plans.map(async ({ check, plan }, index) => {
+    plans.map(async ({ plan, ...planned }, index) => {
+      const { check } = planned
       let lastFailure: Failure | undefined
-      let shortBytes: number | undefined
-      await sleep((index * plan.intervalMs) / plans.length, undefined, { signal: ended }).catch(() => {}) // aborted: no attempt starts
-      const { statistics } = await makeAttempts(plan, {
-        ended,
-        onResult(result) {
-          finished++
-          showProgress()
-          if (result.ok) shortBytes = shortAnswer(check, result.detail)
-          else lastFailure = result.failure
-          if (isJson) out.write(`${jsonOf(result, { check: check.name })}\n`)
+      const delayMs = (index * plan.intervalMs) / plans.length
+      const { statistics } = await makeAttempts(
+        { ...plan, delayMs },
+        {
+          ended,
+          onResult(result) {
+            finished++
+            showProgress()
+            if (!result.ok) lastFailure = result.failure
+            if (isJson) out.write(`${jsonOf(result, { check: check.name })}\n`)
+          },
         },
-      })
-      return { check, statistics, lastFailure, shortBytes }
+      )
+      return { ...planned, statistics, lastFailure }
     }),
   )
   progress.clear()
   return outcomes
-}
-
-/** Returns the size of an answer that is smaller than the check requested. */
-function shortAnswer({ bytes: askedBytes = 0 }: Check, detail: unknown): number | undefined {
-  const { bytes = askedBytes } = detailText(detail)
-  return bytes < askedBytes ? bytes : undefined
 }

@@ -1,5 +1,6 @@
 import {
   type Clock,
+  commonOptions,
   nameServerOrSystem,
   optionsOf,
   type Protocol,
@@ -7,7 +8,8 @@ import {
   probeNamed,
   targetForms,
 } from '@scout/core'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { addressesOf } from '../addresses.ts'
 import { makeAttempts } from '../attempts.ts'
 import { attemptFlags } from '../flags/attempt-flags.ts'
 import { addFlags, flagsOf, valuesOf } from '../flags/flags.ts'
@@ -34,24 +36,33 @@ export function addProbeCommand(program: Command, protocol: Protocol, { io, else
   const command = program.command(protocol).summary(summary).description(summary).argument('<target>', about)
   attempts
     .addTo(addFlags(command, flags))
+    .addOption(new Option('--all-addresses', 'probe every address of a name, not only the first').conflicts('address'))
     .addHelpText('after', helpSection('Phases', phases))
     .addHelpText('after', helpSection('Clocks', clockHelp))
     .addHelpText('after', helpExamples(io.name, `${protocol} ${plain}`, `${protocol} ${other} -c 0 -i 200ms`))
     .action(async (written: string) => {
       const { isJson, family, ...repetition } = attempts.read(command)
-      const { text: target } = parseTarget(targetForm, written, { nameServer: nameServerOrSystem() })
+      const { text: target, host } = parseTarget(targetForm, written, { nameServer: nameServerOrSystem() })
       const there = elsewhere()
       if (there !== undefined) return finish(await there())
-      const plan = { protocol, target, options: { ...valuesOf(flags, command), family }, ...repetition }
-      const report = isJson ? createJsonReport(io.out) : createTextReport(io.out, plan)
-      report.begin()
-      const { statistics, waitingCount } = await makeAttempts(plan, {
-        ended: io.ended,
-        onResult: report.attempt,
-        onStray: report.stray,
+      const options = { ...valuesOf(flags, command), family }
+      const { timeoutMs } = commonOptions.parse(options)
+      const isForAll = command.getOptionValue('allAddresses') === true
+      const selections = isForAll ? await addressesOf({ host, family, timeoutMs, ended: io.ended }) : [{}]
+      const runs = selections.map((selection, index) => {
+        const delayMs = (index * repetition.intervalMs) / selections.length
+        const plan = { protocol, target, ...repetition, options: { ...options, ...selection }, delayMs, ...selection }
+        return { plan, report: isJson ? createJsonReport(io.out) : createTextReport(io.out, plan) }
       })
-      report.end(statistics, waitingCount)
-      finish(exitCodeOf([statistics]))
+      for (const { report } of runs) report.begin()
+      const outcomes = await Promise.all(
+        runs.map(async ({ plan, report }) => ({
+          report,
+          outcome: await makeAttempts(plan, { ended: io.ended, onResult: report.attempt, onStray: report.stray }),
+        })),
+      )
+      for (const { report, outcome } of outcomes) report.end(outcome.statistics, outcome.waitingCount)
+      finish(exitCodeOf(outcomes.map(({ outcome }) => outcome.statistics)))
     })
 }
 

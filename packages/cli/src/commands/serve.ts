@@ -9,6 +9,7 @@ import {
   ScoutError,
   startDnsResponder,
   startHttpResponder,
+  startOnOnePort,
   startUdpResponder,
 } from '@scout/core'
 import type { Command } from 'commander'
@@ -61,11 +62,11 @@ type ServeOptions = z.output<ReturnType<typeof serveOptions>>
 interface Service {
   readonly name: string
   readonly flag: string
-  readonly port: number
   readonly start: (listen: Listen) => Promise<Responder>
 }
 
-interface RunningService extends Service {
+interface RunningService {
+  readonly service: Service
   readonly responder: Responder
 }
 
@@ -74,44 +75,49 @@ async function serve(options: ServeOptions, { name, out, err, ended }: Io): Prom
   const closeAll = async () => {
     await Promise.all(running.map(({ responder }) => responder.close()))
   }
-  for (const service of servicesOf(options)) {
-    // TCP and UDP share a port that the system picked.
-    const chosen = running.find(({ flag }) => flag === service.flag)?.responder.port ?? service.port
-    try {
-      const responder = await service.start({ host: options.host, port: chosen })
-      running.push({ ...service, responder })
-      out.write(`${service.name} at ${formatHostPort(options.host, responder.port)}\n`)
-    } catch (error) {
-      const { code, sentence } = listenFailure(error, service, formatHostPort(options.host, chosen))
-      err.write(`${name}: ${sentence}\n`)
-      await closeAll()
-      return code
-    }
+  let started: { readonly service: Service; readonly port: number } | undefined
+  const start = (service: Service) => (port: number) => {
+    started = { service, port }
+    return service.start({ host: options.host, port })
   }
+  const { web, udp, dns } = servicesOf(options)
+  try {
+    const [first, second] = await startOnOnePort(options.port, start(web), start(udp))
+    running.push({ service: web, responder: first }, { service: udp, responder: second })
+    if (dns !== undefined) running.push({ service: dns, responder: await start(dns)(options.dnsPort ?? 0) })
+  } catch (error) {
+    await closeAll()
+    if (started === undefined) throw error
+    const { code, sentence } = listenFailure(error, started.service, formatHostPort(options.host, started.port))
+    err.write(`${name}: ${sentence}\n`)
+    return code
+  }
+  for (const { service, responder } of running)
+    out.write(`${service.name} at ${formatHostPort(options.host, responder.port)}\n`)
   for (const address of addressesReachedAt(options.host)) err.write(`try: ${tryCommand(address, options, running)}\n`)
   if (!ended.aborted) await once(ended, 'abort')
   out.write('\n')
   err.write('stopping\n')
   await closeAll()
-  for (const { name, responder } of running) {
-    const { answered, rejected, unsent } = responder.counters
-    out.write(
-      `${name}: ${answered} answered, ${rejected} rejected${unsent === 0 ? '' : `, ${unsent} could not be sent`}\n`,
-    )
+  for (const { service, responder } of running) {
+    const { answered, rejected, unsent, dropped = 0 } = responder.counters
+    const further = [
+      ...(unsent === 0 ? [] : [`, ${unsent} could not be sent`]),
+      ...(dropped === 0 ? [] : [`, ${dropped} dropped because the receive buffer was full (raise net.core.rmem_max)`]),
+    ]
+    out.write(`${service.name}: ${answered} answered, ${rejected} rejected${further.join('')}\n`)
   }
   return exitCodes.ok
 }
 
-function servicesOf({ port, dnsPort, key }: ServeOptions): readonly Service[] {
+function servicesOf({ dnsPort, key }: ServeOptions): { readonly web: Service; readonly udp: Service; dns?: Service } {
   const document = () => ({ message: 'connected to scout', time: new Date().toISOString() })
-  const services: readonly Service[] = [
-    { name: 'http and tcp', flag: '--port', port, start: (listen) => startHttpResponder({ ...listen, document }) },
-    { name: 'udp', flag: '--port', port, start: (listen) => startUdpResponder({ ...listen, key }) },
-  ]
-  if (dnsPort === undefined) return services
-  const start = (listen: Listen) =>
-    startDnsResponder({ ...listen, addressesOf: (name) => addressesOfName(name, listen) })
-  return [...services, { name: 'dns', flag: '--dns-port', port: dnsPort, start }]
+  const dns = (listen: Listen) => startDnsResponder({ ...listen, addressesOf: (name) => addressesOfName(name, listen) })
+  return {
+    web: { name: 'http and tcp', flag: '--port', start: (listen) => startHttpResponder({ ...listen, document }) },
+    udp: { name: 'udp', flag: '--port', start: (listen) => startUdpResponder({ ...listen, key }) },
+    ...(dnsPort === undefined ? {} : { dns: { name: 'dns', flag: '--dns-port', start: dns } }),
+  }
 }
 
 /** The root exists and has no addresses, so the default query of `scout-probe all` gets an answer. */
@@ -121,7 +127,7 @@ function addressesOfName(name: string, { host }: Listen): readonly string[] | un
 }
 
 function tryCommand(address: string, { key }: ServeOptions, running: readonly RunningService[]): string {
-  const portOf = (flag: string) => running.find((service) => service.flag === flag)?.responder.port
+  const portOf = (flag: string) => running.find(({ service }) => service.flag === flag)?.responder.port
   const port = portOf('--port')
   const dnsPort = portOf('--dns-port')
   return [

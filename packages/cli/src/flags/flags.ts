@@ -10,7 +10,7 @@ export interface Flag {
 
 /**
  * Returns the flags of an option schema, as `settingsOf` derives them, with the conventions of this command line: a boolean that is true by
- * default is turned off (`verify` → `--no-verify`), a list may be repeated or separated by commas, and a record takes one pair per flag, in
+ * default is turned off (`recursion` → `--no-recursion`), a list may be repeated or separated by commas, and a record takes one pair per flag, in
  * the singular (`headers` → `--header 'name: value'`). The schema checks each value as it is read.
  */
 export function flagsOf(schema: z.ZodObject, shorts: Readonly<Record<string, string>> = {}): readonly Flag[] {

@@ -8,14 +8,15 @@ import { formatMilliseconds } from './words.ts'
 /** Outcome of one check. */
 export interface CheckOutcome {
   readonly check: Check
+  /** The address that was probed, if the name has several. */
+  readonly address?: string
   readonly statistics: Statistics
   readonly lastFailure: Failure | undefined
-  /** Size of an answer that is smaller than requested: it is not from a Scout responder, and nothing large has passed. */
-  readonly shortBytes: number | undefined
 }
 
 const columns: readonly Column[] = [
   { title: 'CHECK', align: 'left' },
+  { title: 'ADDRESS', align: 'left' },
   { title: 'BYTES', align: 'right' },
   { title: 'PASSED', align: 'right' },
   { title: 'MEDIAN', align: 'right' },
@@ -24,43 +25,45 @@ const columns: readonly Column[] = [
 
 /** Renders one row per check: how many attempts passed, their median time, and the message of the last failure. */
 export function renderChecks(outcomes: readonly CheckOutcome[], out: Output): string {
-  const rows = outcomes.map((outcome) => rowOf(outcome, out))
-  return `${renderTable(columns, rows, out.columns)}\n${verdict(outcomes)}\n`
+  const hasAddresses = outcomes.some(({ address }) => address !== undefined)
+  const isShown = (_: unknown, index: number) => hasAddresses || columns[index]?.title !== 'ADDRESS'
+  const rows = outcomes.map((outcome) => rowOf(outcome, out).filter(isShown))
+  return `${renderTable(columns.filter(isShown), rows, out.columns)}\n${verdict(outcomes)}\n`
 }
 
 function rowOf(outcome: CheckOutcome, { colours }: Output): readonly Cell[] {
-  const { check, statistics } = outcome
+  const { check, statistics, lastFailure } = outcome
   const { received, timesNs } = statistics
   const attempts = attemptsOf(statistics)
   const isWithout = isWithoutResult(outcome)
   const paint = received === 0 ? colours.red : received < attempts ? colours.yellow : colours.green
   return [
     { text: check.name },
+    { text: outcome.address ?? '' },
     { text: check.bytes === undefined ? '' : String(check.bytes) },
     isWithout ? { text: '-' } : { text: `${received}/${attempts}`, paint },
     { text: timesNs === undefined || isWithout ? '' : formatMilliseconds(timesNs.p50) },
-    { text: remarkOf(outcome) },
+    { text: lastFailure === undefined ? '' : failureText(lastFailure) },
   ]
 }
 
-function remarkOf({ lastFailure, shortBytes }: CheckOutcome): string {
-  if (lastFailure !== undefined) return failureText(lastFailure)
-  return shortBytes === undefined ? '' : `answered with ${shortBytes} bytes: there is no Scout responder`
+function nameOf({ check, address }: CheckOutcome): string {
+  return address === undefined ? check.name : `${check.name} at ${address}`
 }
 
 function attemptsOf({ received, failures }: Statistics): number {
   return Object.values(failures).reduce((sum, count) => sum + count, received)
 }
 
-function isWithoutResult({ statistics, lastFailure, shortBytes }: CheckOutcome): boolean {
-  if (lastFailure === undefined) return attemptsOf(statistics) === 0 || shortBytes !== undefined
+function isWithoutResult({ statistics, lastFailure }: CheckOutcome): boolean {
+  if (lastFailure === undefined) return attemptsOf(statistics) === 0
   return isHopeless(lastFailure.reason)
 }
 
 function verdict(outcomes: readonly CheckOutcome[]): string {
   const judged = outcomes.filter((outcome) => !isWithoutResult(outcome))
   const passed = judged.filter(({ statistics }) => statistics.received === attemptsOf(statistics))
-  const names = (some: readonly CheckOutcome[]) => some.map(({ check }) => check.name).join(', ')
+  const names = (some: readonly CheckOutcome[]) => some.map(nameOf).join(', ')
   const failed = judged.filter((outcome) => !passed.includes(outcome))
   const without = outcomes.filter((outcome) => !judged.includes(outcome))
   return [

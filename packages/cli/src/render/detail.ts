@@ -1,4 +1,4 @@
-import { printable } from './words.ts'
+import { printable } from '@scout/core'
 
 /** Detail of a result as text. */
 export interface DetailText {

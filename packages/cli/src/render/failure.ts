@@ -1,5 +1,5 @@
-import type { Failure } from '@scout/core'
-import { formatMilliseconds, printable } from './words.ts'
+import { type Failure, printable } from '@scout/core'
+import { formatMilliseconds } from './words.ts'
 
 interface FailureStyle {
   readonly tookNs?: number

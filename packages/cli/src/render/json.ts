@@ -19,7 +19,9 @@ export function jsonOf(result: Result, extra: Readonly<Record<string, string>> =
     ...extra,
     protocol,
     target,
-    ...(endpoint === undefined ? {} : { endpoint: pick(endpoint, ['host', 'address', 'family', 'port']) }),
+    ...(endpoint === undefined
+      ? {}
+      : { endpoint: pick(endpoint, ['host', 'address', 'family', 'port', 'addressCount']) }),
     startedAtMs,
     phasesNs,
     totalNs,

@@ -1,4 +1,4 @@
-import type { Cell } from './table.ts'
+import { type Cell, printableCell } from './table.ts'
 import { fold } from './words.ts'
 
 export interface Matrix {
@@ -20,7 +20,7 @@ export function renderMatrix({ corner, titles, rows }: Matrix, room: Room): stri
   const lines: readonly (readonly Cell[])[] = [
     [{ text: corner }, ...titles.map((text) => ({ text }))],
     ...rows.map(({ title, cells }) => [{ text: title }, ...cells]),
-  ]
+  ].map((cells) => cells.map(printableCell))
   const widths = widthsOf(lines, room)
   return widths && lines.flatMap((cells) => renderRow(cells, widths)).join('')
 }

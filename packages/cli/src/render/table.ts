@@ -1,3 +1,4 @@
+import { printable } from '@scout/core'
 import { fold } from './words.ts'
 
 export interface Cell {
@@ -18,7 +19,7 @@ const gap = '  '
  * without `maxWidth` each row is one line of any length.
  */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly Cell[])[], maxWidth?: number): string {
-  const all = [columns.map(({ title }) => ({ text: title })), ...rows]
+  const all = [columns.map(({ title }) => ({ text: title })), ...rows.map((row) => row.map(printableCell))]
   const widths = columns.map((_, index) => Math.max(...all.map((row) => row[index]?.text.length ?? 0)))
   const indent = widths.slice(0, -1).reduce((sum, width) => sum + width + gap.length, 0)
   return all
@@ -34,6 +35,11 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
     const folded = maxWidth === undefined ? [last.text] : fold(last.text, Math.max(20, maxWidth - indent))
     return folded.map((line, index) => (index === 0 ? start.join('') : ' '.repeat(indent)) + painted(last, line))
   }
+}
+
+/** Names and messages of others are in cells. */
+export function printableCell(cell: Cell): Cell {
+  return { ...cell, text: printable(cell.text) }
 }
 
 function painted({ paint }: Cell, text: string): string {

@@ -19,13 +19,16 @@ interface TextRequest {
   /** Infinity: until Ctrl-C. */
   readonly count: number
   readonly intervalMs: number
+  /** The one of several addresses that is probed. */
+  readonly address?: string
 }
 
 const indent = '    '
 
 /** Prints like ping: one line per attempt, statistics at the end. */
 export function createTextReport(out: Output, request: TextRequest): Report {
-  const { protocol, target } = request
+  const { protocol, target, address } = request
+  const place = address === undefined ? '' : ` at ${address}`
   const { colours } = out
   const line = (text: string) => {
     out.write(`${fold(text, out.columns ?? Number.POSITIVE_INFINITY, indent).join('\n')}\n`)
@@ -33,7 +36,7 @@ export function createTextReport(out: Output, request: TextRequest): Report {
   let shownLines = ''
 
   return {
-    begin: () => line(`${protocol} probe of ${target}${plan(request)}`),
+    begin: () => line(`${protocol} probe of ${target}${place}${plan(request)}`),
 
     attempt(result, number) {
       const from = result.endpoint === undefined ? target : endpointText(result.endpoint)
@@ -66,7 +69,7 @@ export function createTextReport(out: Output, request: TextRequest): Report {
 
     end(statistics, waitingCount) {
       line('')
-      line(colours.bold(`--- ${target} ${protocol} statistics ---`))
+      line(colours.bold(`--- ${target}${place} ${protocol} statistics ---`))
       line(countsText(statistics, waitingCount))
       const failures = Object.entries(statistics.failures)
       if (failures.length > 0)
@@ -82,9 +85,10 @@ function plan({ count, intervalMs }: TextRequest): string {
   return `, ${times}, every ${formatDurationNs(intervalMs * 1e6)}`
 }
 
-function endpointText({ host, address, port }: Endpoint): string {
+function endpointText({ host, address, port, addressCount = 1 }: Endpoint): string {
   const place = port === undefined ? address : formatHostPort(address, port)
-  return host === address ? place : `${host} (${place})`
+  const others = addressCount === 1 ? '' : `, 1 of ${addressCount} addresses`
+  return host === address ? place : `${host} (${place}${others})`
 }
 
 /** Returns the phases if there is more than one. */

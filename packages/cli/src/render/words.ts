@@ -15,13 +15,9 @@ export function fold(text: string, width: number, indent = ''): readonly string[
   return [...lines, line]
 }
 
-function shownLength(text: string): number {
+/** Returns the length of a text without its escape sequences. */
+export function shownLength(text: string): number {
   return stripVTControlCharacters(text).length
-}
-
-/** Replaces control characters in remote text, which a terminal would obey. */
-export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, '\u{fffd}')
 }
 
 /** Returns `0.213 ms`: always the same unit, so that times in a column compare at a glance. */

@@ -4,12 +4,25 @@ import { exitCodes } from './exit-code.ts'
 
 export type Colours = ReturnType<typeof picocolors.createColors>
 
+export interface TerminalListeners {
+  /** The size is another. */
+  resized(): void
+  /** Ctrl-Z is about to stop the process. */
+  leaves(): void
+  /** The process goes on. */
+  returns(): void
+}
+
 /** One of the two streams a command writes to. */
 export interface Output {
   write(text: string): void
   readonly isTerminal: boolean
   /** Width of a line in characters; undefined where lines are not folded. */
   readonly columns: number | undefined
+  /** Height of a terminal in lines; undefined if it is unknown. */
+  readonly rows: number | undefined
+  /** Calls these as the terminal changes; returns a function that ends that. */
+  follow(listeners: TerminalListeners): () => void
   /** Adds colours on a terminal and under FORCE_COLOR, never under NO_COLOR; otherwise returns its argument. */
   readonly colours: Colours
 }
@@ -76,7 +89,30 @@ function outputOf(stream: NodeJS.WriteStream & { readonly fd: number }, name: st
       // The terminal of a container has no size until the runtime sets it.
       return stream.columns > 0 ? stream.columns : columnsIn(process.env)
     },
+    get rows() {
+      return stream.rows > 0 ? stream.rows : undefined
+    },
+    follow: (listeners) => followTerminal(stream, listeners),
     colours: picocolors.createColors(wantsColour(process.env, isTerminal)),
+  }
+}
+
+function followTerminal(stream: NodeJS.WriteStream, { resized, leaves, returns }: TerminalListeners): () => void {
+  const stop = () => {
+    leaves()
+    // Without a listener, the signal has its default effect.
+    process.off('SIGTSTP', stop).kill(process.pid, 'SIGTSTP')
+  }
+  const resume = () => {
+    // SIGSTOP, too, ends with SIGCONT, and then the listener is still there.
+    process.off('SIGTSTP', stop).on('SIGTSTP', stop)
+    returns()
+  }
+  stream.on('resize', resized)
+  process.on('SIGTSTP', stop).on('SIGCONT', resume)
+  return () => {
+    stream.off('resize', resized)
+    process.off('SIGTSTP', stop).off('SIGCONT', resume)
   }
 }
 

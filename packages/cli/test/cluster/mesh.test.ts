@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type ApiDouble, answerStatus, answerWith, breakOff, hang } from '../../../agent/test/support/api-double.ts'
-import { endpointSlice } from '../../../agent/test/support/slices.ts'
+import { endpoint, endpointSlice } from '../../../agent/test/support/slices.ts'
 import { failing, podOn, startFakeCluster, timeout } from '../support/fake-cluster.ts'
 import { runCli } from '../support/run-cli.ts'
 
@@ -22,6 +22,36 @@ afterEach(() => {
 
 const three = ['node1', 'node2', 'node3']
 const thirty = Array.from({ length: 30 }, (_, index) => `worker-${String(index + 1).padStart(2, '0')}`)
+
+test('gives up an agent whose answer does not end, and shows the others', async () => {
+  const api = await startFakeCluster({ nodes: three })
+  let sentBytes = 0
+  api.always((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    const piece = Buffer.alloc(1 << 20, ' ')
+    const more = () => {
+      do sentBytes += piece.length
+      while (response.write(piece))
+    }
+    response.on('drain', more)
+    more()
+  }, /pods\/scout-on-node3:8080/)
+  const { code, out } = await mesh(api, [], 200)
+  expect(code).toBe(1)
+  expect(out).toContain('node3: no answer from scout-on-node3, so its links are unknown')
+  expect(out).toContain('sent more than 64 MiB in one answer, which is the limit')
+  expect(sentBytes).toBeLessThan(80 << 20)
+})
+
+test('shows no control characters of names and addresses in the cluster', async () => {
+  const api = await startFakeCluster({ nodes: three })
+  const forged = 'x\u001b[2J\nnode1 -> node2: forged'
+  api.set(endpointSlice('forged', [endpoint(forged, [forged], { nodeName: forged })]))
+  const { out, err } = await mesh(api)
+  expect(err).toContain('has the invalid address "x\ufffd[2J\ufffdnode1 -> node2: forged"')
+  const lines = `${out}${err}`.split('\n')
+  expect(lines.filter((line) => line.includes('\u001b[2J') || line.startsWith('node1 -> node2: forged'))).toEqual([])
+})
 
 describe('a mesh on a terminal of 80 columns', () => {
   test('shows pods and links when all is well', async () => {
@@ -59,7 +89,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     })
     const { code, out } = await mesh(api, [], 80)
     expect(code).toBe(1)
-    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+    expect(out.slice(out.indexOf('from \\ to'))).toMatchInlineSnapshot(`
       "from \\ to  node1                   node2  node3  dns
       node1      -                       ok     ok     ok
       node2      udp udp-large: timeout  -      ok     ok
@@ -69,6 +99,30 @@ describe('a mesh on a terminal of 80 columns', () => {
 
       node2 -> node1: udp and udp-large fail since 11:57:50 (2m10s): timeout in echo:
           no answer within 3500 ms
+      "
+    `)
+  })
+
+  test('--explain lists what each check weighs for the named cause', async () => {
+    const api = await startFakeCluster({
+      nodes: three,
+      change: (series) => (series.to === 'node1' && series.protocol === 'udp' ? failing(series, timeout) : series),
+    })
+    const { out } = await mesh(api, ['--explain'], 80)
+    expect(out.slice(out.indexOf('    NATS'), out.indexOf('\n\n') + 1)).toMatchInlineSnapshot(`
+      "    NATS  LINKS  SHOWS   CHECK
+          +5.3      2  silent  udp over IPv4
+          +5.3      2  silent  udp-large over IPv4
+          +5.3      2  silent  udp over IPv6
+          +5.3      2  silent  udp-large over IPv6
+           0.0      2  passes  http over IPv4
+           0.0      2  passes  http-large over IPv4
+           0.0      2  passes  tcp over IPv4
+           0.0      2  passes  icmp over IPv4
+           0.0      2  passes  http over IPv6
+           0.0      2  passes  http-large over IPv6
+           0.0      2  passes  tcp over IPv6
+           0.0      2  passes  icmp over IPv6
       "
     `)
   })
@@ -88,7 +142,7 @@ describe('a mesh on a terminal of 80 columns', () => {
     })
     const { code, out } = await mesh(api, [], 80)
     expect(code).toBe(1)
-    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+    expect(out.slice(out.indexOf('from \\ to'))).toMatchInlineSnapshot(`
       "from \\ to  node1  node2                node3                             dns
       node1      -      all (IPv6): timeout  all: timeout                      ok
       node2      ok     -                    http http-large: refused; udp     ok
@@ -177,8 +231,8 @@ describe('a mesh on a terminal of 80 columns', () => {
       6 links between 3 nodes: 2 ok, 2 waiting, 2 not probed; dns on 3 nodes: 2 ok, 1
           not probed
 
-      node1, node2, node3: peers may be out of date: cannot reach the API server at
-          https://10.96.0.1: connect ETIMEDOUT (check the network path to it)
+      node1, node2, node3: the list of peers may be wrong: cannot reach the API server
+          at https://10.96.0.1: connect ETIMEDOUT (check the network path to it)
       icmp cannot be made on node1, node2: cannot open a raw ICMP socket: this process
           lacks CAP_NET_RAW
       "
@@ -188,7 +242,7 @@ describe('a mesh on a terminal of 80 columns', () => {
   test('numbers its columns if node names are long', async () => {
     const nodes = [11, 12, 13].map((host) => `ip-10-0-1-${host}.eu-west-1.compute.internal`)
     const { out } = await mesh(await startFakeCluster({ nodes }), [], 80)
-    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+    expect(out.slice(out.indexOf('from \\ to'))).toMatchInlineSnapshot(`
       "from \\ to                                  1   2   3   dns
       1 ip-10-0-1-11.eu-west-1.compute.internal  -   ok  ok  ok
       2 ip-10-0-1-12.eu-west-1.compute.internal  ok  -   ok  ok
@@ -270,14 +324,14 @@ describe('a mesh of 30 nodes', () => {
 
   test('is a matrix if it fits', async () => {
     const { out } = await mesh(await startFakeCluster({ nodes: thirty }), [], 160)
-    const lines = out.slice(out.indexOf('from')).split('\n')
+    const lines = out.slice(out.indexOf('from \\ to')).split('\n')
     expect(lines[0]).toMatch(/^from \\ to {5}1 {3}2 {3}3 .* 30 {2}dns$/)
     expect(lines[7]).toMatch(/^ 7 worker-07 {2}(ok {2}){6}- {3}(ok {2}){23}ok$/)
   })
 })
 
 describe('--json', () => {
-  test('prints one object per line: agents, links, checks that target no peer, and unsupported checks', async () => {
+  test('prints one object per line: incidents, agents, links, checks that target no peer, and unsupported checks', async () => {
     const denied = { reason: 'not-permitted', phase: 'setup', message: 'this process lacks CAP_NET_RAW' } as const
     const api = await startFakeCluster({
       nodes: three,
@@ -296,6 +350,7 @@ describe('--json', () => {
       .split('\n')
       .map((line) => JSON.parse(line))
     expect(lines.map(({ kind }) => kind)).toEqual([
+      'incident',
       'agent',
       'agent',
       'agent',
@@ -310,7 +365,8 @@ describe('--json', () => {
       'other',
       'inability',
     ])
-    expect(lines[0]).toEqual({
+    expect(lines[0]).toMatchObject({ cause: 'unexplained', scope: { kind: 'link', from: 'node2', to: 'node1' } })
+    expect(lines[1]).toEqual({
       kind: 'agent',
       node: 'node1',
       zone: 'zone-1',
@@ -320,7 +376,7 @@ describe('--json', () => {
       state: 'ready',
       ok: true,
     })
-    expect(lines[2]).toMatchObject({ node: 'node3', ok: false, message: expect.stringContaining('socket hang up') })
+    expect(lines[3]).toMatchObject({ node: 'node3', ok: false, message: expect.stringContaining('socket hang up') })
     const [failed] = lines.filter(({ state }) => state === 'failing')
     expect(failed).toMatchObject({ kind: 'link', from: 'node2', to: 'node1', failing: [{ check: 'udp', ...timeout }] })
     expect(lines.filter(({ state }) => state === 'unknown')).toHaveLength(3)
@@ -331,6 +387,18 @@ describe('--json', () => {
       nodes: ['node1', 'node2'],
     })
   })
+})
+
+test('an incident of packets that are only lost sometimes is a fault, though the last attempts passed', async () => {
+  const nowMs = Date.now()
+  const loss = { low: 0.03, high: 0.09, sinceMs: nowMs - 120_000, trials: 300 }
+  const api = await startFakeCluster({
+    nodes: three,
+    change: (series) => (series.from === 'node2' && series.to === 'node1' ? { ...series, loss } : series),
+  })
+  const { code, out } = await mesh(api)
+  expect(out).toMatch(/^warning: between 3 % and 9 % of packets are lost: node2 -> node1\n/)
+  expect(code).toBe(1)
 })
 
 describe('text from an agent', () => {
@@ -407,7 +475,7 @@ describe('a missing mesh', () => {
   test('is one node', async () => {
     const { code, out } = await mesh(await startFakeCluster({ nodes: ['node1'] }))
     expect(code).toBe(0)
-    expect(out.slice(out.indexOf('from'))).toMatchInlineSnapshot(`
+    expect(out.slice(out.indexOf('from \\ to'))).toMatchInlineSnapshot(`
       "from \\ to  node1  dns
       node1      -      ok
 

@@ -1,6 +1,6 @@
 import type { FailureReason } from '@scout/core'
 import { expect, test } from 'vitest'
-import { type ExitCode, exitCodeOf } from '../../src/shell/exit-code.ts'
+import { CommandError, type ExitCode, exitCodeOf, exitCodes, isHopeless } from '../../src/shell/exit-code.ts'
 
 type Run = Parameters<typeof exitCodeOf>[0][number]
 
@@ -24,4 +24,15 @@ test.each<readonly [meaning: string, code: ExitCode, runs: readonly Run[]]>([
   ['a probe failed and another is not permitted', 1, [lossy, notPermitted]],
 ])('when %s, the exit code is %i', (_, code, runs) => {
   expect(exitCodeOf(runs)).toBe(code)
+})
+
+test('an error of a command has its name, exit code, sentence and cause', () => {
+  const cause = new Error('no route')
+  const error = new CommandError(exitCodes.usage, 'cannot reach it', { cause })
+  expect(error).toMatchObject({ name: 'CommandError', exitCode: 2, message: 'cannot reach it', cause })
+})
+
+test('only what this process is unable to do is hopeless', () => {
+  expect(isHopeless('not-permitted')).toBe(true)
+  expect(isHopeless('timeout')).toBe(false)
 })

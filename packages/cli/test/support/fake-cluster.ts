@@ -27,8 +27,13 @@ export async function startFakeCluster(cluster: FakeCluster): Promise<ApiDouble>
     )
   api.set(endpointSlice('scout-4', endpoints('ipv4')))
   api.set(endpointSlice('scout-6', endpoints('ipv6')))
-  for (const node of nodes) api.serve(`/${podOn(node)}:8080/api/v1/snapshot`, rowOf(node, cluster))
+  serveRows(api, cluster)
   return api
+}
+
+/** Makes the agents of a cluster report this from now on. */
+export function serveRows(api: ApiDouble, cluster: FakeCluster): void {
+  for (const node of cluster.nodes) api.serve(`/${podOn(node)}:8080/api/v1/snapshot`, rowOf(node, cluster))
 }
 
 export function podOn(node: string): string {
@@ -58,12 +63,17 @@ function rowOf(node: string, { nodes, change = (series) => series, trouble }: Fa
     knowledge: { source: 'a test', heardAtMs: takenAtMs, ...(trouble === undefined ? {} : { trouble }) },
     peers: [],
     vantages: [],
-    series: [...series, own].map((one) => change({ ...one, sinceMs: takenAtMs - 130_000 })),
+    series: [...series, own].map((one) =>
+      change({ ...one, sinceMs: takenAtMs - 130_000, last: successOf(one, takenAtMs - 3_000) }),
+    ),
     durations: [],
     schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
-    greetings: { answered: 0, malformed: 0, silent: 0 },
+    greetings: { answered: 0, malformed: 0, silent: 0, unreached: 0 },
+    diagnosis: { isSpeaking: false, rows: 1, ready: 1, incidents: [], sent: {}, received: {} },
+    console: { answered: 0, rejected: 0, unsent: 0 },
+    logLinesLost: 0,
   }
 }
 
@@ -80,21 +90,30 @@ type Of = Pick<SeriesReport, 'check' | 'protocol' | 'path' | 'target' | 'from' |
 
 function seriesOf(of: Of): SeriesReport {
   const recent = { passed: 13, failed: 0, other: 0 }
-  return { ...of, vantage: 'pod', state: 'ok', total: { passed: 13, reasons: {} }, recent, setAside: 0, failures: [] }
+  return {
+    ...of,
+    vantage: 'pod',
+    state: 'ok',
+    total: { passed: 13, reasons: {} },
+    recent,
+    trials: 13,
+    setAside: 0,
+    failures: [],
+  }
+}
+
+function successOf(series: SeriesReport, startedAtMs: number): SeriesReport['last'] {
+  return { ...measured(series, startedAtMs), ok: true, detail: {} }
+}
+
+function measured({ protocol, target }: SeriesReport, startedAtMs: number) {
+  return { protocol, target, startedAtMs, phasesNs: {}, totalNs: 0, clock: { tx: 'user', rx: 'user' } } as const
 }
 
 /** Returns the series as after a failed or unsupported last attempt. */
 export function failing(series: SeriesReport, failure: Failure, state: 'failing' | 'unable' = 'failing'): SeriesReport {
-  const { protocol, target } = series
-  const measured = {
-    protocol,
-    target,
-    startedAtMs: 0,
-    phasesNs: {},
-    totalNs: 0,
-    clock: { tx: 'user', rx: 'user' },
-  } as const
-  return { ...series, state, last: { ...measured, ok: false, failure } }
+  const { startedAtMs = 0 } = series.last ?? {}
+  return { ...series, state, last: { ...measured(series, startedAtMs), ok: false, failure } }
 }
 
 export const timeout: Failure = { reason: 'timeout', phase: 'echo', message: 'no answer within 3500 ms' }

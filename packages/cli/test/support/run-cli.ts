@@ -1,12 +1,20 @@
 import picocolors from 'picocolors'
 import { run } from '../../src/program.ts'
 import type { ExitCode } from '../../src/shell/exit-code.ts'
-import type { Io, Output } from '../../src/shell/io.ts'
+import type { Io, Output, TerminalListeners } from '../../src/shell/io.ts'
 
 export interface Finished {
   readonly code: ExitCode
   readonly out: string
   readonly err: string
+}
+
+/** What may happen to a terminal. */
+export interface Terminal {
+  resize(columns: number): void
+  /** Acts as Ctrl-Z does, without stopping the process. */
+  suspend(): void
+  resume(): void
 }
 
 interface Surroundings {
@@ -15,22 +23,44 @@ interface Surroundings {
   readonly environment?: Readonly<Record<string, string>>
   /** Makes both streams a terminal of this width (default: files). */
   readonly terminalColumns?: number
-  /** Called with all standard output so far, and a function that ends the run as Ctrl-C does. */
-  readonly onOutput?: (out: string, end: () => void) => void
+  readonly terminalRows?: number
+  /** Called with all standard output so far, a function that ends the run as Ctrl-C does, and the terminal. */
+  readonly onOutput?: (out: string, end: () => void, terminal: Terminal) => void
 }
 
 /** Runs the program inside this process, as its main file would. */
 export async function runCli(argv: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
-  const { name = 'scout-probe', environment = {}, terminalColumns, onOutput } = surroundings
+  const { name = 'scout-probe', environment = {}, terminalColumns, terminalRows, onOutput } = surroundings
   const texts = { out: '', err: '' }
   const controller = new AbortController()
+  const followers = new Set<TerminalListeners>()
+  let columns = terminalColumns
+  const terminal: Terminal = {
+    resize(to) {
+      columns = to
+      for (const follower of followers) follower.resized()
+    },
+    suspend() {
+      for (const follower of followers) follower.leaves()
+    },
+    resume() {
+      for (const follower of followers) follower.returns()
+    },
+  }
   const stream = (name: 'out' | 'err'): Output => ({
     write(text) {
       texts[name] += text
-      if (name === 'out') onOutput?.(texts.out, () => controller.abort())
+      if (name === 'out') onOutput?.(texts.out, () => controller.abort(), terminal)
     },
     isTerminal: terminalColumns !== undefined,
-    columns: terminalColumns,
+    get columns() {
+      return columns
+    },
+    rows: terminalRows,
+    follow(listeners) {
+      followers.add(listeners)
+      return () => followers.delete(listeners)
+    },
     colours: picocolors.createColors(false),
   })
   const io: Io = { name, environment, out: stream('out'), err: stream('err'), ended: controller.signal }

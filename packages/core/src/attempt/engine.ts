@@ -172,6 +172,11 @@ export function createEngine(options: EngineOptions): Engine {
     async changeTasks({ added, removed }) {
       if (isClosed) throw closedError()
       const prepared = added.map(prepareTask)
+      // What has ended is delivered, so that it is counted.
+      if (removed.length > 0) {
+        repeater.collect()
+        batches.flush()
+      }
       repeater.remove(new Set(removed))
       batches.forget(removed)
       repeater.add(prepared)

@@ -22,8 +22,10 @@ export interface PacketAttempt {
 export function packetAttemptOf(probe: Probe, request: Request, sockets: Sockets): PacketAttempt | undefined {
   const { packet } = probe
   const endpoint = endpointOf(request)
-  if (packet === undefined || endpoint === undefined) return undefined
+  // The interface of a zone may be replaced at any time, so each attempt looks it up.
+  if (packet === undefined || endpoint === undefined || endpoint.address.includes('%')) return undefined
   const question = packet.question(endpoint, request.options)
+  if (question === undefined) return undefined
   const { begin, ...asker } = sockets.asker(question.format)
   if (begin === undefined) return undefined
   try {

@@ -51,7 +51,7 @@ export function createPacketRounds({
       stops.set(task.number, begin(task, attempt))
       return true
     } catch (error) {
-      // Such as an address in a zone that is gone: then each attempt fails with it.
+      // Such as a lane that has just ended: then each attempt opens another, or fails with it.
       if (!isSystemError(error)) throw error
       return false
     }

@@ -7,7 +7,7 @@ import type { Stray } from '../net/packets/exchange.ts'
 import type { OptionsOf, Protocol, ResultOf } from '../probes/index.ts'
 import type { Result } from '../probes/result.ts'
 import { createEngine, type Engine, type StartedAttempt, type Vantages } from './engine.ts'
-import type { ScheduleCounters, Task, TaskResult } from './task.ts'
+import type { ProberCounters, Task, TaskResult } from './task.ts'
 import { createTaskList, type TaskList } from './task-list.ts'
 import { createThreadEngine, startProbeThread } from './worker/thread-engine.ts'
 
@@ -24,7 +24,7 @@ export interface ProberOptions {
    * count.
    */
   readonly maxInFlight?: number
-  /** Resolves names to addresses (default: getaddrinfo). */
+  /** Resolves names to addresses (default: as getaddrinfo does on this host). */
   readonly resolve?: ResolveName
   /** Name server for DNS targets without one (default: the first in /etc/resolv.conf). */
   readonly nameServer?: string
@@ -74,7 +74,7 @@ export interface Prober {
    */
   setTasks(tasks: readonly Task[]): Promise<void>
   /** Returns counters about the attempts of tasks, as of the last results delivered and at most a second old. */
-  schedule(): ScheduleCounters
+  schedule(): ProberCounters
   close(): void
 }
 

@@ -86,7 +86,7 @@ export function createRounds({ start, maxInFlight, batches }: RoundsOptions): Re
   const startWaiting = () => {
     while (running.size < maxInFlight) {
       const queue = nextQueue()
-      const entry = queue?.shift()
+      const entry = queue.shift()
       if (entry === undefined) break
       startOne(entry, queue === waitingAlone)
     }
@@ -95,7 +95,7 @@ export function createRounds({ start, maxInFlight, batches }: RoundsOptions): Re
   }
 
   /** Returns the queue whose head has waited longest, of those that may start. */
-  const nextQueue = (): Entry[] | undefined => {
+  const nextQueue = (): Entry[] => {
     const [alone] = waitingAlone
     const [other] = waiting
     if (alone === undefined || holding.size > 0) return waiting

@@ -1,5 +1,6 @@
+import type { Address } from '../model/address.ts'
 import type { Endpoint } from '../model/endpoint.ts'
-import { type FailureError, failureErrorOf } from '../model/failure.ts'
+import { FailureError, failureErrorOf } from '../model/failure.ts'
 import { parseTarget, type TargetForm, type TargetOf } from '../model/target.ts'
 import { literalEndpoint, type ResolveName } from '../net/host/resolve.ts'
 import type { Sockets } from '../net/sockets.ts'
@@ -57,11 +58,12 @@ export async function run(
     endpoint = endpointOf({ target, options })
     if (endpoint === undefined) {
       stopwatch.enter('resolve')
-      endpoint = resolvedEndpoint(target, await untilOver(resolve(target.host, options.family), deadline))
+      endpoint = resolvedEndpoint(target, await resolved({ target, options }, resolve, deadline))
       stopwatch.stop()
       throwIfOver(deadline)
     }
-    const detail = await probe.measure({ target, endpoint, deadline, sockets, session, stopwatch, record }, options)
+    const to = sockets.located(endpoint)
+    const detail = await probe.measure({ target, endpoint: to, deadline, sockets, session, stopwatch, record }, options)
     stopwatch.stop()
     const { phasesNs, totalNs: pathNs, clocks: clock } = stopwatch.reading()
     const totalNs = probe.yields === 'facts' ? deadline.elapsedNs() : pathNs
@@ -85,27 +87,41 @@ export async function run(
   }
 }
 
-/** Returns the endpoint of a target that is an address; undefined for a name. */
+/** Returns the endpoint of a target that is an address, or whose address is given; undefined for a name. */
 export function endpointOf({ target, options }: Request): Endpoint | undefined {
-  return literalEndpoint(target.host, options.family, 'port' in target ? target.port : undefined)
+  const { address = target.host, family } = options
+  const endpoint = literalEndpoint(address, family, 'port' in target ? target.port : undefined)
+  return endpoint === undefined ? undefined : { ...endpoint, host: target.host }
 }
 
 function packetsOf({ packets }: Learned): Pick<Learned, 'packets'> {
   return packets === undefined ? {} : { packets }
 }
 
-function resolvedEndpoint(target: TargetOf<TargetForm>, found: Awaited<ReturnType<ResolveName>>): Endpoint {
-  return { host: target.host, ...found, ...('port' in target ? { port: target.port } : {}) }
+function resolvedEndpoint(target: TargetOf<TargetForm>, addresses: readonly Address[]): Endpoint {
+  const [first] = addresses
+  if (first === undefined) throw new TypeError('a resolved name has at least one address')
+  const port = 'port' in target ? { port: target.port } : {}
+  return { host: target.host, ...first, ...port, addressCount: addresses.length }
 }
 
 function throwIfOver({ reason }: Deadline): void {
   if (reason !== undefined) throw reason
 }
 
-function untilOver<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const off = deadline.onOver(reject)
-    promise.then(resolve, reject).finally(off)
+/** Resolves the name of a target until the deadline. A name that takes too long is unresolved, because nothing was sent on its path. */
+function resolved(
+  { target: { host }, options }: Request,
+  resolve: ResolveName,
+  deadline: Deadline,
+): Promise<readonly Address[]> {
+  return new Promise((found, failed) => {
+    const off = deadline.onOver((reason) => {
+      if (reason.reason !== 'timeout') return failed(reason)
+      // By then, a resolver that heeds its signal has said which server was silent.
+      setImmediate(() => failed(new FailureError('unresolved', `cannot resolve ${host}: ${reason.message}`)))
+    })
+    resolve(host, options.family, deadline.signal).then(found, failed).finally(off)
   })
 }
 

@@ -1,12 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ScoutError } from '../model/errors.ts'
 import type { Result } from '../probes/result.ts'
-import type { NumberedTask, ResultBatch, ScheduleCounters, Task, TaskChange, TaskResult } from './task.ts'
+import type {
+  NumberedTask,
+  ProberCounters,
+  ResultBatch,
+  ScheduleCounters,
+  Task,
+  TaskChange,
+  TaskResult,
+} from './task.ts'
 
 /** The tasks of one prober, on the caller's side of its engine. */
 export interface TaskList {
   /** Counters as of the last batch. */
-  readonly schedule: ScheduleCounters
+  readonly schedule: ProberCounters
   /**
    * Replaces all tasks; returns what has to change in the engine.
    * @throws {ScoutError} `invalid-option` if two tasks have the same id
@@ -14,7 +22,7 @@ export interface TaskList {
   replace(tasks: readonly Task[]): TaskChange
   /** Undoes a change that the engine rejected. */
   undo(change: TaskChange): void
-  /** Passes on the results of tasks that are still in the list. */
+  /** Passes on the results of tasks that are still in the list, and counts the others. */
   receive(batch: ResultBatch): void
 }
 
@@ -26,11 +34,12 @@ export function createTaskList(onResults: (results: readonly TaskResult<Result>[
   /** Tasks whose removal the engine may still reject. */
   const removed = new WeakMap<TaskChange, readonly NumberedTask[]>()
   let schedule = nothingYet
+  let dropped = 0
   let numbers = 0
 
   return {
     get schedule() {
-      return schedule
+      return { ...schedule, dropped }
     },
     replace(tasks) {
       const next = new Map<string, NumberedTask>()
@@ -72,6 +81,7 @@ export function createTaskList(onResults: (results: readonly TaskResult<Result>[
         const task = byNumber.get(number)
         return task === undefined ? [] : [{ id: task.id, startedNs, result }]
       })
+      dropped += batch.results.length - results.length
       if (results.length > 0) onResults(results)
     },
   }

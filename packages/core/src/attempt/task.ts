@@ -59,6 +59,12 @@ export interface NumberedResult {
   readonly result: Result
 }
 
+/** Counters of a prober about its tasks. */
+export interface ProberCounters extends ScheduleCounters {
+  /** Results whose task was removed before they were delivered. */
+  readonly dropped: number
+}
+
 /** Results delivered together, with the counters of the same moment. */
 export interface ResultBatch {
   readonly results: readonly NumberedResult[]

@@ -122,7 +122,7 @@ export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults):
   )
   refuseUnknown(target)
   const parsed = parseOptions(probe, { ...Object.fromEntries<unknown>(shared), ...options })
-  const payloadBytes = parsed['payloadBytes']
+  const sizes = [bytes, parsed['payloadBytes'], parsed['expectBytes']]
   const check = {
     name,
     protocol: probe.protocol,
@@ -131,7 +131,7 @@ export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults):
     vantage,
     intervalMs,
     target,
-    bytes: bytes ?? (typeof payloadBytes === 'number' ? payloadBytes : undefined),
+    bytes: sizes.find((size) => typeof size === 'number'),
   }
   parseTarget(probe.targetForm, targetAt(check, someplace) ?? '', { nameServer: () => someAddress })
   return check

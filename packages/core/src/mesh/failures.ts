@@ -1,4 +1,5 @@
 import { familyNames } from '../model/endpoint.ts'
+import { groupBy } from '../model/group-by.ts'
 import { formatDurationNs } from '../time/duration.ts'
 import type { FailingCheck, Link } from './links.ts'
 
@@ -30,7 +31,6 @@ export function failureGroups(links: readonly Link[]): readonly FailureGroup[] {
   ].flat()
   const told = new Set<FailureGroup>()
   const together = byEnd
-    .filter((groups) => groups.length >= manyLinks)
     .toSorted((a, b) => b.length - a.length)
     .flatMap((groups) => {
       const rest = groups.filter((group) => !told.has(group))
@@ -94,30 +94,24 @@ function listed(words: readonly string[]): string {
 }
 
 /** Returns `13:05:11 (2m10s)`, with the date unless it is today. */
-function sinceText(sinceMs: number, nowMs: number): string {
-  const since = new Date(sinceMs)
-  const time = `${pad(since.getHours())}:${pad(since.getMinutes())}:${pad(since.getSeconds())}`
-  const date = `${since.getFullYear()}-${pad(since.getMonth() + 1)}-${pad(since.getDate())} `
-  const isToday = since.toDateString() === new Date(nowMs).toDateString()
-  return `${isToday ? '' : date}${time} (${ageText(nowMs - sinceMs)})`
+export function sinceText(sinceMs: number, nowMs: number): string {
+  return `${clockText(sinceMs, nowMs)} (${ageText(nowMs - sinceMs)})`
 }
 
-function ageText(ms: number): string {
+/** Returns `13:05:11`, with the date unless it is today. */
+export function clockText(atMs: number, nowMs: number): string {
+  const at = new Date(atMs)
+  const time = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`
+  const date = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} `
+  const isToday = at.toDateString() === new Date(nowMs).toDateString()
+  return `${isToday ? '' : date}${time}`
+}
+
+export function ageText(ms: number): string {
   const wholeSeconds = Math.max(0, Math.round(ms / 1000))
   return formatDurationNs(wholeSeconds * 1e9)
 }
 
 function pad(number: number): string {
   return String(number).padStart(2, '0')
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly T[])[] {
-  const groups = new Map<string, T[]>()
-  for (const item of items) {
-    const key = keyOf(item)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [item])
-    else group.push(item)
-  }
-  return [...groups.values()]
 }

@@ -6,6 +6,12 @@ import { z } from 'zod'
  * coexist during a rollout, so readers treat sets that may grow (reasons, paths, vantages, protocols) as plain text.
  */
 
+/**
+ * Header of requests by programs of Scout. Through an API server they arrive with its name as their host. A page in a browser may send them
+ * under any host, but no header that begins like this (Fetch standard §2.2.2), so that agents can tell one from the other.
+ */
+export const programHeader = 'sec-scout'
+
 const family = z.enum(['ipv4', 'ipv6'])
 const clock = z.enum(['kernel', 'tcp-info', 'user'])
 const byReason = z.record(z.string(), z.int())
@@ -22,7 +28,15 @@ const packets = z.object({
 const measured = {
   protocol: z.string(),
   target: z.string(),
-  endpoint: z.object({ host: z.string(), address: z.string(), family, port: z.int().optional() }).optional(),
+  endpoint: z
+    .object({
+      host: z.string(),
+      address: z.string(),
+      family,
+      port: z.int().optional(),
+      addressCount: z.int().optional(),
+    })
+    .optional(),
   startedAtMs: z.number(),
   phasesNs: z.record(z.string(), z.number()),
   totalNs: z.number(),
@@ -73,9 +87,17 @@ const series = z.object({
   state: z.enum(['ok', 'failing', 'waiting', 'unable']),
   /** Wall clock at which it became ok or failing. */
   sinceMs: z.number().optional(),
+  /** Conclusive attempts since then. */
+  trials: z.int().default(1),
+  /** Bytes that the check sends or requests, if its size matters. */
+  bytes: z.int().optional(),
   total: z.object(counts),
   /** Attempts in the last ten minutes. `other` counts inconclusive ones. */
   recent: z.object({ passed: z.int(), failed: z.int(), other: z.int() }),
+  /** If some attempts are lost, by the detector: bounds of their proportion (95 %), wall clock of the first, attempts since then. */
+  loss: z.object({ low: z.number(), high: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
+  /** If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then. */
+  slow: z.object({ byNs: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
   /** Results that were discarded because a peer's state changed while they were in flight. */
   setAside: z.int(),
   last: result.optional(),
@@ -103,6 +125,8 @@ const self = z.object({
   zone: z.string().optional(),
   addresses,
   nodeAddresses: addresses,
+  /** MTU in bytes of the interface that has the pod's first address. */
+  mtu: z.int().optional(),
   version: z.string(),
 })
 
@@ -140,13 +164,46 @@ const peer = z.object({
   obstacle: z.string().optional(),
 })
 
+/** Whether the agent got the CPU it needs, over its last minute. */
+const lateness = z.object({
+  spanMs: z.number(),
+  /** Attempts that started, that did so more than an interval late, and that did not start at all. */
+  started: z.int(),
+  late: z.int(),
+  skipped: z.int(),
+  /** Longest delay of a timer of this process, or of an answer to the heartbeat of a thread that probes. */
+  stalledMs: z.number(),
+  /** How long the limit of its cgroup kept it from running (cpu.stat throttled_usec); absent without one. */
+  throttledMs: z.number().optional(),
+  /** Share of the CPU time of the node that its hypervisor gave to others (/proc/stat steal), 0 to 1; absent if unknown. */
+  stolenRatio: z.number().optional(),
+})
+
+/** Of a server. Like `schedule`, may hold further counters. */
+const counters = z.object({ answered: z.int(), rejected: z.int(), unsent: z.int() }).catchall(z.int())
+
 const vantage = z.object({
   name: z.string(),
   /** Port of its responder. */
   port: z.int(),
-  responders: z.record(z.string(), z.object({ answered: z.int(), rejected: z.int(), unsent: z.int() })),
+  /** By responder. */
+  responders: z.record(z.string(), counters),
   /** Answers that no attempt was waiting for, by protocol. */
   strays: z.record(z.string(), z.object({ late: z.int(), duplicate: z.int(), foreign: z.int() })),
+})
+
+/** What an agent does as one of those that diagnose the mesh together. */
+const diagnosis = z.object({
+  /** Whether it is the watcher that speaks for the mesh, or for its part of it. */
+  isSpeaking: z.boolean(),
+  /** Rows that it holds, its own included, of how many ready agents. */
+  rows: z.int(),
+  ready: z.int(),
+  /** Incidents that are not closed, if it speaks: their causes, kinds of scope and severities. */
+  incidents: z.array(z.object({ cause: z.string(), scope: z.string(), severity: z.string() })).readonly(),
+  /** Evidence sent to watchers and received from peers, by outcome. */
+  sent: byReason,
+  received: byReason,
 })
 
 export const row = z.object({
@@ -171,11 +228,19 @@ export const row = z.object({
       waiting: z.int(),
     })
     .catchall(z.int()),
+  lateness: lateness.optional(),
   /** Discarded results of departed peers and of all series. */
   setAside: z.int(),
   /** Failures held until it is clear whether their peer was leaving, and the results queued after them. */
   held: z.int(),
-  greetings: z.object({ answered: z.int(), malformed: z.int(), silent: z.int() }).catchall(z.int()),
+  greetings: z
+    .object({ answered: z.int(), malformed: z.int(), silent: z.int(), unreached: z.int().default(0) })
+    .catchall(z.int()),
+  diagnosis: diagnosis.default({ isSpeaking: false, rows: 0, ready: 0, incidents: [], sent: {}, received: {} }),
+  /** Requests to page, API, metrics and health. */
+  console: counters.default({ answered: 0, rejected: 0, unsent: 0 }),
+  /** Lines that the log could not write. */
+  logLinesLost: z.int().default(0),
 })
 
 export type Row = z.output<typeof row>
@@ -183,9 +248,5 @@ export type SeriesReport = z.output<typeof series>
 export type DurationsReport = z.output<typeof durations>
 export type NodeConditions = z.output<typeof nodeConditions>
 export type Knowledge = z.output<typeof knowledge>
+export type Lateness = z.output<typeof lateness>
 export type Self = z.output<typeof self>
-
-/** Upper edges of duration counts: geometric from 50 µs, and dense around the delays of one, two and three lost SYNs (1, 3 and 7 s). */
-export const durationEdgesSeconds = [
-  0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.95, 1.1, 2.9, 3.2, 6.9, 7.2,
-] as const

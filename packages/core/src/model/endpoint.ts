@@ -9,6 +9,8 @@ export interface Endpoint {
   readonly address: string
   readonly family: Family
   readonly port?: number
+  /** Number of addresses that the name resolved to, of which this is the first; absent if none was resolved. */
+  readonly addressCount?: number
 }
 
 export function familyOf(address: string): Family {

@@ -1,5 +1,3 @@
-import type { Family } from './endpoint.ts'
-
 /** Party a failure counts against: the path, the other side, this host, this process, or the caller. */
 export type Blame = 'path' | 'target' | 'host' | 'process' | 'caller'
 
@@ -7,37 +5,39 @@ interface Reason {
   /** Completes "the attempt failed because …". */
   readonly says: string
   readonly blames: Blame
-  /** Appended to the sentence of a system error or ICMP error, in parentheses. */
-  readonly advice?: string
+  /**
+   * Protocols with which a link usually fails like this when a path, a node or an agent goes. Their counters start at 0, so that the rate of
+   * a counter has its first failure. With a counter for each reason that is possible, a link would have three times the metrics.
+   */
+  readonly usualWith?: readonly string[]
 }
+
+const everyProtocol = ['http', 'tcp', 'syn', 'udp', 'icmp', 'dns'] as const
 
 /** Every failure reason. Reference docs, metric labels, exit codes and series states derive from this table. */
 export const reasons = {
-  timeout: { says: 'no answer arrived before the deadline', blames: 'path' },
+  timeout: { says: 'no answer arrived before the deadline', blames: 'path', usualWith: everyProtocol },
   refused: {
     says: 'the endpoint answered that nothing is listening (TCP RST, ICMP port unreachable)',
     blames: 'target',
-    advice: 'nothing is listening there, or a firewall rejects the port',
+    usualWith: everyProtocol.filter((protocol) => protocol !== 'icmp'),
   },
   reset: {
     says: 'the connection was established and then reset by a TCP RST',
     blames: 'target',
-    advice: 'the other side, or a device on the path, reset the connection',
   },
   unreachable: {
     says: 'a router or this host reported that the endpoint cannot be reached',
     blames: 'path',
-    advice: 'a router or this host has no route to it',
+    usualWith: everyProtocol,
   },
   expired: {
-    says: 'a router dropped the packet because its TTL or hop limit expired',
+    says: 'a device dropped the packet because its TTL, its hop limit or the time to reassemble its fragments ran out',
     blames: 'path',
-    advice: 'the packet crossed more routers than its TTL allows: look for a routing loop',
   },
   prohibited: {
     says: 'a firewall or this host rejected the packet explicitly instead of dropping it silently',
     blames: 'path',
-    advice: 'a firewall or policy denied it: check the firewall rules of this host and its network policies',
   },
   unresolved: { says: 'the name could not be resolved to an address', blames: 'host' },
   'bad-reply': {
@@ -52,23 +52,27 @@ export const reasons = {
   'too-big': {
     says: 'the packet is too big for this host to send, or for a router to forward, without fragmentation',
     blames: 'path',
-    advice: 'the packet is too big to send unfragmented: choose a smaller payload',
   },
   'local-error': {
     says: 'this host could not send or receive: no free port, file descriptor, buffer or source address',
     blames: 'host',
-    advice: 'this host has no free port, file descriptor, buffer or source address',
   },
   'not-permitted': { says: 'this process lacks a privilege the probe needs; nothing was sent', blames: 'process' },
   'not-supported': {
     says: 'this platform or installation lacks what the probe needs; nothing was sent',
     blames: 'process',
-    advice: 'this host does not support that IP version',
   },
   cancelled: { says: 'the caller cancelled the attempt', blames: 'caller' },
 } as const satisfies Record<string, Reason>
 
 export type FailureReason = keyof typeof reasons
+
+/** Returns the reasons with which links of this protocol usually fail. */
+export function usualReasonsOf(protocol: string): readonly FailureReason[] {
+  return Object.entries<Reason>(reasons).flatMap(([reason, { usualWith = [] }]) =>
+    usualWith.includes(protocol) && isFailureReason(reason) ? [reason] : [],
+  )
+}
 
 export function isFailureReason(text: string): text is FailureReason {
   return Object.hasOwn(reasons, text)
@@ -132,82 +136,77 @@ interface SystemError extends Error {
   readonly syscall?: string
 }
 
+interface ErrnoMeaning {
+  readonly reason: FailureReason
+  /** What it means, and what to do: appended to the sentence in parentheses. */
+  readonly advice?: string
+}
+
+const noRoute = { reason: 'unreachable', advice: 'a router or this host has no route to it' } as const
+const noWay = {
+  reason: 'unreachable',
+  advice: 'a router, a firewall or this host reports that it cannot be reached',
+} as const
+const reset = { reason: 'reset', advice: 'the other side, or a device on the path, reset the connection' } as const
+const files = 'so nothing was sent: raise the limit, or run fewer probes and peers at once'
+
 /**
- * errno → reason. Linux maps the codes of ICMP unreachable to errnos (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c
- * `icmpv6_err_convert`). Only ICMPv6 has an errno for "prohibited" (EACCES). For IPv4 the socket's error queue has the details.
+ * Meaning of each errno. Linux maps the codes of ICMP unreachable to errnos (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c
+ * `icmpv6_err_convert`). Only ICMPv6 has an errno for "prohibited" (EACCES). For IPv4 the socket's error queue has the details:
+ * icmp.ts.
  */
-const reasonsByErrno: Readonly<Record<string, FailureReason>> = {
-  ECONNREFUSED: 'refused',
-  ECONNRESET: 'reset',
-  EPIPE: 'reset',
-  ECONNABORTED: 'reset',
-  EHOSTUNREACH: 'unreachable',
-  ENETUNREACH: 'unreachable',
-  EHOSTDOWN: 'unreachable',
-  ENETDOWN: 'unreachable',
-  ENOPROTOOPT: 'unreachable',
-  EACCES: 'prohibited',
-  EPERM: 'prohibited',
-  ETIMEDOUT: 'timeout',
+const errnos: Readonly<Record<string, ErrnoMeaning>> = {
+  ECONNREFUSED: { reason: 'refused', advice: 'nothing is listening there, or a firewall rejects the port' },
+  ECONNRESET: reset,
+  EPIPE: reset,
+  ECONNABORTED: reset,
+  EHOSTUNREACH: noWay,
+  ENETUNREACH: noRoute,
+  EHOSTDOWN: noWay,
+  ENETDOWN: { reason: 'unreachable', advice: 'the interface of this host that leads there is down' },
+  ENOPROTOOPT: noWay,
+  // A broadcast address needs SO_BROADCAST, which no probe sets (ip(7)). A route of type prohibit and ICMPv6 1/1 are the other causes.
+  EACCES: {
+    reason: 'prohibited',
+    advice: 'a firewall or a route rejects it, or it is a broadcast address, which cannot be probed',
+  },
+  EPERM: {
+    reason: 'prohibited',
+    advice: 'a firewall rule or policy of this host denies it: check iptables, nftables and eBPF programs',
+  },
+  ETIMEDOUT: { reason: 'timeout' },
   // Node reports this for a TLS alert that arrives during a write.
-  EPROTO: 'tls',
-  EMSGSIZE: 'too-big',
-  EADDRNOTAVAIL: 'local-error',
-  EADDRINUSE: 'local-error',
-  EMFILE: 'local-error',
-  ENFILE: 'local-error',
-  ENOBUFS: 'local-error',
-  ENOMEM: 'local-error',
+  EPROTO: { reason: 'tls' },
+  EMSGSIZE: {
+    reason: 'too-big',
+    advice: 'the packet exceeds what this host may send there in one piece: choose a smaller payload',
+  },
+  EADDRNOTAVAIL: {
+    reason: 'local-error',
+    advice:
+      'this host has no free port, or lacks the source address: widen net.ipv4.ip_local_port_range, or probe less often',
+  },
+  EADDRINUSE: {
+    reason: 'local-error',
+    advice: 'another socket of this host has this port: choose another, or end its owner',
+  },
+  EMFILE: { reason: 'local-error', advice: `this process has reached its limit of open files (ulimit -n), ${files}` },
+  ENFILE: { reason: 'local-error', advice: `this host has reached its limit of open files (fs.file-max), ${files}` },
+  ENOBUFS: {
+    reason: 'local-error',
+    advice: 'a queue or buffer of this host is full: raise net.core.wmem_max, or send fewer packets at once',
+  },
+  EAGAIN: {
+    reason: 'local-error',
+    advice: 'a send buffer or a limit of this host is exhausted: raise net.core.wmem_max, or run fewer probes at once',
+  },
+  ENOMEM: {
+    reason: 'local-error',
+    advice: 'this host or container has no memory left for it: raise the memory limit, or net.ipv4.udp_mem',
+  },
   // connect() and send() fail with EINVAL on a blackhole route (net/ipv4/route.c).
-  EINVAL: 'unreachable',
-  EAFNOSUPPORT: 'not-supported',
-}
-
-/**
- * ICMP errors by type and code; those not listed mean "unreachable" (RFC 792, RFC 1812 §5.2.7.1, RFC 4443 §3). For type 11, only code 0
- * is about the TTL; code 1 means that fragment reassembly timed out.
- */
-const icmpReasons: Readonly<Record<Family, Readonly<Record<string, FailureReason>>>> = {
-  ipv4: {
-    '3/3': 'refused',
-    '3/4': 'too-big',
-    '3/9': 'prohibited',
-    '3/10': 'prohibited',
-    '3/13': 'prohibited',
-    '11/0': 'expired',
-  },
-  ipv6: {
-    '1/1': 'prohibited',
-    '1/4': 'refused',
-    '1/5': 'prohibited',
-    '1/6': 'prohibited',
-    '2/0': 'too-big',
-    '3/0': 'expired',
-  },
-}
-
-/** Returns the failure for an ICMP error about a packet to `address`. */
-export function icmpFailure(
-  icmp: IcmpError,
-  { family, address }: { readonly family: Family; readonly address: string },
-): FailureError {
-  const { type, code, from, mtu } = icmp
-  const reason = icmpReasons[family][`${type}/${code}`] ?? 'unreachable'
-  const passes = mtu === undefined ? '' : `, next-hop MTU ${mtu} bytes`
-  return new FailureError(
-    reason,
-    `${from} answered with ICMP type ${type} code ${code} to a packet for ${address}${passes}${inParentheses(adviceOn(reason))}`,
-    { code: `ICMP ${type}/${code}`, icmp },
-  )
-}
-
-function adviceOn(reason: FailureReason): string | undefined {
-  const { advice }: Reason = reasons[reason]
-  return advice
-}
-
-function inParentheses(text: string | undefined): string {
-  return text === undefined ? '' : ` (${text})`
+  EINVAL: noRoute,
+  EAFNOSUPPORT: { reason: 'not-supported', advice: 'this host does not support that IP version' },
 }
 
 export function isSystemError(error: unknown): error is SystemError {
@@ -224,9 +223,8 @@ export function isSystemError(error: unknown): error is SystemError {
 export function failureErrorOf(error: unknown, tried: string): FailureError {
   if (error instanceof FailureError) return error
   if (!isSystemError(error)) throw error
-  const reason = reasonsByErrno[error.code]
-  const advice = reason === undefined ? undefined : adviceOn(reason)
-  return new FailureError(reason ?? 'local-error', `${tried}: ${error.code}${inParentheses(advice)}`, {
+  const { reason, advice }: ErrnoMeaning = errnos[error.code] ?? { reason: 'local-error' }
+  return new FailureError(reason, `${tried}: ${error.code}${advice === undefined ? '' : ` (${advice})`}`, {
     cause: error,
     code: error.code,
   })

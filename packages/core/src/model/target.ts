@@ -1,4 +1,6 @@
-import { isIP, isIPv6 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { canonicalAddress, whyUnusable } from './address.ts'
+import { dnsLabels } from './dns-name.ts'
 import { ScoutError } from './errors.ts'
 
 /** Syntax of a probe's target. */
@@ -59,19 +61,21 @@ export const targetForms: { readonly [Form in TargetForm]: FormEntry<Form> } = {
 
   url: {
     about: 'URL (default scheme: http)',
-    examples: ['http://10.244.1.31:8081/', 'https://kubernetes.default.svc/readyz'],
+    examples: ['http://10.244.1.31:8081/', 'https://example.com/'],
     template: '{base}/',
     parse(text) {
-      const written = text.includes('://') ? text : `http://${text}`
-      if (!URL.canParse(written))
+      const { scheme, host: written, portDigits, rest } = urlParts(text)
+      if (portDigits === '') throw invalid(text, 'the port is missing after the colon')
+      const { bare, zone } = splitUrlZone(written)
+      const plain = `${scheme}://${bare}${portDigits === undefined ? '' : `:${portDigits}`}${rest}`
+      if (!URL.canParse(plain))
         throw invalid(text, 'it is not a URL: write http://10.244.1.31:8081/ (with an IPv6 address in brackets)')
-      const url = new URL(written)
-      if (url.username !== '' || url.password !== '')
-        throw invalid(text, 'user names in URLs are not supported: set the authorization header instead')
-      if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-        throw invalid(text, `the scheme ${url.protocol.slice(0, -1)} is not supported: use http or https`)
-      }
-      const host = parseHost(stripBrackets(url.hostname), text)
+      const url = new URL(plain)
+      if (url.protocol !== 'http:' && url.protocol !== 'https:')
+        throw invalid(text, `the scheme ${scheme} is not supported: use http or https`)
+      // The URL standard takes 010.9.0.2 for 8.9.0.2 and 10.9 for 10.0.0.9 (https://url.spec.whatwg.org/#concept-ipv4-parser).
+      if (isIPv4(url.hostname) && url.hostname !== bare) throw invalid(text, notIpv4(bare))
+      const host = parseHost(`${stripBrackets(url.hostname)}${zone}`, text)
       const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : parsePort(url.port, text)
       return { text, host, port, url }
     },
@@ -86,7 +90,7 @@ export const targetForms: { readonly [Form in TargetForm]: FormEntry<Form> } = {
       const name = at < 0 ? text : text.slice(0, at)
       const server = at < 0 ? defaults.nameServer() : text.slice(at + 1)
       // An address is valid too: a PTR query asks for its name.
-      if (!isDnsName(name) && isIP(name) === 0)
+      if (dnsLabels(name) === undefined && isIP(name) === 0)
         throw invalid(text, `"${name}" is not a DNS name: use labels of 1 to 63 characters, 253 in total`)
       const { host, port = 53 } = splitHostPort(server)
       return { text: at < 0 ? `${text}@${server}` : text, name, host, port }
@@ -104,6 +108,21 @@ export function parseTarget<Form extends TargetForm>(
   defaults: TargetDefaults,
 ): TargetOf<Form> {
   return targetForms[form].parse(text.trim(), defaults)
+}
+
+/** Splits a URL, with or without a scheme. A scheme later in the text, such as in a query, is none. */
+function urlParts(text: string) {
+  const [, scheme = 'http', authority = '', rest = ''] = /^(?:([a-z][\w+.-]*):\/\/)?([^/?#\\]*)(.*)$/is.exec(text) ?? []
+  if (authority.includes('@'))
+    throw invalid(text, 'user names in URLs are not supported: set the authorization header instead')
+  const [, host = authority, portDigits] = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(authority) ?? []
+  return { scheme: scheme.toLowerCase(), host, portDigits, rest }
+}
+
+/** Separates the zone, which a URL object does not support and a Host header must not contain (RFC 6874 §3, §4). */
+function splitUrlZone(host: string): { readonly bare: string; readonly zone: string } {
+  const [, address, zone] = /^\[([^%\]]*)%(?:25)?([^\]]+)\]$/.exec(host) ?? []
+  return address === undefined ? { bare: host, zone: '' } : { bare: `[${address}]`, zone: `%${zone}` }
 }
 
 function splitHostPort(text: string): { readonly host: string; readonly port?: number } {
@@ -132,14 +151,19 @@ function parsePort(digits: string, text: string): number {
 
 function parseHost(host: string, text: string): string {
   const bare = stripBrackets(host)
-  if (isIP(bare) !== 0) {
-    if (bare === '0.0.0.0' || bare === '::')
-      throw invalid(text, `${bare} is the wildcard address: name a specific address`)
+  const address = canonicalAddress(bare)
+  if (address !== undefined) {
+    const why = whyUnusable(address)
+    if (why !== undefined) throw invalid(text, why)
     return bare
   }
-  if (/^[\d.]+$/.test(bare)) throw invalid(text, `"${bare}" is not an IPv4 address: write four numbers from 0 to 255`)
+  if (/^[\d.]+$/.test(bare)) throw invalid(text, notIpv4(bare))
   if (!isDnsName(bare) || bare === '.') throw invalid(text, `"${host}" is neither an address nor a host name`)
   return bare
+}
+
+function notIpv4(host: string): string {
+  return `"${host}" is not an IPv4 address: write four numbers from 0 to 255 without leading zeros`
 }
 
 function stripBrackets(host: string): string {
@@ -168,4 +192,13 @@ export function formatHostPort(host: string, port: number): string {
 
 function invalid(text: string, why: string): ScoutError {
   return new ScoutError('invalid-target', `cannot probe "${text}": ${why}`)
+}
+
+/** Returns the host in any target, without brackets: `10.244.1.31` in `http://10.244.1.31:8081/bytes`. For showing and comparing only. */
+export function hostIn(target: string): string {
+  return target
+    .replace(/^\w+:\/\//, '')
+    .replace(/[/?#].*$/, '')
+    .replace(/:\d+$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
 }

@@ -1,13 +1,17 @@
 import { connect, type Socket } from 'node:net'
 import type { Endpoint, Family } from '../model/endpoint.ts'
+import { FailureError } from '../model/failure.ts'
 import { inNamespace } from './host/namespace.ts'
+import { withZone } from './host/zone.ts'
+import { nativePart } from './native/native.ts'
 import { type Exchange, openExchange, type Stray } from './packets/exchange.ts'
 import { createNativeAsker } from './packets/native-asker.ts'
+import type { PacketAddress } from './packets/packet-socket.ts'
 import { providerOf, type Transport, transports } from './packets/providers.ts'
 import type { Asker, Question } from './packets/question.ts'
-import { createScriptAsker, keyOfAnswer, type ScriptFormat } from './packets/script-asker.ts'
+import { createScriptAsker, type ScriptFormat } from './packets/script-asker.ts'
 import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
-import { connectFrom, openStream } from './tcp/stream.ts'
+import { openStream } from './tcp/stream.ts'
 
 /** Lets all attempts of a datagram protocol share one socket. */
 export interface ExchangeKind {
@@ -15,20 +19,29 @@ export interface ExchangeKind {
   readonly protocol: string
   readonly transport: Transport
   readonly keyOf: (bytes: Uint8Array, family: Family, sender: number) => string | number | undefined
+  /** Receives the source of a packet that is no answer. */
+  readonly strange?: (from: PacketAddress) => void
 }
 
 /** Sockets of one prober in one vantage, opened on first use and closed together. */
 export interface Sockets {
+  /**
+   * Returns the endpoint as these sockets need it: the zone of a link-local address becomes that of their network namespace. Throws
+   * `FailureError` if there is no such interface.
+   */
+  located(endpoint: Endpoint): Endpoint
   /** Returns the exchange of this kind. Throws `FailureError` (not-permitted, not-supported) if its socket cannot be opened. */
   exchange(kind: ExchangeKind, family: Family): Exchange
+  /** Opens an exchange that the caller closes, with a source port of its own. Throws as `exchange` does. */
+  exchangeAlone(kind: ExchangeKind, family: Family): Exchange
   /** Returns what asks questions of a format: the native packet engine, or this thread where that is missing. */
   asker(format: Question['format']): Asker
   /**
    * Returns the observer of this host's connections to a port. It stays open, because closing one waits for all processors: packet(7)
-   * sockets are freed after an RCU grace period. Throws as `exchange` does.
+   * sockets are freed after an RCU grace period. Beyond a limit, the one used least recently is closed. Throws as `exchange` does.
    */
   observer(remotePort: number): ConnectionObserver
-  /** Starts a TCP connection, which the caller closes. Throws as `exchange` does. */
+  /** Starts a TCP connection of Node, for where the native part is absent. The caller closes it. Throws as `exchange` does. */
   connect(endpoint: Endpoint): Socket
   /** Opens an unconnected TCP socket and returns its descriptor, which the caller closes. Needs the native part. */
   openStream(family: Family): number
@@ -44,10 +57,8 @@ export interface SocketsOptions {
 /** Protocol that the strays of each format are counted under. */
 const protocols = { echo: 'icmp', datagram: 'udp', syn: 'syn' } as const
 
-const scriptKinds: Readonly<Record<ScriptFormat, ExchangeKind>> = {
-  echo: { protocol: protocols.echo, transport: transports.echo, keyOf: keyOfAnswer.echo },
-  datagram: { protocol: protocols.datagram, transport: transports.datagram, keyOf: keyOfAnswer.datagram },
-}
+/** Limit on open observers, each of which has a buffer of its own. */
+const mostObservers = 16
 
 export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
   const inside = <T>(openThere: () => T): T =>
@@ -57,33 +68,59 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
   const exchangeOf = (kind: ExchangeKind, family: Family) => {
     const existing = exchanges[family].get(kind)
     if (existing !== undefined) return existing
+    const exchange = openOne(kind, family)
+    exchanges[family].set(kind, exchange)
+    return exchange
+  }
+  const openOne = (kind: ExchangeKind, family: Family) => {
     const { open, sourcePorts } = providerOf(kind.transport)
-    const exchange = openExchange({
+    return openExchange({
       open: (of, listener, options) => inside(() => open(of, listener, options)),
       sourcePorts,
       family,
       isShared: kind.transport !== 'udp',
       keyOf: (bytes, sender) => kind.keyOf(bytes, family, sender),
-      onStray: (stray) => onStray(kind.protocol, stray),
+      onStray(stray) {
+        if (stray.kind === 'foreign') kind.strange?.(stray.from)
+        onStray(kind.protocol, stray)
+      },
     })
-    exchanges[family].set(kind, exchange)
-    return exchange
   }
   const native = createNativeAsker({ inside, onStray: (format, stray) => onStray(protocols[format], stray) })
   const script = createScriptAsker((format, family) => exchangeOf(scriptKinds[format], family))
+  const scriptKinds: Readonly<Record<ScriptFormat, ExchangeKind>> = {
+    echo: { protocol: protocols.echo, transport: transports.echo, keyOf: script.keyOf.echo },
+    datagram: {
+      protocol: protocols.datagram,
+      transport: transports.datagram,
+      keyOf: script.keyOf.datagram,
+      strange: script.strange,
+    },
+  }
   return {
+    located(endpoint) {
+      const locate = () => withZone(endpoint, nativePart().isPresent ? 'index' : 'name')
+      return endpoint.address.includes('%') ? inside(locate) : locate()
+    },
     exchange: exchangeOf,
+    exchangeAlone: openOne,
     asker: (format) => (providerOf(transports[format]).name === 'native' ? native : script),
     observer(remotePort) {
-      const existing = observers.get(remotePort)
-      if (existing !== undefined) return existing
-      const observer = inside(() => observeConnections([remotePort]))
+      const observer = observers.get(remotePort) ?? inside(() => observeConnections([remotePort]))
+      // The one used last is the last of the map.
+      observers.delete(remotePort)
       observers.set(remotePort, observer)
+      const [oldest] = observers
+      if (oldest !== undefined && observers.size > mostObservers) {
+        observers.delete(oldest[0])
+        oldest[1].close()
+      }
       return observer
     },
-    connect({ address, family, port = 0 }) {
-      if (namespace === undefined) return connect({ host: address, port })
-      return connectFrom(openStream(namespace, family), { host: address, port })
+    connect({ address, port = 0 }) {
+      const part = nativePart()
+      if (namespace !== undefined && !part.isPresent) throw new FailureError('not-supported', part.reason)
+      return connect({ host: address, port })
     },
     openStream: (family) => openStream(namespace, family),
     close() {

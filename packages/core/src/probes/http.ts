@@ -1,13 +1,14 @@
-import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import type { Endpoint } from '../model/endpoint.ts'
 import { FailureError } from '../model/failure.ts'
-import { type ConnectionListener, connectionOver, type ExchangeTimes, openConnection } from '../net/tcp/connection.ts'
+import { type Bytes, type BytesListener, bytesOver } from '../net/tcp/bytes.ts'
+import { type Connected, type ExchangeTimes, openConnection } from '../net/tcp/connection.ts'
 import type { ConnectionName, LocalEnd } from '../net/tcp/connection-observer.ts'
 import { exchangeHttp, type HttpRequest, type HttpResponse } from '../net/tcp/http-exchange.ts'
 import { type HttpPhase, observedPhases, timedPhases } from '../net/tcp/http-phases.ts'
+import { rehearseHttp } from '../net/tcp/http-rehearsal.ts'
 import { type Handshake, handshakeClocks } from '../net/tcp/tcp-info.ts'
-import { loadTls, type Secure } from '../net/tcp/tls.ts'
+import { loadTls, type Secure, type Secured, systemStore } from '../net/tcp/tls.ts'
 import { kernelClocks } from '../time/clock.ts'
 import { type Attempt, defineProbe } from './probe.ts'
 
@@ -30,8 +31,8 @@ export const http = defineProbe({
     connect: 'SYN sent to SYN-ACK received',
     tls: 'TLS handshake (https only)',
     write: 'connection ready to last byte of the request sent',
-    server: 'request sent to first byte of the response',
-    transfer: 'first to last byte of the response',
+    server: 'request sent to first byte of the response that is not 1xx',
+    transfer: 'first to last byte of that response',
   } satisfies Record<HttpPhase, string>,
   options: z.object({
     method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']).default('GET').describe('request method'),
@@ -53,24 +54,49 @@ export const http = defineProbe({
       .max(65_536)
       .default(0)
       .describe('number of bytes of the response body to keep in the result'),
+    expectBytes: z
+      .int()
+      .min(0)
+      .max(1 << 30)
+      .optional()
+      .describe('size that the response body must have'),
+    expectFiller: z.boolean().default(false).describe("require the bytes of a responder's /bytes as the response body"),
+    maxBytes: z
+      .int()
+      .min(1)
+      .max(1 << 30)
+      .default(4 << 20)
+      .describe('limit of the response as transferred; a longer one fails as bad-reply'),
     observe: z
       .boolean()
       .default(false)
       .describe('measure the phases with a packet observer (with https: only connect); needs CAP_NET_RAW'),
-    verify: z.boolean().default(true).describe('verify the server certificate'),
+    ca: z
+      .string()
+      .default('')
+      .describe(
+        `file with the certificates (PEM) of the authorities to trust, or "${systemStore}" for the store of this host (default: those that Node was built with, and those in the file that NODE_EXTRA_CA_CERTS named when the process started)`,
+      ),
+    serverName: z
+      .string()
+      .regex(/^[\w.:-]{0,253}$/, 'write a name or an address')
+      .default('')
+      .describe('name that the TLS handshake asks for and the certificate must match (default: the host of the URL)'),
+    insecure: z.boolean().default(false).describe('accept any server certificate'),
   }),
   async measure(attempt, options) {
     const { target, endpoint, sockets, stopwatch } = attempt
     const observer = options.observe ? sockets.observer(endpoint.port ?? 80) : undefined
-    const secure = target.url.protocol === 'https:' ? await loadTls() : undefined
-    const { response, handshake, local, times } = await exchanged(attempt, options, secure)
+    const secure = target.url.protocol === 'https:' ? await loadTls(options) : undefined
+    await rehearseHttp()
+    const { response, handshake, local, secured, times } = await exchanged(attempt, options, secure)
     const timed = timedPhases(handshake, times)
     if (timed !== undefined) stopwatch.revise(timed, handshakeClocks)
-    const segments = local === undefined ? undefined : observer?.take({ ...local, ...remoteEndOf(endpoint) })
+    const segments = observer?.take({ ...local, ...remoteEndOf(endpoint) })
     const observed = observedPhases(segments, { isSecure: secure !== undefined })
     if (observed !== undefined) stopwatch.revise(observed, kernelClocks)
     const { statusCode, bodyBytes, body } = response
-    const facts = { statusCode, bodyBytes, ...retransmitsOf(handshake) }
+    const facts = { statusCode, bodyBytes, ...secured, ...retransmitsOf(handshake) }
     if (!isExpected(statusCode, options.status)) {
       attempt.record({ detail: facts })
       throw new FailureError(
@@ -81,6 +107,11 @@ export const http = defineProbe({
         },
       )
     }
+    const fault = faultOf(response, options)
+    if (fault !== undefined) {
+      attempt.record({ detail: facts })
+      throw new FailureError('bad-reply', `${target.url.href} answered with status ${statusCode} and ${fault}`)
+    }
     return {
       ...facts,
       ...(observer === undefined ? {} : { isObserved: observed !== undefined }),
@@ -90,15 +121,20 @@ export const http = defineProbe({
 })
 
 type HttpAttempt = Attempt<HttpPhase, 'url'>
-type HttpOptions = Omit<HttpRequest, 'url'> & { readonly verify: boolean; readonly observe: boolean }
+type HttpOptions = Omit<HttpRequest, 'url'> & {
+  readonly serverName: string
+  readonly insecure: boolean
+  readonly observe: boolean
+}
 
 interface Exchanged {
   readonly response: HttpResponse
   readonly handshake: Handshake | undefined
   /** The kernel's times; undefined where they are unknown or the server answered before the request was complete. */
   readonly times: ExchangeTimes | undefined
-  /** Known if the attempt is observed. */
-  readonly local: LocalEnd | undefined
+  readonly local: LocalEnd
+  /** The outcome of the TLS handshake, with https. */
+  readonly secured: Secured | undefined
 }
 
 /** Connects and makes the request. Enters the phases. Leaves nothing open. */
@@ -106,23 +142,24 @@ function exchanged(attempt: HttpAttempt, options: HttpOptions, secure: Secure | 
   const { deadline, stopwatch, sockets, endpoint } = attempt
   const { url, host } = attempt.target
   return new Promise((resolve, reject) => {
-    let handshake: Handshake | undefined
-    let local: LocalEnd | undefined
+    let connected: Connected | undefined
+    let secured: Secured | undefined
     let response: HttpResponse | undefined
 
-    const fail = (error: unknown) => {
+    const fail = (error: unknown, handshake: Handshake | undefined = connected?.handshake) => {
       const { statusCode = 0, bodyBytes = 0 } = response ?? {}
-      const detail = { ...(statusCode === 0 ? {} : { statusCode, bodyBytes }), ...retransmitsOf(handshake) }
+      const answer = statusCode === 0 ? {} : { statusCode, bodyBytes }
+      const detail = { ...answer, ...secured, ...retransmitsOf(handshake) }
       if (Object.keys(detail).length > 0) attempt.record({ detail })
       connection.close()
       reject(error)
     }
 
-    const request = (stream: Duplex) => {
+    const request = (open: (listener: BytesListener) => Bytes) => {
       let progress: 'writing' | 'sent' | 'answered' | 'answered early' = 'writing'
       stopwatch.enter('write')
       const received = exchangeHttp(
-        stream,
+        open,
         { ...options, url, headers: lowerCased(options.headers) },
         {
           // A server may answer before the request is complete, for example to reject a large body early. Phases must not go back.
@@ -131,14 +168,20 @@ function exchanged(attempt: HttpAttempt, options: HttpOptions, secure: Secure | 
             progress = 'sent'
             stopwatch.enter('server')
           },
-          onAnswered() {
+          onAnswered(atNs) {
             progress = progress === 'sent' ? 'answered' : 'answered early'
-            stopwatch.enter('transfer')
+            stopwatch.enter('transfer', atNs)
           },
           onEnd() {
             const times = progress === 'answered' ? connection.times() : undefined
             connection.close()
-            resolve({ response: received, handshake, times, local })
+            resolve({
+              response: received,
+              handshake: connected?.handshake,
+              local: localEndOf(connected),
+              secured,
+              times,
+            })
           },
           onError: fail,
         },
@@ -146,32 +189,57 @@ function exchanged(attempt: HttpAttempt, options: HttpOptions, secure: Secure | 
       response = received
     }
 
+    // An error that is thrown in a callback would end the process.
+    const guarded = (step: () => void) => {
+      try {
+        step()
+      } catch (error) {
+        fail(error)
+      }
+    }
+
     stopwatch.enter('connect')
     const isUndelayed = secure !== undefined || options.sendBytes > 0
-    // TLS and the observer need a socket of Node: one wraps it, the other asks it for the local address.
-    const socket = secure === undefined && !options.observe ? undefined : sockets.connect(endpoint)
-    socket?.setNoDelay(isUndelayed)
-    const listener: ConnectionListener = {
-      onConnected(connected) {
-        handshake = connected.handshake
-        if (handshake?.time !== undefined) stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
-        if (options.observe) local = localEndOf(socket)
-        if (socket === undefined || secure === undefined) return request(connection.stream())
-        stopwatch.enter('tls')
-        const security = { host, verifiesCertificate: options.verify }
-        const secured = secure(socket, security, { onSecure: () => request(secured), onError: fail })
+    const connection = openConnection(
+      { sockets, endpoint },
+      { isStamped: secure === undefined, isUndelayed },
+      {
+        onConnected: (outcome) =>
+          guarded(() => {
+            connected = outcome
+            const { handshake } = outcome
+            if (handshake?.time !== undefined) stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
+            if (secure === undefined) return request((listener) => connection.exchange(listener))
+            stopwatch.enter('tls')
+            const { serverName, insecure } = options
+            const socket = secure(
+              connection.socket(),
+              { name: serverName === '' ? host : serverName, insecure },
+              {
+                onSecure: (facts) =>
+                  guarded(() => {
+                    secured = facts
+                    request((listener) => bytesOver(socket, listener))
+                  }),
+                onError: fail,
+              },
+            )
+          }),
+        onError: (error, outcome) => fail(error, outcome?.handshake),
       },
-      onError: fail,
-    }
-    const connection =
-      socket === undefined
-        ? openConnection({ sockets, endpoint }, { isStamped: true, isUndelayed }, listener)
-        : connectionOver(socket, listener)
-    deadline.onOver((reason) => {
-      handshake ??= connection.handshake()
-      fail(reason)
-    })
+    )
+    deadline.onOver((reason) => fail(reason, connected?.handshake ?? connection.handshake()))
   })
+}
+
+/** Returns what is wrong with a complete response; undefined if it is as expected. */
+function faultOf(
+  { bodyBytes, alteredAt }: HttpResponse,
+  { expectBytes }: Pick<HttpOptions, 'expectBytes'>,
+): string | undefined {
+  if (expectBytes !== undefined && bodyBytes !== expectBytes)
+    return `a body of ${bodyBytes} bytes, expected ${expectBytes}`
+  return alteredAt === undefined ? undefined : `a body whose byte ${alteredAt} is not that of a responder`
 }
 
 function retransmitsOf({ synRetransmits }: Handshake = {}): { readonly synRetransmits?: number } {
@@ -182,8 +250,8 @@ function remoteEndOf({ address, port = 80 }: Endpoint): Pick<ConnectionName, 're
   return { remoteAddress: address, remotePort: port }
 }
 
-function localEndOf({ localAddress = '', localPort = 0 }: Partial<LocalEnd> = {}): LocalEnd {
-  return { localAddress, localPort }
+function localEndOf({ sourceAddress = '', sourcePort = 0 }: Partial<Connected> = {}): LocalEnd {
+  return { localAddress: sourceAddress, localPort: sourcePort }
 }
 
 /** Converts header names to lower case, so that each is sent once: names are case-insensitive (RFC 9110 §5.1). */

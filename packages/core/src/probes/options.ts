@@ -1,8 +1,16 @@
 import { z } from 'zod'
+import { canonicalAddress, whyUnusable } from '../model/address.ts'
 import { ScoutError } from '../model/errors.ts'
 import { type Misfit, misfitOf } from '../settings/misfit.ts'
 import { loadWritten } from '../settings/written.ts'
 import type { Probe } from './probe.ts'
+
+/** An IP address of one host. */
+export const usableAddress = z.string().superRefine((text, context) => {
+  const address = canonicalAddress(text)
+  const why = address === undefined ? 'is not an IP address' : whyUnusable(address)
+  if (why !== undefined) context.addIssue({ code: 'custom', message: why })
+})
 
 /** Options of every probe. */
 export const commonOptions = z.object({
@@ -13,6 +21,7 @@ export const commonOptions = z.object({
     .default(3500)
     .describe('timeout of an attempt; 3.5 s allows for two retransmitted SYNs (RFC 6298: after 1 s and 3 s)'),
   family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('IP version of addresses that names resolve to'),
+  address: usableAddress.optional().describe('address to probe instead of the one that the name resolves to'),
 })
 
 export type CommonOptions = z.output<typeof commonOptions>

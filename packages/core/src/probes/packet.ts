@@ -1,11 +1,12 @@
 import type { z } from 'zod'
 import type { Endpoint } from '../model/endpoint.ts'
+import { FailureError } from '../model/failure.ts'
 import type { TargetForm } from '../model/target.ts'
 import type { Exchange } from '../net/packets/exchange.ts'
 import { type Answered, answerOf, packetsOf, type Shot } from '../net/packets/fate.ts'
 import { transports } from '../net/packets/providers.ts'
 import type { PacketAnswer, Question } from '../net/packets/question.ts'
-import { type Attempt, defineProbe, type Probe } from './probe.ts'
+import type { Attempt, Probe } from './probe.ts'
 import type { Session } from './session.ts'
 
 /** An answer to a question of a probe, and what was asked. */
@@ -31,6 +32,8 @@ interface PacketProbe<
   detail(answer: AnswerTo, options: z.output<Options>): Detail
 }
 
+type Defined<P extends Probe> = P & Required<Pick<P, 'packet'>>
+
 /** Defines a probe that sends one packet of fixed layout an attempt. */
 export function definePacketProbe<
   const Name extends string,
@@ -44,16 +47,21 @@ export function definePacketProbe<
   question,
   detail,
   ...probe
-}: PacketProbe<Name, Phase, Form, Options, Detail>): Probe<Name, Phase, Form, Options, Detail> {
+}: PacketProbe<Name, Phase, Form, Options, Detail>): Defined<Probe<Name, Phase, Form, Options, Detail>> {
   const questionTo = (to: Endpoint, options: z.output<Options>): Question => ({ format, to, ...question(options) })
-  return defineProbe({
+  const detailOf = (answer: AnswerTo, options: z.output<Options>) => {
+    const { flaw, payloadBytes, target } = answer
+    if (flaw !== undefined) throw flawFailure(flaw, target, [payloadBytes, question(options).payloadBytes])
+    return detail(answer, options)
+  }
+  return {
     ...probe,
     needs: transports[format],
     packet: {
       phase,
       question: questionTo,
       detail: ({ message, ttl, sourcePort }, target, options) =>
-        detail({ ...message, ttl, sourcePort, target }, options),
+        detailOf({ ...message, ttl, sourcePort, target }, options),
     },
     async measure({ target, endpoint, deadline, sockets, session, stopwatch, record }, options) {
       const asked = questionTo(endpoint, options)
@@ -64,9 +72,23 @@ export function definePacketProbe<
       record({ packets: packetsOf([fate]) })
       const { message, tookNs, clocks, ttl, sourcePort } = answerOf(fate, endpoint, deadline)
       stopwatch.settle(tookNs, clocks)
-      return detail({ ...message, ttl, sourcePort, target }, options)
+      return detailOf({ ...message, ttl, sourcePort, target }, options)
     },
-  })
+  }
+}
+
+function flawFailure(
+  flaw: NonNullable<PacketAnswer['flaw']>,
+  { text }: { readonly text: string },
+  [received, sent]: readonly [number, number],
+): FailureError {
+  const change = received < sent ? 'cuts off' : 'extends'
+  return new FailureError(
+    'bad-reply',
+    flaw === 'length'
+      ? `${text} answered with ${received} bytes instead of the ${sent} it was sent: the target, or a device on the path, ${change} answers`
+      : `${text} answered with other bytes than it was sent: the target, or a device on the path, alters them`,
+  )
 }
 
 /**

@@ -63,7 +63,8 @@ export interface Probe<
   /** Present if an attempt is one packet of fixed layout, which the native packet engine can repeat on its own. */
   readonly packet?: {
     readonly phase: Phase
-    question(to: Endpoint, options: z.output<Options>): Question
+    /** Undefined if these options need `measure`. */
+    question(to: Endpoint, options: z.output<Options>): Question | undefined
     /** Returns the detail of a success. Throws `FailureError` for an answer that is none. */
     detail(answer: Answered<PacketAnswer>, target: { readonly text: string }, options: z.output<Options>): Detail
   }

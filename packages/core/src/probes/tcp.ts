@@ -1,57 +1,159 @@
 import { z } from 'zod'
-import { isSystemError } from '../model/failure.ts'
-import { type Connected, openConnection } from '../net/tcp/connection.ts'
-import type { Handshake } from '../net/tcp/tcp-info.ts'
+import { FailureError, isSystemError } from '../model/failure.ts'
+import { type Connected, type Connection, openConnection } from '../net/tcp/connection.ts'
+import { type Handshake, handshakeClocks } from '../net/tcp/tcp-info.ts'
+import { bytesToSend, expectationOf, expectOption, mostExpectedBytes, sendOption, shown } from './expectation.ts'
 import { type Attempt, defineProbe } from './probe.ts'
+
+type TcpPhase = 'connect' | 'answer'
+
+interface TcpOptions {
+  readonly send: string
+  readonly expect: string
+}
+
+interface Outcome extends Connected {
+  /** Whether the other side reset the connection before anything was exchanged. */
+  readonly isResetAtOnce: boolean
+  /** Size of the answer when it had what is expected. */
+  readonly answerBytes?: number
+}
 
 export const tcp = defineProbe({
   protocol: 'tcp',
-  summary: 'time a TCP handshake',
+  summary: 'time a TCP handshake, and the answer of a service',
   targetForm: 'host:port',
   needs: 'handshake',
-  phases: { connect: 'SYN sent to SYN-ACK received' },
-  options: z.object({}),
-  async measure(attempt) {
+  phases: {
+    connect: 'SYN sent to SYN-ACK received',
+    answer: 'last byte sent (or connection ready) to expected answer received',
+  } satisfies Record<TcpPhase, string>,
+  options: z.object({
+    send: sendOption.describe(
+      String.raw`what to send once connected: text with \r, \n, \t, \0, \\ and \xHH, or hex:0d0a; an answer is then awaited`,
+    ),
+    expect: expectOption.describe(
+      `what the first ${mostExpectedBytes} bytes of the answer must contain: as send, or a regular expression (/^220 /i)`,
+    ),
+  }),
+  async measure(attempt, options) {
     attempt.stopwatch.enter('connect')
-    const { handshake = {}, sourcePort, isResetAtOnce } = await connected(attempt)
+    const { handshake = {}, sourcePort, isResetAtOnce, answerBytes } = await connected(attempt, options)
     const { time, ...facts } = handshake
-    if (time !== undefined) attempt.stopwatch.settle(time.tookNs, time.clocks)
-    return { ...(sourcePort === undefined ? {} : { sourcePort }), isResetAtOnce, ...facts }
+    return {
+      ...(sourcePort === undefined ? {} : { sourcePort }),
+      isResetAtOnce,
+      ...(answerBytes === undefined ? {} : { answerBytes }),
+      ...facts,
+    }
   },
 })
 
 /**
- * Resolves when the handshake is complete, to whether the other side reset the connection at once. Linux reports a RST to a SYN as
- * ECONNREFUSED, and a RST to an established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
+ * Resolves when the handshake is complete, or the service has answered as expected. Linux reports a RST to a SYN as ECONNREFUSED, and a
+ * RST to an established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
  */
-function connected({
-  sockets,
-  endpoint,
-  deadline,
-  record,
-}: Attempt<'connect'>): Promise<Connected & { readonly isResetAtOnce: boolean }> {
+function connected(attempt: Attempt<TcpPhase, 'host:port'>, options: TcpOptions): Promise<Outcome> {
+  const { sockets, endpoint, deadline, record, stopwatch } = attempt
+  const isExchange = options.send !== '' || options.expect !== ''
+  const received: Received = { bytes: Buffer.alloc(0) }
   return new Promise((resolve, reject) => {
-    const fail = (error: Error, { synRetransmits }: Handshake = {}) => {
+    let synRetransmits: number | undefined
+    const fail = (error: unknown, handshake: Handshake = {}) => {
+      synRetransmits ??= handshake.synRetransmits
       if (synRetransmits !== undefined) record({ detail: { synRetransmits } })
       connection.close()
       reject(error)
     }
+    const succeed = (outcome: Outcome) => {
+      connection.close()
+      resolve(outcome)
+    }
+    const settle = ({ handshake }: Connected) => {
+      if (handshake?.time !== undefined) stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
+    }
     const connection = openConnection(
       { sockets, endpoint },
-      { isStamped: false, isUndelayed: false },
+      { isStamped: isExchange, isUndelayed: isExchange },
       {
         onConnected(outcome) {
-          connection.close()
-          resolve({ ...outcome, isResetAtOnce: false })
+          settle(outcome)
+          if (!isExchange) return succeed({ ...outcome, isResetAtOnce: false })
+          synRetransmits = outcome.handshake?.synRetransmits
+          stopwatch.enter('answer')
+          answered(attempt, { connection, received }, options).then((answerBytes) => {
+            timeAnswer(attempt, connection, outcome)
+            succeed({ ...outcome, isResetAtOnce: false, answerBytes })
+          }, fail)
         },
-        onError(error, outcome = { handshake: undefined, sourcePort: undefined }) {
-          if (!isSystemError(error) || (error.code !== 'ECONNRESET' && error.code !== 'EPIPE'))
+        onError(error, outcome = { handshake: undefined, sourcePort: undefined, sourceAddress: undefined }) {
+          if (isExchange || !isSystemError(error) || (error.code !== 'ECONNRESET' && error.code !== 'EPIPE'))
             return fail(error, outcome.handshake)
-          connection.close()
-          resolve({ ...outcome, isResetAtOnce: true })
+          settle(outcome)
+          succeed({ ...outcome, isResetAtOnce: true })
         },
       },
     )
-    deadline.onOver((reason) => fail(reason, connection.handshake()))
+    deadline.onOver((reason) => fail(endedBefore(reason, received, options), connection.handshake()))
   })
+}
+
+/** What has arrived of an answer. */
+interface Received {
+  bytes: Buffer
+}
+
+/** Returns the failure of an exchange that its deadline ended: a service that answered otherwise was not silent. */
+function endedBefore(reason: FailureError, { bytes }: Received, { expect }: TcpOptions): FailureError {
+  if (reason.reason !== 'timeout' || bytes.length === 0) return reason
+  return new FailureError('timeout', `${reason.message} that contains ${expect}, only ${beginningOf(bytes)}`)
+}
+
+function beginningOf(bytes: Buffer): string {
+  return `${bytes.length} bytes, which began with ${shown(bytes)}`
+}
+
+/** Sends, and resolves to the size of the answer when it has what is expected. */
+function answered(
+  { target, stopwatch }: Attempt<TcpPhase, 'host:port'>,
+  { connection, received }: { readonly connection: Connection; readonly received: Received },
+  options: TcpOptions,
+): Promise<number> {
+  const isExpected = expectationOf(options.expect)
+  return new Promise((resolve, reject) => {
+    const fail = (what: string) => {
+      const after = received.bytes.length === 0 ? '0 bytes' : beginningOf(received.bytes)
+      reject(new FailureError('bad-reply', `${target.text} ${what} after ${after}`))
+    }
+    const without = options.expect === '' ? '' : ` without ${options.expect}`
+    const bytes = connection.exchange({
+      onBytes(arrived) {
+        received.bytes = Buffer.concat([received.bytes, arrived])
+        try {
+          if (isExpected(received.bytes.subarray(0, mostExpectedBytes))) resolve(received.bytes.length)
+          else if (received.bytes.length >= mostExpectedBytes) fail(`answered${without}, given up`)
+        } catch (error) {
+          reject(error)
+        }
+      },
+      onEnd: () => fail(`closed the connection${without}`),
+      onError: reject,
+    })
+    // Also starts the reading, if there is nothing to send.
+    bytes.write(bytesToSend(options.send), (error) => {
+      if (error) reject(error)
+      else if (options.send !== '') stopwatch.enter('answer')
+    })
+  })
+}
+
+/** Replaces the times of this process with those of the kernel, where they are known. */
+function timeAnswer(
+  { stopwatch }: Attempt<TcpPhase, 'host:port'>,
+  connection: Connection,
+  { handshake }: Connected,
+): void {
+  const { sentNs, receivedNs } = connection.times() ?? {}
+  if (sentNs === undefined || receivedNs === undefined || receivedNs <= sentNs || handshake?.time === undefined) return
+  stopwatch.revise({ connect: handshake.time.tookNs, answer: receivedNs - sentNs }, handshakeClocks)
 }

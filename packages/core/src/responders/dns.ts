@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer, isIPv4, isIPv6, type Socket } from 'node:net'
-import { AUTHORITATIVE_ANSWER, decode, encode, type Packet } from 'dns-packet'
+import { mostPlainBytes, recordTypes } from '../wire/dns.ts'
+import { FrameReader, framed } from '../wire/dns-frames.ts'
+import { encodeDnsReply, readDnsQuery } from '../wire/dns-reply.ts'
 import { startOnOnePort } from './one-port.ts'
 import { createCounters, type Listen, portOf, type Responder, type ResponderCounters } from './responder.ts'
 import { startUdpServer, type UdpServer } from './udp-socket.ts'
@@ -10,14 +12,14 @@ export interface DnsResponderOptions extends Listen {
   readonly addressesOf: (name: string) => readonly string[] | undefined
 }
 
-/** RCODE 3, "name does not exist" (RFC 1035 §4.1.1), in the low bits of the flags. */
-const nxdomain = 3
+/** Largest message over TCP (RFC 1035 §4.2.2). */
+const mostFramedBytes = 65_535
 
 /** Starts a small authoritative name server over UDP and TCP, for machines without a working one. */
 export async function startDnsResponder({ host, port, addressesOf }: DnsResponderOptions): Promise<Responder> {
   const counters = createCounters()
-  const answer = (query: Buffer) => {
-    const reply = answerTo(query, addressesOf)
+  const answer = (query: Uint8Array, mostBytes: number) => {
+    const reply = answerTo(query, mostBytes, addressesOf)
     if (reply === undefined) counters.rejected++
     return reply
   }
@@ -37,14 +39,15 @@ export async function startDnsResponder({ host, port, addressesOf }: DnsResponde
 
 interface Answering {
   readonly counters: ResponderCounters
-  readonly answer: (query: Buffer) => Buffer | undefined
+  /** Returns the reply, of at most this many bytes; undefined for a message that is no query. */
+  readonly answer: (query: Uint8Array, mostBytes: number) => Uint8Array | undefined
 }
 
 async function listenByUdp(listen: Listen, { counters, answer }: Answering): Promise<UdpServer> {
   return startUdpServer(listen, (datagram) => {
     // Source port 0 means that no answer is expected (RFC 768), and none can be sent to it.
     if (datagram.port === 0) return void counters.rejected++
-    const reply = answer(Buffer.from(datagram.bytes))
+    const reply = answer(datagram.bytes, mostPlainBytes)
     if (reply === undefined) return
     datagram.answer(reply, (isSent) => {
       if (isSent) counters.answered++
@@ -53,29 +56,21 @@ async function listenByUdp(listen: Listen, { counters, answer }: Answering): Pro
   })
 }
 
-async function listenByTcp({ host, port }: Listen, { counters, answer }: Answering) {
+/** Time for a client to complete a query, counted from its last one, and to take what was answered (RFC 7766 §6.2.3: seconds). */
+const patienceMs = 5_000
+
+/** Limit on TCP connections; more are closed at once. */
+const mostConnections = 100
+
+async function listenByTcp({ host, port }: Listen, answering: Answering) {
   const connections = new Set<Socket>()
   const server = createServer((socket) => {
     connections.add(socket)
     socket.on('close', () => connections.delete(socket))
-    let received = Buffer.alloc(0)
-    socket.setTimeout(5_000, () => socket.destroy())
-    socket.on('error', () => socket.destroy())
-    socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk])
-      // A client may pipeline several queries (RFC 7766 §6.2.1.1).
-      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
-        const end = 2 + received.readUInt16BE(0)
-        const reply = answer(received.subarray(2, end))
-        received = received.subarray(end)
-        if (reply === undefined) return void socket.destroy()
-        const length = Buffer.alloc(2)
-        length.writeUInt16BE(reply.length)
-        socket.write(Buffer.concat([length, reply]))
-        counters.answered++
-      }
-    })
+    serve(socket, answering)
   })
+  server.maxConnections = mostConnections
+  server.on('drop', () => void answering.counters.rejected++)
   server.listen({ host, port })
   await once(server, 'listening')
   return {
@@ -89,30 +84,48 @@ async function listenByTcp({ host, port }: Listen, { counters, answer }: Answeri
   }
 }
 
-function answerTo(bytes: Buffer, addressesOf: DnsResponderOptions['addressesOf']): Buffer | undefined {
-  const query = decodeOrUndefined(bytes)
-  const question = query?.questions?.[0]
-  if (query === undefined || query.type !== 'query' || question === undefined) return undefined
-  const addresses = addressesOf(question.name.toLowerCase().replace(/\.$/, ''))
-  const fits = question.type === 'A' ? isIPv4 : question.type === 'AAAA' ? isIPv6 : () => false
-  return encode({
-    type: 'response',
-    id: query.id ?? 0,
-    flags: AUTHORITATIVE_ANSWER | (addresses === undefined ? nxdomain : 0),
-    questions: [question],
-    answers: (addresses ?? []).filter(fits).map((data) => ({
-      type: question.type === 'AAAA' ? ('AAAA' as const) : ('A' as const),
-      name: question.name,
-      ttl: 5,
-      data,
-    })),
+/** Answers one query after the other; a client may pipeline them (RFC 7766 §6.2.1.1). Reads on only when the last answer is sent. */
+function serve(socket: Socket, { counters, answer }: Answering): void {
+  const reader = new FrameReader()
+  const patience = setTimeout(() => {
+    if (reader.pendingBytes > 0) counters.rejected++
+    socket.destroy()
+  }, patienceMs)
+  socket.on('close', () => clearTimeout(patience))
+  socket.on('error', () => socket.destroy())
+  let unread: Uint8Array = new Uint8Array()
+  const answerOn = () => {
+    while (unread.length > 0 && !socket.destroyed) {
+      const { taken, message } = reader.take(unread)
+      unread = unread.subarray(taken)
+      if (message === undefined) continue
+      const reply = answer(message, mostFramedBytes)
+      if (reply === undefined) return void socket.destroy()
+      patience.refresh()
+      counters.answered++
+      if (!socket.write(framed(reply))) return void socket.pause()
+    }
+  }
+  socket.on('drain', () => {
+    patience.refresh()
+    answerOn()
+    if (unread.length === 0 && !socket.writableNeedDrain) socket.resume()
+  })
+  socket.on('data', (chunk) => {
+    unread = chunk
+    answerOn()
   })
 }
 
-function decodeOrUndefined(bytes: Buffer): Packet | undefined {
-  try {
-    return decode(bytes)
-  } catch {
-    return undefined // the library throws on malformed input, which is counted as rejected
-  }
+function answerTo(bytes: Uint8Array, mostBytes: number, addressesOf: DnsResponderOptions['addressesOf']) {
+  const query = readDnsQuery(bytes)
+  if (query === undefined) return undefined
+  const addresses = addressesOf(query.name === '.' ? '' : query.name.toLowerCase())
+  const fits = query.type === recordTypes.A ? isIPv4 : query.type === recordTypes.AAAA ? isIPv6 : () => false
+  return encodeDnsReply(query, {
+    rcode: addresses === undefined ? 'NXDOMAIN' : 'NOERROR',
+    addresses: (addresses ?? []).filter(fits),
+    ttlSeconds: 5,
+    mostBytes,
+  })
 }

@@ -1,13 +1,22 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createCounters, type Listen, portOf, type Responder } from './responder.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Exchange, type HttpCounters, startHttpServer } from './http-server.ts'
+import { createPace } from './pace.ts'
+import type { Listen, Responder } from './responder.ts'
+import { createTurns } from './turns.ts'
 
 /** The part of a request that a route receives. It is plain data, so that another thread can answer it. */
 export interface RouteRequest {
+  /** HTTP method, in upper case. */
+  readonly method: string
   /** Path and query. */
   readonly url: string
   /** Source address. IPv4 addresses are not mapped to IPv6, even on a dual-stack socket. */
   readonly from: string
+  /** Text of its body, on a path that takes one. */
+  readonly body?: string | undefined
 }
 
 export interface HttpResponderOptions extends Listen {
@@ -15,11 +24,38 @@ export interface HttpResponderOptions extends Listen {
   readonly document: () => object
   /** Further exact paths with their handlers. If a handler returns undefined, the responder answers 404. */
   readonly routes?: Readonly<Record<string, (request: RouteRequest) => Promise<object | undefined>>>
+  /** The only method of a route, by path; any other gets 405 (RFC 9110 §15.5.6). A route that is not listed accepts every method. */
+  readonly methods?: Readonly<Record<string, string>>
+  /** Largest body in bytes, by path of the routes that take one; larger ones get 413. Bodies to other paths are read and discarded. */
+  readonly bodies?: Readonly<Record<string, number>>
+}
+
+/** A running HTTP responder. */
+export interface HttpResponder extends Responder {
+  readonly counters: Readonly<HttpCounters>
 }
 
 /** Base for parsing the path of a request; its value does not matter. */
 const origin = 'http://scout'
 const maxAnswerBytes = 1 << 20
+
+const limits = { mostConnections: 1024, answerMostMs: 30_000 }
+
+/** Limits for /bytes. Beyond the time, the answer is 503. */
+const turnLimits = { atOnce: 32, perClient: 8, waiting: 512, waitMs: 5_000 }
+
+/**
+ * Rate that all readers of /bytes and all uploads share. At full speed, they would take the time of the thread that answers and times
+ * probes. After a pause, 2 MiB of one client pass at full speed.
+ */
+const rates = { bytesPerSecond: 32 << 20, bytesPerSecondAndClient: 8 << 20, burstMs: 250 }
+
+/** What an answer costs before its first byte, in bytes of that rate, so that many small ones are limited, too. */
+const answerBytes = 16 << 10
+
+/** The text whose repetition all answers to /bytes send parts of. */
+const text = 'scout '
+const fillerBytes = (128 << 10) - ((128 << 10) % text.length)
 
 /** Starts the responder for `http` and `tcp` probes. It uses plain node:http, because probes also measure any layer on top. */
 export async function startHttpResponder({
@@ -27,98 +63,156 @@ export async function startHttpResponder({
   port,
   document,
   routes = {},
-}: HttpResponderOptions): Promise<Responder> {
-  const counters = createCounters()
-  let filler = Buffer.alloc(0)
+  methods = {},
+  bodies = {},
+}: HttpResponderOptions): Promise<HttpResponder> {
+  const turns = createTurns(turnLimits)
+  const pace = createPace(rates)
+  let filler: Buffer | undefined
 
-  const send = (response: ServerResponse, { status, type = 'application/json', body }: Answer) => {
+  const send = (response: ServerResponse, { status, body, allow }: Answer) => {
+    if (allow !== undefined) response.setHeader('allow', allow)
     // Text and headers leave in one write, which costs less than two.
-    response.writeHead(status, ['content-type', type, 'content-length', String(Buffer.byteLength(body))]).end(body)
-    if (status < 400) counters.answered++
-    else counters.rejected++
+    const headers = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
+    response.writeHead(status, headers).end(body)
+    if (status < 400) server.counters.answered++
+    else if (status === 503) server.counters.refused++
+    else server.counters.rejected++
   }
 
-  /** Returns so many bytes, which share their memory with all answers of this kind. */
-  const bytesOf = (size: number): Buffer => {
-    if (filler.length < size) filler = Buffer.alloc(size, 'scout ')
-    return filler.subarray(0, size)
+  const sendBytes = async ({ response, client }: Exchange, size: number) => {
+    const end = await turns.take(client)
+    if (end === undefined) return send(response, answerWith(503, { message: 'too many answers at once: try later' }))
+    try {
+      const buffer = (filler ??= Buffer.alloc(fillerBytes, text))
+      const pass = (bytes: number) => pace.pass(client, bytes)
+      // A client that leaves meanwhile has used its turn, or others like it could reserve without end.
+      await pass(answerBytes + Math.min(size, buffer.length))
+      if (response.destroyed) return
+      server.counters.answered++
+      response.writeHead(200, ['content-type', 'application/octet-stream', 'content-length', String(size)])
+      if (size > buffer.length) return await pipeline(Readable.from(piecesOf(buffer, size, pass)), response)
+      const closed = once(response, 'close')
+      response.end(buffer.subarray(0, size))
+      await closed
+    } finally {
+      end()
+    }
   }
 
-  const answerTo = (request: IncomingMessage): Answer | Promise<Answer> => {
-    const { url = '/', socket } = request
+  const answerTo = ({ request, client }: Exchange, body?: string): Answer | Promise<Answer> | number => {
+    const { method = 'GET', url = '/' } = request
     if (url === '/') return answerWith(200, document())
     const path = pathOf(url)
     if (path === undefined) return answerWith(400, { message: `${url} is not a path` })
     const { pathname, searchParams } = path
     if (pathname === '/') return answerWith(200, document())
-    if (pathname === '/bytes')
-      return { status: 200, type: 'application/octet-stream', body: bytesOf(sizeOf(searchParams.get('size'))) }
+    if (pathname === '/bytes') return sizeOf(searchParams.get('size'))
     const notFound = () => answerWith(404, { message: `${pathname} does not exist` })
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
     if (route === undefined) return notFound()
-    return route({ url, from: bareAddress(socket.remoteAddress ?? '') }).then((content) =>
+    const only = Object.hasOwn(methods, pathname) ? methods[pathname] : undefined
+    if (only !== undefined && method !== only) {
+      return { ...answerWith(405, { message: `${pathname} accepts only ${only}` }), allow: only }
+    }
+    return route({ method, url, from: client, body }).then((content) =>
       content === undefined ? notFound() : answerWith(200, content),
     )
   }
 
-  const answer = (request: IncomingMessage, response: ServerResponse) => {
-    // An error in a handler becomes the response; it must not end the process.
-    const failed = (error: unknown) => send(response, answerWith(500, { message: String(error) }))
-    try {
-      const answer = answerTo(request)
-      if (answer instanceof Promise) answer.then((later) => send(response, later)).catch(failed)
-      else send(response, answer)
-    } catch (error) {
-      failed(error)
-    }
+  const mostBytesOf = (url = '/') => {
+    const pathname = pathOf(url)?.pathname
+    return pathname !== undefined && Object.hasOwn(bodies, pathname) ? bodies[pathname] : undefined
   }
 
-  const server = createServer(
-    // Limits for clients, so that slow or endless requests occupy a socket only a little longer than a probe may take.
-    {
-      headersTimeout: 5_000,
-      requestTimeout: 10_000,
-      connectionsCheckingInterval: 2_500,
-      maxHeaderSize: 16 << 10,
-      keepAliveTimeout: 5_000,
-      noDelay: true,
-    },
-    (request, response) => {
-      if (!hasBody(request)) return answer(request, response)
-      // An upload only probes the path, so read it to the end and discard it.
-      request.resume()
-      request.on('end', () => answer(request, response))
-    },
-  )
-  server.on('clientError', (_, socket) => {
-    if (socket.writableEnded) return // more data of a request that was already rejected
-    counters.rejected++
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
-  })
-  server.listen({ host, port, backlog: 1024 })
-  await once(server, 'listening')
+  const answer = (exchange: Exchange) => {
+    const { request, response } = exchange
+    // An error in a handler becomes the response; it must not end the process. None can follow one that has begun.
+    const failed = (error: unknown) =>
+      response.headersSent ? response.destroy() : send(response, answerWith(500, { message: String(error) }))
+    const answerNow = (body?: string) => {
+      try {
+        const answer = answerTo(exchange, body)
+        if (typeof answer === 'number') sendBytes(exchange, answer).catch(failed)
+        else if (answer instanceof Promise) answer.then((later) => send(response, later)).catch(failed)
+        else send(response, answer)
+      } catch (error) {
+        failed(error)
+      }
+    }
+    if (!hasBody(request)) return answerNow()
+    const pass = (bytes: number) => pace.pass(exchange.client, bytes)
+    const gone = () => void response.destroy() // the client has left
+    const mostBytes = mostBytesOf(request.url)
+    if (mostBytes !== undefined) {
+      readText(request, { mostBytes, pass }).then((text) => {
+        if (text !== undefined) return answerNow(text)
+        // The rest of the body is not read, so that the connection cannot carry another request.
+        response.setHeader('connection', 'close')
+        send(response, answerWith(413, { message: `this path accepts up to ${mostBytes} bytes` }))
+      }, gone)
+      return
+    }
+    // An upload only probes the path, so read it to the end and discard it.
+    discard(request, pass).then(() => answerNow(), gone)
+  }
+
+  const server = await startHttpServer({ host, port, ...limits, answer })
   return {
-    port: portOf(server),
-    counters,
-    async close() {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeIdleConnections()
-      const grace = setTimeout(() => server.closeAllConnections(), 1_000)
-      await closed
-      clearTimeout(grace)
-    },
+    port: server.port,
+    counters: server.counters,
+    close: () => server.close(1_000),
   }
 }
 
 interface Answer {
   readonly status: number
-  readonly type?: string
-  readonly body: string | Buffer
+  readonly body: string
+  /** Methods that a route accepts, with status 405. */
+  readonly allow?: string
 }
 
 function answerWith(status: number, content: object): Answer {
   return { status, body: JSON.stringify(content) }
+}
+
+type Pass = (bytes: number) => Promise<void>
+
+/** Yields `size` bytes in parts of one buffer, as they may pass. The first part has passed already. */
+async function* piecesOf(buffer: Buffer, size: number, pass: Pass) {
+  yield buffer
+  for (let sent = buffer.length; sent < size; sent += buffer.length) {
+    const piece = buffer.subarray(0, size - sent)
+    await pass(piece.length)
+    yield piece
+  }
+}
+
+/** Reads a body to its end, as its bytes may pass. The time limit on requests ends one without end. */
+async function discard(request: IncomingMessage, pass: Pass): Promise<void> {
+  const chunks: AsyncIterable<unknown> = request
+  for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? chunk.length : 0)
+}
+
+interface Reading {
+  readonly mostBytes: number
+  readonly pass: Pass
+}
+
+/** Reads a body as text; returns undefined if it is too large. */
+async function readText(request: IncomingMessage, { mostBytes, pass }: Reading): Promise<string | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > mostBytes) return undefined
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  const chunks: AsyncIterable<unknown> = request.iterator({ destroyOnReturn: false })
+  for await (const chunk of chunks) {
+    if (!(chunk instanceof Uint8Array)) continue
+    bytes += chunk.length
+    if (bytes > mostBytes) return undefined
+    parts.push(chunk)
+    await pass(chunk.length)
+  }
+  return Buffer.concat(parts).toString()
 }
 
 /** A request has a body if it states a length or a transfer encoding (RFC 9112 §6). */
@@ -137,9 +231,4 @@ function pathOf(url: string): URL | undefined {
 function sizeOf(text: string | null): number {
   const size = Number(text ?? 0)
   return Number.isInteger(size) && size >= 0 ? Math.min(size, maxAnswerBytes) : 0
-}
-
-/** Unmaps an IPv4 address: dual-stack sockets report IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
-function bareAddress(address: string): string {
-  return address.replace(/^::ffff:/i, '')
 }

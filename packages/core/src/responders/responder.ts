@@ -7,6 +7,8 @@ export interface ResponderCounters {
   rejected: number
   /** Answers this host refused to send. */
   unsent: number
+  /** Requests that this host dropped unread, because the receive buffer was full. Absent if it cannot tell: only the UDP responder of the native part can. */
+  dropped?: number
 }
 
 export function createCounters(): ResponderCounters {

@@ -1,8 +1,8 @@
-import { acquireEngine, releaseEngine } from '../net/native/engine-thread.ts'
+import { acquireEngine, type EngineResponder, releaseEngine } from '../net/native/engine-thread.ts'
 import { nativePart } from '../net/native/native.ts'
 import { bufferBytes, nativeKinds, packetBytes } from '../net/packets/native-packet-socket.ts'
 import { providerOf } from '../net/packets/providers.ts'
-import { decodeEchoDatagram, type EchoKey, encodeEchoDatagram, isGenuineEcho } from '../wire/echo-datagram.ts'
+import { decodeEchoDatagram, type EchoKey, isGenuineEcho, turnIntoReply } from '../wire/echo-datagram.ts'
 import { createCounters, type Listen, type Responder } from './responder.ts'
 import { bound, familyOfHost, isEverywhere, onBothFamilies, startUdpServer } from './udp-socket.ts'
 
@@ -15,11 +15,12 @@ type UdpListen = Listen & { readonly key?: EchoKey }
 export async function startUdpResponder({ host, port, key = '' }: UdpListen): Promise<Responder> {
   if (providerOf('udp').name !== 'native') return startByScript({ host, port, key })
   const responders = await onBothFamilies({ host, port }, async (listen) => startNatively({ ...listen, key }))
-  const sum = (name: keyof Responder['counters']) => responders.reduce((total, { counts }) => total + counts()[name], 0)
+  const sum = (name: keyof ReturnType<EngineResponder['counts']>) =>
+    responders.reduce((total, { counts }) => total + counts()[name], 0)
   return {
     port: responders[0]?.port ?? port,
     get counters() {
-      return { answered: sum('answered'), rejected: sum('rejected'), unsent: sum('unsent') }
+      return { answered: sum('answered'), rejected: sum('rejected'), unsent: sum('unsent'), dropped: sum('dropped') }
     },
     async close() {
       for (const { close } of responders) await close()
@@ -54,11 +55,13 @@ async function startByScript({ host, port, key }: Required<UdpListen>): Promise<
   const server = await startUdpServer({ host, port }, ({ bytes, port: from, answer }) => {
     const request = decodeEchoDatagram(bytes)
     // Source port 0 means that no answer is expected (RFC 768), and none can be sent to it.
-    if (request?.kind !== 'request' || !isGenuineEcho(bytes, key) || from === 0) {
+    if (request?.kind !== 'request' || !request.isWhole || !isGenuineEcho(bytes, key) || from === 0) {
       counters.rejected++
       return
     }
-    answer(encodeEchoDatagram({ ...request, kind: 'reply' }, bytes.length, key), (isSent) => {
+    // With the padding as it came: the prober compares it.
+    turnIntoReply(bytes, key)
+    answer(bytes, (isSent) => {
       if (isSent) counters.answered++
       else counters.unsent++
     })

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { ScoutError } from '../model/errors.ts'
 import { parseDurationMs } from '../time/duration.ts'
 import { type Misfit, misfitOf, namesAt, unknownName } from './misfit.ts'
-import { type Field, fieldBelow, fieldOf, isRecord, nameBelow, objectOf, type Shape } from './shape.ts'
+import { type Field, fieldBelow, fieldOf, hiddenSecret, isRecord, nameBelow, objectOf, type Shape } from './shape.ts'
 
 export type Loaded<Value> =
   | { readonly ok: true; readonly value: Value }
@@ -10,9 +10,9 @@ export type Loaded<Value> =
 
 /** Parses written input, with names without `Ms` and durations as text, into the output of the schema. */
 export function loadWritten<Schema extends z.ZodType>(schema: Schema, written: unknown): Loaded<z.output<Schema>> {
-  const unknown: Misfit[] = []
-  const parsed = schema.safeParse(unwritten(fieldOf(schema), written, { path: [], unknown }))
-  const [misfit] = unknown
+  const misfits: Misfit[] = []
+  const parsed = schema.safeParse(unwritten(fieldOf(schema), written, { path: [], misfits }))
+  const [misfit] = misfits
   if (misfit !== undefined) return { ok: false, misfit }
   if (parsed.success) return { ok: true, value: parsed.data }
   return { ok: false, misfit: misfitOf({ schema, error: parsed.error, input: written, isWritten: true }) }
@@ -20,13 +20,18 @@ export function loadWritten<Schema extends z.ZodType>(schema: Schema, written: u
 
 interface Walk {
   readonly path: readonly string[]
-  /** Collects names that are not in the schema. */
-  readonly unknown: Misfit[]
+  /** Collects what the schema cannot detect: names that are not in it, and placeholders of secrets. */
+  readonly misfits: Misfit[]
 }
 
-function unwritten(field: Field, written: unknown, { path, unknown }: Walk): unknown {
+function unwritten(field: Field, written: unknown, { path, misfits }: Walk): unknown {
   const below = (key: PropertyKey, name: string, value: unknown) =>
-    unwritten(fieldBelow(field, key), value, { path: [...path, name], unknown })
+    unwritten(fieldBelow(field, key), value, { path: [...path, name], misfits })
+  if (field.shape.writeOnly === true && written === hiddenSecret) {
+    const about = (subject: string) =>
+      `${subject}: "${hiddenSecret}" stands for a secret that was not printed: write the secret`
+    misfits.push({ kind: 'unfit', path, about })
+  }
   if (Array.isArray(written)) return written.map((value, index) => below(index, String(index), value))
   if (isRecord(written)) {
     const { properties = {}, additionalProperties } = field.shape
@@ -35,7 +40,7 @@ function unwritten(field: Field, written: unknown, { path, unknown }: Walk): unk
       const key = keys.get(name) ?? name
       if (keys.has(name) || (additionalProperties !== false && !Object.hasOwn(properties, name)))
         return [[key, below(key, name, value)]]
-      unknown.push(unknownName(name, path, namesAt(field, true)))
+      misfits.push(unknownName(name, path, namesAt(field, true)))
       return []
     })
     return Object.fromEntries(entries)

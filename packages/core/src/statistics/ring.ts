@@ -18,6 +18,13 @@ export interface Slot {
 
 type SlotCounts = Pick<Slot, 'passed' | 'failed' | 'other'>
 
+/** A result's place in a ring. Both times are wall clock. */
+interface Added {
+  readonly atMs: number
+  readonly nowMs: number
+  readonly yields: Yields
+}
+
 interface RingOptions {
   readonly spanMs: number
   readonly slots: number
@@ -47,12 +54,15 @@ export class Ring {
   }
 
   /**
-   * Adds a result to the slot at `nowMs`. If the clock was set back, it goes to the open slot. A late result is counted in its closed slot,
-   * whose times stay those of the results before it.
+   * Adds a result to the slot at `atMs`; `nowMs` is the present. A late result is counted in its closed slot, whose times stay those of the
+   * results before it; one that is even later goes to the open slot. If the clock was set back, by more than results are late, the slots
+   * from then on are dropped, and the open one becomes the present one.
    */
-  add(result: Result, { nowMs, yields }: { readonly nowMs: number; readonly yields: Yields }): void {
-    const index = Math.floor(nowMs / this.spanMs)
-    if (index < this.#openIndex && this.#openIndex * this.spanMs - nowMs <= latestMs) {
+  add(result: Result, { atMs, nowMs, yields }: Added): void {
+    const presentIndex = Math.floor(Math.max(atMs, nowMs) / this.spanMs)
+    if (this.#openIndex * this.spanMs - nowMs > latestMs && presentIndex < this.#openIndex) this.#setBack(presentIndex)
+    const index = Math.floor(atMs / this.spanMs)
+    if (index < this.#openIndex && this.#openIndex * this.spanMs - atMs <= latestMs) {
       const late = new Window()
       late.add(result, yields)
       return this.#addLate(index, late)
@@ -106,6 +116,14 @@ export class Ring {
     return Math.max(0, Math.floor(nowMs / this.spanMs) - this.#slots + 1)
   }
 
+  #setBack(index: number): void {
+    for (const block of this.#blocks) {
+      if (block === undefined) continue
+      for (let row = 0; row < rowsOfBlock; row++) if (block.index(row) >= index) block.erase(row)
+    }
+    this.#openIndex = index
+  }
+
   #close(): void {
     if (this.#open === undefined) return
     const { block, row } = this.#placeOf(this.#openIndex)
@@ -142,6 +160,10 @@ class Block {
   /** Returns the number of the slot since 1970; -1 if the row is empty. */
   index(row: number): number {
     return this.#view.getUint32(row * rowBytes + at.index) - 1
+  }
+
+  erase(row: number): void {
+    this.#view.setUint32(row * rowBytes + at.index, 0)
   }
 
   counts(row: number): SlotCounts {

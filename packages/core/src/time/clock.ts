@@ -55,12 +55,15 @@ export class Stopwatch<Phase extends string> {
     return { phasesNs, totalNs: sumOf(phasesNs), clocks: this.#clocks ?? userClocks }
   }
 
-  /** Starts a phase and ends the one in progress. */
-  enter(phase: Phase | 'resolve'): void {
-    const now = nowNs()
-    this.#endAt(now)
+  /**
+   * Starts a phase and ends the one in progress, now or at an earlier time by the clock of `nowNs`. That is not before the start of the
+   * phase in progress, so that no phase is negative.
+   */
+  enter(phase: Phase | 'resolve', atNs = nowNs()): void {
+    const startNs = Math.max(atNs, this.#enteredNs ?? atNs)
+    this.#endAt(startNs)
     this.#current = phase
-    this.#enteredNs = now
+    this.#enteredNs = startNs
   }
 
   /** Ends the phase in progress, if any, with its duration by a better clock. */

@@ -1,23 +1,51 @@
+import { randomBytes } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
-import { AUTHORITATIVE_ANSWER, decode, encode, RECURSION_DESIRED, TRUNCATED_RESPONSE } from 'dns-packet'
+import { dnsLabels } from '../model/dns-name.ts'
+import { readUint16, writeUint16 } from './bytes.ts'
+import { dnsHeaderBytes, encodeName } from './dns-name.ts'
 
-export const recordTypes = ['A', 'AAAA', 'SRV', 'PTR', 'TXT'] as const
-/** Response codes of the header (RFC 1035 §4.1.1, RFC 2136 §2.2), with their IANA names. */
-export const responseCodes = [
-  'NOERROR',
-  'FORMERR',
-  'SERVFAIL',
-  'NXDOMAIN',
-  'NOTIMP',
-  'REFUSED',
-  'YXDOMAIN',
-  'YXRRSET',
-  'NXRRSET',
-  'NOTAUTH',
-  'NOTZONE',
-] as const
+/** Types that can be queried, with their numbers. */
+export const recordTypes = { A: 1, AAAA: 28, SRV: 33, PTR: 12, TXT: 16 } as const
 
-export type RecordType = (typeof recordTypes)[number]
+/** Response codes with their IANA names. Those above 15 need EDNS (RFC 6895 §2.3). */
+export const responseCodes = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  YXDOMAIN: 6,
+  YXRRSET: 7,
+  NXRRSET: 8,
+  NOTAUTH: 9,
+  NOTZONE: 10,
+  BADVERS: 16,
+  BADCOOKIE: 23,
+} as const
+
+export type RecordType = keyof typeof recordTypes
+
+/** The names of both tables, in their order. */
+export const recordTypeNames = Object.keys(recordTypes) as RecordType[]
+export const responseCodeNames = Object.keys(responseCodes) as (keyof typeof responseCodes)[]
+
+/** Bits of the third byte, and the response code in the fourth (RFC 1035 §4.1.1). */
+export const dnsFlags = {
+  response: 0x80,
+  opcode: 0x78,
+  authoritative: 0x04,
+  truncated: 0x02,
+  recursionDesired: 0x01,
+} as const
+export const rcodeMask = 0x0f
+
+/** Class IN (RFC 1035 §3.2.4) and type OPT (RFC 6891 §6.1.1). */
+export const internetClass = 1
+export const optType = 41
+
+/** Largest answer over UDP without EDNS (RFC 1035 §2.3.4). */
+export const mostPlainBytes = 512
 
 export interface DnsQuestion {
   /** 16 bits. */
@@ -27,67 +55,46 @@ export interface DnsQuestion {
   readonly isRecursive: boolean
   /** Largest accepted UDP answer, announced with EDNS (RFC 6891 §6.2.3); 0 disables EDNS. */
   readonly ednsBytes: number
+  /** Writes each letter of the name in random case, which an answer must repeat and a forger cannot know. */
+  readonly hasRandomCase: boolean
 }
 
-export interface DnsAnswer {
-  /** Name of the response code: NOERROR, NXDOMAIN, SERVFAIL, REFUSED… */
-  readonly rcode: string
-  readonly isTruncated: boolean
-  readonly isAuthoritative: boolean
-  readonly question: { readonly name: string; readonly type: string } | undefined
-  /** Records in zone-file format, without name and class. */
-  readonly records: readonly { readonly type: string; readonly ttlSeconds: number; readonly data: string }[]
+/** Encodes a query. Its name must be one that `dnsLabels` accepts. */
+export function encodeDnsQuestion({ id, name, type, isRecursive, ednsBytes, hasRandomCase }: DnsQuestion): Uint8Array {
+  const labels = dnsLabels(name) ?? []
+  const question = encodeName(hasRandomCase ? labels.map(inRandomCase) : labels)
+  const bytes = new Uint8Array(dnsHeaderBytes + question.length + 4 + (ednsBytes === 0 ? 0 : optRecordBytes))
+  writeUint16(bytes, 0, id)
+  bytes[2] = isRecursive ? dnsFlags.recursionDesired : 0
+  writeUint16(bytes, 4, 1)
+  bytes.set(question, dnsHeaderBytes)
+  const end = dnsHeaderBytes + question.length
+  writeUint16(bytes, end, recordTypes[type])
+  writeUint16(bytes, end + 2, internetClass)
+  if (ednsBytes === 0) return bytes
+  writeUint16(bytes, 10, 1)
+  // The root as name, then type and class. The remaining bytes are zero: extended code, version, flags, no options.
+  writeUint16(bytes, end + 5, optType)
+  writeUint16(bytes, end + 7, ednsBytes)
+  return bytes
 }
 
-export function encodeDnsQuestion({ id, name, type, isRecursive, ednsBytes }: DnsQuestion): Uint8Array {
-  return encode({
-    type: 'query',
-    id,
-    flags: isRecursive ? RECURSION_DESIRED : 0,
-    questions: [{ name, type, class: 'IN' }],
-    ...(ednsBytes === 0
-      ? {}
-      : {
-          additionals: [
-            {
-              type: 'OPT',
-              name: '.',
-              udpPayloadSize: ednsBytes,
-              extendedRcode: 0,
-              ednsVersion: 0,
-              flags: 0,
-              flag_do: false,
-              options: [],
-            },
-          ],
-        }),
-  })
+const optRecordBytes = 11
+
+/** Letters have bit 5 for their case (draft-vixie-dnsext-dns0x20). */
+function inRandomCase(label: Uint8Array): Uint8Array {
+  const random = randomBytes(label.length)
+  return label.map((byte, index) => (isLetter(byte) ? byte ^ ((random[index] ?? 0) & 0x20) : byte))
+}
+
+export function isLetter(byte: number): boolean {
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x7a
 }
 
 /** Returns the ID of a response (RFC 1035 §4.1.1: bit QR); undefined for anything else. */
 export function dnsResponseId(bytes: Uint8Array): number | undefined {
-  const [idHigh, idLow, flags] = bytes
-  if (idHigh === undefined || idLow === undefined || flags === undefined || (flags & 0x80) === 0) return undefined
-  return (idHigh << 8) | idLow
-}
-
-/** Decodes a DNS response; undefined if the bytes are not well-formed or not a response. */
-export function decodeDnsAnswer(bytes: Uint8Array): DnsAnswer | undefined {
-  const packet = decodeOrUndefined(bytes)
-  if (packet === undefined || packet.type !== 'response') return undefined
-  const flags = packet.flags ?? 0
-  const question = packet.questions?.[0]
-  return {
-    rcode: rcodeOf(packet),
-    isTruncated: (flags & TRUNCATED_RESPONSE) !== 0,
-    isAuthoritative: (flags & AUTHORITATIVE_ANSWER) !== 0,
-    question: question === undefined ? undefined : { name: question.name, type: question.type },
-    records: (packet.answers ?? []).flatMap((record) =>
-      'data' in record
-        ? [{ type: record.type, ttlSeconds: 'ttl' in record ? (record.ttl ?? 0) : 0, data: formatData(record.data) }]
-        : [],
-    ),
-  }
+  return bytes.length < 3 || ((bytes[2] ?? 0) & dnsFlags.response) === 0 ? undefined : readUint16(bytes, 0)
 }
 
 /** Returns the reverse name of an address (RFC 1035 §3.5, RFC 3596 §2.5); returns any other name unchanged. */
@@ -97,7 +104,8 @@ export function reverseName(name: string): string {
   return name
 }
 
-function expandIpv6(address: string): string {
+/** Returns the 32 hexadecimal digits of an address, without its zone. */
+export function expandIpv6(address: string): string {
   const [withoutZone] = address.split('%', 1)
   const { hostname } = new URL(`http://[${withoutZone}]`)
   const [head = '', tail] = hostname.slice(1, -1).split('::')
@@ -105,37 +113,4 @@ function expandIpv6(address: string): string {
   const right = tail === undefined || tail === '' ? [] : tail.split(':')
   const groups = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => '0'), ...right]
   return groups.map((group) => group.padStart(4, '0')).join('')
-}
-
-function decodeOrUndefined(bytes: Uint8Array) {
-  try {
-    const packet = decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-    // If a record is truncated, the library reads past the end and invents the missing bytes.
-    return decode.bytes > bytes.length ? undefined : packet
-  } catch {
-    return undefined // the library throws on malformed input, but here a malformed answer is data
-  }
-}
-
-function rcodeOf(packet: object): string {
-  return 'rcode' in packet && typeof packet.rcode === 'string' ? packet.rcode : 'NOERROR'
-}
-
-function formatData(data: unknown): string {
-  if (typeof data === 'string') return data
-  if (data instanceof Uint8Array) return JSON.stringify(Buffer.from(data).toString('utf8'))
-  if (Array.isArray(data)) return data.map(formatData).join(' ')
-  if (isSrv(data)) return `${data.priority} ${data.weight} ${data.port} ${data.target}`
-  return JSON.stringify(data)
-}
-
-function isSrv(data: unknown): data is { priority: number; weight: number; port: number; target: string } {
-  return (
-    typeof data === 'object' &&
-    data !== null &&
-    'target' in data &&
-    'port' in data &&
-    'priority' in data &&
-    'weight' in data
-  )
 }

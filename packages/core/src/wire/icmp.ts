@@ -30,10 +30,13 @@ export function encodeEcho(version: Version, { kind, identifier, sequence, paylo
   return message
 }
 
-/** Returns the kind of an intact echo message; undefined for anything else. For IPv6 the kernel has verified the checksum. */
+/** Returns the kind of an echo message, which may have been altered; undefined for anything else. */
 export function echoKindOf(version: Version, message: Uint8Array): Echo['kind'] | undefined {
   if (message.length < echoHeaderBytes || message[1] !== 0) return undefined
-  const kind =
-    message[0] === types[version].reply ? 'reply' : message[0] === types[version].request ? 'request' : undefined
-  return kind === undefined || (version === 'ipv4' && internetChecksum(message) !== 0) ? undefined : kind
+  return message[0] === types[version].reply ? 'reply' : message[0] === types[version].request ? 'request' : undefined
+}
+
+/** Returns whether a message has its checksum. For IPv6 the kernel has verified it. */
+export function isIntact(version: Version, message: Uint8Array): boolean {
+  return version === 'ipv6' || internetChecksum(message) === 0
 }

@@ -37,6 +37,13 @@ describe('tasks are placed', () => {
     expect(new Set(remainders)).toEqual(new Set([123]))
   })
 
+  test('where the origin and their hash say, in the interval', () => {
+    // The first 32 bits of the SHA-256 of "a" are ca978112, or 0.79 of all: the seventh of ten points.
+    const task = { id: 'a', intervalMs }
+    expect(createPlacement(0)(task)).toEqual({ placeNs: 7e9, intervalNs: 10e9 })
+    expect(createPlacement(5e9 + 3)(task)).toEqual({ placeNs: 2e9 + 3, intervalNs: 10e9 })
+  })
+
   test('always at the same place in one process', () => {
     const place = createPlacement()
     expect(place({ id: 'a', intervalMs })).toEqual(place({ id: 'a', intervalMs }))

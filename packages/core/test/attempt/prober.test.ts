@@ -61,7 +61,7 @@ describe('misuse', () => {
       cannot probe "[::g]": "[::g]" is neither an address nor a host name
       the tcp probe has no option "timeout": did you mean timeoutMs?
       the udp probe has no option "payloadbytes": did you mean payloadBytes?
-      the udp probe has no option "zzz": choose one of payloadBytes, key, timeoutMs, family
+      the udp probe has no option "zzz": choose one of payloadBytes, key, send, expect, timeoutMs, family, address
       option timeoutMs of the tcp probe: -1 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: 0 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: NaN is not a number: it must be more than 0 and at most 600000
@@ -77,7 +77,7 @@ describe('misuse', () => {
       option headers of the http probe: { name: '(secret)' } is invalid: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
       option headers of the http probe: { Connection: '(secret)' } is invalid: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade
       option type of the dns probe: "MX" is not one of A, AAAA, SRV, PTR, TXT
-      option rcode of the dns probe: "NXDOMIAN" is not one of NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE: did you mean NXDOMAIN?
+      option rcode of the dns probe: "NXDOMIAN" is not one of NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE, BADVERS, BADCOOKIE: did you mean NXDOMAIN?
       "
     `)
   })
@@ -143,7 +143,7 @@ describe('a closed prober', () => {
     const prober = createProber({
       resolve: () =>
         new Promise((resolve) => {
-          resolved = () => resolve({ address: '127.0.0.1', family: 'ipv4' })
+          resolved = () => resolve([{ address: '127.0.0.1', family: 'ipv4' }])
         }),
     })
     const allClosed = await watchHandles()
@@ -190,7 +190,7 @@ test('many attempts may share one signal', async () => {
 
 test('resolves names with the given function', async () => {
   const port = await listenTcp(() => {})
-  const prober = createProber({ resolve: async () => ({ address: '127.0.0.1', family: 'ipv4' }) })
+  const prober = createProber({ resolve: async () => [{ address: '127.0.0.1', family: 'ipv4' }] })
   onTestFinished(() => prober.close())
   expect(await prober.probe('tcp', `scout.example:${port}`)).toMatchObject({
     ok: true,

@@ -61,7 +61,7 @@ test('attempts overlap if one takes longer than the interval; each is yielded wi
   const numbers: number[] = []
   for await (const { number, result } of repeat(prober, { protocol: 'udp', target }, { count: 3, intervalMs: 10 })) {
     numbers.push(number)
-    sequences.push(result.ok ? result.detail.sequence : Number.NaN)
+    sequences.push(result.ok ? (result.detail.sequence ?? Number.NaN) : Number.NaN)
   }
   const first = Math.min(...sequences)
   expect(sequences.map((sequence) => sequence - first)).toEqual([1, 2, 0])

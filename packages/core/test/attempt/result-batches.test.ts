@@ -29,6 +29,7 @@ describe('results are delivered', () => {
     add(1)
     await vi.advanceTimersByTimeAsync(600)
     add(2)
+    expect(vi.getTimerCount()).toBe(1)
     await vi.advanceTimersByTimeAsync(399)
     expect(delivered).toEqual([])
     await vi.advanceTimersByTimeAsync(1)

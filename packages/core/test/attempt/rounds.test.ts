@@ -61,6 +61,37 @@ describe('each task runs once an interval', () => {
     expect(deliveries.map((results) => results.length)).toEqual([100])
   })
 
+  test('together with those that are due in the next millisecond, in the order of their places', async () => {
+    const { rounds, startsMs, ran } = setUp()
+    rounds.add([
+      taskOf(1, { placeMs: 1 }),
+      taskOf(2, { placeMs: 0 }),
+      taskOf(3, { placeMs: 0.5 }),
+      taskOf(4, { placeMs: 3 }),
+    ])
+    await vi.advanceTimersByTimeAsync(5)
+    expect(ran).toEqual([2, 3, 1, 4])
+    expect([1, 2, 3, 4].map(startsMs)).toEqual([[0], [0], [0], [3]])
+  })
+
+  test('and leave no timer when the last of them is removed', () => {
+    const { rounds } = setUp()
+    rounds.add([taskOf(1, { placeMs: 5_000 }), taskOf(2, { placeMs: 5_000 })])
+    rounds.remove(new Set([1, 3]))
+    expect(vi.getTimerCount()).toBe(1)
+    rounds.remove(new Set([2]))
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('and their counters are delivered within a second, even while no attempt has ended', async () => {
+    const { rounds, counted } = setUp({ isHeld: () => true })
+    rounds.add([taskOf(1)])
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(counted).toEqual([1])
+    await vi.advanceTimersByTimeAsync(intervalMs)
+    expect(counted).toEqual([1, 2])
+  })
+
   test('at little cost', async () => {
     const { rounds } = setUp()
     const before = process.cpuUsage().user
@@ -120,10 +151,34 @@ describe('attempts that run alone', () => {
     expect(startsMs(2)).toEqual([1_000])
   })
 
+  test('wait for one that started a moment before them', async () => {
+    const { rounds, startsMs } = setUp({ isHeld: () => true })
+    rounds.add([taskOf(1, { placeMs: 1_000 }), aloneOf(2, { placeMs: 1_005 })])
+    await vi.advanceTimersByTimeAsync(1_100)
+    expect(startsMs(2)).toEqual([1_015])
+  })
+
+  test('have 10 ms each, counted from their own start', async () => {
+    const { rounds, startsMs, finish } = setUp({ isHeld: () => true })
+    rounds.add([taskOf(1), aloneOf(2), aloneOf(3)])
+    await vi.advanceTimersByTimeAsync(4)
+    await finish(1)
+    await vi.advanceTimersByTimeAsync(100)
+    expect([2, 3].map(startsMs)).toEqual([[4], [14]])
+  })
+
+  test('do not wait longer because others start meanwhile', async () => {
+    const { rounds, startsMs } = setUp({ isHeld: () => true })
+    rounds.add([taskOf(1), aloneOf(2), taskOf(3, { placeMs: 6 }), taskOf(4, { placeMs: 9 })])
+    await vi.advanceTimersByTimeAsync(100)
+    expect([2, 3, 4].map(startsMs)).toEqual([[10], [6], [9]])
+  })
+
   test('do not fall behind, however many of them hang', async () => {
     const { rounds, ran } = setUp({ isHeld: () => true })
     rounds.add(numbersTo(300).map((number) => aloneOf(number)))
-    await vi.advanceTimersByTimeAsync(5_000)
+    // The last hundred wait for 10 ms each, those before them for less.
+    await vi.advanceTimersByTimeAsync(2_500)
     expect(ran).toHaveLength(300)
   })
 
@@ -234,6 +289,17 @@ test('an event loop that was blocked skips attempts and does not make up for the
   expect(after.started + after.skipped).toBeLessThan(most)
 })
 
+test('a block skips the attempts of every task of a round', async () => {
+  const { rounds } = setUp()
+  rounds.add([taskOf(1), taskOf(2), taskOf(3)])
+  await vi.advanceTimersByTimeAsync(1)
+  const unblocked = process.hrtime.bigint.bind(process.hrtime)
+  const clock = vi.spyOn(process.hrtime, 'bigint').mockImplementation(() => unblocked() + BigInt(2 * intervalNs))
+  onTestFinished(() => clock.mockRestore())
+  await vi.advanceTimersByTimeAsync(intervalMs)
+  expect(rounds.counters).toMatchObject({ started: 6, skipped: 6 })
+})
+
 test('after a block, attempts keep their places, however many rounds they missed', async () => {
   const { rounds, startsMs } = setUp()
   rounds.add(numbersTo(9).map((number) => taskOf(number, { placeMs: number * 1_000 })))
@@ -264,7 +330,9 @@ function setUp({ maxInFlight = 1_000, isHeld = () => false }: SetUp = {}) {
   const cancelled: number[] = []
   const held = new Map<number, (() => void)[]>()
   const deliveries: (readonly NumberedResult[])[] = []
+  const counted: number[] = []
   const batches = createResultBatches((results) => {
+    counted.push(rounds.counters.started)
     if (results.length > 0) deliveries.push(results)
   })
   const rounds: Repeater = createRounds({
@@ -294,6 +362,8 @@ function setUp({ maxInFlight = 1_000, isHeld = () => false }: SetUp = {}) {
     ran,
     cancelled,
     deliveries,
+    /** How many attempts had started at each delivery. */
+    counted,
     startsMs: (of: number) => starts.flatMap(({ number, ms }) => (number === of ? [ms] : [])),
     async finish(number: number) {
       for (const end of held.get(number) ?? []) end()

@@ -31,9 +31,27 @@ describe('a success', () => {
   test('has a phase for resolving a name, but not for an address', async () => {
     const named = await attempt(({ stopwatch }) => stopwatch.enter('first'), { target: 'scout.example' })
     expect(Object.keys(named.phasesNs)).toEqual(['resolve', 'first'])
-    expect(named.endpoint).toEqual({ host: 'scout.example', address, family: 'ipv4' })
+    expect(named.endpoint).toEqual({ host: 'scout.example', address, family: 'ipv4', addressCount: 1 })
     const literal = await attempt(({ stopwatch }) => stopwatch.enter('first'), { target: address })
     expect(Object.keys(literal.phasesNs)).toEqual(['first'])
+  })
+
+  test('goes to the first address of a name, and has the number of all', async () => {
+    const addresses = ['127.0.0.2', '127.0.0.3'].map((one) => ({ address: one, family: 'ipv4' }) as const)
+    const result = await attempt(() => {}, { target: 'scout.example', resolve: async () => addresses })
+    expect(result).toMatchObject({ ok: true, endpoint: { address: '127.0.0.2', addressCount: 2 } })
+  })
+
+  test('goes to the given address of a name, without resolving it', async () => {
+    const result = await attempt(() => {}, {
+      target: 'scout.example',
+      options: { address: '::ffff:127.0.0.3' },
+      resolve: () => Promise.reject(new Error('nobody asked')),
+    })
+    expect(result).toMatchObject({
+      ok: true,
+      endpoint: { host: 'scout.example', address: '127.0.0.3', family: 'ipv4' },
+    })
   })
 
   test('uses a better clock if the probe has one', async () => {
@@ -163,7 +181,13 @@ describe('the deadline', () => {
       options: { timeoutMs: 20 },
       resolve: () => new Promise(() => {}),
     })
-    expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'resolve' } })
+    expect(result).toMatchObject({
+      failure: {
+        reason: 'unresolved',
+        phase: 'resolve',
+        message: 'cannot resolve scout.example: no answer within 20 ms',
+      },
+    })
   })
 
   test('provides the time left to the probe', async () => {
@@ -239,7 +263,7 @@ describe('cancelling', () => {
       'just as a name was resolved',
       (deadline) => () => {
         deadline.cancel()
-        return Promise.resolve({ address, family: 'ipv4' })
+        return Promise.resolve([{ address, family: 'ipv4' }])
       },
     ],
   ])('%s ends the attempt before anything is sent', async ([, resolve]) => {
@@ -285,7 +309,7 @@ async function attempt(
   const deadline = context.deadline ?? deadlines.start(request.options.timeoutMs)
   return run(probe, request, {
     sockets: createSockets({ onStray: () => {} }),
-    resolve: async () => ({ address, family: 'ipv4' }) as const,
+    resolve: async () => [{ address, family: 'ipv4' }] as const,
     deadline,
     session: new OwnSession(),
     onEnded: () => deadlines.clear(deadline),

@@ -14,7 +14,7 @@ const responders = `
   const { startDnsResponder, startHttpResponder, startUdpResponder } = await import(process.argv[1])
   await startHttpResponder({ host: '::', port: 8081, document: () => ({}) })
   await startUdpResponder({ host: '::', port: 8081 })
-  await startDnsResponder({ host: '::', port: 5300, addressesOf: () => [] })
+  await startDnsResponder({ host: '::', port: 5300, addressesOf: () => ['10.0.0.1'] })
   console.log('ready')
 `
 
@@ -54,8 +54,8 @@ describeWith(...networkNeeds)('a vantage', () => {
         ['syn', (host: string) => `${host}:8081`, {}],
         ['http', (host: string) => `http://${host}:8081/`, {}],
         ['icmp', (host: string) => host.replaceAll(/[[\]]/g, ''), {}],
-        ['dns', (host: string) => `scout@${host}:5300`, {}],
-        ['dns', (host: string) => `scout@${host}:5300`, { transport: 'tcp' }],
+        ['dns', (host: string) => `scout@${host}:5300`, { requireAnswer: false }],
+        ['dns', (host: string) => `scout@${host}:5300`, { transport: 'tcp', requireAnswer: false }],
       ] as const)('probes with %s from its network namespace', async ([protocol, targetAt, options]) => {
         const before = home()
         const prober = makeProber()
@@ -67,6 +67,36 @@ describeWith(...networkNeeds)('a vantage', () => {
         }
         expect(home()).toBe(before)
       })
+
+      test.for([
+        ['icmp', (host: string) => host, {}, 'ok'],
+        ['tcp', (host: string) => `[${host}]:9`, {}, 'refused'],
+        ['syn', (host: string) => `[${host}]:9`, {}, 'refused'],
+        ['udp', (host: string) => `[${host}]:9`, {}, 'refused'],
+        ['http', (host: string) => `http://[${host}]:9/`, {}, 'refused'],
+        // These connect by sockets of Node.
+        ['http', (host: string) => `https://[${host}]:9/`, {}, 'refused'],
+        ['dns', (host: string) => `scout@[${host}]:9`, { transport: 'tcp' }, 'refused'],
+      ] as const)(
+        '%s looks up the interface of a link-local address in it',
+        async ([protocol, target, options, expected]) => {
+          const prober = makeProber()
+          onTestFinished(() => prober.close())
+          const own = network.router.run('ip', '-6', '-o', 'address', 'show', 'dev', 'left', 'scope', 'link')
+          const [address = ''] = /fe80:[0-9a-f:]+/.exec(own) ?? []
+          const result = await prober.probe<Protocol>(protocol, target(`${address}%eth0`), {
+            ...options,
+            vantage: 'near',
+            timeoutMs: 2_000,
+          })
+          expect(result.ok ? 'ok' : result.failure.reason).toBe(expected)
+          const wrong = await prober.probe<Protocol>(protocol, target(`${address}%left`), {
+            ...options,
+            vantage: 'near',
+          })
+          expect(wrong).toMatchObject({ failure: { reason: 'local-error', code: 'ENODEV' } })
+        },
+      )
 
       test('fails as refused if nothing is listening there', async () => {
         const prober = makeProber()

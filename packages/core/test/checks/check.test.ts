@@ -65,8 +65,8 @@ describe('the catalogue', () => {
         "http-large": 30,
         "icmp": 10,
         "icmp-large": 30,
-        "syn": 30,
-        "tcp": 10,
+        "syn": 10,
+        "tcp": 30,
         "udp": 10,
         "udp-large": 10,
       }

@@ -18,7 +18,10 @@ export function rowOf(node: string, series: readonly SeriesReport[]): Row {
     schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
-    greetings: { answered: 0, malformed: 0, silent: 0 },
+    greetings: { answered: 0, malformed: 0, silent: 0, unreached: 0 },
+    diagnosis: { isSpeaking: false, rows: 1, ready: 1, incidents: [], sent: {}, received: {} },
+    console: { answered: 0, rejected: 0, unsent: 0 },
+    logLinesLost: 0,
   }
 }
 
@@ -35,6 +38,7 @@ export function seriesOf(of: Of): SeriesReport {
     sinceMs: nowMs - 130_000,
     total: { passed: 13, reasons: {} },
     recent: { passed: 13, failed: 0, other: 0 },
+    trials: 1,
     setAside: 0,
     failures: [],
     ...of,

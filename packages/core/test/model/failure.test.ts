@@ -3,7 +3,6 @@ import {
   FailureError,
   type FailureReason,
   failureErrorOf,
-  icmpFailure,
   isSystemError,
   outcomeFor,
   reasons,
@@ -47,28 +46,18 @@ describe('the message', () => {
   })
 })
 
-test.for([
-  [{ type: 3, code: 3 }, 'ipv4', 'refused'],
-  [{ type: 3, code: 1 }, 'ipv4', 'unreachable'],
-  [{ type: 3, code: 13 }, 'ipv4', 'prohibited'],
-  [{ type: 11, code: 0 }, 'ipv4', 'expired'],
-  [{ type: 3, code: 0 }, 'ipv6', 'expired'],
-  [{ type: 2, code: 0 }, 'ipv6', 'too-big'],
-] as const)('ICMP %o over %s means %s, and the error is kept as data', ([{ type, code }, family, reason]) => {
-  const icmp = { type, code, from: '192.0.2.1' }
-  expect(icmpFailure(icmp, { family, address: '192.0.2.9' })).toMatchObject({
-    reason,
-    icmp,
-    code: `ICMP ${type}/${code}`,
-  })
+test('a broadcast address is not blamed on a firewall alone', () => {
+  expect(failureErrorOf(systemError('EACCES'), 'sending').message).toContain('or it is a broadcast address')
 })
 
-test('an expired hop limit is not explained as a missing route', () => {
-  const { message } = icmpFailure({ type: 11, code: 0, from: '192.0.2.1' }, { family: 'ipv4', address: '192.0.2.9' })
-  expect(message).toMatchInlineSnapshot(
-    `"192.0.2.1 answered with ICMP type 11 code 0 to a packet for 192.0.2.9 (the packet crossed more routers than its TTL allows: look for a routing loop)"`,
-  )
-})
+test.for(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN', 'EADDRNOTAVAIL', 'EADDRINUSE'])(
+  '%s is a shortage of this host, which does not count against a link, and comes with a remedy',
+  (code) => {
+    const { reason, message } = failureErrorOf(systemError(code), 'trying')
+    expect(outcomeFor(reason)).toBe('inconclusive')
+    expect(message).toMatch(/: \w+ \(.*: .*(raise|widen|choose)/)
+  },
+)
 
 test('only failures of the path or the target count against a link', () => {
   const counted = Object.keys(reasons).filter((reason) => outcomeFor(reason as FailureReason) === 'failure')

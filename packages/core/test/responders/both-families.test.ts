@@ -10,7 +10,7 @@ const everywhere = { host: '::', port: 0 }
 test.for<[protocol: 'http' | 'udp' | 'dns', start: () => Promise<Responder>, targetAt: (place: string) => string]>([
   ['http', () => startHttpResponder({ ...everywhere, document: () => ({}) }), (place) => place],
   ['udp', () => startUdpResponder(everywhere), (place) => place],
-  ['dns', () => startDnsResponder({ ...everywhere, addressesOf: () => [] }), (place) => `scout@${place}`],
+  ['dns', () => startDnsResponder({ ...everywhere, addressesOf: () => ['10.0.0.1'] }), (place) => `scout@${place}`],
 ])('a responder at :: answers %s over both families', async ([protocol, start, targetAt]) => {
   const responder = await start()
   onTestFinished(() => responder.close())

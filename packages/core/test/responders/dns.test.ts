@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
-import { encode } from 'dns-packet'
+import { connect, type Socket } from 'node:net'
+import { decode, encode } from 'dns-packet'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -12,7 +12,14 @@ import { probe } from '../../src/attempt/prober.ts'
 import { startDnsResponder } from '../../src/responders/dns.ts'
 import { encodeDnsQuestion } from '../../src/wire/dns.ts'
 
-const question = encodeDnsQuestion({ id: 7, name: 'scout.example', type: 'A', isRecursive: true, ednsBytes: 0 })
+const question = encodeDnsQuestion({
+  id: 7,
+  name: 'scout.example',
+  type: 'A',
+  isRecursive: true,
+  ednsBytes: 0,
+  hasRandomCase: false,
+})
 
 describe('answers', () => {
   test.for([
@@ -21,7 +28,7 @@ describe('answers', () => {
     ['TXT', []],
   ] as const)('a query of type %s with %o', async ([type, addresses]) => {
     const { port } = await respond()
-    const result = await probe('dns', `SCOUT.example.@127.0.0.1:${port}`, { type })
+    const result = await probe('dns', `SCOUT.example.@127.0.0.1:${port}`, { type, requireAnswer: type !== 'TXT' })
     expect(result).toMatchObject({ ok: true, detail: { rcode: 'NOERROR', isAuthoritative: true } })
     expect(result.ok ? result.detail.records.map(({ data }) => data) : []).toEqual(addresses)
   })
@@ -104,11 +111,95 @@ test('survives random bytes after the header of a query', async () => {
   expect(await probe('dns', `scout.example@127.0.0.1:${port}`)).toMatchObject({ ok: true })
 })
 
+test('a query that claims thousands of records costs about as much as any other', async () => {
+  const { port, counters } = await respond()
+  const { client } = await openClient()
+  // A record of type 35 without its data, 65,535 times in each section. Id 0 made a decoder begin again at the start of the message.
+  const hostile = Buffer.concat([question, Buffer.from('0000230001000000050000' + '0000000000', 'hex')])
+  hostile.fill(0, 0, 2).fill(0xff, 6, 12)
+  const costMs = async (query: Uint8Array) => {
+    const startMs = performance.now()
+    const before = counters.answered + counters.rejected
+    for (let count = 0; count < 20; count++) client.send(query, port, '127.0.0.1')
+    await eventually(() => counters.answered + counters.rejected === before + 20, 'all were counted', 60_000)
+    return performance.now() - startMs
+  }
+  await costMs(question)
+  expect(await costMs(hostile)).toBeLessThan(20 * (await costMs(question)) + 200)
+})
+
 test.for(['udp', 'tcp'] as const)('a %s port in use is an error, and leaves nothing open', async (transport) => {
   const port = transport === 'udp' ? (await listenUdp(() => {})).address().port : await listenTcp(() => {})
   const allClosed = await watchHandles()
   await expect(startDnsResponder({ host: '127.0.0.1', port, addressesOf: () => [] })).rejects.toThrow('EADDRINUSE')
   await allClosed()
+})
+
+describe('over TCP', () => {
+  test('ends a client that says nothing for 5 s, and one that takes longer than that to say one query', async () => {
+    const { port, counters } = await respond()
+    const framed = Buffer.concat([Buffer.of(0, question.length), question])
+    const silent = connect({ host: '127.0.0.1', port })
+    const slow = connect({ host: '127.0.0.1', port })
+    const startMs = performance.now()
+    // Either may be reset, where the other's bytes were on their way: `once` would take that for the end of the test.
+    const closedAfterMs = (socket: Socket) =>
+      new Promise<number>((resolve) => {
+        socket.resume().on('error', () => {})
+        socket.on('close', () => resolve(performance.now() - startMs))
+      })
+    let sent = 0
+    const drip = setInterval(() => slow.write(framed.subarray(sent, ++sent)), 500)
+    slow.on('close', () => clearInterval(drip))
+    const [silentMs, slowMs] = await Promise.all([closedAfterMs(silent), closedAfterMs(slow)])
+    expect(Math.min(silentMs, slowMs)).toBeGreaterThan(4_500)
+    expect(sent).toBeLessThan(framed.length)
+    expect(counters).toEqual({ answered: 0, rejected: 1, unsent: 0 })
+  })
+
+  test('answers no more than the host can buffer for a client that reads no answers, and ends it', async () => {
+    const { port, counters } = await respond()
+    const framed = Buffer.concat([Buffer.of(0, question.length), question])
+    const client = connect({ host: '127.0.0.1', port })
+    const closed = new Promise((resolve) => client.on('error', () => {}).on('close', resolve))
+    client.pause()
+    const queries = 1_000_000
+    const many = Buffer.concat(Array.from({ length: 10_000 }, () => framed))
+    let written = 0
+    const writeOn = () => {
+      written += 10_000
+      if (written < queries) client.write(many, (error) => error ?? writeOn())
+    }
+    writeOn()
+    await closed
+    expect(counters.answered).toBeGreaterThan(0)
+    expect(counters.answered).toBeLessThan(queries / 2)
+  })
+
+  test('closes more connections than it can serve', async () => {
+    const { port, counters } = await respond()
+    const clients = Array.from({ length: 101 }, () => connect({ host: '127.0.0.1', port }))
+    onTestFinished(() => clients.forEach((client) => void client.destroy()))
+    for (const client of clients) client.on('error', () => {})
+    await eventually(() => counters.rejected === 1, 'one is refused')
+    await eventually(
+      () => clients.filter((client) => client.readyState === 'open').length === 100,
+      'the others are open',
+    )
+  })
+})
+
+test('an answer over UDP that is too long says so instead, and is whole over TCP', async () => {
+  const addresses = Array.from({ length: 40 }, (_, index) => `10.0.0.${index}`)
+  const responder = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: () => addresses })
+  onTestFinished(() => responder.close())
+  const { client, received } = await openClient()
+  client.send(question, responder.port, '127.0.0.1')
+  await eventually(() => received.length > 0, 'it is answered')
+  const read = received.map((bytes) => decode(bytes))
+  expect(read).toMatchObject([{ flag_tc: true, answers: [], questions: [{ name: 'scout.example', type: 'A' }] }])
+  const result = await probe('dns', `scout.example@127.0.0.1:${responder.port}`, { transport: 'tcp' })
+  expect(result.ok ? result.detail.records.length : 0).toBe(40)
 })
 
 describe('closing', () => {

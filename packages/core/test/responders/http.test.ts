@@ -12,7 +12,7 @@ describe('answers', () => {
     const { port, counters } = await respond({ document: () => ({ asked: ++asked }) })
     for (const body of ['{"asked":1}', '{"asked":2}'])
       expect(await probe('http', `127.0.0.1:${port}`, { keepBytes: 100 })).toMatchObject({ ok: true, detail: { body } })
-    expect(counters).toEqual({ answered: 2, rejected: 0, unsent: 0 })
+    expect(counters).toEqual({ answered: 2, rejected: 0, unsent: 0, refused: 0 })
   })
 
   test.for([
@@ -40,6 +40,30 @@ describe('answers', () => {
     }
   })
 
+  test('with the body on a path that takes one, up to its limit, whether or not the request states the length', async () => {
+    const received: unknown[] = []
+    const { port, counters } = await respond({
+      routes: {
+        '/note': async ({ body }) => {
+          received.push(body)
+          return {}
+        },
+      },
+      bodies: { '/note': 8 },
+    })
+    const send = async (body: string | ReadableStream) => {
+      const init = { method: 'POST', body, duplex: 'half' } as const
+      const response = await fetch(`http://127.0.0.1:${port}/note?a`, init)
+      await response.arrayBuffer()
+      return response.status
+    }
+    const stream = (text: string) => new Blob([text]).stream()
+    expect([await send('12345678'), await send(stream('größe'))]).toEqual([200, 200])
+    expect([await send('123456789'), await send(stream('123456789'))]).toEqual([413, 413])
+    expect(received).toEqual(['12345678', 'größe'])
+    expect(counters).toMatchObject({ answered: 2, rejected: 2 })
+  })
+
   test('with the results of its routes, and everything else with 404', async () => {
     const { port } = await respond({
       routes: {
@@ -49,7 +73,7 @@ describe('answers', () => {
     })
     const options = { method: 'POST', sendBytes: 5000, keepBytes: 100 } as const
     expect(await probe('http', `127.0.0.1:${port}/echo?a=1`, options)).toMatchObject({
-      detail: { body: '{"url":"/echo?a=1","from":"127.0.0.1"}' },
+      detail: { body: '{"method":"POST","url":"/echo?a=1","from":"127.0.0.1"}' },
     })
     for (const path of ['nothing', 'constructor', 'bytes/'])
       expect(await probe('http', `127.0.0.1:${port}/${path}`)).toMatchObject({ failure: { code: '404' } })
@@ -108,11 +132,12 @@ describe('rejects', () => {
     expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
   })
 
-  // Both take as long as the limit they test, so run them concurrently.
-  test.concurrent.for<[what: string, request: string]>([
-    ['is silent', ''],
-    ['never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n'],
-  ])('after 5 s a client that %s', { timeout: 10_000 }, async ([, request]) => {
+  // They take as long as the limit they test, so run them concurrently.
+  test.concurrent.for<[seconds: number, what: string, request: string]>([
+    [5, 'is silent', ''],
+    [5, 'never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n'],
+    [10, 'never ends its body', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n'],
+  ])('after %i s a client that %s', { timeout: 20_000 }, async ([limit, , request]) => {
     const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
     const startMs = performance.now()
     // The client keeps its own side open, like an attacker who wants to occupy the connection.
@@ -124,13 +149,111 @@ describe('rejects', () => {
     const seconds = (performance.now() - startMs) / 1000
     await responder.close()
     client.destroy()
-    expect(seconds).toBeGreaterThan(4.5)
-    expect(seconds).toBeLessThan(8)
-    expect(performance.now() / 1000 - startMs / 1000).toBeLessThan(9)
+    expect(seconds).toBeGreaterThan(limit - 0.5)
+    expect(seconds).toBeLessThan(limit + 3)
+    expect(performance.now() / 1000 - startMs / 1000).toBeLessThan(limit + 4)
+  })
+})
+
+describe('a client that asks for more than it takes', () => {
+  const bytes = 'GET /bytes?size=1048576 HTTP/1.1\r\nhost: x\r\n\r\n'
+
+  test('gets one answer at a time, and every answer in the order of its requests', async () => {
+    const { port, counters } = await respond({ routes: { '/echo': async ({ url }) => ({ url }) } })
+    const { client, text } = await open(port)
+    client.pause()
+    const last = 'GET /echo?last HTTP/1.1\r\nhost: x\r\n\r\n'
+    client.write(`${bytes.repeat(10)}${last}`)
+    // The kernel takes some of the answers: requests of later connections are read after those of this one.
+    for (let i = 0; i < 5; i++) await probe('http', `127.0.0.1:${port}/`)
+    expect(counters.answered - 5).toBeLessThan(10)
+    client.resume()
+    await eventually(() => text().endsWith('{"url":"/echo?last"}'), 'the last answer has come')
+    expect(counters).toMatchObject({ answered: 16, refused: 0 })
+    expect(text().length).toBeGreaterThan(10 << 20)
+  })
+
+  test('loses its connection when it sends 200 requests ahead', async () => {
+    const { port, counters } = await respond()
+    const { client } = await open(port)
+    client.pause()
+    client.write(bytes.repeat(200))
+    await eventually(() => counters.refused === 1, 'it was refused')
+    expect(counters.answered).toBeLessThanOrEqual(1)
+    client.resume()
+    await eventually(() => client.closed, 'it was closed')
+    expect(await probe('http', `127.0.0.1:${port}/`)).toMatchObject({ ok: true })
+  })
+
+  test('does not keep the bytes that others ask for from them, and gets 503 when it asks for far too many', async () => {
+    const { port, counters } = await respond()
+    const greedy = await Promise.all(Array.from({ length: 100 }, () => open(port, '127.0.0.2')))
+    for (const { client } of greedy) client.write(bytes)
+    const url = `127.0.0.1:${port}/bytes?size=1048576`
+    expect(await probe('http', url, { timeoutMs: 3_000 })).toMatchObject({ ok: true, detail: { bodyBytes: 1 << 20 } })
+    await eventually(() => greedy.some(({ text }) => text().startsWith('HTTP/1.1 503 ')), 'a 503 has come')
+    expect(counters.answered).toBeLessThan(100)
+    expect(counters.refused).toBeGreaterThan(0)
+  })
+
+  test('uses up its turn even if it leaves at once', async () => {
+    const { port } = await respond()
+    for (let i = 0; i < 300; i++) {
+      const { client } = await open(port, '127.0.0.2')
+      client.write(bytes)
+      // Its request is read before that of the probe.
+      if (i % 20 === 0) await probe('http', `127.0.0.1:${port}/`)
+      client.destroy()
+    }
+    const url = `127.0.0.1:${port}/bytes?size=100000`
+    expect(await probe('http', url, { timeoutMs: 500 })).toMatchObject({ ok: true })
+  })
+
+  test('shares a rate with others like it', async () => {
+    const { port } = await respond()
+    const readers = await Promise.all(Array.from({ length: 40 }, () => open(port)))
+    const startMs = performance.now()
+    for (const { client } of readers) client.write(bytes.repeat(4))
+    const received = () => readers.reduce((sum, { client: { bytesRead } }) => sum + bytesRead, 0)
+    await eventually(() => performance.now() - startMs > 1_000 || received() > 60 << 20, 'a second has passed')
+    const seconds = (performance.now() - startMs) / 1000
+    expect(received() / (seconds + 0.25)).toBeLessThan(8 << 20)
+    expect(received()).toBeGreaterThan(4 << 20)
+  })
+
+  test('uploads at the rate of a reader, after a burst', async () => {
+    const { port } = await respond()
+    const startMs = performance.now()
+    const upload = { method: 'POST', sendBytes: 8 << 20, timeoutMs: 10_000 } as const
+    expect(await probe('http', `127.0.0.1:${port}/`, upload)).toMatchObject({ ok: true })
+    expect(performance.now() - startMs).toBeGreaterThan(700)
   })
 })
 
 describe('closing', () => {
+  test('ends a client in the middle of its request after a second', async () => {
+    const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+    const { client } = await open(responder.port)
+    client.write('GET / HTTP/1.1\r\nhost: x')
+    await probe('http', `127.0.0.1:${responder.port}`) // connections are accepted in order
+    const startMs = performance.now()
+    await responder.close()
+    expect(performance.now() - startMs).toBeLessThan(3_000)
+  })
+
+  test('ends a client that does not take its answer after a second', async () => {
+    const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+    const slow = await Promise.all(Array.from({ length: 8 }, () => open(responder.port)))
+    for (const { client } of slow) {
+      client.pause()
+      client.write('GET /bytes?size=1048576 HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(8))
+    }
+    await eventually(() => responder.counters.answered >= 8, 'the answers were begun')
+    const startMs = performance.now()
+    await responder.close()
+    expect(performance.now() - startMs).toBeLessThan(3_000)
+  })
+
   test('leaves nothing open', async () => {
     const allClosed = await watchHandles()
     const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
@@ -176,8 +299,11 @@ async function respond(options: Partial<HttpResponderOptions> = {}) {
   return responder
 }
 
-async function open(port: number): Promise<{ readonly client: Socket; readonly text: () => string }> {
-  const client = connect({ host: '127.0.0.1', port })
+async function open(
+  port: number,
+  localAddress = '127.0.0.1',
+): Promise<{ readonly client: Socket; readonly text: () => string }> {
+  const client = connect({ host: '127.0.0.1', port, localAddress })
   let received = ''
   client.on('error', () => {})
   client.setEncoding('latin1').on('data', (chunk: string) => {

@@ -100,7 +100,7 @@ describe('a ring', () => {
   const minute = 60_000
   const start = 1_700_000_040_000
   const ring = () => new Ring({ spanMs: minute, slots: 1_440 })
-  const add = (to: Ring, nowMs: number, result: Result) => to.add(result, { nowMs, yields: 'time' })
+  const add = (to: Ring, atMs: number, result: Result) => to.add(result, { atMs, nowMs: atMs, yields: 'time' })
 
   test('keeps a summary of each span, with the open one last', () => {
     const history = ring()
@@ -161,11 +161,33 @@ describe('a ring', () => {
     )
   })
 
-  test('adds to the open slot while the clock is set back', () => {
+  test('goes on when the clock was far ahead and is set back: what was ahead is dropped, and the open slot is the present one', () => {
+    const history = ring()
+    const yearMs = 365 * 86_400_000 + 30 * minute
+    add(history, start, failed('timeout'))
+    add(history, start + yearMs, success(1))
+    add(history, start + yearMs + minute, success(1))
+    for (const at of [2, 3, 3]) add(history, start + at * minute, success(1))
+    const slots = history.read(start + 3 * minute)
+    expect(slots.map(({ fromMs, passed, failed }) => [(fromMs - start) / minute, passed, failed])).toEqual([
+      [0, 0, 1],
+      [2, 2, 0],
+      [3, 2, 0],
+    ])
+    expect(history.sum(start + 3 * minute)).toEqual({ passed: 4, failed: 1, other: 0 })
+    add(history, start + 1_439 * minute, success(1))
+    expect(history.read(start + 1_439 * minute)).toHaveLength(4)
+  })
+
+  test('adds a result that is later than results are late to the open slot, and drops nothing', () => {
     const history = ring()
     add(history, start + 5 * minute, success(1))
-    add(history, start, success(1))
-    expect(history.read(start + 5 * minute).map(({ passed }) => passed)).toEqual([2])
+    add(history, start + 6 * minute, success(1))
+    history.add(failed('timeout'), { atMs: start, nowMs: start + 6 * minute, yields: 'time' })
+    expect(history.read(start + 6 * minute).map(({ passed, failed }) => [passed, failed])).toEqual([
+      [1, 0],
+      [1, 1],
+    ])
   })
 
   test('adds a late result to the slot of its own time, whether that had results or not', () => {

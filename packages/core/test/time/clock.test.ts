@@ -45,3 +45,12 @@ test('the clock is the least exact of its phases, except resolve', () => {
 test('the clock is that of this process if nothing was measured', () => {
   expect(new Stopwatch().reading().clocks).toEqual({ tx: 'user', rx: 'user' })
 })
+
+test('a phase may begin at an earlier time, when that becomes known later', () => {
+  const stopwatch = new Stopwatch<'server' | 'transfer'>()
+  stopwatch.enter('server', 1_000)
+  stopwatch.enter('transfer', 4_000)
+  expect(stopwatch.reading().phasesNs).toEqual({ server: 3_000 })
+  stopwatch.enter('server', 2_000)
+  expect(stopwatch.reading().phasesNs).toEqual({ server: 3_000, transfer: 0 })
+})

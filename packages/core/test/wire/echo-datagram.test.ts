@@ -11,8 +11,7 @@ import {
 
 const datagram = fc.record<EchoDatagram>({
   kind: fc.constantFrom('request', 'reply'),
-  sender: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-  sequence: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  number: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
 })
 const payloadBytes = fc.oneof(
   fc.integer({ min: echoHeaderBytes, max: 200 }),
@@ -24,27 +23,33 @@ test('an encoded datagram decodes to the same, has the requested size and is gen
     fc.property(datagram, payloadBytes, fc.string(), (value, size, key) => {
       const bytes = encodeEchoDatagram(value, size, key)
       expect(bytes.length).toBe(size)
-      expect(decodeEchoDatagram(bytes)).toEqual(value)
+      expect(decodeEchoDatagram(bytes)).toEqual({ ...value, isWhole: true })
       expect(isGenuineEcho(bytes, key)).toBe(true)
     }),
   )
 })
 
 test('a datagram is never smaller than its header', () => {
-  const bytes = encodeEchoDatagram({ kind: 'request', sender: 1, sequence: 2 }, 0, '')
+  const bytes = encodeEchoDatagram({ kind: 'request', number: 2n }, 0, '')
   expect(bytes.length).toBe(echoHeaderBytes)
-  expect(decodeEchoDatagram(bytes)).toEqual({ kind: 'request', sender: 1, sequence: 2 })
+  expect(decodeEchoDatagram(bytes)).toEqual({ kind: 'request', number: 2n, isWhole: true })
 })
 
 describe('is rejected', () => {
-  const bytes = () => encodeEchoDatagram({ kind: 'request', sender: 7, sequence: 8 }, 64, 'key')
+  const bytes = () => encodeEchoDatagram({ kind: 'request', number: 8n }, 64, 'key')
 
-  test('truncated anywhere', () => {
-    for (let length = 0; length < 64; length++) expect(decodeEchoDatagram(bytes().subarray(0, length))).toBeUndefined()
+  test('truncated within its number', () => {
+    for (let length = 0; length < 16; length++) expect(decodeEchoDatagram(bytes().subarray(0, length))).toBeUndefined()
   })
 
-  test('with trailing bytes', () => {
-    expect(decodeEchoDatagram(Uint8Array.of(...bytes(), 0))).toBeUndefined()
+  test('truncated behind its number, as one that is not whole', () => {
+    for (let length = 16; length < 64; length++)
+      expect(decodeEchoDatagram(bytes().subarray(0, length))).toEqual({ kind: 'request', number: 8n, isWhole: false })
+    expect(isGenuineEcho(bytes().subarray(0, 23), 'key')).toBe(false)
+  })
+
+  test('with trailing bytes, as one that is not whole', () => {
+    expect(decodeEchoDatagram(Uint8Array.of(...bytes(), 0))).toMatchObject({ isWhole: false })
   })
 
   test('under another key', () => {

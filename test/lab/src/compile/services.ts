@@ -47,7 +47,8 @@ function familyTable(family: Family, services: readonly Service[], node: Node): 
   ].join('\n')
 }
 
-function translation(family: Family, { endpoints, targetPort }: Service): string {
+/** Returns the verdict that sends a new flow to one of the endpoints. */
+export function translation(family: Family, { endpoints, targetPort }: Service): string {
   const choices = endpoints.map((pod, index) => `${index} : ${pod.addresses[family]} . ${targetPort}`)
   return `dnat ${table[family]} to numgen random mod ${choices.length} map { ${choices.join(', ')} }`
 }

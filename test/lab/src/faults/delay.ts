@@ -13,6 +13,7 @@ import {
   port,
   vantage,
 } from './fault.ts'
+import { iptablesRule } from './iptables.ts'
 import { atDestination, chance, hit, protocolMatch } from './rules.ts'
 import { type Pair, selectFlows, type Vantage } from './selection.ts'
 
@@ -49,7 +50,25 @@ const reordering = defineFault({
   changes: (topology, parameters, key) => holdPackets(topology, { ...parameters, jitter: 0 }, key),
 })
 
-export const delayFaults = [delay, reordering] as const
+const jitter = defineFault({
+  name: 'jitter',
+  summary: 'packets take longer, each by another time',
+  signature: 'round trips vary, the shortest are as short as ever; nothing is lost',
+  parameters: z.strictObject({
+    ...between('forward'),
+    vantage: vantage('both'),
+    protocol,
+    port: port(0),
+    milliseconds: milliseconds(40, 'how long a packet is held at most'),
+    percentage: percentage(100),
+  }),
+  changes: (topology, parameters, key) => {
+    const half = parameters.milliseconds / 2
+    return holdPackets(topology, { ...parameters, milliseconds: half, jitter: half }, key)
+  },
+})
+
+export const delayFaults = [delay, jitter, reordering] as const
 
 interface Holding extends Pair {
   readonly vantage: Vantage
@@ -76,18 +95,15 @@ function holdPackets(topology: Topology, parameters: Holding, { number }: FaultK
   const mark = `0x5c${number.toString(16).padStart(4, '0')}`
   const microseconds = [parameters.milliseconds, parameters.jitter].map((value) => String(Math.round(value * 1000)))
   const nodes = selectFlows(topology, parameters).map((flow) => flow.destination.name)
-  const tools = topology.families.map((family) => (family === 'ipv4' ? 'iptables' : 'ip6tables'))
-  const rule = `PREROUTING -m mark --mark ${mark} -j NFQUEUE --queue-num ${number} --queue-bypass`
+  const rule = {
+    table: 'raw',
+    text: `PREROUTING -m mark --mark ${mark} -j NFQUEUE --queue-num ${number} --queue-bypass`,
+  } as const
   return [
     { kind: 'command', script: buildHelper },
     ...nodes.flatMap((namespace): readonly Change[] => [
       { kind: 'helper', namespace, argv: [helper, String(number), ...microseconds], reports: true },
-      {
-        kind: 'command',
-        namespace,
-        script: tools.map((tool) => `${iptables(tool)} -t raw -A ${rule}`).join('\n'),
-        undo: tools.map((tool) => removeRule(iptables(tool), tool === 'iptables' ? 'ip' : 'ip6', rule)).join('\n'),
-      },
+      ...topology.families.map((family) => iptablesRule(namespace, family, rule)),
     ]),
     ...atDestination(topology, parameters, {
       vantage: parameters.vantage,
@@ -100,17 +116,6 @@ function holdPackets(topology: Topology, parameters: Holding, { number }: FaultK
       ],
     }),
   ]
-}
-
-// The tool's plain name may stand for the legacy one, which keeps its rules apart from nft's; both work.
-function iptables(tool: string): string {
-  return `$(command -v ${tool}-nft || echo ${tool}) -w`
-}
-
-/** The tool leaves its empty table behind, if it is one of nft's. */
-function removeRule(tool: string, family: string, rule: string): string {
-  const isNeeded = `${tool} -t raw -S PREROUTING | grep -q NFQUEUE`
-  return `${tool} -t raw -D ${rule}\n${isNeeded} || nft delete table ${family} raw 2> /dev/null || true`
 }
 
 /** Makes the reader once a lab, into the lab's own folder: from C where there is a compiler, else it is Python. */

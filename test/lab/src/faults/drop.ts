@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { podPort } from '../spec.ts'
-import { between, defineFault, percentage, port, vantage, type Words } from './fault.ts'
-import { atDestination, chance, hit, type Protocol, protocolMatch } from './rules.ts'
+import { between, defineFault, milliseconds, percentage, port, vantage, type Words } from './fault.ts'
+import { atDestination, chance, hit, ip, type Protocol, protocolMatch, tableAt } from './rules.ts'
 
 const blocked = (protocol: Exclude<Protocol, 'any'>, summary: string, signature: string) =>
   defineFault({
@@ -99,4 +99,71 @@ const ipv6Dead = defineFault({
     }),
 })
 
-export const dropFaults = [icmpBlocked, udpBlocked, tcpBlocked, portBlocked, oneWayLoss, randomLoss, ipv6Dead] as const
+const periodicLoss = defineFault({
+  name: 'periodic-loss',
+  summary: 'all packets are lost for a moment, again and again',
+  signature: 'loss in runs of the same length, on every protocol; what is sent in between passes',
+  parameters: z.strictObject({
+    ...between('both'),
+    vantage: vantage('both'),
+    lost: milliseconds(200, 'milliseconds in which packets are lost'),
+    passing: milliseconds(1800, 'milliseconds in which they pass'),
+  }),
+  changes: (topology, { lost, passing, ...parameters }) =>
+    atDestination(topology, parameters, {
+      vantage: parameters.vantage,
+      pulse: { onMs: lost, offMs: passing },
+      rules: (match) => [hit(match, 'drop')],
+    }),
+})
+
+const brownOut = defineFault({
+  name: 'brown-out',
+  summary: 'packets are lost for some seconds, then it is over',
+  signature: 'everything times out for that time; connects that began in it succeed afterwards',
+  parameters: z.strictObject({
+    ...between('both'),
+    vantage: vantage('both'),
+    percentage: percentage(100),
+    milliseconds: milliseconds(10_000, 'how long it lasts'),
+  }),
+  changes: (topology, parameters) =>
+    atDestination(topology, parameters, {
+      vantage: parameters.vantage,
+      pulse: { onMs: parameters.milliseconds },
+      rules: (match) => [hit(`${match} ${chance(parameters.percentage)}`, 'drop')],
+    }),
+})
+
+const networkPolicy = defineFault({
+  name: 'network-policy',
+  summary: 'pods accept no connections but those to their port and to name servers, as a network policy intends',
+  signature: 'other ports time out; the port, names, ping, and connections that pods open work',
+  parameters: z.strictObject({ port: port(podPort) }),
+  changes: (topology, parameters) =>
+    topology.nodes.map((node) =>
+      tableAt(
+        node,
+        [{ hook: 'forward', priority: -5 }],
+        topology.families.map((family) =>
+          hit(
+            `${ip[family]} daddr ${node.podRange[family]} ct state new meta l4proto { tcp, udp } th dport != { 53, ${parameters.port} }`,
+            'drop',
+          ),
+        ),
+      ),
+    ),
+})
+
+export const dropFaults = [
+  icmpBlocked,
+  udpBlocked,
+  tcpBlocked,
+  portBlocked,
+  oneWayLoss,
+  randomLoss,
+  periodicLoss,
+  brownOut,
+  ipv6Dead,
+  networkPolicy,
+] as const

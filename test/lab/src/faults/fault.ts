@@ -58,6 +58,13 @@ export interface Table {
   /** Sets the rules refer to, in nft's syntax. */
   readonly sets?: readonly string[]
   readonly rules: readonly string[]
+  readonly pulse?: Pulse | undefined
+}
+
+/** When rules are in force: from the beginning for some time, and again after each pause; once if there is none. */
+export interface Pulse {
+  readonly onMs: number
+  readonly offMs?: number
 }
 
 export interface Hook {

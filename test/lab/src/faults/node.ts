@@ -3,12 +3,12 @@ import { LabError } from '../errors.ts'
 import { routerNamespace, type Topology, underlayNamespace } from '../topology.ts'
 import { type Change, defineFault, milliseconds, nodeNumber, selector } from './fault.ts'
 import { hit, inUnderlay, ip, tableAt } from './rules.ts'
-import { selectNode, selectPod } from './selection.ts'
+import { selectNode, selectorOfOthers, selectPod } from './selection.ts'
 import { extraAddress, sysctl } from './settings.ts'
 
 const nodeDown = defineFault({
   name: 'node-down',
-  summary: 'a node is off the network, as when it is powered off',
+  summary: 'a node is off the network, as when it is powered off; while its processes run, it is isolated',
   signature:
     'everything to and from it is silent; once neighbours have forgotten it, TCP says "no route to host" after 3 s',
   parameters: z.strictObject({
@@ -33,6 +33,27 @@ const nodeDown = defineFault({
       ...(parameters.neighbours === 'forgotten' ? forgetNeighbours(topology, node.name) : []),
     ]
   },
+})
+
+const nodeSideDead = defineFault({
+  name: 'node-side-dead',
+  summary: 'nothing arrives at a node, or nothing leaves it',
+  signature: 'everything to and from it times out, and one side sees packets arrive',
+  parameters: z.strictObject({
+    node: nodeNumber(2, 'node'),
+    side: z.enum(['in', 'out']).default('in').describe('what is lost: packets to the node, or from it'),
+  }),
+  changes: (topology, { node, side }) => [
+    {
+      kind: 'table',
+      namespace: underlayNamespace,
+      table: {
+        family: 'bridge',
+        hooks: [{ hook: 'forward', priority: 0 }],
+        rules: [hit(`${side === 'in' ? 'oifname' : 'iifname'} "${selectNode(topology, node).name}"`, 'drop')],
+      },
+    },
+  ],
 })
 
 const linkFlapping = defineFault({
@@ -74,6 +95,18 @@ const zonePartition = defineFault({
   parameters: z.strictObject({ from: selector('zone-a'), to: selector('zone-b') }),
   changes: (topology, { from, to }) =>
     inUnderlay(topology, { from, to, direction: 'both' }, (match) => [hit(match, 'drop')]),
+})
+
+const groupPartition = defineFault({
+  name: 'group-partition',
+  summary: 'some nodes are cut off from all others, whatever their zones',
+  signature:
+    'everything between the group and the others is silent; within the group, and among the others, everything works',
+  parameters: z.strictObject({ nodes: selector('2,3') }),
+  changes: (topology, { nodes }) =>
+    inUnderlay(topology, { from: nodes, to: selectorOfOthers(topology, nodes), direction: 'both' }, (match) => [
+      hit(match, 'drop'),
+    ]),
 })
 
 const duplicateAddress = defineFault({
@@ -157,13 +190,19 @@ const portsExhausted = defineFault({
   signature: 'the first connects work, further ones fail at once with "cannot assign requested address"',
   parameters: z.strictObject({
     pod: z.string().default('pod1').describe('pod'),
-    ports: z.coerce.number().int().min(2).max(1000).default(4).describe('source ports it has'),
+    ports: z.coerce.number().int().min(0).max(1000).default(4).describe('source ports it has'),
   }),
   changes: (topology, { pod, ports }) => {
     const { name } = selectPod(topology, pod)
-    const range = [40_000, 40_000 + ports - 1] as const
+    const range = [40_000, 39_999 + Math.max(1, ports)] as const
     return [
       { kind: 'setting', setting: sysctl(name, 'net/ipv4/ip_local_port_range'), value: range.join(' ') },
+      // A range has at least one port, but the kernel gives a reserved one to nobody.
+      {
+        kind: 'setting',
+        setting: sysctl(name, 'net/ipv4/ip_local_reserved_ports'),
+        value: ports === 0 ? String(range[0]) : '',
+      },
       {
         kind: 'table',
         namespace: name,
@@ -194,8 +233,10 @@ const cpuStarved = defineFault({
 
 export const nodeFaults = [
   nodeDown,
+  nodeSideDead,
   linkFlapping,
   zonePartition,
+  groupPartition,
   duplicateAddress,
   icmpv6Filtered,
   portsExhausted,

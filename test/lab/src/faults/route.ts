@@ -4,7 +4,7 @@ import { type Node, underlayNamespace } from '../topology.ts'
 import { type Change, defineFault, nodeNumber, selector } from './fault.ts'
 import { hit, ip, tableAt } from './rules.ts'
 import { selectFlows, selectNode } from './selection.ts'
-import { route, sysctl } from './settings.ts'
+import { neighbour, route, sysctl } from './settings.ts'
 
 const missingRoute = defineFault({
   name: 'missing-route',
@@ -62,7 +62,41 @@ const asymmetricRoute = defineFault({
   },
 })
 
-export const routeFaults = [missingRoute, asymmetricRoute] as const
+/** No interface has it. */
+const nobodysMac = '02:00:00:00:00:fd'
+
+const neighbourTableFull = defineFault({
+  name: 'neighbour-table-full',
+  summary:
+    "a node's neighbour table has no room for some nodes (emulated by wrong entries, the real limit is the machine's)",
+  signature: 'everything between the node and those, and between their pods, is silent; other nodes are reached',
+  parameters: z.strictObject({
+    from: selector('1'),
+    to: selector('2'),
+  }),
+  changes: (topology, { from, to }) =>
+    selectFlows(topology, { from, to, direction: 'forward' }).flatMap(({ sources, destination }) =>
+      sources.flatMap((source): readonly Change[] => {
+        const { addresses } = source.zone === destination.zone ? destination : { addresses: source.zone.router }
+        return [
+          ...topology.families.map(
+            (family): Change => ({
+              kind: 'setting',
+              setting: neighbour(source.name, addresses[family]),
+              value: nobodysMac,
+            }),
+          ),
+          tableAt(
+            source,
+            [{ hook: 'postrouting', priority: 0 }],
+            topology.families.map((family) => hit(`rt ${ip[family]} nexthop ${addresses[family]}`)),
+          ),
+        ]
+      }),
+    ),
+})
+
+export const routeFaults = [missingRoute, asymmetricRoute, neighbourTableFull] as const
 
 function secondInterface({ name, number, zone }: Node, id: string): { readonly script: string; readonly undo: string } {
   return {

@@ -1,5 +1,5 @@
 import { type Family, type Node, type Pod, type Topology, tunnelPort, underlayNamespace } from '../topology.ts'
-import type { Change, Hook } from './fault.ts'
+import type { Change, Hook, Pulse } from './fault.ts'
 import { addressesOf, type Flow, type Pair, selectFlows, type Vantage } from './selection.ts'
 
 export const ip: Readonly<Record<Family, 'ip' | 'ip6'>> = { ipv4: 'ip', ipv6: 'ip6' }
@@ -37,6 +37,7 @@ export interface NodeRules {
   readonly hooks?: readonly Hook[]
   readonly families?: readonly Family[]
   readonly sets?: readonly string[]
+  readonly pulse?: Pulse
   /** The rules for packets that fit `match`. */
   readonly rules: (match: string, family: Family) => readonly string[]
 }
@@ -46,7 +47,7 @@ export interface NodeRules {
  * nodes, routed and tunnelled. The tunnel's own packets pass, and so does neighbour discovery, as ARP does.
  */
 export function atDestination(topology: Topology, pair: Pair, options: NodeRules): readonly Change[] {
-  const { vantage = 'both', hooks = arriving, families = topology.families, sets = [], rules } = options
+  const { vantage = 'both', hooks = arriving, families = topology.families, sets = [], pulse, rules } = options
   return selectFlows(topology, pair).map((flow) => ({
     kind: 'table',
     namespace: flow.destination.name,
@@ -54,6 +55,7 @@ export function atDestination(topology: Topology, pair: Pair, options: NodeRules
       family: 'inet',
       hooks,
       sets,
+      pulse,
       rules: [
         ...(topology.spec.network === 'vxlan' ? [`udp dport ${tunnelPort} return`] : []),
         ...neighbourDiscovery(families),

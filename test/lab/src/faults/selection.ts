@@ -21,6 +21,14 @@ function selectNodes(topology: Topology, selector: string): readonly Node[] {
   return inZone.length > 0 ? inZone : selector.split(',').map((word) => selectNode(topology, word))
 }
 
+/** Returns a selector of all nodes that another one does not select. */
+export function selectorOfOthers(topology: Topology, selector: string): string {
+  const selected = selectNodes(topology, selector)
+  const others = topology.nodes.filter((node) => !selected.includes(node))
+  if (others.length === 0) throw new LabError('usage', `beside "${selector}" this lab has no nodes`)
+  return others.map(({ number }) => number).join(',')
+}
+
 export function selectNode(topology: Topology, word: number | string): Node {
   const node = topology.nodes[Number(word) - 1]
   if (node !== undefined) return node

@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { translation } from '../compile/services.ts'
+import { LabError } from '../errors.ts'
 import type { Pod, Service, Topology } from '../topology.ts'
 import { type Change, defineFault, nodeNumber, type Table, type Words } from './fault.ts'
-import { hit, ip, toPod } from './rules.ts'
+import { hit, ip, tableAt, toPod } from './rules.ts'
 import { selectNode, selectPod, selectService } from './selection.ts'
 
 const service = z.string().default('').describe('service; the first one when left out')
@@ -52,6 +54,53 @@ const serviceRulesMissing = defineFault({
   },
 })
 
+const natEntryStale = defineFault({
+  name: 'nat-entry-stale',
+  summary: 'an endpoint of a service has gone, and a node still translates open UDP flows to it',
+  signature:
+    'sockets that were translated to that endpoint are silent as long as they send; new ones are answered by others',
+  parameters: z.strictObject({
+    service,
+    node: nodeNumber(1, 'node that translates'),
+    pod: z.string().default('pod2').describe('endpoint that has gone'),
+  }),
+  changes: (topology, parameters) => {
+    const node = selectNode(topology, parameters.node)
+    const gone = selectPod(topology, parameters.pod)
+    const chosen = selectService(topology, parameters.service)
+    const left = { ...chosen, endpoints: chosen.endpoints.filter((pod) => pod !== gone) }
+    if (left.endpoints.length === 0) {
+      throw new LabError('usage', `the service ${chosen.name} needs another endpoint than ${gone.name}`)
+    }
+    return topology.families.flatMap((family): readonly Change[] => {
+      const address = `${ip[family]} daddr ${chosen.addresses[family]}`
+      return [
+        // Only the first packet of a flow is translated by rules, all others by its entry.
+        {
+          kind: 'table',
+          namespace: node.name,
+          table: {
+            family: ip[family],
+            hooks: [
+              { type: 'nat', hook: 'prerouting', priority: -101 },
+              { type: 'nat', hook: 'output', priority: -101 },
+            ],
+            rules: [`${address} udp dport ${chosen.port} ${translation(family, left)}`],
+          },
+        },
+        tableAt(
+          node,
+          [
+            { hook: 'forward', priority: -5 },
+            { hook: 'output', priority: -5 },
+          ],
+          [hit(`${ip[family]} daddr ${gone.addresses[family]} meta l4proto udp ct original ${address}`, 'drop')],
+        ),
+      ]
+    })
+  },
+})
+
 const hairpinBroken = defineFault({
   name: 'hairpin-broken',
   summary: 'a pod cannot reach itself through a service',
@@ -86,6 +135,7 @@ export const serviceFaults = [
     signature: 'its share of connections through the service is refused; asked directly it refuses, the others answer',
   }),
   serviceRulesMissing,
+  natEntryStale,
   hairpinBroken,
 ] as const
 

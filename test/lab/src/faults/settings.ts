@@ -53,6 +53,19 @@ export function tunnelDestination({ namespace, mac }: { readonly namespace: stri
   }
 }
 
+/** The hardware address of a neighbour on the node's network; `asked for`, as the kernel does it, if none is given. */
+export function neighbour(namespace: string, address: string): Setting {
+  return {
+    name: `${namespace} neighbour ${address}`,
+    namespace,
+    read: 'echo asked for',
+    write: (value) =>
+      value === 'asked for'
+        ? `ip neigh flush to ${address} dev eth0 nud all`
+        : `ip neigh replace ${address} lladdr ${value} nud permanent dev eth0`,
+  }
+}
+
 /** The content of a file of the lab, changed in place. */
 export function file(path: string): Setting {
   return {

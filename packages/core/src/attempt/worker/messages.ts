@@ -28,12 +28,18 @@ export type ToThread =
   | { readonly kind: 'stop' }
 
 /** Messages from the probe thread. */
-export type FromThread =
+export type FromThread = FromProber | FromResponders
+
+/** … about attempts and tasks. */
+export type FromProber =
   | { readonly kind: 'result'; readonly id: number; readonly result: Result }
   | { readonly kind: 'accepted'; readonly id: number }
   | { readonly kind: 'misuse'; readonly id: number; readonly code: ScoutErrorCode; readonly message: string }
   | ({ readonly kind: 'results' } & ResultBatch)
   | { readonly kind: 'stray'; readonly protocol: Protocol; readonly stray: Stray }
+
+/** … about its responders and its health. */
+export type FromResponders =
   /** The responders are listening on this port. */
   | { readonly kind: 'listening'; readonly port: number }
   /** A responder received a request for a path that the other thread answers. */

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { closedError, ScoutError } from '../../model/errors.ts'
 import type { Result } from '../../probes/result.ts'
 import type { Engine, EngineOptions, Vantages } from '../engine.ts'
-import type { FromThread, ToThread } from './messages.ts'
+import type { FromResponders, FromThread, ToThread } from './messages.ts'
 
 interface Waiting {
   readonly resolve: (result: Result) => void
@@ -28,10 +28,16 @@ interface ThreadEngine extends Engine {
   post(message: ToThread): void
 }
 
-type ThreadEngineOptions = Pick<EngineOptions, 'onStray' | 'onBatch'>
+interface ThreadEngineOptions extends Pick<EngineOptions, 'onStray' | 'onBatch'> {
+  /** Receives what the responders of the thread send. */
+  readonly onOther?: (message: FromResponders) => void
+}
 
 /** Creates an engine over a thread that runs `serveProber`. If the thread ends unexpectedly, all pending attempts reject with its error. */
-export function createThreadEngine(thread: Worker, { onStray, onBatch }: ThreadEngineOptions): ThreadEngine {
+export function createThreadEngine(
+  thread: Worker,
+  { onStray, onBatch, onOther = () => {} }: ThreadEngineOptions,
+): ThreadEngine {
   const waiting = new Map<number, Waiting>()
   const accepting = new Map<number, Accepting>()
   let ids = 0
@@ -61,7 +67,7 @@ export function createThreadEngine(thread: Worker, { onStray, onBatch }: ThreadE
         return asked?.reject(new ScoutError(message.code, message.message))
       }
       default:
-        return // a message of the responders: see createThreadProber
+        return onOther(message)
     }
   })
 

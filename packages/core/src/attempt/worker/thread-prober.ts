@@ -1,13 +1,13 @@
 import type { Worker } from 'node:worker_threads'
 import type { RouteRequest } from '../../responders/http.ts'
 import { type Prober, type ProberOptions, proberOver, taskListOf } from '../prober.ts'
-import type { CountersByResponder, FromThread } from './messages.ts'
+import type { CountersByResponder, FromResponders } from './messages.ts'
 import { createPulse } from './pulse.ts'
 import { createThreadEngine } from './thread-engine.ts'
 
 export interface ThreadProberOptions extends Pick<ProberOptions, 'onStray' | 'onResults'> {
   /** Answers a request forwarded by a responder of the thread. If it returns undefined, the responder answers 404. */
-  readonly onRequest?: (path: string, request: RouteRequest) => object | undefined
+  readonly onRequest?: (path: string, request: RouteRequest) => object | undefined | Promise<object | undefined>
 }
 
 /** A prober in a thread that also runs responders. */
@@ -46,27 +46,29 @@ export function createThreadProber(
   // Mark as handled, so that it is not an unhandled rejection if nobody listens.
   failed.catch(() => {})
   const ended = new Promise<void>((resolve) => void thread.on('exit', () => resolve()))
+  let onListening: (port: number) => void = () => {}
   const opened = new Promise<number>((resolve) => {
-    thread.on('message', (message: FromThread) => {
-      switch (message.kind) {
-        case 'listening':
-          return resolve(message.port)
-        case 'counted':
-          counters = message.counters
-          return
-        case 'request':
-          return engine.post({ kind: 'answered', id: message.id, content: onRequest(message.path, message.request) })
-        case 'pong':
-          return pulse.answered()
-        default:
-          return // a message of an attempt
-      }
-    })
+    onListening = resolve
   })
+  const answer = async ({ id, path, request }: Extract<FromResponders, { kind: 'request' }>) =>
+    engine.post({ kind: 'answered', id, content: await onRequest(path, request) })
   const listening = Promise.race([opened, failed])
   listening.catch(() => {})
+  const onOther = (message: FromResponders) => {
+    switch (message.kind) {
+      case 'listening':
+        return onListening(message.port)
+      case 'counted':
+        counters = message.counters
+        return
+      case 'request':
+        return void answer(message)
+      case 'pong':
+        return pulse.answered()
+    }
+  }
   const tasks = taskListOf(options)
-  const engine = createThreadEngine(thread, { onStray, onBatch: tasks.receive })
+  const engine = createThreadEngine(thread, { onStray, onBatch: tasks.receive, onOther })
   const pulse = createPulse(() => engine.post({ kind: 'ping' }))
   void ended.then(pulse.stop)
   const prober = proberOver(engine, tasks)

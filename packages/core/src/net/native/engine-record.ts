@@ -6,7 +6,7 @@ import type { NativeLayout } from './native.ts'
 /** By `enum record_kind` and `enum stray_kind` of native/engine_records.h, from 1. */
 const kinds = ['answered', 'icmp', 'unsent', 'silent', 'stray'] as const
 const strayKinds = ['late', 'duplicate', 'foreign'] as const
-const flagBits = { reset: 1, notGenuine: 2, mayBeOurs: 4 } as const
+const flagBits = { reset: 1, otherKey: 2, mayBeOurs: 4, otherLength: 8, altered: 16, stranger: 32 } as const
 
 /** One row of the engine's memory (native/engine_records.h); moved from row to row. */
 export class EngineRecord {

@@ -25,7 +25,7 @@ export type OnRecord = (record: EngineRecord) => void
 /** Counters of the responders, by the fields of `ResponderCounters`. */
 export interface EngineResponder {
   readonly port: number
-  counts(): { readonly answered: number; readonly rejected: number; readonly unsent: number }
+  counts(): { readonly answered: number; readonly rejected: number; readonly unsent: number; readonly dropped: number }
   close(): void
 }
 
@@ -134,6 +134,7 @@ export class EngineThread {
         answered: count(layout.responderAnswered),
         rejected: count(layout.responderRejected),
         unsent: count(layout.responderUnsent),
+        dropped: count(layout.responderDropped),
       }),
       close: () => {
         if (this.#ended === undefined) this.#engine.closeResponder(index)

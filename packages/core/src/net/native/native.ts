@@ -1,7 +1,9 @@
+import { closeSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Family } from '../../model/endpoint.ts'
+import { failureErrorOf, isSystemError } from '../../model/failure.ts'
 import type { OpeningOptions, SendingOptions } from '../packets/packet-socket.ts'
 
 /** Kind of a packet socket; native/socket_kind.c describes each. */
@@ -93,6 +95,8 @@ export interface NativeStreams {
   /** Returns how many bytes the kernel took. If not all, a row reports when it takes more. The first write starts the reading. */
   write(stream: number, bytes: Uint8Array): number
   close(stream: number): void
+  /** Returns the descriptor of a connected stream, which the caller takes over. */
+  release(stream: number): number
 }
 
 export interface PortReservation {
@@ -117,6 +121,8 @@ export type StreamField =
   | 'RttUs'
   | 'Retransmits'
   | 'SendMss'
+  | 'Type'
+  | 'Code'
 
 /** Byte offsets and sizes in the memory of a socket, as laid out by the C compiler. */
 export type NativeLayout = Readonly<
@@ -139,7 +145,7 @@ export type NativeLayout = Readonly<
     | Field<'request', 'slot' | 'id' | 'lane' | 'port' | 'payloadBytes' | 'timeoutMs' | 'intervalMs' | 'dueNs' | 'flow'>
     | Field<'count', 'started' | 'late' | 'skipped' | 'inFlight' | 'lost'>
     | 'responders'
-    | Field<'responder', 'bytes' | 'answered' | 'rejected' | 'unsent'>
+    | Field<'responder', 'bytes' | 'answered' | 'rejected' | 'unsent' | 'dropped'>
     | `streamRow${'Bytes' | StreamField}`,
     number
   >
@@ -164,12 +170,14 @@ export interface Native {
    * the thread that starts them. So a worker calls this first, after the main thread has used the thread pool once.
    */
   enterNetworkNamespace(path: string): void
+  /** Gives the kernel what this process holds and does not use: freed memory, and pages of programs that only the start needed. */
+  giveBackMemory(): void
 }
 
 export type NativePart =
   | { readonly isPresent: true; readonly native: Native }
-  /** `reason` explains in one sentence why it is absent. */
-  | { readonly isPresent: false; readonly reason: string }
+  /** `reason` explains in one sentence why it is absent. What is temporary may be over at the next call. */
+  | { readonly isPresent: false; readonly reason: string; readonly isTemporary?: true }
 
 let part: NativePart | undefined
 
@@ -178,8 +186,10 @@ let part: NativePart | undefined
  * the folder to load it from, for programs bundled into one file.
  */
 export function nativePart(): NativePart {
-  part ??= load()
-  return part
+  if (part !== undefined) return part
+  const loaded = load()
+  if (loaded.isPresent || loaded.isTemporary !== true) part = loaded
+  return loaded
 }
 
 function load(): NativePart {
@@ -196,11 +206,24 @@ function load(): NativePart {
     const loadBuild = require('node-gyp-build') as (folder: string) => Native
     return { isPresent: true, native: loadBuild(folder) }
   } catch (error) {
+    const shortage = shortageOfFiles(folder)
+    if (shortage !== undefined) return { isPresent: false, reason: shortage, isTemporary: true }
     const [cause] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
     return {
       isPresent: false,
       reason: `the native part cannot be loaded from ${folder} (${cause}): install a C compiler, make and python3, then npm rebuild @scout/core`,
     }
+  }
+}
+
+/** Returns why this process cannot open any file now, which node-gyp-build does not report; undefined if it can. */
+function shortageOfFiles(folder: string): string | undefined {
+  try {
+    closeSync(openSync('/dev/null', 'r'))
+    return undefined
+  } catch (error) {
+    const isShort = isSystemError(error) && (error.code === 'EMFILE' || error.code === 'ENFILE')
+    return isShort ? failureErrorOf(error, `the native part cannot be loaded from ${folder}`).message : undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../model/endpoint.ts'
+import type { IcmpError } from '../../model/failure.ts'
 import { errnoName } from './errno.ts'
 import type { Native, StreamField } from './native.ts'
 
@@ -6,6 +7,10 @@ import type { Native, StreamField } from './native.ts'
 export interface StreamHandshake {
   /** Port of this side. */
   readonly port: number
+  /** Address of this side; empty if the handshake failed. */
+  readonly address: string
+  /** The ICMP error that ended the handshake. */
+  readonly icmp?: IcmpError
   readonly rttUs: number
   readonly retransmits: number
   readonly sendMss: number
@@ -39,6 +44,8 @@ export interface TimedStream {
   /** Returns the number of bytes that the kernel took. If not all, `drained` follows. Throws the system's error. */
   write(bytes: Uint8Array): number
   close(): void
+  /** Returns the descriptor of a connected stream, which the caller takes over. Nothing is delivered afterwards. */
+  release(): number
 }
 
 export interface TimedStreamOptions {
@@ -98,14 +105,25 @@ function openTimedStreams(native: Native): ConnectStream {
     rttUs: reader('RttUs'),
     retransmits: reader('Retransmits'),
     sendMss: reader('SendMss'),
+    type: reader('Type'),
+    code: reader('Code'),
   }
 
-  const handshakeAt = (row: number): StreamHandshake => ({
+  const bytesAt = (row: number) => bytes.subarray(read.start(row), read.start(row) + read.length(row))
+
+  const handshakeAt = (row: number, address: string): StreamHandshake => ({
     port: read.port(row),
+    address,
     rttUs: read.rttUs(row),
     retransmits: read.retransmits(row),
     sendMss: read.sendMss(row),
   })
+
+  const failedAt = (row: number): StreamHandshake => {
+    const handshake = handshakeAt(row, '')
+    const from = bytesAt(row).toString('latin1')
+    return from === '' ? handshake : { ...handshake, icmp: { type: read.type(row), code: read.code(row), from } }
+  }
 
   const tell = (row: number) => {
     // Absent if an earlier row of this wake-up made its owner close it.
@@ -115,12 +133,11 @@ function openTimedStreams(native: Native): ConnectStream {
     switch (read.news(row)) {
       case news.connected:
         open.isConnected = true
-        return listener.connected(handshakeAt(row), read.atNs(row))
+        return listener.connected(handshakeAt(row, bytesAt(row).toString('latin1')), read.atNs(row))
       case news.arrived: {
-        const start = read.start(row)
         const leftNs = read.leftNs(row)
         return listener.arrived({
-          bytes: Buffer.from(bytes.subarray(start, start + read.length(row))),
+          bytes: Buffer.from(bytesAt(row)),
           atNs: read.atNs(row),
           isKernelTime: read.clock(row) === 1,
           leftNs: Number.isNaN(leftNs) ? undefined : leftNs,
@@ -132,7 +149,7 @@ function openTimedStreams(native: Native): ConnectStream {
         return listener.ended()
       case news.failed: {
         const call = open.isConnected ? 'read' : 'connect'
-        return listener.failed(systemErrorOf(read.number(row), call), open.isConnected ? undefined : handshakeAt(row))
+        return listener.failed(systemErrorOf(read.number(row), call), open.isConnected ? undefined : failedAt(row))
       }
       default:
     }
@@ -148,6 +165,10 @@ function openTimedStreams(native: Native): ConnectStream {
       write: (written) => streams.write(stream, written),
       close() {
         if (listeners.delete(stream)) streams.close(stream)
+      },
+      release() {
+        listeners.delete(stream)
+        return streams.release(stream)
       },
     }
   }

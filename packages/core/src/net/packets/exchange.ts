@@ -9,7 +9,7 @@ import { type Followed, type OpenVolley, Volley } from './volley.ts'
 
 /**
  * A packet that no attempt waits for: a late answer (after its deadline), a duplicate, or a foreign one. Foreign means an answer to no
- * request of ours, or an ICMP error that could be about any of several packets.
+ * request of ours, or an ICMP error that quotes too little to be sure that it is about a packet of ours.
  */
 export interface Stray {
   readonly kind: 'late' | 'duplicate' | 'foreign'
@@ -26,6 +26,8 @@ export interface Exchange {
   readonly flows: number
   /** Returns the next 32-bit number of this exchange. The first is random, so that a restart does not repeat them. */
   nextSequence(): number
+  /** Returns whether a key is free: no request has it, or had it so recently that a late answer could be taken for another one. */
+  isFree(key: Key): boolean
   /**
    * Sends all shots at once. Resolves to the fate of each when all are settled, or when the deadline expires or is cancelled. Rejects
    * only for bugs, such as a `read` that throws. Throws `FailureError` if the socket of a flow cannot be opened.
@@ -52,6 +54,8 @@ interface Waiting extends Outgoing {
   readonly index: number
   /** Whether this host has dropped packets since it was sent, perhaps including its answer. */
   mayBeOurs: boolean
+  /** ICMP error that may be about it, and quotes nothing to be sure. */
+  likelyError: SendError | undefined
 }
 
 interface Past extends Pick<Outgoing, 'socket' | 'to' | 'ticket'>, Followed {
@@ -82,13 +86,15 @@ export function openExchange(options: ExchangeOptions): Exchange {
     return ended
   }
 
-  const arrived = (arrival: Arrival) => {
+  const arrived = (by: PacketSocket | undefined, arrival: Arrival) => {
     const found = keyOf(arrival.bytes, sender)
     if (found === undefined) return isShared ? undefined : onStray({ kind: 'foreign', from: sourceOf(arrival) })
     const key = unboxed(found)
     const waiting = pending.get(key)
-    if (waiting === undefined || !isFrom(waiting, arrival)) return arrivedUnasked(key, arrival)
+    // Only where the request left from: a forger must know the port, too (RFC 5452 §9.1).
+    if (waiting === undefined || waiting.socket !== by || !isFrom(waiting, arrival)) return arrivedUnasked(key, arrival)
     const { socket, volley, index } = waiting
+    if (!volley.reads(index, arrival.bytes)) return onStray({ kind: 'foreign', from: sourceOf(arrival) })
     const departure = socket.departure(waiting.ticket)
     if (departure === undefined) return // no time is known, so the attempt runs into its deadline
     const tookNs = arrival.atNs - departure.atNs
@@ -118,8 +124,9 @@ export function openExchange(options: ExchangeOptions): Exchange {
     for (const waiting of pending.values()) waiting.mayBeOurs = true
   }
 
-  // An error may quote too little of its packet to identify it. It then counts only if no other packet from that socket to that
-  // endpoint is in flight: one refusal must not fail all of them.
+  // An error may quote too little of its packet to identify it. It is only about a packet if no other one from that socket to that
+  // endpoint is in flight. An ICMP error without a quote may be made by anyone who knows the ports, so it ends no attempt: it is
+  // reported where no answer arrives.
   const failed = (socket: PacketSocket | undefined, error: SendError) => {
     const { bytes } = error
     const meant: Waiting[] = []
@@ -129,14 +136,25 @@ export function openExchange(options: ExchangeOptions): Exchange {
     }
     const [only, another] = meant
     if (only === undefined) return
-    if (another !== undefined) return onStray({ kind: 'foreign', from: error.to })
-    end(only, false)
-    only.volley.settled(only.index, fateOfError(error, only.socket.departure(only.ticket)))
+    const isLikely = bytes === undefined && error.icmp !== undefined
+    if (another !== undefined || isLikely) onStray({ kind: 'foreign', from: error.to })
+    if (another !== undefined) return
+    if (isLikely) only.likelyError = error
+    else settleFailed(only, error)
+  }
+
+  const settleFailed = (waiting: Waiting, error: SendError) => {
+    end(waiting, false)
+    waiting.volley.settled(waiting.index, fateOfError(error, waiting.socket.departure(waiting.ticket)))
   }
 
   const sockets: (PacketSocket | undefined)[] = []
   const openFlow = (flow: number): PacketSocket => {
-    const socket = open(family, { arrived, failed: (error) => failed(sockets[flow], error), overflowed })
+    const socket = open(family, {
+      arrived: (arrival) => arrived(sockets[flow], arrival),
+      failed: (error) => failed(sockets[flow], error),
+      overflowed,
+    })
     sockets[flow] = socket
     return socket
   }
@@ -156,10 +174,17 @@ export function openExchange(options: ExchangeOptions): Exchange {
     waiting.volley.settled(waiting.index, { kind: 'silent', mayBeOurs: waiting.mayBeOurs })
   }
 
+  const expire = (waiting: Waiting) => {
+    const { likelyError, mayBeOurs } = waiting
+    if (likelyError === undefined || mayBeOurs) return giveUp(waiting)
+    if (pending.get(waiting.key) === waiting) settleFailed(waiting, likelyError)
+  }
+
   return {
     sender,
     flows: sourcePorts,
     nextSequence: () => (sequence = (sequence + 1) >>> 0),
+    isFree: (key) => !pending.has(unboxed(key)) && past.recall(unboxed(key)) === undefined,
     volley(shots, deadline) {
       // Also after `close`, which ends the deadlines first: a socket opened now would stay open.
       if (deadline.reason !== undefined)
@@ -178,16 +203,23 @@ export function openExchange(options: ExchangeOptions): Exchange {
           continue
         }
         const address = { address: to.address, family, port: to.port ?? 0 }
-        const waiting = { socket, to: address, ticket: -1, key, bytes, options, volley, index, mayBeOurs: false }
+        const state = { ticket: -1, mayBeOurs: false, likelyError: undefined }
+        const waiting: Waiting = { socket, to: address, key, bytes, options, volley, index, ...state }
         pending.set(key, waiting)
         sent.push(waiting)
       }
-      sendAll(sent, refused)
+      try {
+        sendAll(sent, refused)
+      } catch (error) {
+        // A bug, after which nobody waits for any of them.
+        for (const { key } of sent) pending.delete(key)
+        throw error
+      }
       const off = deadline.onOver(({ reason }) => {
         // An answer may have arrived but not been read yet. It counts if it arrived before the deadline.
         if (reason === 'timeout')
           for (const waiting of sent) if (pending.get(waiting.key) === waiting) waiting.socket.drain()
-        for (const waiting of sent) giveUp(waiting)
+        for (const waiting of sent) (reason === 'timeout' ? expire : giveUp)(waiting)
       })
       volley.whenEnded(off)
       return volley.fates

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
-import { FailureError } from '../../model/failure.ts'
+import { FailureError, failureErrorOf } from '../../model/failure.ts'
 import { nowNs, userClocks } from '../../time/clock.ts'
 import { ipPacket } from '../../wire/ip.ts'
 import { rawSocketRemedy } from '../native/remedies.ts'
@@ -113,7 +113,10 @@ function create(raw: RawSocketModule, isIpv4: boolean): RawSocket {
       bufferSize: 65_536,
     })
   } catch (cause) {
-    // The package throws strerror's text without a code. Opening the socket is itself the test for the privilege.
+    const code = cause instanceof Error ? errnoOf(cause) : 'EIO'
+    if (code !== 'EPERM' && code !== 'EACCES')
+      throw failureErrorOf(Object.assign(new Error(code, { cause }), { code }), 'opening a raw ICMP socket')
+    // Opening the socket is itself the test for the privilege.
     throw new FailureError('not-permitted', `cannot open a raw ICMP socket: ${rawSocketRemedy}`, {
       cause,
       code: 'EPERM',
@@ -121,6 +124,7 @@ function create(raw: RawSocketModule, isIpv4: boolean): RawSocket {
   }
 }
 
+/** The package throws strerror's text without a code. */
 const errnoByText: Readonly<Record<string, string>> = {
   'Message too long': 'EMSGSIZE',
   'Network is unreachable': 'ENETUNREACH',
@@ -129,6 +133,12 @@ const errnoByText: Readonly<Record<string, string>> = {
   'Permission denied': 'EACCES',
   'Invalid argument': 'EINVAL',
   'No buffer space available': 'ENOBUFS',
+  'Cannot allocate memory': 'ENOMEM',
+  'Too many open files': 'EMFILE',
+  'Too many open files in system': 'ENFILE',
+  'Resource temporarily unavailable': 'EAGAIN',
+  'Cannot assign requested address': 'EADDRNOTAVAIL',
+  'Address family not supported by protocol': 'EAFNOSUPPORT',
 }
 
 function errnoOf(error: Error): string {

@@ -50,7 +50,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
 
   const connect = (to: PacketAddress): Connection => {
     const socket = createSocket({ type: family === 'ipv4' ? 'udp4' : 'udp6', recvBufferSize: 1 << 20 })
-    const connection: Connection = { to, socket, waiting: [], usedAtMs: Date.now() }
+    const connection: Connection = { to, socket, waiting: [], usedAtMs: performance.now() }
     socket.on('message', (bytes) =>
       listener.arrived({ bytes, address: to.address, port: to.port, atNs: nowNs(), clock: 'user' }),
     )
@@ -74,7 +74,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
   }
 
   const closeIdle = setInterval(() => {
-    const horizonMs = Date.now() - idleMs
+    const horizonMs = performance.now() - idleMs
     for (const connection of connections.values()) if (connection.usedAtMs < horizonMs) close(connection)
   }, idleMs)
   closeIdle.unref()
@@ -83,7 +83,7 @@ export const openUdpSocket: OpenPacketSocket = (family, listener) => {
     refuseOptions(options)
     const connection = connections.get(keyOf(to)) ?? connect(to)
     const ticket = tickets++
-    connection.usedAtMs = Date.now()
+    connection.usedAtMs = performance.now()
     if (connection.waiting === undefined) transmit(connection, bytes, ticket)
     else connection.waiting.push({ bytes, ticket })
     return ticket

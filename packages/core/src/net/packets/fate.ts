@@ -1,6 +1,8 @@
 import type { Endpoint, Family } from '../../model/endpoint.ts'
-import { FailureError, failureErrorOf, type IcmpError, icmpFailure, isSystemError } from '../../model/failure.ts'
+import { FailureError, failureErrorOf, type IcmpError, isSystemError } from '../../model/failure.ts'
+import { icmpFailure } from '../../model/icmp.ts'
 import type { Packets } from '../../model/packets.ts'
+import { formatHostPort } from '../../model/target.ts'
 import { type Clocks, clocksOf } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
 import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
@@ -17,8 +19,11 @@ export interface Shot<Message> {
   /** Index of the exchange's source port to send from, from 0 and wrapping around (default: 0). */
   readonly flow?: number
   readonly send?: SendingOptions
-  /** Parses the answer, whose bytes are valid only during the call. */
-  readonly read: (bytes: Uint8Array) => Message
+  /**
+   * Parses the answer, whose bytes are valid only during the call. Undefined for a packet that has the key but answers something else:
+   * it counts as foreign, and the shot waits on.
+   */
+  readonly read: (bytes: Uint8Array) => Message | undefined
 }
 
 export interface Answered<Message> {
@@ -50,7 +55,17 @@ export type Fate<Message> =
       readonly mayBeOurs: boolean
       /** Its answer arrived late, this long after it was sent. */
       readonly lateNs?: number
+      /** What arrived in the place of an answer. */
+      readonly doubt?: Doubt
     }
+
+/**
+ * What may arrive from the target and is no answer: a tag made with another key, a reply without what was sent, or something of another
+ * format. Anyone can forge it, so it ends no attempt, and matters only if nothing genuine arrives. The first that applies is reported.
+ */
+export const doubts = ['otherKey', 'altered', 'stranger'] as const
+
+export type Doubt = (typeof doubts)[number]
 
 /** Codes of packets that were never passed to the kernel. */
 export const unsentCodes = { isOver: 'ECANCELED', keyInUse: 'EBUSY', lacksOptions: 'ENOTSUP' } as const
@@ -93,7 +108,9 @@ export function answerOf<Message>(
       throw unsentFailure(fate, to, deadline)
     case 'silent':
       if (fate.lateNs !== undefined) throw deadline.reason ?? deadline.timedOut()
-      throw fate.mayBeOurs && deadline.reason?.reason !== 'cancelled' ? droppedHere(to) : overFailure(deadline)
+      if (deadline.reason?.reason === 'cancelled') throw deadline.reason
+      if (fate.mayBeOurs) throw droppedHere(to)
+      throw fate.doubt === undefined ? overFailure(deadline) : doubtFailure(fate.doubt, to)
     case undefined:
       throw new TypeError('a volley has a fate for each shot')
   }
@@ -103,6 +120,27 @@ function overFailure(deadline: Pick<Deadline, 'reason'>): FailureError {
   return (
     deadline.reason ?? new FailureError('cancelled', 'the prober was closed while this attempt waited for an answer')
   )
+}
+
+function doubtFailure(doubt: Doubt, { address, port = 0 }: Endpoint): FailureError {
+  const who = port === 0 ? address : formatHostPort(address, port)
+  switch (doubt) {
+    case 'otherKey':
+      return new FailureError(
+        'bad-reply',
+        `${who} answered with a tag made with a different key: use the same key on both sides`,
+      )
+    case 'altered':
+      return new FailureError(
+        'bad-reply',
+        `${who} answered without the bytes it was sent: the target, or a device on the path, cuts off or replaces them`,
+      )
+    case 'stranger':
+      return new FailureError(
+        'bad-reply',
+        `${who} answered, but not as a responder of Scout: another service is listening there, which needs the options send and expect`,
+      )
+  }
 }
 
 function unsentFailure(
@@ -124,11 +162,12 @@ function unsentFailure(
       { code },
     )
   }
-  const firstHop = mtu === undefined ? '' : `, where the first hop has an MTU of ${mtu} bytes`
+  // The MTU of this host's own link, or one that a router reported for an earlier packet.
+  const passes = mtu === undefined ? '' : `, where packets of up to ${mtu} bytes pass as far as this host knows`
   const error = Object.assign(new Error(code), { code })
   return failureErrorOf(
     error,
-    `sending to ${address}${port === undefined || port === 0 ? '' : ` port ${port}`}${firstHop}`,
+    `sending to ${address}${port === undefined || port === 0 ? '' : ` port ${port}`}${passes}`,
   )
 }
 

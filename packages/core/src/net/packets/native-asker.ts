@@ -1,12 +1,12 @@
-import type { Family } from '../../model/endpoint.ts'
-import { FailureError } from '../../model/failure.ts'
+import { type Family, familyNames } from '../../model/endpoint.ts'
+import { FailureError, failureErrorOf } from '../../model/failure.ts'
 import { nowNs } from '../../time/clock.ts'
 import type { EngineRecord } from '../native/engine-record.ts'
 import { acquireEngine, type EngineThread, releaseEngine } from '../native/engine-thread.ts'
 import { type Native, nativePart } from '../native/native.ts'
 import { tcpReplyFilter } from '../native/socket-filter.ts'
 import type { Stray } from './exchange.ts'
-import { type Fate, icmpErrorOf, unsentCodes } from './fate.ts'
+import { doubts, type Fate, icmpErrorOf, unsentCodes } from './fate.ts'
 import { bufferBytes, nativeKinds, openPermitted, packetBytes } from './native-packet-socket.ts'
 import { transports, udpPorts } from './providers.ts'
 import type { Asked, Asker, PacketAnswer, Question, Timing } from './question.ts'
@@ -26,6 +26,8 @@ interface Lane {
 
 /** Bytes before the payload that an answer of this format arrives with. */
 const headerBytes = { echo: 8, datagram: 0, syn: 20 } as const
+
+const protocolNames = { echo: 'ICMP echo', datagram: 'UDP', syn: 'half-open TCP handshakes' } as const
 
 /** Number of source ports of half-open handshakes: enough that everything sent from a port is answered before the port is reused. */
 const reservedPorts = 64
@@ -47,9 +49,14 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
     lanes.delete(id)
     const part = nativePart()
     if (!part.isPresent) throw new TypeError('the native asker needs the native part')
-    const lane = openLane(part.native, { format, family, inside, onStray })
-    lanes.set(id, lane)
-    return lane
+    try {
+      const lane = openLane(part.native, { format, family, inside, onStray })
+      lanes.set(id, lane)
+      return lane
+    } catch (error) {
+      // A shortage of descriptors, for example, may also affect the thread or the reserved ports.
+      throw failureErrorOf(error, `opening sockets for ${protocolNames[format]} over ${familyNames[family]}`)
+    }
   }
 
   const begin = (question: Question, { timeoutMs, flow, rounds }: Timing, onAsked: (asked: Asked) => void) => {
@@ -172,7 +179,7 @@ function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fat
           sequence: record.sequence,
           payloadBytes: record.length - headerBytes[format],
           isReset: record.has('reset'),
-          isGenuine: !record.has('notGenuine'),
+          ...(record.has('otherLength') ? { flaw: 'length' } : record.has('altered') ? { flaw: 'bytes' } : {}),
         },
         tookNs,
         clocks,
@@ -191,8 +198,13 @@ function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fat
       return { kind: 'unsent', code: record.code, ...(record.info > 0 ? { mtu: record.info } : {}) }
     default: {
       const { tookNs } = record
-      const mayBeOurs = record.has('mayBeOurs')
-      return tookNs === undefined ? { kind: 'silent', mayBeOurs } : { kind: 'silent', mayBeOurs, lateNs: tookNs }
+      const doubt = doubts.find((one) => record.has(one))
+      return {
+        kind: 'silent',
+        mayBeOurs: record.has('mayBeOurs'),
+        ...(tookNs === undefined ? {} : { lateNs: tookNs }),
+        ...(doubt === undefined ? {} : { doubt }),
+      }
     }
   }
 }

@@ -19,14 +19,14 @@ export interface Question {
 
 /** What an answer says. */
 export interface PacketAnswer {
-  /** Number of the question, 32 bits. */
+  /** Number of the question in the order of sending, 32 bits. */
   readonly sequence: number
   /** Bytes after the header of ICMP or UDP. */
   readonly payloadBytes: number
   /** A SYN was answered with RST. */
   readonly isReset: boolean
-  /** The tag of a datagram was made with the same key. */
-  readonly isGenuine: boolean
+  /** It does not bring back what was sent: it has another length, or the same length and other bytes. */
+  readonly flaw?: 'length' | 'bytes'
 }
 
 /** The fate of one of many questions, and when. */

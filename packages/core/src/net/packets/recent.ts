@@ -21,7 +21,7 @@ export interface MemoryOptions<Thing> {
 export function createMemory<Key, Thing>({ spanMs, most, onForgotten }: MemoryOptions<Thing>): Memory<Key, Thing> {
   let younger = new Map<Key, Thing>()
   let older = new Map<Key, Thing>()
-  let bornAtMs = Date.now()
+  let bornAtMs = performance.now()
 
   const age = (nowMs: number) => {
     for (const thing of older.values()) onForgotten(thing)
@@ -32,7 +32,7 @@ export function createMemory<Key, Thing>({ spanMs, most, onForgotten }: MemoryOp
 
   return {
     remember(key, thing) {
-      const nowMs = Date.now()
+      const nowMs = performance.now()
       if (younger.size >= most || nowMs - bornAtMs >= spanMs) age(nowMs)
       const before = younger.get(key)
       if (before !== undefined) onForgotten(before)

@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import type { Family } from '../../model/endpoint.ts'
 import { FailureError } from '../../model/failure.ts'
-import { readUint32, writeUint32 } from '../../wire/bytes.ts'
-import { decodeEchoDatagram, encodeEchoDatagram, isGenuineEcho } from '../../wire/echo-datagram.ts'
-import { echoHeaderBytes, echoKindOf, encodeEcho } from '../../wire/icmp.ts'
+import { readUint16, readUint32, writeUint32 } from '../../wire/bytes.ts'
+import { decodeEchoDatagram, echoHeaderBytes, encodeEchoDatagram, isGenuineEcho } from '../../wire/echo-datagram.ts'
+import { echoKindOf, encodeEcho, echoHeaderBytes as icmpHeaderBytes, isIntact } from '../../wire/icmp.ts'
 import type { Exchange } from './exchange.ts'
-import type { Shot } from './fate.ts'
+import type { Doubt, Fate, Shot } from './fate.ts'
+import type { PacketAddress } from './packet-socket.ts'
 import { providerOf, transports } from './providers.ts'
 import type { Asker, PacketAnswer, Question } from './question.ts'
 
@@ -14,8 +16,29 @@ export type ExchangeOf = (format: ScriptFormat, family: Family) => Exchange
 /** Formats that can be asked without the native part. */
 export type ScriptFormat = Exclude<Question['format'], 'syn'>
 
+/** A question in flight. */
+interface Open {
+  readonly question: Question
+  /** 16 bits of the header of an echo. */
+  readonly sequence: number
+  doubt: Doubt | undefined
+}
+
+/** Asker whose exchanges are opened by its user, who passes on what they receive. */
+export interface ScriptAsker extends Asker {
+  /** Returns the key that an answer of each format carries; undefined for anything else. */
+  readonly keyOf: Readonly<
+    Record<ScriptFormat, (bytes: Uint8Array, family: Family, sender: number) => string | undefined>
+  >
+  /** Receives the source of a foreign packet, at once after `keyOf` has seen it. */
+  readonly strange: (from: PacketAddress) => void
+}
+
 /** Asks from this thread, over sockets of Node and its packages: where there is no native packet engine. */
-export function createScriptAsker(exchangeOf: ExchangeOf): Asker {
+export function createScriptAsker(exchangeOf: ExchangeOf): ScriptAsker {
+  const opened = new Set<Open>()
+  /** The datagram that `keyOf` saw last has another format. */
+  let isOfOtherFormat = false
   const exchangeFor = ({ format, to }: Question): Exchange => {
     if (format === 'syn')
       throw new FailureError('not-supported', providerOf(transports.syn).remark ?? 'no raw TCP sockets')
@@ -25,68 +48,113 @@ export function createScriptAsker(exchangeOf: ExchangeOf): Asker {
     flows: (question) => exchangeFor(question).flows,
     async ask(question, { flow, deadline }) {
       const exchange = exchangeFor(question)
-      const [fate] = await exchange.volley([{ ...shotOf(question, exchange), flow }], deadline)
-      return fate ?? { kind: 'silent', mayBeOurs: false }
+      const sequence = exchange.nextSequence()
+      const open: Open = { question, sequence: sequence & 0xffff, doubt: undefined }
+      const shot = question.format === 'datagram' ? datagramShot(open, sequence) : echoShot(open, sequence, exchange)
+      opened.add(open)
+      try {
+        const [fate] = await exchange.volley([{ ...shot, flow }], deadline)
+        return doubted(fate ?? { kind: 'silent', mayBeOurs: false }, open)
+      } finally {
+        opened.delete(open)
+      }
+    },
+    keyOf: {
+      datagram(bytes) {
+        const echo = decodeEchoDatagram(bytes)
+        isOfOtherFormat = echo?.kind !== 'reply'
+        return echo?.kind === 'reply' ? keyOfNumber(echo.number) : undefined
+      },
+      echo(message, family, sender) {
+        if (echoKindOf(family, message) !== 'reply' || readUint16(message, 4) !== (sender & 0xffff)) return undefined
+        const key = message.length < token.length ? undefined : keyOfNumber(numberIn(message))
+        // A reply whose payload was cut off or replaced still has the header of its request.
+        for (const open of opened)
+          if (open.question.format === 'echo' && open.sequence === readUint16(message, 6)) open.doubt ??= 'altered'
+        return key
+      },
+    },
+    strange({ address, port }) {
+      if (!isOfOtherFormat) return
+      for (const open of opened) {
+        const { format, to } = open.question
+        if (format === 'datagram' && to.address === address && to.port === port) open.doubt ??= 'stranger'
+      }
     },
     close() {}, // its exchanges belong to the sockets of the vantage
   }
 }
 
-function shotOf(question: Question, exchange: Exchange): Shot<PacketAnswer> {
-  const sequence = exchange.nextSequence()
-  const { to, payloadBytes, key = '', send } = question
-  const common = { key: sequence, to, ...(send === undefined ? {} : { send }) }
-  if (question.format === 'datagram') {
-    return {
-      ...common,
-      bytes: encodeEchoDatagram({ kind: 'request', sender: exchange.sender, sequence }, payloadBytes, key),
-      read: (bytes) => ({
-        sequence,
-        payloadBytes: bytes.length,
-        isReset: false,
-        isGenuine: isGenuineEcho(bytes, key),
-      }),
-    }
-  }
-  const payload = new Uint8Array(payloadBytes)
-  writeUint32(payload, token.sender, exchange.sender)
-  writeUint32(payload, token.sequence, sequence)
-  writeUint32(payload, token.length, payloadBytes)
-  const echo = { identifier: exchange.sender & 0xffff, sequence: sequence & 0xffff, payload }
+function doubted(fate: Fate<PacketAnswer>, { doubt }: Open): Fate<PacketAnswer> {
+  return fate.kind === 'silent' && doubt !== undefined ? { ...fate, doubt } : fate
+}
+
+function datagramShot(open: Open, sequence: number): Shot<PacketAnswer> {
+  const { to, payloadBytes, key = '', send } = open.question
+  const number = randomNumber()
   return {
-    ...common,
-    bytes: encodeEcho(to.family, { kind: 'request', ...echo }),
-    read: (bytes) => ({
-      sequence,
-      payloadBytes: bytes.length - echoHeaderBytes,
-      isReset: false,
-      isGenuine: true,
-    }),
+    key: keyOfNumber(number),
+    to,
+    ...(send === undefined ? {} : { send }),
+    bytes: encodeEchoDatagram({ kind: 'request', number }, payloadBytes, key),
+    read(bytes) {
+      const isCut = decodeEchoDatagram(bytes)?.isWhole !== true || bytes.length !== payloadBytes
+      if (!isGenuineEcho(bytes, key)) {
+        // Cut off within its tag it is no sign of another key.
+        open.doubt = bytes.length < echoHeaderBytes ? 'altered' : 'otherKey'
+        return undefined
+      }
+      return { sequence, payloadBytes: bytes.length, isReset: false, ...flawOf(isCut, bytes.subarray(echoHeaderBytes)) }
+    },
   }
 }
 
 /**
- * Layout of an echo's first payload bytes, which identify a question: the 16-bit sequence of the ICMP header wraps within minutes at 500
- * probes a second. A reply must return the whole payload (RFC 792). native/formats.c has the same.
+ * Layout of an echo. The first bytes of its payload are the number and the length of the question: the 16-bit sequence of the ICMP
+ * header wraps within minutes at 500 probes a second, and anyone can guess it. native/formats.c has the same.
  */
-const token = { sender: 0, sequence: 4, length: 8 } as const
+const token = { number: 8, length: 16, end: 20 } as const
+
+function echoShot(open: Open, sequence: number, { sender }: Exchange): Shot<PacketAnswer> {
+  const { to, payloadBytes, send } = open.question
+  const number = randomNumber()
+  const payload = Buffer.alloc(payloadBytes)
+  payload.writeBigUInt64BE(number, token.number - icmpHeaderBytes)
+  writeUint32(payload, token.length - icmpHeaderBytes, payloadBytes)
+  const echo = { identifier: sender & 0xffff, sequence: sequence & 0xffff, payload }
+  return {
+    key: keyOfNumber(number),
+    to,
+    ...(send === undefined ? {} : { send }),
+    bytes: encodeEcho(to.family, { kind: 'request', ...echo }),
+    read(bytes) {
+      const received = bytes.length - icmpHeaderBytes
+      const isAltered =
+        !isIntact(to.family, bytes) || (bytes.length >= token.end && readUint32(bytes, token.length) !== payloadBytes)
+      const flaw = flawOf(received !== payloadBytes, isAltered ? undefined : bytes.subarray(token.end))
+      return { sequence, payloadBytes: received, isReset: false, ...flaw }
+    },
+  }
+}
+
+/** Returns what is wrong with an answer, whose padding must have come back as zeros; undefined stands for an altered one. */
+function flawOf(isCut: boolean, padding: Uint8Array | undefined): Pick<PacketAnswer, 'flaw'> {
+  if (isCut) return { flaw: 'length' }
+  return padding?.every((byte) => byte === 0) === true ? {} : { flaw: 'bytes' }
+}
 
 /** Smallest payload of an echo. */
-export const tokenBytes = 12
+export const tokenBytes = token.end - icmpHeaderBytes
 
-/** Returns the key that an answer of each format carries; undefined for anything else. */
-export const keyOfAnswer: Readonly<
-  Record<ScriptFormat, (bytes: Uint8Array, family: Family, sender: number) => number | undefined>
-> = {
-  datagram(bytes, _, sender) {
-    const echo = decodeEchoDatagram(bytes)
-    return echo?.kind === 'reply' && echo.sender === sender ? echo.sequence : undefined
-  },
-  echo(message, family, sender) {
-    if (message.length < echoHeaderBytes + tokenBytes) return undefined
-    if (readUint32(message, echoHeaderBytes + token.sender) !== sender) return undefined
-    if (readUint32(message, echoHeaderBytes + token.length) !== message.length - echoHeaderBytes) return undefined
-    if (echoKindOf(family, message) !== 'reply') return undefined
-    return readUint32(message, echoHeaderBytes + token.sequence)
-  },
+/** A number that nobody can guess who has seen others. */
+function randomNumber(): bigint {
+  return randomBytes(8).readBigUInt64BE()
+}
+
+function numberIn(message: Uint8Array): bigint {
+  return new DataView(message.buffer, message.byteOffset).getBigUint64(token.number)
+}
+
+function keyOfNumber(number: bigint): string {
+  return number.toString(36)
 }

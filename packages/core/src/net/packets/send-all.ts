@@ -41,10 +41,19 @@ function sendTogether<Each extends Outgoing>(
   packets: readonly Each[],
   refused: (packet: Each, error: unknown) => void,
 ): void {
-  const outcomes = socket.sendMany(packets)
+  const outcomes = outcomesOf(socket, packets)
   for (const [index, packet] of packets.entries()) {
     const outcome = outcomes[index]
     if (typeof outcome === 'number') packet.ticket = outcome
     else refused(packet, outcome)
+  }
+}
+
+/** Returns an outcome for each packet. An error of the socket itself is that of all. */
+function outcomesOf(socket: PacketSocket, packets: readonly Packet[]): readonly unknown[] {
+  try {
+    return socket.sendMany(packets)
+  } catch (error) {
+    return packets.map(() => error)
   }
 }

@@ -18,6 +18,9 @@ export interface Followed {
 /** A volley in progress, as an exchange sees it: it receives the fate of each shot, by index. */
 export interface OpenVolley {
   readonly timeoutNs: number
+  /** Reads a packet that has the key of a shot. Returns whether it answers the shot. */
+  reads(index: number, bytes: Uint8Array): boolean
+  /** Settles the shot with the answer that was read last. */
   answered(index: number, times: Times, followed: Followed): void
   copied(index: number): void
   settled(index: number, fate: Fate<never>): void
@@ -29,6 +32,7 @@ export class Volley<Message> implements OpenVolley {
   readonly timeoutNs: number
   readonly #shots: readonly Shot<Message>[]
   readonly #settled: (Fate<Message> | undefined)[] = []
+  #read: Message | undefined
   readonly #followed: Followed[] = []
   #left: number
   #onEnded: () => void = () => {}
@@ -52,16 +56,20 @@ export class Volley<Message> implements OpenVolley {
     else listener()
   }
 
+  reads(index: number, bytes: Uint8Array): boolean {
+    try {
+      this.#read = this.#shots[index]?.read(bytes)
+      return this.#read !== undefined
+    } catch (error) {
+      this.#reject(error)
+      return false
+    }
+  }
+
   answered(index: number, { arrival, tookNs, departureClock, sourcePort }: Times, followed: Followed): void {
     const { clock, atNs, ttl, trafficClass } = arrival
-    const shot = this.#shots[index]
-    if (shot === undefined) return
-    let message: Message
-    try {
-      message = shot.read(arrival.bytes)
-    } catch (error) {
-      return this.#reject(error)
-    }
+    const message = this.#read
+    if (message === undefined) return
     this.#set(index, {
       kind: 'answered',
       message,

@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net'
+import { splitZone } from '../../model/address.ts'
 import { FailureError, isSystemError } from '../../model/failure.ts'
 import { decodeTcpPacket, type TcpPacket } from '../../wire/tcp-packet.ts'
 import { nativePart } from '../native/native.ts'
@@ -43,7 +44,7 @@ export interface ConnectionName extends LocalEnd {
 }
 
 export interface ConnectionObserver {
-  /** Returns and forgets the times of a connection so far; undefined if none of its segments was seen. */
+  /** Returns and forgets the times of a connection so far; undefined if none of its segments was seen, or the observer is closed. */
   take(name: ConnectionName): ConnectionTimes | undefined
   close(): void
 }
@@ -63,6 +64,7 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
   if (!part.isPresent) throw new FailureError('not-supported', part.reason)
   const remote = new Set(remotePorts)
   const connections = new Map<string, Recorded>()
+  let isClosed = false
 
   const connectionOf = (key: string): Recorded => {
     const known = connections.get(key)
@@ -101,13 +103,21 @@ export function observeConnections(remotePorts: readonly number[]): ConnectionOb
     const socket = openTimedSocket(part.native, options, { arrived, failed: () => {}, overflowed })
     return {
       take({ localAddress, localPort, remoteAddress, remotePort }) {
+        if (isClosed) return undefined
         socket.drain()
-        const key = keyOf([addressHex(localAddress), localPort], [addressHex(remoteAddress), remotePort])
+        const key = keyOf(
+          [addressHex(splitZone(localAddress).bare), localPort],
+          [addressHex(splitZone(remoteAddress).bare), remotePort],
+        )
         const connection = connections.get(key)
         connections.delete(key)
         return connection
       },
-      close: () => socket.close(),
+      close() {
+        isClosed = true
+        connections.clear()
+        socket.close()
+      },
     }
   } catch (error) {
     throw whyNot(error)
@@ -147,7 +157,7 @@ function hexOf(bytes: Uint8Array): string {
 }
 
 /** Returns the bytes of an address in hexadecimal. In IPv6, `::` expands to the missing zeros (RFC 4291 §2.2). */
-function addressHex(address: string): string {
+export function addressHex(address: string): string {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number)).toString('hex')
   const [bare = ''] = address.split('%', 1)
   const [head = [], tail = []] = bare.split('::').map((half) => (half === '' ? [] : half.split(':')))

@@ -1,15 +1,19 @@
-import type { Socket } from 'node:net'
-import { Duplex } from 'node:stream'
+import { Socket, type SocketConstructorOpts } from 'node:net'
 import type { Endpoint } from '../../model/endpoint.ts'
+import { FailureError } from '../../model/failure.ts'
+import { icmpFailure } from '../../model/icmp.ts'
+import { formatHostPort } from '../../model/target.ts'
 import { type Native, nativePart } from '../native/native.ts'
 import { type StreamArrival, type StreamHandshake, type TimedStream, timedStreams } from '../native/timed-streams.ts'
 import type { Sockets } from '../sockets.ts'
+import { type Bytes, type BytesListener, bytesOver } from './bytes.ts'
+import { addressHex } from './connection-observer.ts'
 import { type Handshake, handshakeFrom, handshakeOf } from './tcp-info.ts'
 
 /*
  * A TCP connection of a probe. Where the native part is present, it is one of its streams: the kernel times the handshake, the departure
- * of the request and the arrival of the response, and an attempt costs less than half of what it does with Node's sockets. Elsewhere, it
- * is a socket of Node.
+ * of the request and the arrival of the response, it names the ICMP error that ended a handshake, and an attempt costs less than half of
+ * what it does with Node's sockets. Elsewhere, it is a socket of Node.
  */
 
 /** The outcome of a handshake. */
@@ -17,6 +21,8 @@ export interface Connected {
   /** The kernel's data; undefined without the native part. */
   readonly handshake: Handshake | undefined
   readonly sourcePort: number | undefined
+  /** Undefined if the handshake failed. */
+  readonly sourceAddress: string | undefined
 }
 
 export interface ConnectionListener {
@@ -26,8 +32,10 @@ export interface ConnectionListener {
 }
 
 export interface Connection {
-  /** Returns its bytes as a stream, after it is connected. */
-  stream(): Duplex
+  /** Starts to exchange bytes, once it is connected. The native part reads from the first write on, even if that is empty. */
+  exchange(listener: BytesListener): Bytes
+  /** Returns it as a socket of Node, which TLS needs, once it is connected. Use either this or `exchange`. */
+  socket(): Socket
   /** Returns the kernel's data about the handshake so far; undefined once it is closed. */
   handshake(): Handshake | undefined
   /** Returns the kernel's times of one request and its response; undefined if any of them is unknown. */
@@ -39,8 +47,8 @@ export interface Connection {
 export interface ExchangeTimes {
   /** When this process received the news that the handshake was complete. */
   readonly connectedNs: number
-  /** Departure of the last byte of the request. */
-  readonly sentNs: number
+  /** Departure of the last byte of the request; undefined if none was sent. */
+  readonly sentNs: number | undefined
   /** Arrival of the first bytes of the response. If several segments were read at once, of the last of them. */
   readonly answeredNs: number
   /** Arrival of the last byte. */
@@ -61,23 +69,52 @@ export function openConnection(
   listener: ConnectionListener,
 ): Connection {
   const part = nativePart()
-  if (part.isPresent) return new NativeConnection(part.native, { sockets, endpoint, ...options }, listener)
+  const checked: ConnectionListener = {
+    onConnected(connected) {
+      if (isToItself(connected, endpoint)) listener.onError(connectedToItself(endpoint), connected)
+      else listener.onConnected(connected)
+    },
+    onError: (error, connected) => listener.onError(error, connected),
+  }
+  if (part.isPresent) return new NativeConnection(part.native, { sockets, endpoint, ...options }, checked)
   const socket = sockets.connect(endpoint)
   if (options.isUndelayed) socket.setNoDelay(true)
-  return connectionOver(socket, listener)
+  return connectionOver(socket, checked)
 }
 
-/** Returns the connection of a socket of Node. */
-export function connectionOver(socket: Socket, listener: ConnectionListener): Connection {
-  socket.once('connect', () => listener.onConnected({ handshake: handshakeOf(socket), sourcePort: socket.localPort }))
+function connectionOver(socket: Socket, listener: ConnectionListener): Connection {
+  socket.once('connect', () =>
+    listener.onConnected({
+      handshake: handshakeOf(socket),
+      sourcePort: socket.localPort,
+      sourceAddress: socket.localAddress,
+    }),
+  )
   // Not `once`: a reset may follow the handshake before the socket is destroyed.
   socket.on('error', (error) => listener.onError(error))
   return {
-    stream: () => socket,
+    exchange: (bytesListener) => bytesOver(socket, bytesListener),
+    socket: () => socket,
     handshake: () => handshakeOf(socket),
     times: () => undefined,
     close: () => void socket.destroy(),
   }
+}
+
+/**
+ * Returns whether the connection leads back to its own socket. If nothing listens on a port that this host may choose as a source, a SYN
+ * from that very port completes a simultaneous open with itself (RFC 9293 §3.5).
+ */
+function isToItself({ sourcePort, sourceAddress }: Connected, { address, port }: Endpoint): boolean {
+  return sourcePort === port && sourceAddress !== undefined && addressHex(sourceAddress) === addressHex(address)
+}
+
+function connectedToItself({ address, port = 0 }: Endpoint): FailureError {
+  return new FailureError(
+    'refused',
+    `nothing is listening on ${formatHostPort(address, port)}: the connection reached itself, because this host had chosen the same port as its source`,
+    { code: 'ECONNREFUSED' },
+  )
 }
 
 interface NativeRequest extends ConnectionOptions {
@@ -89,7 +126,9 @@ class NativeConnection implements Connection {
   readonly #native: Native
   readonly #fd: number
   readonly #raw: TimedStream
-  #stream: NativeStream | undefined
+  readonly #listener: ConnectionListener
+  #bytes: NativeBytes | undefined
+  #socket: Socket | undefined
   #connectedNs = 0
   #first: StreamArrival | undefined
   #last: StreamArrival | undefined
@@ -102,6 +141,7 @@ class NativeConnection implements Connection {
     const fd = sockets.openStream(endpoint.family)
     this.#native = native
     this.#fd = fd
+    this.#listener = listener
     this.#raw = timedStreams(native)(
       endpoint,
       { fd, isStamped, isUndelayed },
@@ -113,73 +153,83 @@ class NativeConnection implements Connection {
         arrived: (arrival) => {
           this.#first ??= arrival
           this.#last = arrival
-          this.#stream?.push(arrival.bytes)
+          this.#bytes?.listener.onBytes(arrival.bytes)
         },
-        drained: () => this.#stream?.writeOn(),
-        ended: () => void this.#stream?.push(null),
+        drained: () => this.#bytes?.writeOn(),
+        ended: () => this.#bytes?.listener.onEnd(),
         failed: (error, handshake) => {
-          if (this.#stream === undefined)
-            listener.onError(error, handshake === undefined ? undefined : connectedFrom(handshake))
-          else this.#stream.destroy(error)
+          if (this.#bytes !== undefined) return this.#bytes.listener.onError(error)
+          if (handshake === undefined) return listener.onError(error)
+          const { icmp } = handshake
+          listener.onError(icmp === undefined ? error : icmpFailure(icmp, endpoint), connectedFrom(handshake))
         },
       },
     )
   }
 
-  stream(): Duplex {
-    this.#stream ??= new NativeStream(this.#raw)
-    return this.#stream
+  exchange(listener: BytesListener): Bytes {
+    const bytes = new NativeBytes(this.#raw, listener, () => {
+      this.#first = this.#last
+    })
+    this.#bytes = bytes
+    return bytes
+  }
+
+  socket(): Socket {
+    // Node starts reading from an existing descriptor at once; manualStart leaves that to TLS (lib/net.js).
+    const options: SocketConstructorOpts & { readonly manualStart: boolean } = {
+      fd: this.#raw.release(),
+      manualStart: true,
+    }
+    const socket = new Socket(options)
+    socket.on('error', (error) => this.#listener.onError(error))
+    this.#socket = socket
+    return socket
   }
 
   handshake(): Handshake | undefined {
+    if (this.#socket !== undefined) return handshakeOf(this.#socket)
     // The descriptor of a closed stream may belong to another socket.
     return this.#raw.isOpen ? handshakeFrom(this.#native.tcpInfo(this.#fd)) : undefined
   }
 
   times(): ExchangeTimes | undefined {
     const [first, last] = [this.#first, this.#last]
-    if (first?.leftNs === undefined || last === undefined || !first.isKernelTime || !last.isKernelTime) return undefined
+    if (first === undefined || last === undefined || !first.isKernelTime || !last.isKernelTime) return undefined
     return { connectedNs: this.#connectedNs, sentNs: first.leftNs, answeredNs: first.atNs, receivedNs: last.atNs }
   }
 
   close(): void {
     this.#raw.close()
-    this.#stream?.destroy()
+    this.#socket?.destroy()
   }
 }
 
 function connectedFrom(handshake: StreamHandshake): Connected {
-  return { handshake: handshakeFrom(handshake), sourcePort: handshake.port }
+  const { port, address } = handshake
+  return {
+    handshake: handshakeFrom(handshake),
+    sourcePort: port,
+    sourceAddress: address === '' ? undefined : address,
+  }
 }
 
 type Written = (error?: Error | null) => void
 
-/** The bytes of a native stream as Node's client of HTTP expects them. */
-class NativeStream extends Duplex {
+class NativeBytes implements Bytes {
+  readonly listener: BytesListener
+  readonly markAnswer: () => void
   readonly #raw: TimedStream
   /** Bytes that the kernel has not taken yet. */
   #rest: { readonly bytes: Uint8Array; readonly written: Written } | undefined
 
-  constructor(raw: TimedStream) {
-    super()
+  constructor(raw: TimedStream, listener: BytesListener, markAnswer: () => void) {
     this.#raw = raw
+    this.listener = listener
+    this.markAnswer = markAnswer
   }
 
-  /** Continues after the kernel has made room. */
-  writeOn(): void {
-    const rest = this.#rest
-    this.#rest = undefined
-    if (rest !== undefined) this.#hand(rest.bytes, rest.written)
-  }
-
-  // Arriving bytes are pushed as they come: their reader takes them at once.
-  override _read(): void {}
-
-  override _write(bytes: Uint8Array, _encoding: string, written: Written): void {
-    this.#hand(bytes, written)
-  }
-
-  #hand(bytes: Uint8Array, written: Written): void {
+  write(bytes: Uint8Array, written: Written): void {
     let count = 0
     try {
       count = this.#raw.write(bytes)
@@ -190,8 +240,14 @@ class NativeStream extends Duplex {
     else this.#rest = { bytes: bytes.subarray(count), written }
   }
 
-  override _destroy(error: Error | null, closed: (error?: Error | null) => void): void {
+  /** Continues after the kernel has made room. */
+  writeOn(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined) this.write(rest.bytes, rest.written)
+  }
+
+  close(): void {
     this.#raw.close()
-    closed(error)
   }
 }

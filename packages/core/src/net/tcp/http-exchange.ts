@@ -1,6 +1,10 @@
 import { ClientRequest, type IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { FailureError, isSystemError } from '../../model/failure.ts'
+import { nowNs } from '../../time/clock.ts'
+import { fillerOf, whereAltered } from '../../wire/filler.ts'
+import type { Bytes, BytesListener } from './bytes.ts'
+import { mostHeadBytes, readHeads } from './http-heads.ts'
 import { tlsFailureOf } from './tls.ts'
 
 export interface HttpRequest {
@@ -11,7 +15,20 @@ export interface HttpRequest {
   readonly sendBytes: number
   /** Number of bytes of the response body to keep. */
   readonly keepBytes: number
+  /** Limit of the response in bytes, as transferred. */
+  readonly maxBytes: number
+  /** Size of the response body; undefined if any will do. */
+  readonly expectBytes?: number | undefined
+  /** Whether the response body must be the filler of a responder. */
+  readonly expectFiller: boolean
 }
+
+/**
+ * Pieces that a body may have, and one more for each so many bytes: each costs more time than a kilobyte, and some servers send chunks of
+ * a few bytes.
+ */
+const mostPieces = 16_384
+const bytesOfPiece = 256
 
 /** The response so far. */
 export interface HttpResponse {
@@ -20,51 +37,100 @@ export interface HttpResponse {
   bodyBytes: number
   /** The kept part of the body. */
   body: Buffer
+  /** Offset of the first byte that is not that of the filler, if that is expected. */
+  alteredAt?: number
 }
 
 export interface HttpListener {
   /** The kernel has accepted the whole request. */
   onSent(): void
-  /** The first byte of the response has arrived, possibly before the whole request was sent. */
-  onAnswered(): void
+  /**
+   * The first byte of the final response arrived at this time, by the clock of `nowNs` and possibly before the whole request was sent.
+   */
+  onAnswered(atNs: number): void
   onEnd(): void
   /** The first error; later ones are consequences. */
   onError(error: unknown): void
 }
 
 /**
- * Makes one request over a connected stream, which it closes when the response is complete. Node's own client writes the request and
- * parses the response; without an agent it has no timers and keeps nothing.
+ * Makes one request over a connection. Node's own client writes the request and parses the response; without an agent it has no timers
+ * and keeps nothing. It is as lenient as other clients (`insecureHTTPParser`), because there is no second response on the connection for
+ * a wrong length to hide in. The caller closes the connection in the end.
  */
-export function exchangeHttp(stream: Duplex, request: HttpRequest, listener: HttpListener): HttpResponse {
-  const { url, method, sendBytes, keepBytes } = request
+export function exchangeHttp(
+  open: (listener: BytesListener) => Bytes,
+  request: HttpRequest,
+  listener: HttpListener,
+): HttpResponse {
+  const { url, method, sendBytes, maxBytes } = request
   const response: HttpResponse = { statusCode: 0, bodyBytes: 0, body: Buffer.alloc(0) }
   let head: IncomingMessage | undefined
+  let arrivedBytes = 0
+  let pieces = 0
+  let firstByteNs = 0
+  const badReply = (what: string) => new FailureError('bad-reply', `${url.host} ${what}`)
+  let isGivenUp = false
+  const giveUp = (error: unknown) => {
+    isGivenUp = true
+    listener.onError(error)
+    stream.destroy()
+  }
   const failed = (error: Error) => {
     // A response is complete even if its end is yet to be delivered; whatever follows it does not matter.
     if (head?.complete !== true) listener.onError(failureOf(error, url))
   }
+  const heads = readHeads(url.host, {
+    onFirstByte() {
+      firstByteNs = nowNs()
+      bytes.markAnswer()
+    },
+    onFinal: () => listener.onAnswered(firstByteNs),
+  })
+  const bytes = open({
+    onBytes(arrived) {
+      arrivedBytes += arrived.length
+      try {
+        if (arrivedBytes > maxBytes) throw badReply(`sent more than ${maxBytes} bytes, the limit of maxBytes`)
+        stream.deliver(heads.read(arrived))
+      } catch (error) {
+        giveUp(error)
+      }
+    },
+    onEnd() {
+      stream.deliver(heads.rest())
+      stream.deliver(null)
+    },
+    onError: (error) => void stream.destroy(error),
+  })
+  const stream = new HttpStream(bytes)
   // Prepended because Node's own listener ends some responses regularly when their connection is reset.
   stream.prependListener('error', failed)
-  stream.prependOnceListener('data', () => listener.onAnswered())
   const client = new ClientRequest({
     method,
     path: `${url.pathname}${url.search}`,
     headers: fieldsOf(request),
     createConnection: () => stream,
+    insecureHTTPParser: true,
+    maxHeaderSize: mostHeadBytes,
   })
   client.on('error', failed)
   client.on('finish', () => listener.onSent())
-  client.on('upgrade', () =>
-    listener.onError(new FailureError('bad-reply', `${url.host} switched protocols, which was not requested`)),
-  )
+  client.on('upgrade', () => listener.onError(badReply('switched protocols, which was not requested')))
   client.on('response', (message) => {
     head = message
     response.statusCode = message.statusCode ?? 0
     message.on('error', failed)
     message.on('data', (chunk: Buffer) => {
-      response.bodyBytes += chunk.length
-      if (response.body.length < keepBytes) response.body = Buffer.concat([response.body, chunk]).subarray(0, keepBytes)
+      // The parser goes on with what was read.
+      if (isGivenUp) return
+      addTo(response, chunk, request)
+      pieces++
+      const { expectBytes = response.bodyBytes } = request
+      if (response.bodyBytes > expectBytes)
+        giveUp(badReply(`sent more than the expected ${expectBytes} bytes of a body`))
+      else if (pieces > mostPieces + response.bodyBytes / bytesOfPiece)
+        giveUp(badReply(`sent ${response.bodyBytes} bytes of a body in ${pieces} pieces, which is too many`))
     })
     // Prepended because Node's own listener would first shut down the sending side, which takes another system call.
     message.prependListener('end', () => {
@@ -72,8 +138,47 @@ export function exchangeHttp(stream: Duplex, request: HttpRequest, listener: Htt
       stream.destroy()
     })
   })
-  client.end(sendBytes > 0 ? Buffer.alloc(sendBytes, 'scout ') : undefined)
+  client.end(sendBytes > 0 ? fillerOf(sendBytes) : undefined)
   return response
+}
+
+function addTo(response: HttpResponse, chunk: Buffer, { keepBytes, expectFiller }: HttpRequest): void {
+  if (expectFiller && response.alteredAt === undefined) {
+    const alteredAt = whereAltered(chunk, response.bodyBytes)
+    if (alteredAt !== undefined) response.alteredAt = alteredAt
+  }
+  response.bodyBytes += chunk.length
+  if (response.body.length < keepBytes) response.body = Buffer.concat([response.body, chunk]).subarray(0, keepBytes)
+}
+
+/** The bytes of a connection as Node's client of HTTP expects them. */
+class HttpStream extends Duplex {
+  readonly #bytes: Bytes
+  #isEnded = false
+
+  constructor(bytes: Bytes) {
+    super()
+    this.#bytes = bytes
+  }
+
+  /** Adds bytes for the client; null at their end. */
+  deliver(bytes: Buffer | null): void {
+    if (this.destroyed || this.#isEnded || bytes?.length === 0) return
+    this.#isEnded = bytes === null
+    this.push(bytes)
+  }
+
+  // Bytes are delivered as they come: their reader takes them at once.
+  override _read(): void {}
+
+  override _write(bytes: Uint8Array, _encoding: string, written: (error?: Error | null) => void): void {
+    this.#bytes.write(bytes, written)
+  }
+
+  override _destroy(error: Error | null, closed: (error?: Error | null) => void): void {
+    this.#bytes.close()
+    closed(error)
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ type PhasesNs = Readonly<Partial<Record<HttpPhase, number>>>
 
 /** Returns the phases by the kernel's times of one connection; undefined if one of them is unknown. */
 export function timedPhases(handshake: Handshake | undefined, times: ExchangeTimes | undefined): PhasesNs | undefined {
-  if (times === undefined || handshake?.time === undefined) return undefined
+  if (times?.sentNs === undefined || handshake?.time === undefined) return undefined
   const { connectedNs, sentNs, answeredNs, receivedNs } = times
   const write = sentNs - connectedNs
   const server = answeredNs - sentNs

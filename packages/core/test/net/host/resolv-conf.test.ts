@@ -32,9 +32,27 @@ test('reads all name servers, and the search domains of the last such line', () 
     path,
     'domain old.example\nnameserver 10.96.0.10\nsearch  a.svc.example \tsvc.example\nnameserver fd00::a\n',
   )
-  expect(readResolvConf(path)).toEqual({
+  expect(readResolvConf(path)).toMatchObject({
     nameServers: ['10.96.0.10', 'fd00::a'],
     searchDomains: ['a.svc.example', 'svc.example'],
   })
-  expect(readResolvConf(join(folder, 'absent'))).toEqual({ nameServers: [], searchDomains: [] })
+  expect(readResolvConf(join(folder, 'absent'))).toEqual({
+    nameServers: [],
+    searchDomains: [],
+    dots: 1,
+    timeoutMs: 5_000,
+    attempts: 2,
+  })
+})
+
+test.for([
+  ['options ndots:5 timeout:2 attempts:3', { dots: 5, timeoutMs: 2_000, attempts: 3 }],
+  ['options ndots:5\noptions timeout:2 rotate', { dots: 5, timeoutMs: 2_000, attempts: 2 }],
+  ['options ndots:99 timeout:99 attempts:99', { dots: 15, timeoutMs: 30_000, attempts: 5 }],
+  ['options timeout:0 attempts:0', { dots: 1, timeoutMs: 1_000, attempts: 1 }],
+  ['options ndots:x timeout: attempts', { dots: 1, timeoutMs: 5_000, attempts: 2 }],
+] as const)('reads %j within the limits of glibc', ([text, options]) => {
+  const path = join(folder, 'resolv.conf')
+  writeFileSync(path, text)
+  expect(readResolvConf(path)).toMatchObject(options)
 })

@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
+import { runAlone } from '../../../../../test/support/alone.ts'
 import { blockFor } from '../../../../../test/support/block.ts'
 import { assertBuilt } from '../../../../../test/support/built.ts'
+import { namespaces } from '../../../../../test/support/child.ts'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { capability, describeWith, testWith } from '../../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../../test/support/servers.ts'
@@ -62,6 +64,21 @@ describeWith(nativePresent)('the packet engine', () => {
     await Promise.resolve()
     blockFor(300)
     expect(await probing).toMatchObject({ ok: true, clock: { tx: 'kernel', rx: 'kernel' } })
+  })
+
+  test('leaves no attempt unsettled whose prober is closed between the deadline of this thread and its own', async () => {
+    const silent = await listenUdp(() => {})
+    const prober = createProber()
+    const probing = prober.probe('udp', `127.0.0.1:${silent.address().port}`, { timeoutMs: 50 })
+    setTimeout(() => prober.close(), 60)
+    await Promise.resolve()
+    // Timers run before the news of the engine, which has decided by then.
+    blockFor(150)
+    const result = await probing
+    expect(result.ok ? '' : result.failure.reason).toMatch(/^(timeout|cancelled)$/)
+    const { port } = await respond('127.0.0.1')
+    expect(await proberOfTest().prober.probe('udp', `127.0.0.1:${port}`)).toMatchObject({ ok: true })
+    expect(engineCounts().inFlight).toBe(0)
   })
 
   test('tells the first failure and the first success after it within a fraction of a second', async () => {
@@ -130,6 +147,43 @@ describeWith(...rawSockets)('a SYN of the packet engine', () => {
     const syn = Buffer.from(arrivals.find(({ bytes }) => isOurs(bytes))?.bytes ?? []).toString('hex')
     // Flags, window, urgent pointer and options; ports, numbers, checksum and timestamp differ.
     expect(syn).toMatch(/^.{16}00000000a002faf0.{4}0000020405b40402080a.{8}0000000001030307$/)
+  })
+
+  testWith(
+    'ip',
+    'nft',
+    namespaces,
+  )('is not answered by a segment with neither SYN nor RST', () => {
+    expect(runAlone(acknowledging)).toEqual([
+      { flags: 'ACK', reason: 'timeout' },
+      { flags: 'FIN-ACK', reason: 'timeout' },
+      { flags: 'SYN-ACK', reason: 'ok' },
+      { flags: 'RST-ACK', reason: 'refused' },
+    ])
+  })
+})
+
+describeWith(...rawSockets)('the numbers of questions', () => {
+  test.for([
+    ['syn', 'tcp4', 32n, (bytes: Buffer) => (bytes[13] === 2 ? BigInt(bytes.readUInt32BE(4)) : undefined)],
+    // A raw socket of Scout receives the replies, which bring the number back.
+    ['icmp', 'icmp4', 64n, (bytes: Buffer) => (bytes[0] === 0 ? bytes.readBigUInt64BE(8) : undefined)],
+  ] as const)('of %s tell nothing about the next', async ([protocol, kind, bits, numberOf]) => {
+    const server = await listenTcp((socket) => socket.destroy())
+    const { arrivals } = record({ kind })
+    const { prober } = proberOfTest()
+    const target = protocol === 'syn' ? `127.0.0.1:${server}` : '127.0.0.1'
+    for (let i = 0; i < 64; i++) expect(await prober.probe(protocol, target)).toMatchObject({ ok: true })
+    const numbers = () => arrivals.flatMap(({ bytes }) => numberOf(Buffer.from(bytes)) ?? [])
+    await eventually(() => numbers().length >= 64, 'all numbers')
+    const steps = numbers().map((number, i, all) => BigInt.asUintN(Number(bits), number - (all[i - 1] ?? 0n)))
+    expect(new Set(steps).size).toBe(steps.length)
+    // Each bit changes in about half of the steps.
+    for (let bit = 0n; bit < bits; bit++) {
+      const ones = steps.filter((_, i) => i > 0 && (((numbers()[i] ?? 0n) ^ (numbers()[i - 1] ?? 0n)) >> bit) & 1n)
+      expect(ones.length / steps.length).toBeGreaterThan(0.15)
+      expect(ones.length / steps.length).toBeLessThan(0.85)
+    }
   })
 })
 
@@ -208,6 +262,40 @@ async function respond(host: string) {
   onTestFinished(() => responder.close())
   return responder
 }
+
+/** Acknowledges each SYN with other flags, in the place of the kernel, whose resets a firewall drops. */
+const acknowledging = `
+  import { execFileSync } from 'node:child_process'
+  const { createProber } = await import(process.env.CORE)
+  const { openRaw } = await import(process.env.RAW)
+  for (const command of [
+    'add table ip scout',
+    'add chain ip scout output { type filter hook output priority 0; }',
+    'add rule ip scout output tcp sport 9 tcp flags & rst == rst tcp urgptr 0 drop',
+  ]) execFileSync('nft', command.split(' '))
+  let answerFlags = 0
+  const raw = openRaw('TCP')
+  raw.onPacket((packet, from) => {
+    const syn = packet.subarray((packet[0] & 15) * 4)
+    if (syn[13] !== 2) return
+    const answer = Buffer.alloc(20)
+    answer.writeUInt16BE(syn.readUInt16BE(2), 0)
+    answer.writeUInt16BE(syn.readUInt16BE(0), 2)
+    answer.writeUInt32BE((syn.readUInt32BE(4) + 1) >>> 0, 8)
+    answer[12] = 5 << 4
+    answer[13] = answerFlags
+    // Without the flag it means nothing (RFC 9293 section 3.1); it tells the firewall that this is not the kernel's.
+    answer.writeUInt16BE(1, 18)
+    raw.send(answer, from)
+  })
+  const prober = createProber()
+  for (const [flags, bits] of [['ACK', 16], ['FIN-ACK', 17], ['SYN-ACK', 18], ['RST-ACK', 20]]) {
+    answerFlags = bits
+    const { ok, failure } = await prober.probe('syn', '127.0.0.1:9', { timeoutMs: bits < 18 ? 300 : 5000 })
+    console.log(JSON.stringify({ flags, reason: ok ? 'ok' : failure.reason }))
+  }
+  process.exit()
+`
 
 /** Puts a file in the place of the engine's epoll descriptor (epoll(7)), which the engine then closes in its stead. */
 const breakingProgram = `

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openExchange, type Stray } from '../../../src/net/packets/exchange.ts'
-import { answerOf, packetsOf, type Shot } from '../../../src/net/packets/fate.ts'
+import { answerOf, type Key, packetsOf, type Shot } from '../../../src/net/packets/fate.ts'
 import {
   type PacketAddress,
   type PacketListener,
@@ -48,6 +48,26 @@ describe('an answer', () => {
     expect(await answer).toMatchObject({ tookNs: 5 })
   })
 
+  test('at another port than its request left from is foreign, and the request stays pending', async () => {
+    const { ask, arrive, question, strays } = open({ sourcePorts: 2 })
+    const answer = ask({ ...question(1), flow: 1 })
+    arrive(1, { at: 0 })
+    expect(strays).toEqual([{ kind: 'foreign', from: peer }])
+    arrive(1, { at: 1, atNs: 5 })
+    expect(await answer).toMatchObject({ tookNs: 5 })
+  })
+
+  test('that its request cannot use is foreign, and the request stays pending', async () => {
+    const { ask, arrive, question, strays } = open()
+    let reads = 0
+    const answer = ask({ ...question(1), read: (bytes) => (++reads < 3 ? undefined : [...bytes]) })
+    arrive(1)
+    arrive(1)
+    expect(strays.map(({ kind }) => kind)).toEqual(['foreign', 'foreign'])
+    arrive(1, { atNs: 5 })
+    expect(await answer).toMatchObject({ message: [1], tookNs: 5 })
+  })
+
   test('is matched whether or not the kernel reports the zone of its source', async () => {
     const { ask, arrive, question } = open()
     const answer = ask({
@@ -56,6 +76,31 @@ describe('an answer', () => {
     })
     arrive(1, { from: { address: 'fe80::1', family: 'ipv6', port: 7 } })
     await expect(answer).resolves.toBeDefined()
+  })
+
+  test('without a port, as of ICMP, is matched by a source without one', async () => {
+    const { ask, arrive, question } = open()
+    const answer = ask({ ...question(1), to: { host: '10.0.0.1', address: '10.0.0.1', family: 'ipv4' } })
+    arrive(1, { from: { ...peer, port: 0 }, atNs: 5 })
+    expect(await answer).toMatchObject({ tookNs: 5 })
+  })
+
+  test('is matched by a key that is a text', async () => {
+    const { ask, arrive, question } = open({ keyOf: ([key]) => `key ${key}` })
+    const answers = [1, 2].map((key) => ask({ ...question(key), key: `key ${key}` }))
+    for (const key of [2, 1]) arrive(key)
+    expect(await Promise.all(answers)).toMatchObject([{ message: [1] }, { message: [2] }])
+  })
+
+  test('is no answer if it is not known when its request left', async () => {
+    const { ask, arrive, question, strays } = open({ departureOf: () => undefined })
+    const deadline = new Deadline(1_000)
+    const answer = ask(question(1), deadline)
+    arrive(1)
+    deadline.end(deadline.timedOut())
+    await expect(answer).rejects.toMatchObject({ reason: 'timeout' })
+    arrive(1)
+    expect(strays).toEqual([{ kind: 'late', from: peer }])
   })
 
   test('to a request that was never sent is foreign', () => {
@@ -68,21 +113,33 @@ describe('an answer', () => {
     for (const isShared of [false, true]) {
       const { listener, strays } = open({ isShared })
       listener.arrived({ ...peer, bytes: new Uint8Array(), atNs: 0, clock: 'user' })
-      expect(strays.length).toBe(isShared ? 0 : 1)
+      expect(strays).toEqual(isShared ? [] : [{ kind: 'foreign', from: peer }])
     }
   })
 
   test('that arrives repeatedly is a duplicate each further time', async () => {
-    const { ask, arrive, question, strays } = open()
-    const answer = ask(question(1))
-    arrive(1, { atNs: 10 })
-    arrive(1, { atNs: 20 })
-    arrive(1, { atNs: 30 })
-    await answer
+    const { exchange, arrive, question, strays } = open()
+    const answers = exchange.volley([question(2), question(1)], new Deadline(1_000))
+    // It left at 100 ns on the socket's timeline.
+    arrive(1, { atNs: 110 })
+    arrive(1, { atNs: 120 })
+    arrive(1, { atNs: 130 })
+    arrive(2)
+    await answers
     expect(strays).toEqual([
       { kind: 'duplicate', from: peer, afterNs: 20 },
       { kind: 'duplicate', from: peer, afterNs: 30 },
     ])
+  })
+
+  test('that arrives again from another address is foreign', async () => {
+    const { ask, arrive, question, strays } = open()
+    const answer = ask(question(1))
+    arrive(1)
+    await answer
+    const stranger = { ...peer, address: '10.0.0.2' }
+    arrive(1, { from: stranger })
+    expect(strays).toEqual([{ kind: 'foreign', from: stranger }])
   })
 
   test('after its deadline is late the first time, then a duplicate', async () => {
@@ -113,6 +170,38 @@ describe('an answer', () => {
     await expect(answer).rejects.toMatchObject({ reason: 'timeout' })
   })
 
+  test('is in time at the very end of its deadline, and later if only this process stamped it', async () => {
+    vi.useFakeTimers({ toFake: ['hrtime'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const byKernel = open({ clocks: { tx: 'kernel', rx: 'kernel' } })
+    const atTheEnd = byKernel.ask(byKernel.question(1), new Deadline(20))
+    byKernel.arrive(1, { atNs: 20e6 })
+    expect(await atTheEnd).toMatchObject({ tookNs: 20e6 })
+    const byProcess = open()
+    const afterwards = byProcess.ask(byProcess.question(1), new Deadline(20))
+    byProcess.arrive(1, { atNs: 20e6 + 1 })
+    expect(await afterwards).toMatchObject({ tookNs: 20e6 + 1 })
+  })
+
+  test('that arrived before the deadline counts, though it was still unread then', async () => {
+    const exchange = open({ unread: () => exchange.arrive(1, { atNs: 5 }) })
+    const deadline = new Deadline(1_000)
+    const answer = exchange.ask(exchange.question(1), deadline)
+    deadline.end(deadline.timedOut())
+    expect(await answer).toMatchObject({ tookNs: 5 })
+    expect(exchange.strays).toEqual([])
+  })
+
+  test('that is unread does not count when its caller cancels it', async () => {
+    let drained = 0
+    const { ask, question } = open({ unread: () => drained++ })
+    const deadline = new Deadline(1_000)
+    const answer = ask(question(1), deadline)
+    deadline.cancel()
+    await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
+    expect(drained).toBe(0)
+  })
+
   test('to a reused key belongs to the later request', async () => {
     const { ask, arrive, question, strays, forgotten } = open()
     const first = ask(question(1))
@@ -127,14 +216,14 @@ describe('an answer', () => {
 })
 
 test('an answer to a long finished request is foreign, because finished requests expire', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] })
+  vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const { ask, arrive, question, strays, forgotten } = open()
   for (const key of [1, 2, 3]) {
     const answer = ask(question(key))
     arrive(key)
     await answer
-    vi.setSystemTime(Date.now() + 121_000)
+    vi.advanceTimersByTime(121_000)
   }
   expect(forgotten).toEqual([0])
   arrive(1)
@@ -161,6 +250,29 @@ describe('an error', () => {
     await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
   })
 
+  test('that quotes only the beginning of a packet ends the attempt that sent it', async () => {
+    const { ask, listener, question } = open()
+    const answer = ask({ ...question(1), bytes: Uint8Array.of(1, 2, 3) })
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user', bytes: Uint8Array.of(1, 2) })
+    await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
+  })
+
+  test('is the fate of its packet: an answer after it is late the first time, then a duplicate', async () => {
+    const { ask, listener, arrive, question, strays } = open()
+    const answer = ask(question(1))
+    listener.failed({ to: peer, code: 'EHOSTUNREACH', atNs: 1, clock: 'user' })
+    await expect(answer).rejects.toMatchObject({ reason: 'unreachable' })
+    arrive(1)
+    arrive(1)
+    expect(strays.map(({ kind }) => kind)).toEqual(['late', 'duplicate'])
+  })
+
+  test('about no packet in flight is ignored', () => {
+    const { listener, strays } = open()
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user' })
+    expect(strays).toEqual([])
+  })
+
   test('without a quote ends the only attempt to its endpoint, and none to another', async () => {
     const { ask, listener, arrive, question } = open()
     const elsewhere = { ...endpoint, port: 8 }
@@ -182,13 +294,31 @@ describe('an error', () => {
     expect(await Promise.all(waiting)).toMatchObject([{ message: [1] }, { message: [2] }])
   })
 
-  test('without a quote ends the attempt from the source port it arrived at', async () => {
+  test('of the network without a quote ends no attempt, because anyone who knows the ports can make it', async () => {
+    const { ask, listener, arrive, question, strays } = open()
+    const answer = ask(question(1))
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user', icmp: refusal })
+    expect(strays).toEqual([{ kind: 'foreign', from: peer }])
+    arrive(1, { atNs: 5 })
+    expect(await answer).toMatchObject({ message: [1], tookNs: 5 })
+  })
+
+  test('of the network without a quote is reported of the only attempt from its port if no answer arrives', async () => {
     const { exchange, listeners, question } = open({ sourcePorts: 2 })
     const deadline = new Deadline(1_000)
     const volley = exchange.volley([question(1), { ...question(2), flow: 1 }], deadline)
-    listeners[1]?.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user', icmp: refusal })
+    listeners[1]?.failed({ to: peer, code: 'ECONNREFUSED', atNs: 150, clock: 'user', icmp: refusal })
+    deadline.end(deadline.timedOut())
+    expect(await volley).toMatchObject([{ kind: 'silent' }, { kind: 'icmp', error: refusal, tookNs: 50 }])
+  })
+
+  test('of the network without a quote is not the failure of an attempt that was cancelled', async () => {
+    const { exchange, listener, question } = open()
+    const deadline = new Deadline(1_000)
+    const volley = exchange.volley([question(1)], deadline)
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user', icmp: refusal })
     deadline.cancel()
-    expect(await volley).toMatchObject([{ kind: 'silent' }, { kind: 'icmp', error: refusal }])
+    expect(await volley).toEqual([{ kind: 'silent', mayBeOurs: false }])
   })
 
   test('of the kernel during a send fails that attempt', async () => {
@@ -199,6 +329,29 @@ describe('an error', () => {
       message: expect.stringContaining('sending to 10.0.0.1 port 7'),
     })
   })
+
+  test('of the kernel during a send leaves the key free', async () => {
+    const { exchange, ask, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
+    await expect(ask(question(1))).rejects.toMatchObject({ reason: 'too-big' })
+    expect(exchange.isFree(1)).toBe(true)
+  })
+})
+
+describe('a socket that cannot send many packets at once', () => {
+  test('because of this host leaves them unsent', async () => {
+    const sendManyError = Object.assign(new Error('configure'), { code: 'ENOBUFS' })
+    const { exchange, question } = open({ sendManyError })
+    expect(await exchange.volley([question(1), question(2)], new Deadline(1_000))).toEqual([
+      { kind: 'unsent', code: 'ENOBUFS' },
+      { kind: 'unsent', code: 'ENOBUFS' },
+    ])
+  })
+
+  test('because of a bug leaves none of them pending', () => {
+    const { exchange, question } = open({ sendManyError: new TypeError('a defect') })
+    expect(() => exchange.volley([question(1), question(2)], new Deadline(1_000))).toThrow('a defect')
+    expect([exchange.isFree(1), exchange.isFree(2)]).toEqual([true, true])
+  })
 })
 
 describe('closing', () => {
@@ -208,6 +361,23 @@ describe('closing', () => {
     exchange.close()
     await expect(answer).rejects.toMatchObject({ reason: 'cancelled' })
     expect(closed).toEqual([0])
+  })
+
+  test('closes the sockets that were opened, and opens none for a source port that was not used', () => {
+    const { exchange, question, closed } = open({ sourcePorts: 3 })
+    void exchange.volley([{ ...question(1), flow: 2 }], new Deadline(1_000))
+    exchange.close()
+    expect(closed).toEqual([0, 1])
+  })
+
+  test('forgets its requests: what arrives afterwards is foreign', async () => {
+    const { exchange, ask, arrive, question, strays } = open()
+    const answer = ask(question(1))
+    arrive(1)
+    await answer
+    exchange.close()
+    arrive(1)
+    expect(strays).toEqual([{ kind: 'foreign', from: peer }])
   })
 })
 
@@ -262,6 +432,17 @@ describe('a volley', () => {
     expect(await volley).toMatchObject([{ kind: 'silent', mayBeOurs: false }, { kind: 'answered' }])
   })
 
+  test('reads only the sockets of the shots that wait when its deadline ends', async () => {
+    const drained: number[] = []
+    const { exchange, arrive, question } = open({ sourcePorts: 2, unread: (socket) => drained.push(socket) })
+    const deadline = new Deadline(60_000)
+    const volley = exchange.volley([question(1), { ...question(2), flow: 1 }], deadline)
+    arrive(1)
+    deadline.end(deadline.timedOut())
+    expect(await volley).toMatchObject([{ kind: 'answered' }, { kind: 'silent' }])
+    expect(drained).toEqual([1])
+  })
+
   test('without shots resolves to no fates', async () => {
     const { exchange } = open()
     expect(await exchange.volley([], new Deadline(1_000))).toEqual([])
@@ -298,10 +479,11 @@ describe('a volley', () => {
 
   test('leaves from the source ports of its shots; each socket opens once and closes with the exchange', async () => {
     const { exchange, question, arrive, sentFrom, closed } = open({ sourcePorts: 3 })
-    const shots = [1, 2, 0, 4, 2].map((flow, index) => ({ ...question(index), flow }))
+    const flows = [1, 2, 0, 4, 2]
+    const shots = flows.map((flow, index) => ({ ...question(index), flow }))
     const volley = exchange.volley(shots, new Deadline(1_000))
     expect(sentFrom.toSorted((a, b) => a - b)).toEqual([0, 1, 1, 2, 2])
-    for (const key of [4, 3, 2, 1, 0]) arrive(key)
+    for (const key of [4, 3, 2, 1, 0]) arrive(key, { at: (flows[key] ?? 0) % 3 })
     const ports = (await volley).map((fate) => fate.kind === 'answered' && fate.sourcePort)
     expect(ports).toEqual([40_001, 40_002, 40_000, 40_001, 40_002])
     exchange.close()
@@ -332,6 +514,17 @@ test('a key in flight is not given to another request', async () => {
   await expect(first).rejects.toMatchObject({ reason: 'cancelled' })
 })
 
+test('a key is free until a request has it, and not for a while after', async () => {
+  const { exchange, ask, arrive, question } = open()
+  expect(exchange.isFree(1)).toBe(true)
+  const answer = ask(question(1))
+  expect(exchange.isFree(1)).toBe(false)
+  arrive(1)
+  await answer
+  expect(exchange.isFree(1)).toBe(false)
+  expect(exchange.isFree(2)).toBe(true)
+})
+
 test('an answer that cannot be read fails its request, not the process', async () => {
   const { ask, arrive, question } = open()
   const read = () => {
@@ -360,10 +553,25 @@ interface Setting {
   readonly sourcePorts?: number
   readonly clocks?: Clocks
   readonly sendError?: Error
+  readonly sendManyError?: Error
+  readonly keyOf?: (bytes: Uint8Array) => Key | undefined
+  /** Returns when the packet of a ticket left; undefined if that is not known. */
+  readonly departureOf?: (ticket: number) => number | undefined
+  /** Delivers what a socket has received and nobody has read. */
+  readonly unread?: (socket: number) => void
 }
 
 /** Opens an exchange over a simulated socket. Each packet leaves 100 ns after the previous one; its key is its first byte. */
-function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'user' }, sendError }: Setting = {}) {
+function open({
+  isShared = false,
+  sourcePorts = 1,
+  clocks = { tx: 'user', rx: 'user' },
+  sendError,
+  sendManyError,
+  keyOf = ([key]) => key,
+  departureOf = (ticket) => ticket * 100,
+  unread = () => {},
+}: Setting = {}) {
   const strays: Stray[] = []
   const sent: Uint8Array[] = []
   const forgotten: number[] = []
@@ -375,7 +583,7 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
     family: 'ipv4',
     isShared,
     sourcePorts,
-    keyOf: ([key]) => key,
+    keyOf,
     onStray: (stray) => strays.push(stray),
     open: (_, listener) => {
       const index = listeners.push(listener) - 1
@@ -390,9 +598,15 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
         clocks,
         port: 40_000 + index,
         send,
-        sendMany: (packets) => sendEach(send, packets),
-        departure: (ticket) => ({ atNs: ticket * 100, clock: clocks.tx }),
-        drain: () => {},
+        sendMany(packets) {
+          if (sendManyError !== undefined) throw sendManyError
+          return sendEach(send, packets)
+        },
+        departure: (ticket) => {
+          const atNs = departureOf(ticket)
+          return atNs === undefined ? undefined : { atNs, clock: clocks.tx }
+        },
+        drain: () => unread(index),
         forget: (ticket) => void forgotten.push(ticket),
         close: () => void closed.push(index),
       }
@@ -412,8 +626,10 @@ function open({ isShared = false, sourcePorts = 1, clocks = { tx: 'user', rx: 'u
     closed,
     ask: async (shot: Shot<number[]>, deadline = new Deadline(1_000)) =>
       answerOf((await exchange.volley([shot], deadline))[0], shot.to, deadline),
-    arrive: (key: number, { from = peer, atNs = 0 }: { from?: PacketAddress; atNs?: number } = {}) =>
-      listener.arrived({ ...from, bytes: Uint8Array.of(key), atNs, clock: clocks.rx }),
+    arrive: (
+      key: number,
+      { from = peer, atNs = 0, at = 0 }: { from?: PacketAddress; atNs?: number; at?: number } = {},
+    ) => listeners[at]?.arrived({ ...from, bytes: Uint8Array.of(key), atNs, clock: clocks.rx }),
     question: (key: number): Shot<number[]> => ({
       bytes: Uint8Array.of(key),
       key,

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, onTestFinished } from 'vitest'
 import { capability, testWith } from '../../../../../test/support/requirements.ts'
 import { tcpInfoOf } from '../../../src/net/native/native.ts'
+import { createSockets } from '../../../src/net/sockets.ts'
 import { observeConnections } from '../../../src/net/tcp/connection-observer.ts'
 import { block, native, nativePresent } from '../native/timed-sockets.ts'
 
@@ -77,4 +79,17 @@ describe('the times of a connection', () => {
     onTestFinished(() => observer.close())
     expect(observer.take(nameOf(await request('127.0.0.1', port)))).toBeUndefined()
   })
+})
+
+test('observers of many ports do not stay open, and a closed one has seen nothing', () => {
+  const sockets = createSockets({ onStray: () => {} })
+  onTestFinished(() => sockets.close())
+  const open = () => readdirSync('/proc/self/fd').length
+  const first = sockets.observer(20_000)
+  const before = open()
+  for (let port = 20_001; port < 20_100; port++) sockets.observer(port)
+  expect(open() - before).toBeLessThan(32)
+  const name = { localAddress: '127.0.0.1', localPort: 1, remoteAddress: '127.0.0.1', remotePort: 20_000 }
+  expect(first.take(name)).toBeUndefined()
+  expect(sockets.observer(20_099)).toBe(sockets.observer(20_099))
 })

@@ -1,0 +1,111 @@
+import { type Fact, isFailureReason, symptoms } from '@scout/core'
+import { z } from 'zod'
+
+/*
+ * What an agent sends to a watcher. Links on which everything passes are most of its row: they are sent in short, as the base of later
+ * messages, once a minute and when they change. Facts about the other links are in every message.
+ */
+
+/** Responder path for evidence. */
+export const evidencePath = '/evidence'
+
+/** Largest message that is accepted; one with the most facts has about half of that. */
+export const mostMessageBytes = 512 << 10
+
+/** Most facts in a message, and most links in its base. What is beyond counts as unknown. */
+export const mostFacts = 1_024
+export const mostLinks = 4_096
+
+const word = z.string().max(253)
+const text = z.string().max(1_000)
+const count = z.int().min(0)
+
+const end = z.object({ kind: z.enum(['node', 'name-server', 'service']), name: word })
+
+const aspect = {
+  check: word,
+  protocol: word,
+  bytes: count.optional(),
+  path: word,
+  vantage: word,
+  family: word.optional(),
+  direction: z.enum(['forward', 'return']).optional(),
+  socket: z.enum(['fresh', 'kept', 'idle']).optional(),
+  flow: count.optional(),
+  server: word.optional(),
+}
+
+/** A fact without the node it was measured from, which is that of the sender. */
+const fact = z.object({
+  ...aspect,
+  to: end,
+  target: text,
+  symptom: z.enum(symptoms),
+  sinceMs: z.number(),
+  trials: count,
+  lastMs: z.number(),
+  loss: z.object({ low: z.number(), high: z.number() }).optional(),
+  slowerNs: z.number().optional(),
+  // A newer agent may have reasons that this version does not know.
+  reason: word.optional().transform((reason) => (reason !== undefined && isFailureReason(reason) ? reason : undefined)),
+  phase: word.optional(),
+  code: word.optional(),
+  icmpFrom: word.optional(),
+  message: text.optional(),
+} satisfies Readonly<Record<keyof Omit<Fact, 'from'>, z.ZodType>>)
+
+/** Links on which everything passes. */
+const base = z.object({
+  aspects: z.array(z.object(aspect)).max(256).readonly(),
+  /** Each with the places of its aspects in that list, and the attempts of each. */
+  links: z
+    .array(z.object({ to: end, of: z.array(count).max(256).readonly(), trials: z.array(count).max(256).readonly() }))
+    .max(mostLinks)
+    .readonly(),
+})
+
+const message = z.object({
+  from: z.object({ name: word, namespace: word.optional(), process: word, startedAtMs: z.number() }),
+  /** Increases with each message of a process. */
+  sequence: count,
+  takenAtMs: z.number(),
+  /** Time until the next message, at most. */
+  nextMs: z.number().min(0).max(600_000),
+  node: z.object({
+    name: word,
+    zone: word.optional(),
+    isStarved: z.boolean(),
+    isOverlay: z.boolean().optional(),
+  }),
+  /** Number of the base that the message continues. */
+  baseId: count,
+  base: base.optional(),
+  /** Facts about links that are not as in the base. Those of a newer agent that this version cannot read are left out. */
+  facts: z
+    .array(z.unknown())
+    .max(mostFacts)
+    .transform((facts) => facts.flatMap((one) => fact.safeParse(one).data ?? [])),
+  /** Other links that are not as in the base, about which the message has no room for facts. */
+  unknown: z.array(end).max(mostLinks).readonly(),
+  /** Version of the incidents that the sender has from this watcher. */
+  seen: word.optional(),
+})
+
+export type Message = z.output<typeof message>
+export type Base = z.output<typeof base>
+/** A fact as sent. */
+export type SentFact = z.output<typeof fact>
+
+/** Returns a message; undefined if it is malformed. */
+export function parseMessage(text: string): Message | undefined {
+  try {
+    return message.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined // not JSON: as malformed as the rest
+  }
+}
+
+/** Returns what is signed of a message, which names its sender, process and sequence. */
+export function signedText(body: string): string {
+  return `evidence\n${body}`
+}

@@ -1,0 +1,63 @@
+import { Detector, idOf, LossChart, probeNamed, type SeriesKey, thresholdOf } from '@scout/core'
+import type { PlannedTask } from '../plan/plan.ts'
+
+/** The detectors of all series, with thresholds that follow from the size of the mesh. */
+interface Detection {
+  detectorFor(task: PlannedTask): Detector
+  /** Sets the thresholds for these tasks, and drops the charts of links without a series. */
+  resize(tasks: readonly PlannedTask[], series: Iterable<Detected>): void
+}
+
+interface Detected {
+  readonly key: SeriesKey
+  readonly detector: Detector
+}
+
+export function createDetection(): Detection {
+  /** All series of one link that should lose packets together. */
+  const links = new Map<string, LossChart>()
+
+  const linkFor = (key: SeriesKey, threshold: number): LossChart | undefined => {
+    if (key.to === undefined) return undefined
+    const id = linkOf(key)
+    const link = links.get(id) ?? new LossChart(threshold)
+    links.set(id, link)
+    return link
+  }
+
+  return {
+    detectorFor({ key, check: { protocol, intervalMs } }) {
+      // `resize` follows.
+      const threshold = thresholdOf({ nodes: 2, checks: 1, intervalMs })
+      return new Detector({
+        threshold,
+        yields: probeNamed(protocol).yields ?? 'time',
+        link: linkFor(key, threshold),
+      })
+    },
+    resize(tasks, series) {
+      const nodes = 1 + new Set(tasks.flatMap(({ key }) => key.to ?? [])).size
+      const checks = new Set(tasks.map(({ check }) => check.name)).size
+      const intervals = new Map(tasks.map(({ key, check }) => [idOf(key), check.intervalMs]))
+      const rates = new Map<string, number>()
+      const kept = new Set<string>()
+      for (const { key, detector } of series) {
+        const link = linkOf(key)
+        kept.add(link)
+        const intervalMs = intervals.get(idOf(key))
+        if (intervalMs === undefined) continue
+        detector.threshold = thresholdOf({ nodes, checks, intervalMs })
+        rates.set(link, (rates.get(link) ?? 0) + 1 / intervalMs)
+      }
+      for (const [id, rate] of rates) {
+        const link = links.get(id)
+        if (link !== undefined) link.threshold = thresholdOf({ nodes, checks: 1, intervalMs: 1 / rate })
+      }
+      for (const id of links.keys()) if (!kept.has(id)) links.delete(id)
+    },
+  }
+}
+
+function linkOf({ from, to, path, vantage }: SeriesKey): string {
+  return JSON.stringify([from, to, path, vantage])
+}

@@ -1,0 +1,76 @@
+import { type AnyResult, outcomeOf } from '@scout/core'
+import type { PlannedTask } from './plan.ts'
+
+/**
+ * Finds the links on which something has just begun or ceased to fail. Their checks are attempted more often for a while, so that a fault is
+ * told from a single loss within seconds, and so is its end. A few links at a time are enough to know what happens to many.
+ */
+export interface Suspicion {
+  /** Takes how an attempt ended. */
+  note(task: PlannedTask, result: AnyResult): void
+  /** Returns the time between attempts of a task that are made in addition to its own; undefined if there are none. */
+  intervalMsOf(task: PlannedTask): number | undefined
+  /** Forgets all tasks but these, by id. */
+  keep(tasks: ReadonlyMap<string, PlannedTask>): void
+  stop(): void
+}
+
+const suspectedMs = 60_000
+/** With default checks a suspected link costs seven attempts a second instead of one. */
+const mostLinks = 8
+/** A fifth of its interval lies between additional attempts of a task, but at least this. */
+const leastIntervalMs = 2_000
+const faster = 5
+
+/** @param onChange called when other links are suspected than before */
+export function createSuspicion(onChange: () => void): Suspicion {
+  /** Ids of the tasks whose last attempt failed. */
+  const failing = new Set<string>()
+  /** By link, until when it is suspected; the first to end is first. */
+  const untilMs = new Map<string, number>()
+  let timer: NodeJS.Timeout | undefined
+
+  const suspect = (link: string) => {
+    const isKnown = untilMs.delete(link)
+    if (untilMs.size >= mostLinks) return
+    untilMs.set(link, performance.now() + suspectedMs)
+    timer ??= setTimeout(expire, suspectedMs)
+    if (!isKnown) onChange()
+  }
+
+  const expire = () => {
+    timer = undefined
+    const before = untilMs.size
+    for (const [link, endMs] of untilMs) if (endMs <= performance.now()) untilMs.delete(link)
+    const [next] = untilMs.values()
+    if (next !== undefined) timer = setTimeout(expire, Math.max(0, Math.ceil(next - performance.now())))
+    if (untilMs.size < before) onChange()
+  }
+
+  return {
+    note(task, result) {
+      const outcome = outcomeOf(result)
+      if (outcome === 'failure' ? failing.has(task.id) : outcome !== 'success' || !failing.has(task.id)) return
+      if (outcome === 'failure') failing.add(task.id)
+      else failing.delete(task.id)
+      suspect(linkOf(task))
+    },
+    intervalMsOf(task) {
+      const intervalMs = Math.max(leastIntervalMs, task.check.intervalMs / faster)
+      return intervalMs < task.check.intervalMs && untilMs.has(linkOf(task)) ? intervalMs : undefined
+    },
+    keep(tasks) {
+      for (const id of failing) if (!tasks.has(id)) failing.delete(id)
+    },
+    stop() {
+      clearTimeout(timer)
+      timer = undefined
+      untilMs.clear()
+    },
+  }
+}
+
+/** Returns what shares a suspicion: all checks of one node, or of one target that is no peer. */
+function linkOf({ key, target }: PlannedTask): string {
+  return key.to === undefined ? `target ${target}` : `node ${key.to}`
+}

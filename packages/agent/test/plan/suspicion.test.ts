@@ -1,0 +1,106 @@
+import { makeCheck } from '@scout/core'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { PlannedTask } from '../../src/plan/plan.ts'
+import { createSuspicion } from '../../src/plan/suspicion.ts'
+import { failure, success } from '../support/results.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+function taskOf(check: string, to: string | undefined, intervalMs = 10_000): PlannedTask {
+  return {
+    id: `${check} ${to}`,
+    key: { check, path: 'pod', vantage: 'pod', family: 'ipv4', from: 'here', to },
+    check: makeCheck({ name: check, protocol: 'udp' }, { intervalMs }),
+    target: '192.0.2.1:8081',
+  }
+}
+
+function setUp() {
+  let changes = 0
+  const suspicion = createSuspicion(() => changes++)
+  return { suspicion, changes: () => changes }
+}
+
+test('a failure makes all checks of its node run more often for a minute, and no others', () => {
+  const { suspicion, changes } = setUp()
+  const [udp, icmp, other] = [taskOf('udp', 'a'), taskOf('icmp', 'a'), taskOf('udp', 'b')]
+  suspicion.note(udp, failure())
+  expect([udp, icmp, other].map(suspicion.intervalMsOf)).toEqual([2_000, 2_000, undefined])
+  vi.advanceTimersByTime(59_999)
+  expect(suspicion.intervalMsOf(icmp)).toBe(2_000)
+  vi.advanceTimersByTime(1)
+  expect(suspicion.intervalMsOf(icmp)).toBeUndefined()
+  expect(changes()).toBe(2)
+})
+
+test('what fails on is no news, and its end is', () => {
+  const { suspicion } = setUp()
+  const task = taskOf('udp', 'a')
+  suspicion.note(task, failure())
+  vi.advanceTimersByTime(60_000)
+  suspicion.note(task, failure())
+  expect(suspicion.intervalMsOf(task)).toBeUndefined()
+  suspicion.note(task, success())
+  expect(suspicion.intervalMsOf(task)).toBe(2_000)
+})
+
+test('each further change makes the minute begin again', () => {
+  const { suspicion, changes } = setUp()
+  const task = taskOf('udp', 'a')
+  suspicion.note(task, failure())
+  vi.advanceTimersByTime(50_000)
+  suspicion.note(task, success())
+  vi.advanceTimersByTime(59_999)
+  expect(suspicion.intervalMsOf(task)).toBe(2_000)
+  vi.advanceTimersByTime(1)
+  expect(suspicion.intervalMsOf(task)).toBeUndefined()
+  expect(changes()).toBe(2)
+})
+
+test('successes, and failures for which this host is to blame, raise no suspicion', () => {
+  const { suspicion, changes } = setUp()
+  suspicion.note(taskOf('udp', 'a'), success())
+  suspicion.note(taskOf('udp', 'b'), failure(1, 'local-error'))
+  expect(changes()).toBe(0)
+})
+
+test('a fifth of the interval lies between attempts, but at least two seconds', () => {
+  const { suspicion } = setUp()
+  const tasks = [taskOf('a', 'a', 30_000), taskOf('b', 'a', 5_000), taskOf('c', 'a', 2_000)] as const
+  suspicion.note(tasks[0], failure())
+  expect(tasks.map(suspicion.intervalMsOf)).toEqual([6_000, 2_000, undefined])
+})
+
+test('eight links are suspected at a time; the first to end makes room', () => {
+  const { suspicion } = setUp()
+  const tasks = Array.from({ length: 10 }, (_, index) => taskOf('udp', `node-${index}`))
+  for (const task of tasks) {
+    suspicion.note(task, failure())
+    vi.advanceTimersByTime(1_000)
+  }
+  const suspected = () => tasks.filter((task) => suspicion.intervalMsOf(task) !== undefined).length
+  expect(suspected()).toBe(8)
+  vi.advanceTimersByTime(50_000)
+  expect(suspected()).toBe(7)
+  suspicion.note(taskOf('udp', 'node-10'), failure())
+  vi.advanceTimersByTime(60_000)
+  expect(suspected()).toBe(0)
+})
+
+test('checks of one target that is no peer share a suspicion', () => {
+  const { suspicion } = setUp()
+  const [one, other] = [taskOf('dns', undefined), taskOf('dns-tcp', undefined)]
+  suspicion.note(one, failure())
+  expect(suspicion.intervalMsOf(other)).toBe(2_000)
+})
+
+test('a task that was gone and is planned again fails for the first time', () => {
+  const { suspicion, changes } = setUp()
+  const task = taskOf('udp', 'a')
+  suspicion.note(task, failure())
+  vi.advanceTimersByTime(60_000)
+  suspicion.keep(new Map())
+  suspicion.note(task, failure())
+  expect(changes()).toBe(3)
+})

@@ -1,0 +1,63 @@
+import { clockText, type Incident, printable, sinceText } from '@scout/core'
+import { weightsTable } from '../render/weights.ts'
+import { fold } from '../render/words.ts'
+import type { Output } from '../shell/io.ts'
+
+const indent = '    '
+
+/** Renders incidents, the gravest first: what is wrong, on what evidence, what was ruled out, and what to do next. */
+export function incidentsText(
+  incidents: readonly Incident[],
+  { nowMs, isExplained }: IncidentView,
+  out: Output,
+): string {
+  return incidents
+    .map((incident) => {
+      const head = fold(headOf(incident, out), out.columns ?? Number.POSITIVE_INFINITY, indent)
+      const details = detailsOf(incident, nowMs).flatMap((line) => folded(line, out))
+      const text = [...head, ...details].map((line) => `${line}\n`).join('')
+      return isExplained ? text + weightsTable(incident.weights, out) : text
+    })
+    .join('\n')
+}
+
+export interface IncidentView {
+  readonly nowMs: number
+  /** Whether each aspect is listed with its weight. */
+  readonly isExplained: boolean
+}
+
+/** `critical: UDP is dropped: node2 -> node1` */
+export function headOf({ severity, state, summary }: Incident, { colours }: Output): string {
+  const colour = severity === 'critical' ? colours.red : colours.yellow
+  return `${colour(state === 'transient' ? 'transient' : severity)}: ${printable(summary)}`
+}
+
+/** `closed, 11:57:50 to 12:00:00: UDP is dropped: node2 -> node1` */
+export function closedText({ openedAtMs, closedAtMs = openedAtMs, summary }: Incident, nowMs: number): string {
+  return `closed, ${clockText(openedAtMs, nowMs)} to ${clockText(closedAtMs, nowMs)}: ${summary}`
+}
+
+/** `protocol-filtered, sure (99 %)` */
+export function nameText({ cause, confidence }: Incident): string {
+  return `${cause}, ${sureness(confidence)} (${Math.floor(confidence * 100)} %)`
+}
+
+function folded(line: string, { columns = Number.POSITIVE_INFINITY }: Output): readonly string[] {
+  return fold(printable(line), columns - indent.length, indent).map((part) => `${indent}${part}`)
+}
+
+function detailsOf(incident: Incident, nowMs: number): readonly string[] {
+  const { openedAtMs, evidence, ruledOut, rivals, next, id } = incident
+  return [
+    `${nameText(incident)}, since ${sinceText(openedAtMs, nowMs)}, incident ${id}`,
+    ...evidence,
+    ...rivals.map((rival) => `or ${rival.cause} (${Math.round(rival.confidence * 100)} %): look ${rival.separatedBy}`),
+    ...(ruledOut.length === 0 ? [] : [`not ${ruledOut.map((one) => `${one.cause}: ${one.because}`).join('; not ')}`]),
+    `next: ${next}`,
+  ]
+}
+
+function sureness(confidence: number): string {
+  return confidence >= 0.95 ? 'sure' : confidence >= 0.7 ? 'likely' : 'possible'
+}

@@ -1,0 +1,131 @@
+import type { Awaited } from './aspects.ts'
+import type { Aspect, Fact, NodeEvidence, Symptom } from './evidence.ts'
+import type { Direction, Scope, ScopeKind } from './scope.ts'
+
+/*
+ * A cause is a table: how each aspect of a link behaves if the cause holds there. Aspects that no line names behave as on a healthy link.
+ * Scores, what was ruled out and the next check all derive from these tables.
+ */
+
+/** Which aspects a line of the table is about. */
+export type Selector = (aspect: Aspect) => boolean
+
+/** One line of a table: the selected aspects show one of these symptoms with this probability. */
+export interface Line {
+  readonly about: Selector
+  readonly shows: readonly Symptom[]
+  readonly probability: number
+}
+
+/** A form of a cause: `protocol-filtered` has one for each protocol and way of filtering. */
+export interface Variant {
+  /** Distinguishes it from other variants of its cause: `udp silent`. */
+  readonly id: string
+  readonly lines: readonly Line[]
+  /** Whether it concerns all that travels over a link: a link on which some of that passes is not affected at all. */
+  readonly isWhole?: boolean
+  /** Where it is considered, if that is less than for its cause. */
+  readonly scopes?: readonly ScopeKind[]
+  /** Nats that it costs in addition to its cause's `rarity`. */
+  readonly price?: number
+  /** Directions that its facts leave open are those of the links; this one is certain. */
+  readonly direction?: Direction
+}
+
+/** What a sentence about a finding may say. */
+export interface Said {
+  readonly scope: Scope
+  readonly direction: Direction
+  readonly variant: Variant
+  /** Facts that the finding explains, and those that pass within its scope. */
+  readonly failing: readonly Fact[]
+  readonly passing: readonly Fact[]
+  /** The scope as text. */
+  readonly where: string
+}
+
+/** One cause: a table with its words. */
+export interface Cause {
+  readonly name: string
+  readonly scopes: readonly ScopeKind[]
+  /** Completes "either …, or …" where another cause remains possible: a clause without the place. */
+  readonly because: string
+  /** What it means, how it shows, the usual reasons on Kubernetes, and what to do: one paragraph or list each. */
+  readonly means: string
+  readonly shows: string
+  readonly usually: readonly string[]
+  readonly remedy: string
+  /** Nats that it costs because it is rarer than others. */
+  readonly rarity: number
+  /** Evidence that no check yields yet, without which it is never found. */
+  readonly waitsFor?: Awaited
+  /** `informational` findings harm nobody. */
+  readonly severity: 'critical' | 'warning' | 'informational'
+  /** Forms worth considering, given the failing facts at hand. */
+  variants(failing: readonly Fact[]): readonly Variant[]
+  /** Nats by which what is known of the nodes at the place supports it. */
+  support?(nodes: readonly NodeEvidence[]): number
+  /** Whether something seen at the place excludes it. */
+  isExcluded?(failing: readonly Fact[], passing: readonly Fact[]): boolean
+  says(said: Said): string
+  /** The command to type next. */
+  next(said: Said): string
+}
+
+/** The selected aspects behave like this if the cause holds. */
+export function surely(about: Selector, ...shows: readonly Symptom[]): Line {
+  return { about, shows, probability: 0.995 }
+}
+
+/** They usually do. */
+export function mostly(about: Selector, ...shows: readonly Symptom[]): Line {
+  return { about, shows, probability: 0.85 }
+}
+
+const streams: ReadonlySet<string> = new Set(['tcp', 'syn', 'http'])
+
+/** Protocols that travel as TCP. */
+export function isTcp({ protocol }: Aspect): boolean {
+  return streams.has(protocol)
+}
+
+export function isUdp({ protocol }: Aspect): boolean {
+  return protocol === 'udp'
+}
+
+export function isIcmp({ protocol }: Aspect): boolean {
+  return protocol === 'icmp'
+}
+
+export function isDns({ protocol }: Aspect): boolean {
+  return protocol === 'dns'
+}
+
+/** Attempts whose packets fill the path's MTU. An HTTP body of this size needs several full segments. */
+const largeBytes = 1_000
+
+export function isLarge({ bytes = 0 }: Aspect): boolean {
+  return bytes >= largeBytes
+}
+
+export function isSmall(aspect: Aspect): boolean {
+  return !isLarge(aspect)
+}
+
+/** Everything that travels. */
+export const anything: Selector = (aspect) => !isOwn(aspect)
+
+/** What a node reports about itself. */
+export function isOwn({ protocol }: Aspect): boolean {
+  return protocol === 'host'
+}
+
+/** Returns a selector of what all of these select. */
+export function both(...selectors: readonly Selector[]): Selector {
+  return (aspect) => selectors.every((selector) => selector(aspect))
+}
+
+/** Returns a selector of what any of these selects. */
+export function either(...selectors: readonly Selector[]): Selector {
+  return (aspect) => selectors.some((selector) => selector(aspect))
+}

@@ -1,0 +1,93 @@
+import { both, isIcmp, isOwn, isTcp, isUdp, type Said, type Selector, type Variant } from '../cause.ts'
+import type { Fact, NodeEvidence, Symptom } from '../evidence.ts'
+import type { ScopeKind } from '../scope.ts'
+
+/** What causes share: selectors of what travels over the pod network, variants by family, and parts of sentences. */
+
+/** Every kind of place that consists of links between nodes. */
+export const ofLinks: readonly ScopeKind[] = ['link', 'node-side', 'node', 'zone-pair', 'cluster']
+
+/** Between pods, as opposed to name servers, services and the nodes themselves. */
+export const overPods: Selector = ({ path }) => path === 'pod'
+
+/** By the address of a service, which nodes translate. */
+export const overServices: Selector = ({ path }) => path === 'service' || path === 'name'
+
+/** Checks that send many packets at once. */
+export const isVolley: Selector = ({ check }) => check.startsWith('volley')
+
+/** Kinds of packets that filters tell apart. */
+export const kinds = [
+  { name: 'TCP', about: isTcp },
+  { name: 'UDP', about: isUdp },
+  { name: 'ICMP', about: isIcmp },
+] as const
+
+/** Nats that a fault of one IP version costs more than one of both. */
+const familyPrice = 1.5
+
+/** Returns a variant as it is, and for each family alone in which something fails. */
+export function byFamily(failing: readonly Fact[], variant: Variant): readonly Variant[] {
+  const families = new Set(failing.flatMap(({ family }) => family ?? []))
+  return [
+    variant,
+    ...[...families].map(
+      (family): Variant => ({
+        ...variant,
+        id: `${variant.id} ${family}`,
+        price: (variant.price ?? 0) + familyPrice,
+        lines: variant.lines.map((line) => ({
+          ...line,
+          about: both(line.about, (aspect) => aspect.family === undefined || aspect.family === family),
+        })),
+      }),
+    ),
+  ]
+}
+
+/** Returns a selector of what a node reports about itself under this name. */
+export function own(check: string): Selector {
+  return (aspect) => isOwn(aspect) && aspect.check === check
+}
+
+/** Returns the variant if one of the failures is of this kind. Without it the cause would be a guess. */
+export function ifSeen(failing: readonly Fact[], about: Selector, variant: Variant): readonly Variant[] {
+  return failing.some(about) ? [variant] : []
+}
+
+/** Returns those of these symptoms that occur. */
+export function seenOf<S extends Symptom>(failing: readonly Fact[], symptoms: readonly S[]): readonly S[] {
+  return symptoms.filter((symptom) => failing.some((fact) => fact.symptom === symptom))
+}
+
+/** Returns ` over IPv6` if only one IP version is concerned while the other passes. */
+export function overFamily({ failing, passing }: Pick<Said, 'failing' | 'passing'>): string {
+  const families = new Set(failing.flatMap(({ family }) => family ?? []))
+  const others = new Set(passing.flatMap(({ family }) => family ?? []))
+  const [family] = families
+  const names: Readonly<Record<string, string>> = { ipv4: ' over IPv4', ipv6: ' over IPv6' }
+  return families.size === 1 && family !== undefined && [...others].some((other) => other !== family)
+    ? (names[family] ?? '')
+    : ''
+}
+
+/** Returns the command that repeats one of the failing attempts. */
+export function repeated({ failing }: Said, options = ''): string {
+  const fact = failing.find((one) => !isOwn(one))
+  if (fact === undefined) return 'scout-probe mesh'
+  return `scout-probe --from ${fact.from} ${fact.protocol} ${fact.target}${options}`
+}
+
+/** Returns the command that runs another one on the node that a finding is about: the receiving one, if it is about a link. */
+export function onNode({ scope, failing: [fact] }: Said, command: string): string {
+  const receiver = fact?.to.kind === 'node' ? fact.to.name : fact?.from
+  const node = 'node' in scope ? scope.node : receiver
+  return node === undefined ? 'scout-probe mesh' : `kubectl debug node/${node} -it --image=busybox -- ${command}`
+}
+
+/** Returns nats by whether the pod network is an overlay: `yes` if it is, `no` if it is not. */
+export function ifOverlay(nodes: readonly NodeEvidence[], yes: number, no: number): number {
+  const known = nodes.flatMap(({ isOverlay }) => isOverlay ?? [])
+  if (known.length === 0) return 0
+  return known.some(Boolean) ? yes : no
+}

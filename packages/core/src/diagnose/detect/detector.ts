@@ -1,0 +1,115 @@
+import { type FailureReason, outcomeOf } from '../../model/failure.ts'
+import { pathNs, type Yields } from '../../statistics/window.ts'
+import type { Interval } from '../evidence.ts'
+import { type LossAlarm, LossChart } from './chart.ts'
+import { LatencyChart } from './latency.ts'
+
+/** What is wrong with a series that neither passes nor fails as a whole. */
+export interface Detected {
+  /** Some attempts are lost: bounds of their proportion (95 %), wall clock of the first, and attempts since then. */
+  readonly loss?: (Interval & Since) | undefined
+  /** Successes take longer than usual by this much. */
+  readonly slow?: (Since & { readonly byNs: number }) | undefined
+}
+
+interface Since {
+  readonly sinceMs: number
+  readonly trials: number
+}
+
+/** The part of a result that matters here. */
+type Attempted = {
+  readonly totalNs: number
+  readonly phasesNs: Readonly<Partial<Record<string, number>>>
+  readonly clock: { readonly rx: string }
+  readonly detail?: unknown
+} & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
+
+interface DetectorOptions {
+  /** Nats at which a chart alarms: `thresholdOf`. */
+  readonly threshold: number
+  /** What the probe yields: times of facts do not compare. */
+  readonly yields: Yields
+  /** Chart over all series of its link, which alarms sooner than each of them. */
+  readonly link?: LossChart | undefined
+}
+
+/** A share of lost attempts is that of a lossy link if it exceeds what is usual by this factor. */
+const excess = 3
+/** Attempts in a row that are lost at random, as opposed to an outage. */
+const mostLost = 2
+
+/** Watches one series for loss and delay. */
+export class Detector {
+  readonly #loss: LossChart
+  readonly #latency: LatencyChart | undefined
+  readonly #link: LossChart | undefined
+  /** Bad results in a row at present, and wall clock of the first. */
+  #run = { length: 0, sinceMs: 0 }
+
+  constructor({ threshold, yields, link }: DetectorOptions) {
+    this.#loss = new LossChart(threshold)
+    this.#latency = yields === 'time' ? new LatencyChart(threshold) : undefined
+    this.#link = link
+  }
+
+  set threshold(nats: number) {
+    this.#loss.threshold = nats
+    if (this.#latency !== undefined) this.#latency.threshold = nats
+  }
+
+  /** Adds a result. `startedAtMs` is wall clock. */
+  add(result: Attempted, startedAtMs: number): void {
+    const outcome = outcomeOf(result)
+    if (outcome !== 'success' && outcome !== 'failure') return
+    const isBad = outcome === 'failure' || isRetransmitted(result.detail)
+    this.#loss.add(isBad, startedAtMs)
+    this.#tellLink(isBad, startedAtMs)
+    // The event loop stamps late on a busy host.
+    if (!isBad && result.clock.rx !== 'user') this.#latency?.add(roundTripNs(result), startedAtMs)
+  }
+
+  /** To its link, a series that fails for long has an outage and no loss. Which of both it is shows when it passes again. */
+  #tellLink(isBad: boolean, atMs: number): void {
+    const { length, sinceMs } = this.#run
+    if (isBad) {
+      this.#run = { length: length + 1, sinceMs: length === 0 ? atMs : sinceMs }
+      return
+    }
+    if (length > 0 && length <= mostLost) this.#link?.add(true, sinceMs)
+    this.#run = { length: 0, sinceMs: 0 }
+    this.#link?.add(false, atMs)
+  }
+
+  get state(): Detected {
+    const loss = this.#lossAlarm()
+    const slow = this.#latency?.alarm
+    return {
+      ...(loss === undefined ? {} : { loss: { ...loss.loss, sinceMs: loss.sinceMs, trials: loss.trials } }),
+      ...(slow === undefined ? {} : { slow }),
+    }
+  }
+
+  #lossAlarm(): LossAlarm | undefined {
+    const own = this.#loss.alarm
+    if (own !== undefined) return own
+    const ofLink = this.#link?.alarm
+    const suspicion = ofLink === undefined ? undefined : this.#loss.suspicion
+    if (ofLink === undefined || suspicion === undefined) return undefined
+    return suspicion.loss.low > excess * this.#loss.healthyRate
+      ? { ...suspicion, sinceMs: Math.min(ofLink.sinceMs, suspicion.sinceMs) }
+      : undefined
+  }
+}
+
+/** Returns the time of the path alone: with a connection that of its handshake, which the other kernel answers. */
+function roundTripNs(result: Attempted): number {
+  return result.phasesNs['connect'] ?? pathNs(result)
+}
+
+/** Returns whether TCP hid a loss: it repeated the SYN. */
+function isRetransmitted(detail: unknown): boolean {
+  return (
+    typeof detail === 'object' && detail !== null && 'synRetransmits' in detail && Number(detail.synRetransmits) > 0
+  )
+}

@@ -1,0 +1,238 @@
+import type { FailureReason } from '../model/failure.ts'
+
+/*
+ * What diagnosis reasons about. A fact says how one aspect of a link behaves; what is not known has no fact, and counts neither for nor
+ * against any cause.
+ */
+
+/**
+ * How an aspect behaves. `denied-here`: the sender's own host rejects the packet. `exhausted`: a limit of a host is reached. `jittery`: times
+ * vary more than before. `limited` and `queued` are about packets sent together: a rate limit spreads or drops them, or they wait in a long
+ * queue. `remarked`: the DSCP of the packet changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
+ */
+export const symptoms = [
+  'passes',
+  'silent',
+  'refused',
+  'reset',
+  'unreachable',
+  'prohibited',
+  'denied-here',
+  'exhausted',
+  'too-big',
+  'wrong',
+  'lossy',
+  'slow',
+  'jittery',
+  'duplicated',
+  'reordered',
+  'limited',
+  'queued',
+  'remarked',
+  'skewed',
+  'flapping',
+] as const
+
+export type Symptom = (typeof symptoms)[number]
+
+/** What is asked for over a link, and how. */
+export interface Aspect {
+  readonly check: string
+  /** `host` for what a node reports about itself: a counter or its clock. */
+  readonly protocol: string
+  /** Bytes that it sends or requests, if its size matters. */
+  readonly bytes?: number | undefined
+  readonly path: string
+  readonly vantage: string
+  readonly family?: string | undefined
+  /** Which packets are counted; absent for round trips. */
+  readonly direction?: 'forward' | 'return' | undefined
+  /** Whether it opens a socket for each attempt, keeps one in use, or lets it idle; absent where the check makes no difference. */
+  readonly socket?: 'fresh' | 'kept' | 'idle' | undefined
+  /** Source port, where several are told apart. */
+  readonly flow?: number | undefined
+  /** Endpoint asked in person, behind an address that has several. */
+  readonly server?: string | undefined
+}
+
+/** The end of a link: a node, or what a check without a peer is about (a name server, a service). */
+export interface End {
+  readonly kind: 'node' | 'name-server' | 'service'
+  readonly name: string
+}
+
+/** How one aspect of a link behaves at present. */
+export interface Fact extends Aspect {
+  readonly from: string
+  readonly to: End
+  /** As the check names it: `10.244.1.31:8081`. */
+  readonly target: string
+  readonly symptom: Symptom
+  /** Wall clock at which that began. */
+  readonly sinceMs: number
+  /** Attempts since then. */
+  readonly trials: number
+  /** Wall clock of the last of them. */
+  readonly lastMs: number
+  /** Bounds of the proportion of lost packets or attempts (95 % Wilson interval), if it is lossy. */
+  readonly loss?: Interval | undefined
+  /** Nanoseconds above the baseline, if it is slow. */
+  readonly slowerNs?: number | undefined
+  /** Of a failure. */
+  readonly reason?: FailureReason | undefined
+  readonly phase?: string | undefined
+  readonly code?: string | undefined
+  /** Address of the sender of an ICMP error. */
+  readonly icmpFrom?: string | undefined
+  readonly message?: string | undefined
+}
+
+export interface Interval {
+  readonly low: number
+  readonly high: number
+}
+
+/** What is known of a node beside its links. */
+export interface NodeEvidence {
+  readonly name: string
+  readonly zone?: string | undefined
+  /** Whether its agent's row is at hand. */
+  readonly hasRow: boolean
+  /** Whether its agent was too late to be believed. */
+  readonly isStarved: boolean
+  /** Whether its pod network is likely to be an overlay, by the MTU of the pod's interface; absent if that is not known. */
+  readonly isOverlay?: boolean | undefined
+  /** Abnormal node conditions, such as `Ready=False (NodeStatusUnknown)`. */
+  readonly problems: readonly string[]
+}
+
+export interface Evidence {
+  /** Wall clock of the reader. */
+  readonly atMs: number
+  readonly nodes: readonly NodeEvidence[]
+  readonly facts: readonly Fact[]
+}
+
+/** Facts that began within this time of each other are regarded as one event. */
+export const oneEventMs = 60_000
+
+/** Returns what an aspect is, without the rest of a fact. */
+export function aspectOf({
+  check,
+  protocol,
+  bytes,
+  path,
+  vantage,
+  family,
+  direction,
+  socket,
+  flow,
+  server,
+}: Aspect): Aspect {
+  return { check, protocol, bytes, path, vantage, family, direction, socket, flow, server }
+}
+
+/** What only failures have. */
+type Failing = 'loss' | 'slowerNs' | 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'
+
+/**
+ * Makes a fact. It lists the properties, so that all facts that pass have one shape in memory, and all others another: a mesh has hundreds of
+ * thousands, and those that are copies of other objects take ten times as long to explain.
+ */
+export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact {
+  const { check, protocol, bytes, path, vantage, family, direction, socket, flow, server } = aspect
+  const { from, to, target, symptom, sinceMs, trials, lastMs } = known
+  if (symptom === 'passes') {
+    return {
+      check,
+      protocol,
+      bytes,
+      path,
+      vantage,
+      family,
+      direction,
+      socket,
+      flow,
+      server,
+      from,
+      to,
+      target,
+      symptom,
+      sinceMs,
+      trials,
+      lastMs,
+    } satisfies Record<Exclude<keyof Fact, Failing>, unknown>
+  }
+  const { loss, slowerNs, reason, phase, code, icmpFrom, message } = known
+  return {
+    check,
+    protocol,
+    bytes,
+    path,
+    vantage,
+    family,
+    direction,
+    socket,
+    flow,
+    server,
+    from,
+    to,
+    target,
+    symptom,
+    sinceMs,
+    trials,
+    lastMs,
+    loss,
+    slowerNs,
+    reason,
+    phase,
+    code,
+    icmpFrom,
+    message,
+  } satisfies Record<keyof Fact, unknown>
+}
+
+/** Returns the id of an aspect, for use as a map key. */
+export function aspectIdOf(aspect: Aspect): string {
+  return JSON.stringify(Object.values(aspectOf(aspect)))
+}
+
+/** Returns the id of the link that a fact is about, for use as a map key. */
+export function factLinkIdOf({ from, to }: Pick<Fact, 'from' | 'to'>): string {
+  return `${from} -> ${endIdOf(to)}`
+}
+
+export function endIdOf({ kind, name }: End): string {
+  return `${kind} ${name}`
+}
+
+/** Symptoms by reason. Reasons that are no evidence about a link are absent. */
+const symptomByReason: Readonly<Partial<Record<FailureReason, Symptom>>> = {
+  timeout: 'silent',
+  refused: 'refused',
+  reset: 'reset',
+  unreachable: 'unreachable',
+  expired: 'unreachable',
+  prohibited: 'prohibited',
+  'bad-reply': 'wrong',
+  'bad-status': 'wrong',
+  tls: 'wrong',
+  'too-big': 'too-big',
+}
+
+/** Codes with which the kernel rejects a packet before it leaves. */
+const deniedHere: ReadonlySet<string | undefined> = new Set(['EPERM', 'EACCES'])
+/** Code of a host without a free port for the destination. */
+const noPort = 'EADDRNOTAVAIL'
+
+/** Returns the symptom of a failure; undefined if it is no evidence about the link. */
+export function symptomOf(failure: {
+  readonly reason: FailureReason
+  readonly code?: string | undefined
+  readonly icmp?: { readonly from: string } | undefined
+}): Symptom | undefined {
+  if (failure.reason === 'prohibited' && failure.icmp === undefined && deniedHere.has(failure.code))
+    return 'denied-here'
+  if (failure.reason === 'local-error' && failure.code === noPort) return 'exhausted'
+  return symptomByReason[failure.reason]
+}

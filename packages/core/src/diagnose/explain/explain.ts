@@ -1,0 +1,137 @@
+import { groupBy } from '../../model/group-by.ts'
+import { isOwn, type Said } from '../cause.ts'
+import { causes, unexplained } from '../causes/index.ts'
+import { overFamily } from '../causes/parts.ts'
+import type { Evidence, Fact } from '../evidence.ts'
+import type { Finding, RuledOut, Weight } from '../finding.ts'
+import { scopeText } from '../scope.ts'
+import { type Accepted, cover } from './cover.ts'
+import type { Candidate } from './gains.ts'
+import { separatorOf } from './tables.ts'
+import { cellsOf, weightOf } from './vectors.ts'
+import { aspectText, clausesOf, observedOf, predicateOf } from './words.ts'
+
+/** Nats within which another cause remains possible (1 : 20). */
+const rivalNats = 3
+/** Facts, and links, that the words of a finding are made from: thousands say no more. */
+const toldFacts = 1_000
+const toldLinks = 100
+
+/** Largest number of causes that a finding says were ruled out. */
+const shownRuledOut = 4
+
+/** Time from the first failure until it is no burst, and failed attempts until it is established, with other evidence or alone. */
+const usualBurstMs = 10_000
+const trialsTogether = 2
+const trialsAlone = 3
+
+/**
+ * Returns the causes that explain all failures at present. A pure function: what it does not know from `evidence`, it does not use. Failures
+ * must have lasted for `burstMs`.
+ */
+export function explain(evidence: Evidence, { burstMs = usualBurstMs } = {}): readonly Finding[] {
+  return cover(evidence, causes, unexplained)
+    .filter(({ failing }) => isEstablished(failing, evidence.atMs - burstMs))
+    .map(findingOf)
+}
+
+/**
+ * Returns whether failures are more than one burst: they last, and each failed again, or one failed several times. A detector has seen enough
+ * of what is lossy or slow; but a path is so for all that travels on it, and one such series between two nodes is its own matter.
+ */
+function isEstablished(failing: readonly Fact[], byMs: number): boolean {
+  let repeated = 0
+  let detected = 0
+  for (const { symptom, to, sinceMs, trials } of failing) {
+    if (symptom === 'lossy' || symptom === 'slow') {
+      if (to.kind !== 'node' || ++detected > 1) return true
+    } else if (sinceMs <= byMs && trials >= trialsTogether && (++repeated > 1 || trials >= trialsAlone)) return true
+  }
+  return false
+}
+
+function findingOf(accepted: Accepted): Finding {
+  const { cause, variant, place, failing, following, rivals, gain } = accepted
+  const { scope } = place
+  const passing = place.links
+    .slice(0, toldLinks)
+    .flatMap(({ facts }) => facts.filter(({ symptom }) => symptom === 'passes'))
+  const told = failing.slice(0, toldFacts)
+  const untold = failing.length - told.length
+  const direction = variant.direction ?? place.direction
+  const said: Said = { scope, direction, where: scopeText(scope, direction), variant, failing: told, passing }
+  const near = rivals.filter((rival) => gain - rival.gain < rivalNats)
+  const shares = shareOut([gain, ...rivals.map((rival) => rival.gain)])
+  return {
+    cause: cause.name,
+    scope,
+    direction,
+    severity: cause.severity,
+    confidence: shares[0] ?? 1,
+    sinceMs: failing.reduce((earliest, { sinceMs }) => Math.min(earliest, sinceMs), Number.POSITIVE_INFINITY),
+    summary: summaryOf(accepted, said, near),
+    evidence: [
+      ...clausesOf([...told, ...following.slice(0, toldFacts)]),
+      ...(untold > 0 ? [`${untold} more checks fail`] : []),
+      ...clausesOf(passing.filter((fact) => !isOwn(fact))),
+    ],
+    weights: weightsOf(accepted),
+    ruledOut: rivals
+      .filter((rival) => !near.includes(rival))
+      .slice(0, shownRuledOut)
+      .flatMap((rival) => ruledOut(rival, told)),
+    rivals: near.map((rival) => ({
+      cause: rival.cause.name,
+      confidence: shares[rivals.indexOf(rival) + 1] ?? 0,
+      separatedBy: separatorOf(
+        accepted,
+        rival,
+        place.links.slice(0, toldLinks).flatMap(({ facts }) => facts),
+      ),
+    })),
+    next: cause.next(said),
+  }
+}
+
+/** Returns one sentence, which names a cause only as far as the evidence does. */
+function summaryOf({ cause }: Accepted, said: Said, near: readonly Candidate[]): string {
+  const [rival] = near
+  if (rival === undefined) return cause.says(said)
+  const seen = `${observedOf(said.failing, said.passing)}${overFamily(said)}: ${said.where}`
+  const named = [cause, ...near.map((candidate) => candidate.cause)].filter((one) => one !== unexplained)
+  const [first, second] = named
+  if (first === undefined) return cause.says(said)
+  if (second !== undefined) return `${seen}: either ${first.because}, or ${second.because}`
+  return `${seen}: ${cause === unexplained ? 'perhaps' : 'probably'} ${first.because}`
+}
+
+/** Returns the share of each by its gain (softmax). */
+function shareOut(gains: readonly number[]): readonly number[] {
+  const most = Math.max(...gains)
+  const odds = gains.map((gain) => Math.exp(gain - most))
+  const sum = odds.reduce((total, one) => total + one, 0)
+  return odds.map((one) => one / sum)
+}
+
+function weightsOf({ place, variant }: Candidate): readonly Weight[] {
+  const cells = place.links.slice(0, toldLinks).flatMap(({ facts }) => cellsOf(facts))
+  return groupBy(cells, ({ fact }) => `${aspectText(fact)} ${fact.symptom}`).flatMap((alike) => {
+    const [cell] = alike
+    if (cell === undefined) return []
+    const { nats } = weightOf(variant, cell)
+    return [{ aspect: aspectText(cell.fact), symptom: cell.fact.symptom, links: alike.length, nats }]
+  })
+}
+
+/** Returns what speaks most against a cause, in a clause. */
+function ruledOut(rival: Candidate, failing: readonly Fact[]): readonly RuledOut[] {
+  const worst = weightsOf(rival).toSorted((a, b) => a.nats * a.links - b.nats * b.links)[0]
+  if (worst !== undefined && worst.nats < 0) {
+    return [{ cause: rival.cause.name, because: `${worst.aspect} ${predicateOf(worst.symptom)}` }]
+  }
+  const left = failing.find((fact) => !weightOf(rival.variant, { fact, isWeak: false }).explains)
+  if (left === undefined) return []
+  return [
+    { cause: rival.cause.name, because: `it does not explain why ${aspectText(left)} ${predicateOf(left.symptom)}` },
+  ]
+}

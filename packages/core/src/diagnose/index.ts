@@ -1,0 +1,30 @@
+export { type Awaited, awaited } from './aspects.ts'
+export type { Cause } from './cause.ts'
+export { causes, unexplained } from './causes/index.ts'
+export { type ClockAnswer, clockFacts } from './clocks.ts'
+export { LossChart } from './detect/chart.ts'
+export { Detector } from './detect/detector.ts'
+export { intervalOf } from './detect/proportion.ts'
+export { thresholdOf } from './detect/threshold.ts'
+export {
+  type Aspect,
+  aspectIdOf,
+  aspectOf,
+  type End,
+  type Evidence,
+  endIdOf,
+  type Fact,
+  factLinkIdOf,
+  makeFact,
+  type NodeEvidence,
+  type Symptom,
+  symptomOf,
+  symptoms,
+} from './evidence.ts'
+export { explain } from './explain/explain.ts'
+export { evidenceOf } from './facts.ts'
+export type { Finding, Rival, RuledOut, Weight } from './finding.ts'
+export { type Incident, incidentObject, incidentsOf } from './incidents.ts'
+export { type Direction, prices, type Scope, type ScopeKind, scopeText } from './scope.ts'
+export { changeOf, createIncidents, type IncidentChange } from './tracker.ts'
+export { type Candidate, rankedWatchers, type Sight, speakerOf, watchersOf } from './watchers.ts'

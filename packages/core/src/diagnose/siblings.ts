@@ -1,0 +1,39 @@
+import { groupBy } from '../model/group-by.ts'
+import { type Fact, oneEventMs } from './evidence.ts'
+
+/** Pairs of nodes from which a majority says something. */
+const leastPairs = 4
+
+/**
+ * Removes what would make a common shift of latency look like faults of single links. Where most links between two zones became slower
+ * within a minute, the others of them are no evidence that they did not: detectors alarm at different times. So the shift is found
+ * for all of them together, as one of the zones or of the cluster.
+ */
+export function withoutStragglers(facts: readonly Fact[], zones: ReadonlyMap<string, string>): readonly Fact[] {
+  if (!facts.some(({ symptom }) => symptom === 'slow')) return facts
+  const between = facts.filter(({ to }) => to.kind === 'node')
+  const stragglers = new Set<Fact>()
+  for (const siblings of groupBy(between, (fact) => groupOf(fact, zones))) {
+    if (!isShifted(siblings)) continue
+    for (const fact of siblings) if (fact.symptom === 'passes') stragglers.add(fact)
+  }
+  return stragglers.size === 0 ? facts : facts.filter((fact) => !stragglers.has(fact))
+}
+
+function groupOf({ from, to, check, path, vantage, family = '' }: Fact, zones: ReadonlyMap<string, string>): string {
+  const pair = [zones.get(from) ?? '', zones.get(to.name) ?? ''].toSorted()
+  return JSON.stringify([pair, check, path, vantage, family])
+}
+
+function isShifted(siblings: readonly Fact[]): boolean {
+  const slow = siblings.filter(({ symptom }) => symptom === 'slow').toSorted((a, b) => a.sinceMs - b.sinceMs)
+  const middle = slow[Math.floor(slow.length / 2)]
+  if (middle === undefined) return false
+  const together = slow.filter(({ sinceMs }) => Math.abs(sinceMs - middle.sinceMs) <= oneEventMs)
+  const pairs = pairsOf(siblings)
+  return pairs >= leastPairs && pairsOf(together) * 2 > pairs
+}
+
+function pairsOf(facts: readonly Fact[]): number {
+  return new Set(facts.map(({ from, to }) => JSON.stringify([from, to.name].toSorted()))).size
+}

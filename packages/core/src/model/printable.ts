@@ -1,0 +1,4 @@
+/** Replaces the control characters of text from elsewhere, which a terminal would obey, and with which a name could forge a line of a log. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '\u{fffd}')
+}

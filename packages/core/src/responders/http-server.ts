@@ -1,0 +1,194 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { createCounters, type Listen, portOf, type ResponderCounters } from './responder.ts'
+
+/*
+ * An HTTP server for clients that may be hostile or broken. What one of them can make it hold is bounded:
+ * - connections: beyond the limit, the client with the most loses its oldest;
+ * - work: a connection gets one answer at a time, and a client that sends many requests ahead loses it;
+ * - time: for the headers, the body, and taking the answer.
+ */
+
+export interface HttpServerOptions extends Listen {
+  /** Limit on connections. Where this process may open only few files, the limit is a quarter of them. */
+  readonly mostConnections: number
+  /** How long a client may take to receive an answer; beyond it, the connection ends. It is exact to a fifth. */
+  readonly answerMostMs: number
+  /** Answers a request. The next request of this connection waits until the answer has left. Must not throw. */
+  readonly answer: (exchange: Exchange) => void
+}
+
+/** A request and where its answer goes. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Source address. IPv4 addresses are not mapped to IPv6, even on a dual-stack socket. */
+  readonly client: string
+}
+
+/** Counters of an HTTP server, which never decrease. */
+export interface HttpCounters extends ResponderCounters {
+  /** Connections and requests beyond a limit on their number or time. */
+  refused: number
+}
+
+export interface HttpServer {
+  readonly port: number
+  readonly counters: HttpCounters
+  /** Stops listening, and ends connections: idle ones at once, others after `graceMs`. */
+  close(graceMs: number): Promise<void>
+}
+
+interface Connection {
+  readonly client: string
+  readonly waiting: Exchange[]
+  /** When the answer that is under way was begun. */
+  answeringSinceMs: number | undefined
+}
+
+/** Limits for slow clients. They occupy a connection only a little longer than a probe may take. */
+const times = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_500,
+  keepAliveTimeout: 5_000,
+}
+
+/** Requests that a client may send ahead of an answer. */
+const mostAhead = 16
+
+/** Starts an HTTP server. Rejects if it cannot listen. */
+export async function startHttpServer({
+  host,
+  port,
+  mostConnections,
+  answerMostMs,
+  answer,
+}: HttpServerOptions): Promise<HttpServer> {
+  const counters: HttpCounters = { ...createCounters(), refused: 0 }
+  const connections = new Map<Socket, Connection>()
+  const most = Math.min(mostConnections, Math.floor(descriptorLimit() / 4))
+  let check: NodeJS.Timeout | undefined
+
+  const refuse = (socket: Socket) => {
+    counters.refused++
+    connections.delete(socket)
+    // A reset also frees what the kernel holds for a client that does not read.
+    socket.resetAndDestroy()
+  }
+
+  const checkLater = () => {
+    check ??= setTimeout(() => {
+      check = undefined
+      const lateMs = performance.now() - answerMostMs
+      for (const [socket, { answeringSinceMs }] of connections)
+        if (answeringSinceMs !== undefined && answeringSinceMs < lateMs) refuse(socket)
+      if (connections.size > 0) checkLater()
+    }, answerMostMs / 5).unref()
+  }
+
+  const answerNext = (connection: Connection) => {
+    const next = connection.waiting.shift()
+    connection.answeringSinceMs = next && performance.now()
+    if (next === undefined) return
+    next.response.once('close', () => answerNext(connection))
+    answer(next)
+  }
+
+  const server = createServer({ ...times, maxHeaderSize: 16 << 10, noDelay: true }, (request, response) => {
+    const { socket } = request
+    const connection = connections.get(socket)
+    if (connection === undefined) return // refused meanwhile
+    if (connection.waiting.length === mostAhead) {
+      stopParsing(socket)
+      return refuse(socket)
+    }
+    connection.waiting.push({ request, response, client: connection.client })
+    if (connection.answeringSinceMs === undefined) answerNext(connection)
+  })
+
+  server.on('connection', (socket) => {
+    const { remoteAddress } = socket
+    if (remoteAddress === undefined) return // already gone
+    const client = bareAddress(remoteAddress)
+    if (connections.size >= most) {
+      const spare = oldestOfMost(connections, client)
+      refuse(spare ?? socket)
+      if (spare === undefined) return
+    }
+    const connection: Connection = { client, waiting: [], answeringSinceMs: undefined }
+    connections.set(socket, connection)
+    socket.once('close', () => {
+      connection.waiting.length = 0
+      connections.delete(socket)
+    })
+    checkLater()
+  })
+
+  server.on('clientError', (_, socket) => {
+    if (socket.writableEnded) return // more data of a request that was already rejected
+    counters.rejected++
+    const connection = socket instanceof Socket ? connections.get(socket) : undefined
+    if (connection?.answeringSinceMs !== undefined || !socket.writable) return void socket.destroy()
+    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
+  })
+
+  server.listen({ host, port, backlog: 1024 })
+  await once(server, 'listening')
+  return {
+    port: portOf(server),
+    counters,
+    async close(graceMs) {
+      await closed(server, graceMs)
+      clearTimeout(check)
+    },
+  }
+}
+
+/**
+ * Ends the parsing of what a client has sent ahead. One read may bring thousands of requests, and Node creates the objects of each even if
+ * the first destroys the socket. It has no public way to stop: 2 makes its parser take the rest for another protocol (lib/_http_server.js,
+ * parserOnIncoming).
+ */
+function stopParsing(socket: Socket): void {
+  const parser: unknown = Reflect.get(socket, 'parser')
+  if (typeof parser === 'object' && parser !== null) Reflect.set(parser, 'onIncoming', () => 2)
+}
+
+async function closed(server: Server, graceMs: number): Promise<void> {
+  const ended = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  const grace = setTimeout(() => server.closeAllConnections(), graceMs)
+  await ended
+  clearTimeout(grace)
+}
+
+/** Returns the oldest connection of the client that has the most; undefined if none has more than this client would. */
+function oldestOfMost(connections: ReadonlyMap<Socket, Connection>, newcomer: string): Socket | undefined {
+  const counts = new Map<string, number>()
+  for (const { client } of connections.values()) counts.set(client, (counts.get(client) ?? 0) + 1)
+  const own = (counts.get(newcomer) ?? 0) + 1
+  const most = Math.max(...counts.values())
+  if (most <= own) return undefined
+  for (const [socket, { client }] of connections) if (counts.get(client) === most) return socket
+  return undefined
+}
+
+/** Unmaps an IPv4 address: dual-stack sockets report IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
+function bareAddress(address: string): string {
+  return address.replace(/^::ffff:/i, '')
+}
+
+/** Returns how many files this process may have open (proc_pid_limits(5)); no limit where the host does not report it. */
+function descriptorLimit(): number {
+  try {
+    return Number(
+      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? Number.POSITIVE_INFINITY,
+    )
+  } catch {
+    return Number.POSITIVE_INFINITY // not Linux
+  }
+}

@@ -1,0 +1,148 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { blockFor } from '../../../../test/support/block.ts'
+import { echoReplyTo } from '../../../../test/support/echo.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { describeWith, nativePart } from '../../../../test/support/requirements.ts'
+import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
+import { createPacketRounds } from '../../src/attempt/packet-rounds.ts'
+import { createProber } from '../../src/attempt/prober.ts'
+import { createResultBatches } from '../../src/attempt/result-batches.ts'
+import { prepare } from '../../src/attempt/run.ts'
+import type { PreparedTask, Task, TaskResult } from '../../src/attempt/task.ts'
+import { engineCounts } from '../../src/net/native/engine-thread.ts'
+import type { Asker } from '../../src/net/packets/question.ts'
+import { createSockets } from '../../src/net/sockets.ts'
+import { probeNamed } from '../../src/probes/index.ts'
+import { OwnSession } from '../../src/probes/session.ts'
+
+describeWith(nativePart)('tasks of the packet engine', () => {
+  test('are counted together with those of this thread', async () => {
+    const { prober, countOf } = setUp()
+    const silent = await listenUdp(() => {})
+    const tcpPort = await listenTcp(() => {})
+    await prober.setTasks([
+      taskOf('udp', await echoTarget(), 20),
+      { ...taskOf('tcp', `127.0.0.1:${tcpPort}`, 20), protocol: 'tcp' },
+      taskOf('silent', `127.0.0.1:${silent.address().port}`, 20),
+    ])
+    await eventually(() => countOf('udp') >= 5 && countOf('tcp') >= 5, 'results of both')
+    const { started, inFlight } = prober.schedule()
+    expect(started).toBeGreaterThanOrEqual(countOf('udp') + countOf('tcp'))
+    expect(inFlight).toBeGreaterThan(0)
+    expect(inFlight).toBeLessThan(started)
+  })
+
+  test('end when they are removed, like those of this thread', async () => {
+    const { prober, countOf } = setUp()
+    const tcpPort = await listenTcp(() => {})
+    const tcp: Task = { ...taskOf('tcp', `127.0.0.1:${tcpPort}`, 20), protocol: 'tcp' }
+    await prober.setTasks([taskOf('udp', await echoTarget(), 20), tcp])
+    await eventually(() => countOf('udp') > 0 && countOf('tcp') > 0, 'results of both')
+    await prober.setTasks([])
+    const before = countOf('udp') + countOf('tcp')
+    await prober.setTasks([taskOf('other', await echoTarget(), 20)])
+    await eventually(() => countOf('other') >= 10, 'results of another')
+    expect(countOf('udp') + countOf('tcp')).toBe(before)
+  })
+
+  test('count the results that are lost because this thread is busy', async () => {
+    const { prober, countOf } = setUp()
+    const target = await echoTarget()
+    await prober.setTasks([
+      ...Array.from({ length: 64 }, (_, index) => taskOf(`${index}`, `127.0.0.1:9`, 1)),
+      taskOf('answered', target, 100),
+    ])
+    await eventually(() => countOf('answered') > 0, 'a result')
+    const untilMs = performance.now() + 10_000
+    while (engineCounts().lost === 0 && performance.now() < untilMs) blockFor(100)
+    await eventually(() => prober.schedule().lost > 0, 'lost results')
+  })
+})
+
+test('one timer reads the results of all tasks of the engine, until the last is removed or all stop', () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { add, rounds } = standIn(() => () => {})
+  expect(vi.getTimerCount()).toBe(0)
+  for (const number of [1, 2]) add(number)
+  rounds.remove(new Set([1]))
+  expect(vi.getTimerCount()).toBe(1)
+  rounds.remove(new Set([2]))
+  expect(vi.getTimerCount()).toBe(0)
+  add(3)
+  expect(vi.getTimerCount()).toBe(1)
+  rounds.stop()
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+describe('a task that the packet engine cannot take', () => {
+  test('is left to this thread', () => {
+    const { add, left } = standIn(() => {
+      throw Object.assign(new Error('the lane has ended'), { code: 'EIO' })
+    })
+    add(1)
+    expect(left).toEqual([1])
+  })
+
+  test('because of a bug is not hidden', () => {
+    const { add, left } = standIn(() => {
+      throw new TypeError('a defect')
+    })
+    expect(() => add(1)).toThrow('a defect')
+    expect(left).toEqual([])
+  })
+
+  test('is not left to this thread if the engine took it', () => {
+    const { add, left } = standIn(() => () => {})
+    add(1)
+    expect(left).toEqual([])
+  })
+})
+
+function setUp() {
+  const results: TaskResult[] = []
+  const prober = createProber({ onResults: (batch) => results.push(...batch) })
+  onTestFinished(() => prober.close())
+  return { prober, countOf: (of: string) => results.filter(({ id }) => id === of).length }
+}
+
+function taskOf(id: string, target: string, intervalMs: number): Task {
+  return { id, protocol: 'udp', target, intervalMs }
+}
+
+async function echoTarget(): Promise<string> {
+  const server = await listenUdp((bytes, { port, address }, socket) => socket.send(echoReplyTo(bytes), port, address))
+  return `127.0.0.1:${server.address().port}`
+}
+
+/** Repeats tasks by an engine that begins in this way, and by a thread that takes note of what is left to it. */
+function standIn(begin: () => () => void) {
+  const left: number[] = []
+  const rounds = createPacketRounds({
+    batches: createResultBatches(() => {}),
+    others: {
+      counters: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
+      add: (tasks) => left.push(...tasks.map(({ number }) => number)),
+      collect() {},
+      remove() {},
+      stop() {},
+    },
+  })
+  onTestFinished(() => rounds.stop())
+  const asker: Asker = {
+    flows: () => 1,
+    ask: () => Promise.reject(new Error('asked once')),
+    begin,
+    close() {},
+  }
+  const probe = probeNamed('udp')
+  const taskNumbered = (number: number): PreparedTask => ({
+    number,
+    probe,
+    request: prepare(probe, { target: '127.0.0.1:9' }, { nameServer: () => '127.0.0.1' }),
+    sockets: { ...createSockets({ onStray() {} }), asker: () => asker },
+    session: new OwnSession(),
+    place: { placeNs: 0, intervalNs: 1e9 },
+  })
+  return { rounds, left, add: (number: number) => rounds.add([taskNumbered(number)]) }
+}

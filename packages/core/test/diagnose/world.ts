@@ -1,0 +1,113 @@
+import { catalogue } from '../../src/checks/catalogue.ts'
+import { makeCheck } from '../../src/checks/check.ts'
+import { ownAspect } from '../../src/diagnose/aspects.ts'
+import type { Evidence, Fact, NodeEvidence, Symptom } from '../../src/diagnose/evidence.ts'
+
+/** Wall clock at which the evidence is read, and at which faults began. */
+const atMs = Date.UTC(2026, 0, 2, 12, 0, 0)
+const onsetMs = atMs - 40_000
+
+/** What a fault does to one aspect; undefined leaves it as it is. */
+export type Fault = (fact: Fact) => Symptom | Partial<Fact> | undefined
+
+export interface WorldOptions {
+  readonly nodes?: number
+  readonly zones?: number
+  readonly families?: readonly string[]
+  readonly isOverlay?: boolean
+  /** Services that every node asks, by name. */
+  readonly services?: readonly string[]
+  /** Changes what is known of a node. */
+  readonly node?: (node: NodeEvidence) => Partial<NodeEvidence>
+}
+
+const dnsServer = '10.96.0.10'
+
+/** Returns the evidence of a mesh in which every link without a fault is well. */
+export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): Evidence {
+  const { nodes = 3, zones = 2, families = ['ipv4', 'ipv6'], isOverlay, services = [], node = () => ({}) } = options
+  const checks = catalogue.map((check) => makeCheck(check, { intervalMs: 10_000 }))
+  const all = Array.from({ length: nodes }, (_, index): NodeEvidence => {
+    const known = {
+      name: `node${index + 1}`,
+      zone: `zone-${(index % zones) + 1}`,
+      hasRow: true,
+      isStarved: false,
+      isOverlay,
+      problems: [],
+    }
+    return { ...known, ...node(known) }
+  })
+  const speaking = all.filter(({ hasRow }) => hasRow)
+  const clocks = speaking.map(
+    ({ name }): Fact => ({
+      ...ownAspect('clock'),
+      from: name,
+      to: { kind: 'node', name },
+      target: name,
+      symptom: 'passes',
+      sinceMs: atMs - 10_000_000,
+      trials: 3,
+      lastMs: atMs,
+    }),
+  )
+  const asked = speaking.flatMap(({ name: from }) =>
+    services.map(
+      (name): Fact => ({
+        check: 'name',
+        protocol: 'http',
+        path: 'name',
+        vantage: 'pod',
+        from,
+        to: { kind: 'service', name },
+        target: `http://${name}/`,
+        symptom: 'passes',
+        sinceMs: atMs - 10_000_000,
+        trials: 1_000,
+        lastMs: atMs - 3_000,
+      }),
+    ),
+  )
+  const facts = speaking.flatMap(({ name: from }) =>
+    checks.flatMap(({ name: check, protocol, bytes, path, vantage }): readonly Fact[] => {
+      const common = {
+        check,
+        protocol,
+        bytes,
+        path,
+        vantage,
+        from,
+        symptom: 'passes',
+        sinceMs: atMs - 10_000_000,
+        trials: 1_000,
+      } as const
+      const lastMs = atMs - 3_000
+      if (protocol === 'dns')
+        return [{ ...common, to: { kind: 'name-server', name: dnsServer }, target: `kubernetes@${dnsServer}`, lastMs }]
+      return all
+        .filter(({ name }) => name !== from)
+        .flatMap(({ name }) =>
+          families.map(
+            (family): Fact => ({ ...common, to: { kind: 'node', name }, family, target: `${name}:8081`, lastMs }),
+          ),
+        )
+    }),
+  )
+  return { atMs, nodes: all, facts: [...clocks, ...[...facts, ...asked].map((fact) => broken(fact, faults))] }
+}
+
+/** Returns the fact as the first fault that changes it leaves it. */
+export function broken(fact: Fact, faults: readonly Fault[]): Fact {
+  for (const fault of faults) {
+    const change = fault(fact)
+    if (change === undefined) continue
+    const changed = typeof change === 'string' ? { symptom: change } : change
+    return { ...fact, sinceMs: onsetMs, trials: 4, ...changed }
+  }
+  return fact
+}
+
+/** Returns whether a fact is about the link from one node to another, or in any direction between them. */
+export function isBetween({ from, to }: Fact, one: string, other: string): boolean {
+  return (from === one && to.name === other) || (from === other && to.name === one)
+}

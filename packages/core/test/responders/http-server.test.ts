@@ -1,0 +1,153 @@
+import diagnostics from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { runAlone } from '../../../../test/support/alone.ts'
+import { namespaces } from '../../../../test/support/child.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { testWith } from '../../../../test/support/requirements.ts'
+import { type HttpServerOptions, startHttpServer } from '../../src/responders/http-server.ts'
+
+test('beyond the limit on connections, the client with the most loses its oldest', async () => {
+  const { port, counters } = await serve({ mostConnections: 4 })
+  const many = [await open(port, '127.0.0.2')]
+  for (let i = 0; i < 3; i++) many.push(await open(port, '127.0.0.2'))
+  const other = await open(port, '127.0.0.3')
+  expect(await answerTo(other)).toMatch(/^HTTP\/1.1 200 /)
+  await eventually(() => many[0]?.closed === true, 'the oldest was closed')
+  expect(many.map(({ closed }) => closed)).toEqual([true, false, false, false])
+  expect(counters.refused).toBe(1)
+})
+
+test('beyond the limit on connections, a client that has the most itself is refused', async () => {
+  const { port, counters } = await serve({ mostConnections: 4 })
+  const others = [await open(port, '127.0.0.2'), await open(port, '127.0.0.2'), await open(port, '127.0.0.3')]
+  const known = await open(port, '127.0.0.4')
+  const refused = connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }).on('error', () => {})
+  await eventually(() => refused.closed, 'the newcomer was closed')
+  expect(others.some(({ closed }) => closed)).toBe(false)
+  expect(await answerTo(known)).toMatch(/^HTTP\/1.1 200 /)
+  expect(counters.refused).toBe(1)
+})
+
+test('a client that does not take its answer in time loses its connection', async () => {
+  let begun = 0
+  const { port, counters } = await serve({
+    answerMostMs: 200,
+    answer: ({ response }) => {
+      begun++
+      response.end(Buffer.alloc(64 << 20))
+    },
+  })
+  const client = await open(port, '127.0.0.2')
+  client.pause()
+  client.write(request)
+  await eventually(() => begun === 1, 'the answer was begun')
+  await eventually(() => counters.refused === 1, 'it was refused')
+  client.resume()
+  await eventually(() => client.closed, 'it was closed')
+  expect(client.bytesRead).toBeLessThan(64 << 20)
+})
+
+test('a connection that waits for its next request is not late', async () => {
+  const { port, counters } = await serve({ answerMostMs: 50 })
+  const client = await open(port, '127.0.0.2')
+  for (let i = 0; i < 3; i++) {
+    expect(await answerTo(client)).toMatch(/^HTTP\/1.1 200 /)
+    const untilMs = performance.now() + 100
+    await eventually(() => performance.now() > untilMs, 'more than the limit has passed')
+  }
+  expect(counters.refused).toBe(0)
+})
+
+test('a client that sends too many requests ahead is refused before the rest of them is parsed', async () => {
+  let parsed = 0
+  const count = () => void parsed++
+  diagnostics.subscribe('http.server.request.start', count)
+  onTestFinished(() => void diagnostics.unsubscribe('http.server.request.start', count))
+  const { port, counters } = await serve({ answer: () => {} })
+  const client = await open(port, '127.0.0.2')
+  client.write(request.repeat(2_000))
+  await eventually(() => client.closed, 'it was closed')
+  expect(parsed).toBeLessThan(20)
+  expect(counters).toMatchObject({ refused: 1, rejected: 0 })
+})
+
+testWith('ip', namespaces)('where a process may open few files, three quarters of them are for other things', () => {
+  const [result] = runAlone(besideIdleClients, { CLIENTS: idleClients })
+  expect(result).toEqual({ failures: [], kept: 64 })
+})
+
+/** Probes a healthy peer from a process that may open 256 files, while others hold idle connections to its responder. */
+const besideIdleClients = `
+  import { execFileSync, spawn } from 'node:child_process'
+  import { createInterface } from 'node:readline'
+  const { createProber, startHttpResponder } = await import(process.env.CORE)
+  const others = spawn(process.execPath, ['-e', process.env.CLIENTS], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: others.stdout })[Symbol.asyncIterator]()
+  const target = '127.0.0.1:' + (await lines.next()).value
+  const prober = createProber()
+  // Loads what is loaded on demand.
+  for (const protocol of ['tcp', 'http']) await prober.probe(protocol, target)
+  execFileSync('prlimit', ['--nofile=256', '--pid', String(process.pid)])
+  const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
+  others.stdin.write(String(responder.port))
+  const kept = Number((await lines.next()).value)
+  const failures = []
+  for (let i = 0; i < 20; i++) {
+    const probing = ['tcp', 'http'].flatMap((protocol) => Array.from({ length: 10 }, () => prober.probe(protocol, target)))
+    for (const { ok, failure } of await Promise.all(probing)) if (!ok) failures.push(failure.message)
+  }
+  console.log(JSON.stringify({ failures, kept }))
+  others.kill()
+  process.exit()
+`
+
+/** A healthy peer, whose process also makes 300 requests to the port that it reads, and keeps the connections. */
+const idleClients = `
+  const { connect, createServer } = require('node:net')
+  const peer = createServer((socket) => socket.resume().end('HTTP/1.1 204 No Content\\r\\n\\r\\n').on('error', () => {}))
+  peer.listen(0, '127.0.0.1', () => console.log(peer.address().port))
+  process.stdin.on('data', (port) => {
+    let open = 0
+    let settled = 0
+    const settle = () => {
+      if (++settled === 300) console.log(open)
+    }
+    for (let i = 0; i < 300; i++) {
+      const client = connect(Number(port), '127.0.0.1', () => client.write('GET / HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n'))
+      client.once('data', () => (open++, settle()))
+      client.on('error', () => {}).on('close', () => (client.bytesRead > 0 ? open-- : settle()))
+    }
+  })
+`
+
+const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
+
+async function serve(options: Partial<HttpServerOptions>) {
+  const server = await startHttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    mostConnections: 100,
+    answerMostMs: 10_000,
+    answer: ({ response }) => void response.end('ok'),
+    ...options,
+  })
+  onTestFinished(() => server.close(0))
+  return server
+}
+
+async function open(port: number, localAddress: string): Promise<Socket> {
+  const client = connect({ host: '127.0.0.1', port, localAddress })
+  client.on('error', () => {})
+  client.setEncoding('latin1').resume()
+  await once(client, 'connect')
+  onTestFinished(() => void client.destroy())
+  return client
+}
+
+async function answerTo(client: Socket): Promise<string> {
+  const answered = once(client, 'data')
+  client.write(request)
+  return String((await answered)[0])
+}

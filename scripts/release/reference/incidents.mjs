@@ -1,0 +1,73 @@
+import { code, table } from './markdown.mjs'
+
+/** @typedef {import('@scout/core').Incident} Incident */
+/** @typedef {import('@scout/core').ScopeKind} ScopeKind */
+
+/** @type {Readonly<Record<'kind' | keyof Omit<Incident, 'weights'>, string>>} */
+const keys = {
+  kind: 'always `incident`',
+  id: 'stays the same while the links that fail do, whatever the cause, the scope and the speaker',
+  cause: 'one of [these names](causes.md)',
+  scope: 'where it applies: see below',
+  direction: '`forward` (from `from` to `to`), `return`, `both`, or `none` where a scope has no direction',
+  state: '`transient` until it has lasted 30 s, then `open`, at last `closed`',
+  severity: '`critical`, `warning` or `informational`',
+  confidence: 'probability that this is the cause, from 0 to 1',
+  openedAtMs: 'milliseconds since 1970 at which the first of its failures began',
+  closedAtMs: 'milliseconds since 1970 at which it ended; only of a closed one',
+  summary: 'one sentence: what is wrong, where',
+  evidence: 'what fails and what passes there, a clause each',
+  ruledOut: 'causes that the evidence excludes: `cause` and `because`',
+  rivals:
+    'causes that the evidence leaves possible: `cause`, `confidence` and `separatedBy`; absent where there are none',
+  next: 'the command to type next',
+}
+
+/** Keys that one run cannot know. */
+const timed = new Set(['id', 'state', 'openedAtMs', 'closedAtMs'])
+
+/** @type {Readonly<Record<ScopeKind, readonly [others: readonly string[], meaning: string]>>} */
+const scopes = {
+  link: [['from', 'to'], 'from one node to another; in `scout-probe all`, `from` is `here` and `to` is the host'],
+  node: [['node'], 'everything from and to a node'],
+  'node-side': [['node', 'side'], 'everything to a node (`side` is `in`) or from it (`out`)'],
+  'node-group': [['nodes'], 'everything between these nodes and the others'],
+  'zone-pair': [['zones'], 'everything between two zones, or within one'],
+  service: [['name'], 'a service'],
+  'name-server': [['address'], 'a name server'],
+  cluster: [[], 'the whole cluster'],
+  prober: [['node'], 'the agent on a node, not the network'],
+}
+
+export function incidentsPage() {
+  const timeless = Object.keys(keys).filter((key) => !timed.has(key))
+  return `<!-- Written by npm run docs. -->
+
+# Incidents
+
+An incident is one cause at one place over time. As JSON it is one object, the same everywhere:
+
+- a line of \`scout-probe mesh --json\`, before those of agents (\`kind\` is \`agent\`), links (\`link\`), checks that target no peer (\`other\`)
+  and checks that agents cannot run (\`inability\`);
+- a line of \`scout-probe mesh --watch --json\` whenever its cause, scope, direction or state changes;
+- in \`incidents\` of \`/api/v1/incidents\` and \`/api/v1/mesh\` at every agent;
+- a line of \`scout-probe all HOST --json\` for each cause that the results name, after the attempts, which have no \`kind\`. One run does not
+  know when a trouble began, so that these lines have only ${timeless.map(code).join(', ')}.
+
+${table(
+  ['key', 'meaning'],
+  Object.entries(keys).map(([key, meaning]) => [code(key), meaning]),
+)}
+## Scopes
+
+${table(
+  ['`kind`', 'other keys', 'what it covers'],
+  Object.entries(scopes).map(([kind, [others, meaning]]) => [code(kind), others.map(code).join(', '), meaning]),
+)}
+## Weights
+
+\`scout-probe mesh --explain\` and \`scout-probe all HOST --explain\` list what each check weighs for the named cause, in nats: the natural
+logarithm of how much likelier what it shows is with that cause than without any. What weighs less than 0 speaks against the cause. Where
+several links show the same, the weight is that of each.
+`
+}

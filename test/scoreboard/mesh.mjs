@@ -1,0 +1,148 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { catalogue, programHeader, row } from '@scout/core'
+import { openLab, podPort } from '@scout/lab'
+import { root } from '../../scripts/command.mjs'
+
+/** @typedef {import('@scout/core').RowAnswer} RowAnswer */
+/** @typedef {import('@scout/lab').Lab} Lab */
+/**
+ * @typedef {object} MeshSpec
+ * @property {'routed' | 'vxlan'} network
+ * @property {number} nodes
+ * @property {number} dnsReplicas
+ * @property {boolean} isService whether agents also check the service `echo`
+ * @property {number} intervalMs general interval of the checks
+ */
+/** @typedef {Awaited<ReturnType<typeof openMesh>>} Mesh a lab with an agent in each node's pod */
+
+const agentProgram = join(root, 'packages/agent/bin/scout-agent.js')
+const consolePort = 8080
+/** An agent without an answer after this time has no row. */
+const answerMs = 2_000
+const keptLines = 20
+
+/** Opens a lab and starts one agent per node, as one in a cluster is configured. */
+export async function openMesh(/** @type {MeshSpec} */ spec) {
+  const { network, nodes, dnsReplicas } = spec
+  const lab = await openLab({
+    network,
+    nodes,
+    dnsReplicas,
+    zones: 2,
+    // The check `dns` asks for the second one.
+    services: ['echo', 'kubernetes'].map((name) => ({ name, port: 80, targetPort: podPort })),
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'scout-scoreboard-'))
+  try {
+    const members = membersOf(lab)
+    const agents = await Promise.all(
+      members.map(async (self) => {
+        const path = join(folder, `${self.name}.yaml`)
+        await writeFile(path, JSON.stringify(configurationOf(self, members, spec)))
+        return startAgent(lab, self, path)
+      }),
+    )
+    return {
+      lab,
+      spec,
+      /** Number of series of a complete mesh. */
+      seriesCount: members.length * seriesPerAgent(members.length, spec),
+      /** @returns {Promise<readonly RowAnswer[]>} */
+      read: () => Promise.all(agents.map(({ read }) => read())),
+      async close() {
+        for (const { expectEnd } of agents) expectEnd()
+        await lab.close()
+        await rm(folder, { recursive: true })
+      },
+    }
+  } catch (error) {
+    await lab.close()
+    await rm(folder, { recursive: true })
+    throw error
+  }
+}
+
+/** @typedef {ReturnType<typeof membersOf>[number]} Member */
+
+function membersOf(/** @type {Lab} */ { topology: { nodes, families } }) {
+  return nodes.flatMap(({ name: node, zone, pods }) =>
+    pods.slice(0, 1).map(({ name, addresses }) => ({
+      name,
+      node,
+      zone: zone.name,
+      addresses: families.map((family) => addresses[family]),
+    })),
+  )
+}
+
+function configurationOf(
+  /** @type {Member} */ self,
+  /** @type {readonly Member[]} */ members,
+  /** @type {MeshSpec} */ { intervalMs, isService },
+) {
+  return {
+    ...self,
+    level: 'warn',
+    interval: `${intervalMs}ms`,
+    console: { host: '::', port: consolePort },
+    responder: { host: '::', port: podPort },
+    peers: members.filter(({ name }) => name !== self.name).map((peer) => ({ ...peer, port: podPort })),
+    checks: {
+      ...Object.fromEntries(catalogue.map((check) => [check.name, writtenCheck(check, intervalMs)])),
+      ...(isService ? { service: { probe: 'http', target: 'http://echo.default.svc.cluster.local/' } } : {}),
+    },
+  }
+}
+
+function writtenCheck(/** @type {import('@scout/core').CheckDefinition} */ check, /** @type {number} */ intervalMs) {
+  const { protocol, target, options, rounds = 1 } = check
+  return { probe: protocol, target, interval: `${rounds * intervalMs}ms`, ...options }
+}
+
+/** Each check of peers has a series for each peer and family. */
+function seriesPerAgent(/** @type {number} */ nodes, /** @type {MeshSpec} */ { isService }) {
+  const own = catalogue.filter(({ protocol }) => protocol === 'dns').length + (isService ? 1 : 0)
+  return (catalogue.length - 1) * (nodes - 1) * 2 + own
+}
+
+async function startAgent(/** @type {Lab} */ lab, /** @type {Member} */ { name, node }, /** @type {string} */ path) {
+  const agent = lab.spawn(name, [process.execPath, agentProgram, '--config', path], {
+    env: process.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  /** @type {string[]} */
+  const log = []
+  for (const stream of [agent.child.stdout, agent.child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text) => log.push(text) > keptLines && log.shift())
+  }
+  let isEnding = false
+  /** @type {Error | undefined} */
+  let ended
+  // It settles when the lab closes, at the latest.
+  void agent.exited.then((code) => {
+    if (!isEnding) ended = new Error(`the agent in ${name} ended with ${code}:\n${log.join('')}`)
+  })
+  const { port } = await lab.forwardPort({ place: name, port: consolePort })
+  return {
+    expectEnd() {
+      isEnding = true
+    },
+    /** @returns {Promise<RowAnswer>} */
+    async read() {
+      if (ended !== undefined) throw ended
+      try {
+        const response = await fetch(`http://127.0.0.1:${port}/api/v1/snapshot`, {
+          headers: { [programHeader]: '1' },
+          signal: AbortSignal.timeout(answerMs),
+        })
+        const json = await response.json()
+        return { node, received: { row: row.parse(json), receivedAtMs: Date.now() } }
+      } catch {
+        return { node }
+      }
+    },
+  }
+}

@@ -1,0 +1,214 @@
+import { catalogue, idOf, makeCheck } from '@scout/core'
+import { createAttempts } from '../../../packages/agent/dist/attempts.js'
+import { createMemory } from '../../../packages/agent/dist/memory/memory.js'
+import { rowOf } from '../../../packages/agent/dist/memory/row.js'
+import { planTasks } from '../../../packages/agent/dist/plan/plan.js'
+import { createPlacement } from '../../../packages/core/dist/attempt/placement.js'
+import { hostIn } from '../../../packages/core/dist/model/target.js'
+import { timeoutMs } from './network.mjs'
+
+/** @typedef {import('./network.mjs').Pod} Pod */
+/** @typedef {import('./network.mjs').Sending} Sending */
+/** @typedef {import('@scout/core').Task} Task */
+/** @typedef {import('@scout/core').Row} Row */
+/** @typedef {import('@scout/core').AnyResult} AnyResult */
+/** @typedef {import('../../../packages/agent/dist/peers/roster.js').KnownPeer} KnownPeer */
+/** @typedef {import('../../../packages/agent/dist/memory/memory.js').Series} Series */
+/** @typedef {{ readonly host: string, readonly address: string, readonly family: 'ipv4' | 'ipv6' }} Endpoint */
+/**
+ * A task, with when in its interval it is due.
+ * @typedef {Sending & { readonly task: Task, readonly placeMs: number, readonly endpoint: Endpoint, unseen: Unseen }} Repeated
+ */
+/**
+ * Attempts that passed and that only the detector of their series has had: how many, and start and time of the last.
+ * @typedef {{ count: number, startedAtMs: number, tookNs: number }} Unseen
+ */
+/** @typedef {ReturnType<typeof createAgent>} Agent */
+
+export const intervalMs = 10_000
+const settleMs = 5_000
+const families = /** @type {const} */ (['ipv4', 'ipv6'])
+const nameServer = '10.96.0.10'
+const checks = catalogue.map((check) =>
+  makeCheck(check.name === 'dns' ? { ...check, target: `kubernetes.default.svc.cluster.local@${nameServer}` } : check, {
+    intervalMs,
+  }),
+)
+
+/** @type {Readonly<Record<string, Sending['kind']>>} */
+const kinds = { http: 'request', tcp: 'connection', syn: 'echo', icmp: 'echo', udp: 'packet', dns: 'packet' }
+
+const counters = { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0, dropped: 0 }
+const never = () => {
+  throw new Error('a simulated vantage does only what its tasks say')
+}
+
+/**
+ * Adds to a series what only its detector has had. As memory does: a series that passes, and passed before, has one trial more and
+ * another last result.
+ */
+export function catchUp(/** @type {Series} */ series, /** @type {Repeated} */ repeated) {
+  const { unseen, task } = repeated
+  if (unseen.count === 0) return
+  const { tookNs, startedAtMs } = unseen
+  const last = resultOf(repeated, { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0 }, startedAtMs)
+  const latest = new Map(series.latest).set(task.id, last)
+  Object.assign(series, { last, latest, trials: series.trials + unseen.count })
+  unseen.count = 0
+}
+
+/** Returns the addresses of a pod, which tell its number. */
+export function addressesOf(/** @type {number} */ pod) {
+  return [`10.244.${pod >> 8}.${pod & 255}`, `fd00::${pod.toString(16)}`]
+}
+
+/** Returns the number of the pod that has this address. */
+function podAt(/** @type {string} */ address) {
+  if (address.includes(':')) return Number.parseInt(address.replace(/^.*:/, ''), 16)
+  const [high, low] = address.split('.').slice(2).map(Number)
+  return ((high ?? 0) << 8) + (low ?? 0)
+}
+
+/**
+ * An agent as it is, except that its packets are simulated and that it neither looks for peers nor serves anything.
+ *
+ * @param {object} options
+ * @param {number} options.node
+ * @param {string} options.name
+ * @param {number} options.seed
+ * @param {(address: number) => { node: number, pod: Pod } | undefined} options.podAt
+ * @param {() => void} options.onTasks called when it has other tasks than before
+ */
+export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
+  const startedAtMs = Date.now()
+  const memory = createMemory()
+  /** @type {Map<string, KnownPeer>} */
+  const peers = new Map()
+  const placement = createPlacement(((seed >>> 0) % 86_400_000) * 1e6)
+  /** @type {Map<string, Repeated>} */
+  let repeated = new Map()
+  /** @type {ReturnType<typeof planTasks>} */
+  let tasks = []
+
+  const repeatedOf = (/** @type {Task} */ task) => {
+    const known = repeated.get(task.id)
+    if (known !== undefined) return known
+    const address = hostIn(task.target.replace(/^.*@/, ''))
+    const found = address === nameServer ? { node: 0, pod: undefined } : findPod(podAt(address))
+    if (found === undefined) throw new Error(`there is no pod at ${address}`)
+    const isLarge = task.target.includes('size=')
+    /** @type {Repeated} */
+    const one = {
+      task,
+      placeMs: placement(task).placeNs / 1e6,
+      endpoint: { host: address, address, family: address.includes(':') ? 'ipv6' : 'ipv4' },
+      from: node,
+      to: found.node,
+      pod: found.pod,
+      kind: isLarge ? 'large request' : (kinds[task.protocol] ?? 'packet'),
+      unseen: { count: 0, startedAtMs: 0, tookNs: 0 },
+    }
+    return one
+  }
+
+  const prober = {
+    async setTasks(/** @type {readonly Task[]} */ next) {
+      repeated = new Map(next.map((task) => [task.id, repeatedOf(task)]))
+      onTasks()
+    },
+    probe: never,
+    openSession: never,
+    schedule: () => counters,
+    close: never,
+  }
+  /** @type {Promise<never>} */
+  const failed = new Promise(() => {})
+  const vantage = { prober, port: 0, counters: () => ({}), silentMs: () => 0, failed, close: never }
+  const attempts = createAttempts({
+    vantages: { all: () => [['pod', vantage]] },
+    memory,
+    settleMs,
+    peerOf: (id) => peers.get(id),
+    onAttempted() {},
+    onDefect(error) {
+      throw error
+    },
+  })
+
+  return {
+    node,
+    name,
+    memory,
+    peers,
+    get repeated() {
+      return repeated.values()
+    },
+    /** Plans for its peers as they are now. */
+    plan() {
+      tasks = planTasks({ checks, peers: peers.values(), families: new Set(families), from: name })
+      attempts.setTasks(tasks)
+    },
+    disturb: attempts.disturb,
+    receive: attempts.receive,
+    stop: attempts.stop,
+    /** Returns the series that a planned task feeds. */
+    seriesOf() {
+      const byKey = new Map([...memory.series].map((series) => [idOf(series.key), series]))
+      return new Map(tasks.map(({ id, key }) => [id, byKey.get(idOf(key))]))
+    },
+    /** @returns {Row} */
+    row() {
+      const nothing = { answered: 0, malformed: 0, silent: 0, unreached: 0 }
+      return {
+        ...rowOf({
+          takenAtMs: Date.now(),
+          startedAtMs,
+          self: { name, node: name, addresses: [], nodeAddresses: [], version: 'simulated' },
+          isReady: true,
+          families: new Set(families),
+          checks,
+          settleMs,
+          tasks,
+          roster: { peers, knowledge: { source: 'a simulation', heardAtMs: Date.now() } },
+          memory,
+          vantages: [],
+          schedule: counters,
+          lateness: undefined,
+          held: attempts.held,
+          greetings: nothing,
+          diagnosis: { isSpeaking: false, rows: 0, ready: 0, incidents: [], sent: {}, received: {} },
+        }),
+        console: { answered: 0, rejected: 0, unsent: 0 },
+        logLinesLost: 0,
+      }
+    },
+  }
+}
+
+const ofConnection = { tx: 'kernel', rx: 'tcp-info' }
+const ofPackets = { tx: 'kernel', rx: 'kernel' }
+
+/** Returns the result of an attempt. @returns {AnyResult} */
+export function resultOf(
+  /** @type {Repeated} */ { task: { protocol, target }, kind, endpoint },
+  /** @type {import('./network.mjs').Fate} */ { reason, tookNs, connectNs, retransmits },
+  /** @type {number} */ startedAtMs,
+) {
+  const isConnection = kind !== 'packet' && kind !== 'echo'
+  const measured = {
+    protocol,
+    target,
+    endpoint,
+    startedAtMs,
+    phasesNs: isConnection ? { connect: connectNs } : {},
+    totalNs: tookNs,
+    clock: isConnection ? ofConnection : ofPackets,
+  }
+  const message =
+    reason === 'timeout' ? `no answer within ${timeoutMs} ms` : 'the endpoint answered that nothing is listening'
+  const result =
+    reason === undefined
+      ? { ...measured, ok: true, detail: retransmits === 0 ? {} : { synRetransmits: retransmits } }
+      : { ...measured, ok: false, failure: { reason, phase: isConnection ? 'connect' : 'wait', message } }
+  return /** @type {AnyResult} */ (/** @type {unknown} */ (result))
+}

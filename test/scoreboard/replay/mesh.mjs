@@ -1,0 +1,257 @@
+import { catchUp, createAgent, intervalMs, resultOf } from './agent.mjs'
+import { createChurn } from './churn.mjs'
+import { createClock } from './clock.mjs'
+import { createNetwork } from './network.mjs'
+import { createWatcher } from './watcher.mjs'
+
+/** @typedef {import('./agent.mjs').Agent} Agent */
+/** @typedef {import('./agent.mjs').Repeated} Repeated */
+/** @typedef {import('./network.mjs').Pod} Pod */
+/** @typedef {import('./trace.mjs').Trace} Trace */
+/** @typedef {import('../../../packages/agent/dist/memory/memory.js').Series} Series */
+/** @typedef {{ readonly agent: Agent, readonly repeated: Repeated, readonly link: number, readonly series: Series | undefined }} Due */
+/** @typedef {{ readonly offsetMs: number, readonly due: Due[] }} Slot what is due at one point of a cycle */
+/** @typedef {ReturnType<typeof createMesh>} Mesh */
+
+/** Intervals of all tasks, usual and of suspected links, are parts of this. */
+const cycleMs = 3 * intervalMs
+const watchMs = 2_000
+/** The network knows of what is about to happen: attempts may be in flight then. */
+const aheadMs = 10_000
+/**
+ * Longest time for which a failure matters to its link other than in charts and series: it times out, is delivered late and held back, then
+ * its series passes again, and all that time and for a minute more the link is suspected.
+ */
+const troubledMs = 120_000
+/** What takes less time raises no alarm: it is below the margin of the chart for latency. */
+const slowFromNs = 500_000
+
+/**
+ * Agents with real plans, attempts, settlement, memory, detectors, suspicion, rows, explanation and incidents, over a simulated network and
+ * clock.
+ *
+ * Most attempts pass on a link that has been well for some time. They have no effect but on the detector of their series, which gets
+ * each of them, and on its last result and number of trials, which catch up when they matter. `isThorough` takes none of these shortcuts.
+ *
+ * @param {object} options
+ * @param {number} options.nodes
+ * @param {number} options.seed
+ * @param {Trace | undefined} options.trace
+ * @param {boolean} [options.isThorough]
+ */
+export function createMesh({ nodes, seed, trace, isThorough = false }) {
+  const clock = createClock()
+  const network = createNetwork({ nodes, seed })
+  /** @type {Map<number, { node: number, pod: Pod }>} */
+  const pods = new Map()
+  /** By node; undefined while its agent does not run. @type {(Agent | undefined)[]} */
+  const agents = Array.from({ length: nodes }, () => undefined)
+  /** @type {readonly Slot[] | undefined} */
+  let schedule
+  /** When each link was last in trouble, by path; the path of a node to itself is that to the name server. */
+  const troubledAtMs = new Float64Array(nodes * nodes)
+  let nextWatchMs = watchMs
+  let isWell = true
+  let attempts = 0
+  const passed = {
+    ok: /** @type {const} */ (true),
+    totalNs: 0,
+    phasesNs: { connect: 0 },
+    clock: /** @type {const} */ ({ tx: 'kernel', rx: 'kernel' }),
+    detail: undefined,
+  }
+
+  const running = () => agents.filter((agent) => agent !== undefined)
+  const churn = createChurn({
+    clock,
+    seed,
+    agents,
+    startPod(node) {
+      const address = pods.size + 1
+      const pod = { address, isAnswering: true, hasNetwork: true }
+      pods.set(address, { node, pod })
+      return pod
+    },
+    startAgent(node) {
+      const agent = createAgent({
+        node,
+        name: `node${node + 1}`,
+        seed: seed * 1_000 + node + pods.size * 7,
+        podAt: (address) => pods.get(address),
+        onTasks() {
+          schedule = undefined
+        },
+      })
+      agents[node] = agent
+      return agent
+    },
+    beforeReport() {
+      catchUpWith(undefined)
+      troubledAtMs.fill(clock.nowMs)
+    },
+    endAgent(node) {
+      agents[node]?.stop()
+      agents[node] = undefined
+      schedule = undefined
+    },
+  })
+
+  const scheduled = () => {
+    if (schedule !== undefined) return schedule
+    /** @type {Map<number, Due[]>} */
+    const slots = new Map()
+    for (const agent of running()) {
+      const series = agent.seriesOf()
+      for (const repeated of agent.repeated) {
+        const { task, placeMs, from, to, pod } = repeated
+        const link = network.pathOf(from, pod === undefined ? from : to)
+        const one = { agent, repeated, link, series: series.get(task.id) }
+        for (let offsetMs = placeMs % task.intervalMs; offsetMs < cycleMs; offsetMs += task.intervalMs) {
+          const due = slots.get(offsetMs)
+          if (due === undefined) slots.set(offsetMs, [one])
+          else due.push(one)
+        }
+      }
+    }
+    schedule = [...slots].map(([offsetMs, due]) => ({ offsetMs, due })).toSorted((a, b) => a.offsetMs - b.offsetMs)
+    return schedule
+  }
+
+  /** Returns what is due after a time: its position in the schedule, when that cycle begins, and when it is. */
+  const dueAfter = (/** @type {number} */ atMs) => {
+    const slots = scheduled()
+    const offsetMs = atMs % cycleMs
+    const place = slots.findIndex((slot) => slot.offsetMs > offsetMs)
+    const startMs = atMs - offsetMs + (place < 0 ? cycleMs : 0)
+    return { slots, place: Math.max(0, place), startMs, atMs: startMs + (slots[Math.max(0, place)]?.offsetMs ?? 0) }
+  }
+
+  /** Brings the series of a link up to date, or all of them. */
+  const catchUpWith = (/** @type {number | undefined} */ link) => {
+    for (const { due } of scheduled()) {
+      for (const { series, repeated, link: of } of due) {
+        if (series !== undefined && (link === undefined || of === link)) catchUp(series, repeated)
+      }
+    }
+  }
+
+  const isTroubled = (/** @type {number} */ link) => clock.nowMs - (troubledAtMs[link] ?? 0) < troubledMs
+
+  const trouble = (/** @type {number} */ link) => {
+    if (!isTroubled(link)) catchUpWith(link)
+    troubledAtMs[link] = clock.nowMs
+  }
+
+  /** Has an attempt pass that only its detector need know of. */
+  const pass = (
+    /** @type {Repeated} */ { unseen },
+    /** @type {Series} */ { detector },
+    /** @type {number} */ tookNs,
+  ) => {
+    passed.totalNs = tookNs
+    passed.phasesNs.connect = tookNs
+    unseen.count++
+    unseen.startedAtMs = clock.wallMs
+    unseen.tookNs = tookNs
+    detector.add(passed, unseen.startedAtMs)
+    return tookNs >= slowFromNs && detector.state.slow !== undefined
+  }
+
+  const attempt = (/** @type {Due} */ { agent, repeated, link, series }) => {
+    const startMs = clock.nowMs
+    const fate = network.attempt(repeated, startMs)
+    const lateMs = network.lateMs(repeated, startMs)
+    attempts++
+    if (fate.reason !== undefined || fate.retransmits > 0 || lateMs > 0) trouble(link)
+    else if (!isThorough && series !== undefined && !isTroubled(link)) {
+      pass(repeated, series, fate.connectNs)
+      return
+    }
+    const result = resultOf(repeated, fate, clock.wallMs)
+    const ended = { id: repeated.task.id, startedNs: startMs * 1e6, result }
+    clock.setTimer(
+      () => {
+        if (agents[agent.node] === agent) agent.receive([ended])
+      },
+      fate.tookNs / 1e6 + lateMs,
+    )
+  }
+
+  const beginHappenings = () => {
+    if (trace === undefined) return
+    while (trace.nextMs <= clock.nowMs + aheadMs) {
+      const happening = trace.take()
+      watcher.note(happening)
+      if (happening.kind === 'loss' || happening.kind === 'busy') network.begin(happening)
+      else churn.begin(happening)
+    }
+  }
+
+  /** Simulates everything until the next thing has happened. */
+  const step = (/** @type {number} */ untilMs) => {
+    beginHappenings()
+    if (due.slots !== schedule || due.atMs <= clock.nowMs) due = dueAfter(clock.nowMs)
+    const nextMs = Math.min(due.atMs, nextWatchMs, untilMs)
+    if (clock.nextMs <= nextMs) return clock.runNext()
+    clock.moveTo(nextMs)
+    if (nextMs === due.atMs) for (const one of due.slots[due.place]?.due ?? []) attempt(one)
+    if (nextMs === nextWatchMs) {
+      nextWatchMs += watchMs
+      network.forget(nextMs)
+      isWell = watcher.watch()
+    }
+  }
+
+  /** Has all attempts pass until something is about to happen. */
+  const passCalmly = (/** @type {number} */ untilMs) => {
+    const { slots, ...first } = dueAfter(clock.nowMs)
+    let { place, startMs: cycleStartMs } = first
+    let isSlow = false
+    for (let slot = slots[place]; slot !== undefined && !isSlow; slot = slots[place]) {
+      const atMs = cycleStartMs + slot.offsetMs
+      if (atMs >= untilMs || !network.isCalmFor(slot.due.length)) break
+      clock.moveTo(atMs)
+      for (const { repeated, series } of slot.due) {
+        if (series !== undefined && pass(repeated, series, network.calmAttempt(repeated, atMs))) isSlow = true
+      }
+      attempts += slot.due.length
+      place++
+      if (place < slots.length) continue
+      place = 0
+      cycleStartMs += cycleMs
+    }
+    nextWatchMs = (Math.floor(clock.nowMs / watchMs) + 1) * watchMs
+    isWell = false
+  }
+
+  const isCalm = () =>
+    !isThorough &&
+    isWell &&
+    clock.nextMs === Number.POSITIVE_INFINITY &&
+    troubledAtMs.every((_, link) => !isTroubled(link))
+
+  const watcher = createWatcher({ clock, agents, beforeRows: () => catchUpWith(undefined) })
+  clock.during(() => churn.start())
+  let due = dueAfter(0)
+
+  return {
+    network,
+    get attempts() {
+      return attempts
+    },
+    get nowMs() {
+      return clock.nowMs
+    },
+    watcher,
+    /** Simulates until then, or until it is enough. */
+    run(/** @type {number} */ untilMs, /** @type {() => boolean} */ isEnough = () => false) {
+      clock.during(() => {
+        while (clock.nowMs < untilMs && !isEnough()) {
+          const calmMs = Math.min(untilMs, (trace?.nextMs ?? Number.POSITIVE_INFINITY) - aheadMs)
+          if (clock.nowMs < calmMs && isCalm() && network.isCalmFor(1_000)) passCalmly(calmMs)
+          else step(untilMs)
+        }
+      })
+    },
+  }
+}

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
+import { catalogue } from '@scout/core'
 import { agentAddress, connect, nameServerAddress, nodeAddress } from './network.mjs'
 
 /** @typedef {import('./image.mjs').Image} Image */
@@ -11,18 +12,10 @@ const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
 const configFile = '/run/scout/config.yaml'
 const keptLines = 20
 
-/** The default checks as a configuration writes them: one that names a check names them all. */
-const defaultChecks = {
-  http: { probe: 'http', keepBytes: 256 },
-  'http-large': { probe: 'http', target: '{base}/bytes?size=100000', interval: '30s' },
-  tcp: { probe: 'tcp' },
-  syn: { probe: 'syn', interval: '30s' },
-  udp: { probe: 'udp' },
-  'udp-large': { probe: 'udp', payloadBytes: 1400 },
-  icmp: { probe: 'icmp' },
-  'icmp-large': { probe: 'icmp', payloadBytes: 1400, interval: '30s' },
-  dns: { probe: 'dns' },
-}
+/** General interval of a default agent. */
+const intervalSeconds = 10
+/** Default checks as a configuration writes them: one that names a check names them all. */
+const defaultChecks = Object.fromEntries(catalogue.map(writtenCheck))
 const stream = { probe: 'udp', interval: '500ms' }
 
 /**
@@ -90,6 +83,15 @@ export async function startAgent({ command, environment }, name) {
       await ended
     },
   }
+}
+
+/**
+ * @param {import('@scout/core').CheckDefinition} definition
+ * @returns {[name: string, written: object]}
+ */
+function writtenCheck({ name, protocol, target, options, rounds = 1 }) {
+  const interval = `${rounds * intervalSeconds}s`
+  return [name, { probe: protocol, ...options, interval, ...(target === undefined ? {} : { target }) }]
 }
 
 /** @param {readonly string[]} args */

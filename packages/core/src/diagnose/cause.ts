@@ -101,6 +101,13 @@ export function isDns({ protocol }: Aspect): boolean {
   return protocol === 'dns'
 }
 
+const translated: ReadonlySet<string> = new Set(['dns-server', 'service', 'own-service', 'name'])
+
+/** Attempts at an address that every node translates to that of a pod, or that need a lookup at one. */
+export function isTranslated({ path }: Aspect): boolean {
+  return translated.has(path)
+}
+
 /** Attempts whose packets fill the path's MTU. An HTTP body of this size needs several full segments. */
 const largeBytes = 1_000
 

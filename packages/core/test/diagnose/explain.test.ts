@@ -144,6 +144,18 @@ const cases: readonly Case[] = [
     finds: ['protocol-filtered node1 <-> node2'],
   },
   {
+    name: 'UDP dropped on the way to the name server, which is asked for the names of peers',
+    world: { looksUpPeers: true },
+    faults: [
+      (fact) =>
+        (fact.protocol === 'udp' && isBetween(fact, 'node1', 'node2')) ||
+        (fact.protocol === 'dns' && fact.from === 'node2')
+          ? 'silent'
+          : undefined,
+    ],
+    finds: ['protocol-filtered node1 <-> node2'],
+  },
+  {
     name: 'two zones apart, with the name server in one of them',
     world: { nodes: 6 },
     faults: [

@@ -17,6 +17,8 @@ export interface WorldOptions {
   readonly isOverlay?: boolean
   /** Services that every node asks, by name. */
   readonly services?: readonly string[]
+  /** Whether every node also looks up the name of every other. */
+  readonly looksUpPeers?: boolean
   /** Changes what is known of a node. */
   readonly node?: (node: NodeEvidence) => Partial<NodeEvidence>
 }
@@ -26,7 +28,8 @@ const dnsServer = '10.96.0.10'
 /** Returns the evidence of a mesh in which every link without a fault is well. */
 export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): Evidence {
   const { nodes = 3, zones = 2, families = ['ipv4', 'ipv6'], isOverlay, services = [], node = () => ({}) } = options
-  const checks = catalogue.map((check) => makeCheck(check, { intervalMs: 10_000 }))
+  const named = options.looksUpPeers === true ? [{ name: 'peer-name', protocol: 'dns', path: 'name' } as const] : []
+  const checks = [...catalogue, ...named].map((check) => makeCheck(check, { intervalMs: 10_000 }))
   const all = Array.from({ length: nodes }, (_, index): NodeEvidence => {
     const known = {
       name: `node${index + 1}`,
@@ -82,7 +85,7 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
         trials: 1_000,
       } as const
       const lastMs = atMs - 3_000
-      if (protocol === 'dns')
+      if (path === 'dns-server')
         return [{ ...common, to: { kind: 'name-server', name: dnsServer }, target: `kubernetes@${dnsServer}`, lastMs }]
       return all
         .filter(({ name }) => name !== from)

@@ -1,5 +1,5 @@
 import { groupBy } from '../../model/group-by.ts'
-import { isSmall } from '../cause.ts'
+import { isSmall, isTranslated } from '../cause.ts'
 import { type Fact, oneEventMs } from '../evidence.ts'
 import { isFailing, type LinkFacts } from './links.ts'
 
@@ -10,12 +10,11 @@ import { isFailing, type LinkFacts } from './links.ts'
 
 /** Returns failures that others carry with them: each failed lookup or request to a service, with the failures between pods that may be why. */
 export function dependentsOf(links: readonly LinkFacts[]): ReadonlyMap<Fact, readonly Fact[]> {
-  const carried = failuresOf(links.filter(({ to }) => to.kind !== 'node'))
+  const failing = failuresOf(links)
+  const carried = failing.filter(isTranslated)
   if (carried.length === 0) return new Map()
   const senders = new Set(carried.map(({ from }) => from))
-  const carriers = failuresOf(links.filter(({ from, to }) => to.kind === 'node' && senders.has(from))).filter(
-    (fact) => fact.path === 'pod' && isSmall(fact),
-  )
+  const carriers = failing.filter((fact) => fact.path === 'pod' && senders.has(fact.from) && isSmall(fact))
   const bySender = new Map(groupBy(carriers, ({ from }) => from).map((group) => [group[0]?.from, group]))
   return new Map(
     carried.flatMap((fact) => {

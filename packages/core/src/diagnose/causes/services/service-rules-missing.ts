@@ -1,8 +1,5 @@
-import { type Cause, surely } from '../../cause.ts'
+import { type Cause, isTranslated, surely } from '../../cause.ts'
 import { repeated, seenOf } from '../parts.ts'
-
-/** Paths by an address that every node translates to that of a pod. */
-const translated: ReadonlySet<string> = new Set(['dns-server', 'service', 'own-service', 'name'])
 
 export const serviceRulesMissing: Cause = {
   name: 'service-rules-missing',
@@ -24,7 +21,7 @@ export const serviceRulesMissing: Cause = {
     {
       id: 'all',
       lines: [
-        surely((aspect) => translated.has(aspect.path), ...seenOf(failing, ['silent', 'refused', 'unreachable'])),
+        surely(isTranslated, ...seenOf(failing, ['silent', 'refused', 'unreachable'])),
         surely(({ path }) => path === 'pod', 'passes'),
       ],
     },

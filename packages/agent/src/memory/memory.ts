@@ -47,6 +47,8 @@ export interface Series {
   /** Conclusive results since then. */
   readonly trials: number
   readonly detector: Detector
+  /** Attempts for whose failure this host is to blame, since the last conclusive one. */
+  readonly hindered: { readonly sinceMs: number; readonly trials: number; readonly last: AnyResult } | undefined
   /** Number of results that do not count, because the peer's state changed while they were in flight. */
   readonly setAside: number
 }
@@ -204,6 +206,7 @@ function newSeries({ key, check: { protocol }, peer, target }: PlannedTask, dete
     sinceMs: undefined,
     trials: 0,
     detector,
+    hindered: undefined,
     setAside: 0,
     failedSinceMs: undefined,
     idleSinceMs: undefined,
@@ -215,10 +218,15 @@ function zoneKeyOf({ key, peer }: PlannedTask): SeriesKey {
   return { ...key, to: peer?.zone }
 }
 
-/** Updates the state of a series by a counted result. An inconclusive one leaves it unchanged. */
+/** Updates the state of a series by a counted result. An inconclusive one leaves it unchanged, and is kept beside it. */
 function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult): Recorded {
   const outcome = outcomeOf(result)
-  if (outcome === 'inconclusive') return steady
+  if (outcome === 'inconclusive') {
+    const { sinceMs = result.startedAtMs, trials = 0 } = one.hindered ?? {}
+    one.hindered = { sinceMs, trials: trials + 1, last: result }
+    return steady
+  }
+  one.hindered = undefined
   const isFirst = one.last === undefined
   // A failure that was held back may be older than the result of another peer of the node.
   if (one.last === undefined || !isOlder(result, one.last)) {

@@ -107,7 +107,8 @@ export function seriesReport(
     bytes,
   }: { readonly takenAtMs: number; readonly oldestMs: number; readonly bytes?: number | undefined },
 ): SeriesReport {
-  const { key, protocol, toZone, target, total, recent, latest, last, failures, sinceMs, trials, setAside } = series
+  const { key, protocol, toZone, target, total, recent, latest, last, failures, sinceMs, trials, hindered, setAside } =
+    series
   const current = [...latest.values()].filter((result) => result !== undefined && result.startedAtMs >= oldestMs)
   const state = stateOf(current)
   const { check, path, vantage, family, from, to } = key
@@ -131,6 +132,7 @@ export function seriesReport(
     recent: recent.sum(takenAtMs),
     loss,
     slow,
+    hindered: hindered !== undefined && hindered.last.startedAtMs >= oldestMs ? hindered : undefined,
     setAside,
     // If several tasks feed the series, a failing one explains its state.
     last: state === 'failing' ? current.findLast(isFailure) : last,

@@ -101,6 +101,15 @@ describe('the state of a series', () => {
     expect(reportOf(memory)).toMatchObject({ state, sinceMs: 1, last, recent: { other: 1 } })
   })
 
+  test('keeps beside it what this host lacks, until an attempt is conclusive', () => {
+    const { memory, record } = recorder()
+    const attempts = [success(1), failure(2, 'local-error'), failure(3, 'local-error')]
+    attempts.forEach(record)
+    expect(reportOf(memory).hindered).toEqual({ sinceMs: 2, trials: 2, last: attempts[2] })
+    record(failure(4))
+    expect(reportOf(memory).hindered).toBeUndefined()
+  })
+
   test.each(['not-permitted', 'not-supported'] as const)('is unable, and not failing, after %s', (reason) => {
     const { memory, record } = recorder()
     expect(record(failure(1, reason))).toBe('steady')

@@ -22,7 +22,6 @@ export const awaited = {
   spread: 'the spread of the times of a link',
   order: 'duplicated and reordered packets of each link',
   history: 'findings over time, which the agents keep and one look does not have',
-  local: 'failures for which the sending host is to blame',
 } as const
 
 export type Awaited = keyof typeof awaited

@@ -22,10 +22,11 @@ export function evidenceOf(answers: readonly RowAnswer[], atMs: number): Evidenc
 function factsOf({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): readonly Fact[] {
   const aheadMs = row.takenAtMs - receivedAtMs
   return row.series.flatMap((series): readonly Fact[] => {
-    const { last, check, protocol, bytes, path, vantage, family, from, target, trials } = series
-    if (last === undefined) return []
-    const shown = shownBy(series)
-    if (shown === undefined) return []
+    const { check, protocol, bytes, path, vantage, family, from, target, trials } = series
+    const hindrance = hindranceOf(series)
+    const shown = hindrance?.shown ?? shownBy(series)
+    const last = hindrance?.last ?? series.last
+    if (shown === undefined || last === undefined) return []
     const known = {
       from,
       to: endOf(series),
@@ -40,6 +41,14 @@ function factsOf({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): rea
 }
 
 type Shown = Pick<Fact, 'symptom'> & Partial<Fact>
+
+/** Returns what keeps an agent from attempts at all, if that is evidence. */
+function hindranceOf({ hindered }: SeriesReport): { readonly shown: Shown; readonly last: ResultReport } | undefined {
+  if (hindered === undefined) return undefined
+  const { last, sinceMs, trials } = hindered
+  const failure = failureOf(last)
+  return failure === undefined ? undefined : { shown: { ...failure, sinceMs, trials }, last }
+}
 
 /** Returns how a series behaves. What the detector finds over many attempts says more than the last of them. */
 function shownBy(series: SeriesReport): Shown | undefined {

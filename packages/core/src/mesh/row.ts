@@ -98,6 +98,11 @@ const series = z.object({
   loss: z.object({ low: z.number(), high: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
   /** If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then. */
   slow: z.object({ byNs: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
+  /**
+   * If nothing could be learned since the last conclusive attempt, because the agent's host lacks what an attempt needs (a free port): wall
+   * clock of the first such attempt, how many there were, and the newest.
+   */
+  hindered: z.object({ sinceMs: z.number(), trials: z.int(), last: result }).optional(),
   /** Results that were discarded because a peer's state changed while they were in flight. */
   setAside: z.int(),
   last: result.optional(),

@@ -71,7 +71,6 @@ describe('the closed set of causes', () => {
         "hairpin-broken: checks of services and of the own service, by cluster address",
         "link-flapping: findings over time, which the agents keep and one look does not have",
         "asymmetric-route: losses counted in each direction",
-        "ports-exhausted: failures for which the sending host is to blame",
         "dscp-rewritten: the DSCP with which packets arrive",
       ]
     `)

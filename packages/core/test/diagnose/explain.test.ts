@@ -120,6 +120,14 @@ const cases: readonly Case[] = [
     finds: ['dns-server-down name server 10.96.0.10'],
   },
   {
+    name: 'a node without a free port',
+    faults: [
+      ({ from, protocol }) =>
+        from === 'node2' && (protocol === 'tcp' || protocol === 'http') ? 'exhausted' : undefined,
+    ],
+    finds: ['ports-exhausted node2 -> all nodes'],
+  },
+  {
     name: 'services that one node does not reach',
     faults: [({ to, from }) => (to.kind === 'name-server' && from === 'node2' ? 'silent' : undefined)],
     finds: ['service-rules-missing node2 -> all nodes'],

@@ -48,6 +48,17 @@ describe('facts', () => {
     expect(factOf({ ...failed({ from: 'node-1', to: 'node-2' }, 'refused'), slow })?.symptom).toBe('refused')
   })
 
+  test('say that a host has no free port left, and nothing of what else it lacks', () => {
+    const hinderedBy = (code: string) => {
+      const failure = { reason: 'local-error', phase: 'connect', message: 'no', code }
+      return { sinceMs: nowMs - 30_000, trials: 3, last: { ...last, ok: false, failure } } as const
+    }
+    const expected = { symptom: 'exhausted', sinceMs: nowMs - 30_000, trials: 3, code: 'EADDRNOTAVAIL' }
+    expect(factOf({ hindered: hinderedBy('EADDRNOTAVAIL') })).toMatchObject(expected)
+    expect(factOf({ state: 'waiting', last: undefined, hindered: hinderedBy('EADDRNOTAVAIL') })).toMatchObject(expected)
+    expect(factOf({ hindered: hinderedBy('EMFILE') })).toMatchObject({ symptom: 'passes' })
+  })
+
   test('name the phase in which a check fails', () => {
     expect(factOf(failed({ from: 'node-1', to: 'node-2' }, 'refused'))).toMatchObject({ phase: 'connect' })
   })

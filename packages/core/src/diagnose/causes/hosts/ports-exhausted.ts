@@ -1,15 +1,18 @@
-import { anything, both, type Cause, either, isTcp, isUdp, surely } from '../../cause.ts'
+import { type Cause, type Selector, surely } from '../../cause.ts'
 import { onNode, seenOf } from '../parts.ts'
+
+/** Takes a port for each attempt. Half-open handshakes leave from ports that are reserved at the start. */
+const connects: Selector = ({ protocol }) => protocol === 'tcp' || protocol === 'http'
 
 export const portsExhausted: Cause = {
   name: 'ports-exhausted',
   scopes: ['link', 'node-side'],
   severity: 'critical',
   rarity: 0,
-  waitsFor: 'local',
   because: 'the sender has no free port left',
   means: 'The sending host has no free port left for a connection to this address.',
-  shows: 'TCP and UDP fail at once with EADDRNOTAVAIL, before anything is sent. Ping passes.',
+  shows:
+    'New TCP connections fail at once with EADDRNOTAVAIL, before anything is sent. What has its port already, such as UDP, and ping pass.',
   usually: [
     'one application opens very many short connections to one address; closed ones keep their port for a minute (TIME_WAIT)',
     'a small net.ipv4.ip_local_port_range, or net.ipv4.ip_local_reserved_ports for NodePorts',
@@ -20,7 +23,7 @@ export const portsExhausted: Cause = {
   variants: (failing) =>
     seenOf(failing, ['exhausted']).map((symptom) => ({
       id: 'all',
-      lines: [surely(both(anything, either(isTcp, isUdp)), symptom)],
+      lines: [surely(connects, symptom)],
     })),
   says: ({ where, failing: [fact] }) => `${fact?.from ?? 'the sender'} has no free port left: ${where}`,
   next: (said) => onNode(said, 'cat /proc/net/sockstat'),

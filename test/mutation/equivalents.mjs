@@ -209,7 +209,7 @@ export const equivalents = {
       reason: 'there is a shot for each socket; only the compiler cannot know',
     },
     {
-      at: 'const waiting = { socket, to: address, ticket: -1, key, bytes, options, volley, index, mayBeOurs: false }',
+      at: 'const state = { ticket: -1, mayBeOurs: false, likelyError: undefined }',
       from: '-1',
       to: '+1',
       reason: 'sending sets the ticket before anything reads it',

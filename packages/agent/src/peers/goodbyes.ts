@@ -48,8 +48,7 @@ export function createGoodbyes({ onEnd, spans }: GoodbyesOptions): Goodbyes {
   }
 
   /** Whether the goodbye still holds when discovery reports this about its peer. */
-  const holds = (goodbye: Goodbye, { state, isAssumed }: Peer, isHeard: boolean): boolean => {
-    if (isAssumed === true) return true
+  const holds = (goodbye: Goodbye, { state }: Peer, isHeard: boolean): boolean => {
     if (state !== 'ready') {
       goodbye.isConfirmed = true
       goodbye.reportedAtMs = undefined

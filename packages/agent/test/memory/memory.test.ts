@@ -89,6 +89,16 @@ describe('the state of a series', () => {
     expect(onlySeries(memory)).toMatchObject({ isFailing: false, sinceMs: 4 })
   })
 
+  test('has a trial for each conclusive result since it last changed', () => {
+    const { memory, record } = recorder()
+    const results = [success(1), success(2), failure(3), failure(4), failure(5, 'local-error'), success(6)]
+    const trials = results.map((result) => {
+      record(result)
+      return onlySeries(memory).trials
+    })
+    expect(trials).toEqual([1, 2, 1, 2, 2, 1])
+  })
+
   test.each([
     ['ok', success(1)],
     ['failing', failure(1)],
@@ -163,9 +173,10 @@ describe('the state of a series', () => {
     const { memory, good } = withFailingPeer()
     memory.setTasks([good], 0)
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2, last: { ok: true, startedAtMs: 2 } })
-    expect(onlySeries(memory).isFailing).toBe(false)
+    expect(onlySeries(memory)).toMatchObject({ isFailing: false, trials: 1 })
     expect(memory.record(good, success(4), true).change).toBe('recovered')
     expect(memory.record(good, success(5), true).change).toBe('steady')
+    expect(onlySeries(memory).trials).toBe(3)
     expect(reportOf(memory)).toMatchObject({ state: 'ok', sinceMs: 2 })
   })
 

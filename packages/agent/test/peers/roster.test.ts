@@ -152,6 +152,18 @@ describe('a peer of a list', () => {
     expect(changes.at(-1)).toMatchObject({ changed: [{ before: { state: 'starting' }, after: { state: 'ready' } }] })
   })
 
+  it('is a change when it is met, which disturbs attempts in flight if its state changes, and not if only its zone does', () => {
+    const { roster, changes } = startRoster()
+    roster.update(list)
+    roster.met(listed, undefined)
+    const zoned = greeting('a', { zone: 'zone-2' })
+    for (const answer of [undefined, zoned, zoned]) roster.met(listed, answer)
+    expect(changes.slice(1)).toMatchObject([
+      { joined: [], left: [], changed: [{ after: { state: 'ready' } }], disturbed: ['uid-of-a'] },
+      { joined: [], left: [], changed: [{ before: { state: 'ready' }, after: { zone: 'zone-2' } }], disturbed: [] },
+    ])
+  })
+
   it('is not ready because it sent a greeting: it must be reached from here', () => {
     const { roster, stateOf } = startRoster()
     roster.update(list)

@@ -439,6 +439,13 @@ describe('fails', () => {
     })
   })
 
+  test('in its own phase if the server resets within the request', async () => {
+    const port = await answerWith((socket) => socket.pause().resetAndDestroy())
+    const result = await probe('http', `127.0.0.1:${port}`, { method: 'POST', sendBytes: 32 << 20 })
+    expect(result).toMatchObject({ failure: { reason: 'reset', phase: 'write' } })
+    expect(Object.keys(result.phasesNs)).toEqual(['connect'])
+  })
+
   test.for<[what: string, phase: string, answer: (socket: Socket) => void]>([
     ['a silent server', 'server', () => {}],
     ['headers that trickle', 'transfer', (socket) => socket.write(head)],

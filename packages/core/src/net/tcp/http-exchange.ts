@@ -115,7 +115,10 @@ export function exchangeHttp(
     maxHeaderSize: mostHeadBytes,
   })
   client.on('error', failed)
-  client.on('finish', () => listener.onSent())
+  client.on('finish', () => {
+    // Node's client finishes even if the last write has failed.
+    if (stream.errored === null) listener.onSent()
+  })
   client.on('upgrade', () => listener.onError(badReply('switched protocols, which was not requested')))
   client.on('response', (message) => {
     head = message

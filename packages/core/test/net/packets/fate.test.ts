@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { FailureError } from '../../../src/model/failure.ts'
 import {
   answerOf,
+  doubts,
   type Fate,
   fateOfError,
   icmpErrorOf,
   packetsOf,
-  unsentCodes,
   unsentFate,
 } from '../../../src/net/packets/fate.ts'
 import { timedOutAfter } from '../../../src/time/deadline.ts'
@@ -121,8 +121,12 @@ describe('the answer of an only packet', () => {
     expect(ofPing).toThrow(`10.0.0.9 ${message}`)
   })
 
+  test('is doubted first for what only another key explains, last for what anything may have sent', () => {
+    expect(doubts).toEqual(['otherKey', 'altered', 'stranger'])
+  })
+
   test('is cancelled if the prober was closed before the deadline', () => {
-    for (const fate of [silent, { kind: 'unsent', code: unsentCodes.isOver } as const]) {
+    for (const fate of [silent, { kind: 'unsent', code: 'ECANCELED' } as const]) {
       expect(failureOf(fate, cancelled)).toBe(cancelled)
       expect(failureOf(fate)).toMatchObject({
         reason: 'cancelled',
@@ -133,12 +137,12 @@ describe('the answer of an only packet', () => {
 
   test.each([
     {
-      code: unsentCodes.keyInUse,
+      code: 'EBUSY',
       failure: { reason: 'local-error', code: undefined },
       message: /^cannot send to 10\.0\.0\.9: all sequence numbers are in use/,
     },
     {
-      code: unsentCodes.lacksOptions,
+      code: 'ENOTSUP',
       failure: { reason: 'not-supported', code: 'ENOTSUP' },
       message: /^cannot send to 10\.0\.0\.9 with options of the packet/,
     },

@@ -26,7 +26,7 @@ import { expectedOn } from './expectation.mjs'
  * @property {Named} [named] the right incident, or otherwise the likest of those present at the end
  * @property {number} [rightSeconds] from the faults to the first right incident
  * @property {number} [openSeconds] to its state `open`, if the trial lasted until then
- * @property {number} [sinceErrorSeconds] its onset less that of the faults
+ * @property {number} [sinceErrorSeconds] its onset less that of the faults; absent where they began before the agents
  */
 /**
  * @typedef {object} Outcome
@@ -79,7 +79,11 @@ export async function runTrial(
   for (const injection of injections.toReversed()) await injection.heal()
   watch.setGone([])
   const closeSeconds = await untilClosed(watch, healedAtMs, limits.closeMs)
-  const answers = seen.answers.map((answer) => excused(answer, expectation))
+  const answers = seen.answers
+    .map((answer) => excused(answer, expectation))
+    .map(({ sinceErrorSeconds, ...answer }) =>
+      isEarly || sinceErrorSeconds === undefined ? answer : { ...answer, sinceErrorSeconds },
+    )
   return { trial, hits, ...seen, answers, ...(closeSeconds === undefined ? {} : { closeSeconds }) }
 }
 

@@ -60,7 +60,7 @@ const blocked = hard('tcp-blocked', between(2, 3), named(filtered, linkOf(2, 3),
 export const moments = [
   { ...blocked, name: 'tcp-blocked before the agents start', isEarly: true },
   { ...nodeDown(2), name: 'node-down before the agents start', isEarly: true },
-  { ...blocked, name: 'tcp-blocked during a rollout', meanwhile: 'rollout' },
+  { ...blocked, name: 'tcp-blocked during a rollout, as the agents say', meanwhile: 'rollout', isOfAgents: true },
   { ...blocked, name: 'tcp-blocked, as the agents say', isOfAgents: true },
   { ...nodeDown(speakerNumber), name: 'node-down of the speaker, as the agents say', isOfAgents: true, mostNodes: 3 },
 ]

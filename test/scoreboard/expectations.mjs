@@ -3,33 +3,25 @@
  * Faults between nodes are between node2 and node3 by default, because the name server runs on node1: with it at one end, lookups fail too.
  */
 
-/** @typedef {import('@scout/core').Scope} Scope */
-/** @typedef {import('@scout/core').Direction} Direction */
-/** @typedef {{ causes: readonly string[], scope: Scope, directions: readonly Direction[] }} Expected any of the causes and directions is right */
-/**
- * @typedef {object} Expectation
- * @property {string} name unique: the fault, and what distinguishes this form of it
- * @property {string} fault of the lab's catalogue
- * @property {Readonly<Record<string, unknown>>} parameters
- * @property {Expected | 'silent'} expects with `waitsFor`, after the work that it names
- * @property {string} [waitsFor] evidence that no check yields yet, so that silence is right for now
- * @property {Partial<Record<'routed' | 'vxlan', readonly string[]>>} [causesOn] causes that are right only on this network, instead of those expected
- * @property {number} [attemptsBefore] of each check, from which what is usual becomes known
- * @property {number} [attemptsUntil] of each check, for what shows only in many of them
- * @property {number} [leastNodes] below which its scope means the same as another
- * @property {boolean} [isService] whether agents also check the service `echo` by name; by default they check no service
- * @property {readonly string[]} [goneNodes] nodes whose agents end with it, so that they send no row
- */
+import { combinations, moments } from './combinations.mjs'
+import {
+  aroundFloor,
+  hard,
+  late,
+  linkOf,
+  lossy,
+  named,
+  nameServer,
+  nodeOf,
+  sideOf,
+  trap,
+  waiting,
+  zonePair,
+} from './expectation.mjs'
 
-/** @type {Scope} */
-const link = { kind: 'link', from: 'node2', to: 'node3' }
-/** @type {Scope} */
-const nameServer = { kind: 'name-server', address: '10.96.0.10' }
-/** @type {(node: string, side: 'in' | 'out') => Scope} */
-const side = (node, side) => ({ kind: 'node-side', node, side })
-/** @type {(node: string) => Scope} */
-const node = (node) => ({ kind: 'node', node })
+/** @typedef {import('./expectation.mjs').Expectation} Expectation */
 
+const link = linkOf(2, 3)
 const sides = /** @type {const} */ (['in', 'out'])
 const between = { from: '2', to: '3' }
 /** Of the responders. */
@@ -37,7 +29,7 @@ const port = 8081
 const noRoute = { routed: ['routing-broken'], vxlan: ['overlay-blocked', 'routing-broken'] }
 
 /** @type {readonly Expectation[]} */
-export const expectations = [
+const catalogue = [
   // Dropped packets.
   hard('icmp-blocked', between, named(['protocol-filtered', 'icmp-filtered'], link, 'both')),
   hard('udp-blocked', between, named(['protocol-filtered'], link, 'both')),
@@ -45,15 +37,11 @@ export const expectations = [
   hard('port-blocked', between, named(['protocol-filtered'], link, 'both')),
   hard('ipv6-dead', between, named(['family-broken'], link, 'both')),
   {
-    ...hard(
-      'udp-blocked',
-      { from: '1', to: '2' },
-      named(['protocol-filtered'], { ...link, from: 'node1', to: 'node2' }, 'both'),
-    ),
+    ...hard('udp-blocked', { from: '1', to: '2' }, named(['protocol-filtered'], linkOf(1, 2), 'both')),
     name: 'udp-blocked on the way to the name server',
   },
   {
-    ...hard('udp-blocked', { from: 'any', to: '2' }, named(['protocol-filtered'], node('node2'), 'both')),
+    ...hard('udp-blocked', { from: 'any', to: '2' }, named(['protocol-filtered'], nodeOf(2), 'both')),
     name: 'udp-blocked at a node',
   },
   {
@@ -61,11 +49,7 @@ export const expectations = [
     name: 'tcp-blocked everywhere',
   },
   {
-    ...hard(
-      'udp-blocked',
-      { from: 'zone-a', to: 'zone-b' },
-      named(['protocol-filtered'], { kind: 'zone-pair', zones: ['zone-a', 'zone-b'] }, 'both'),
-    ),
+    ...hard('udp-blocked', { from: 'zone-a', to: 'zone-b' }, named(['protocol-filtered'], zonePair, 'both')),
     name: 'udp-blocked between zones',
     leastNodes: 4,
   },
@@ -110,7 +94,7 @@ export const expectations = [
     waitsFor: 'counters of the nodes (InCsumErrors): without them a filter is likelier, and this its rival',
   }),
   hard('wrong-vtep', between, named(['overlay-blocked'], link, 'forward', 'both')),
-  { ...hard('missing-route', between, named([], link, 'forward', 'both')), causesOn: noRoute },
+  hard('missing-route', between, { ...named([], link, 'forward', 'both'), causesOn: noRoute }),
   hard('ttl-expiry', between, named(['routing-broken'], link, 'forward', 'both')),
   waiting('asymmetric-route', between, {
     expects: named(['asymmetric-route'], link, 'both'),
@@ -120,12 +104,12 @@ export const expectations = [
     'duplicate-address',
     { node: 1, thief: 2 },
     {
-      expects: named(['routing-broken'], node('node1'), 'both'),
+      expects: named(['routing-broken'], nodeOf(1), 'both'),
       waitsFor: 'neighbour tables of the nodes',
     },
   ),
   waiting('neighbour-table-full', between, {
-    expects: named(['neighbour-overflow'], side('node2', 'out'), 'forward'),
+    expects: named(['neighbour-overflow'], sideOf(2, 'out'), 'forward'),
     waitsFor: 'counters of the nodes: without them it is a missing route',
   }),
 
@@ -141,7 +125,7 @@ export const expectations = [
     name: 'periodic-loss, in step with checks each 2 s',
   },
   trap('brown-out', between),
-  lossy('link-flapping', { node: 2 }, named(['link-flapping', 'packet-loss'], node('node2'), 'both')),
+  lossy('link-flapping', { node: 2 }, named(['link-flapping', 'packet-loss'], nodeOf(2), 'both')),
   waiting('flow-loss', between, {
     expects: named(['path-loss'], link, 'forward'),
     waitsFor: 'several flows per check',
@@ -169,7 +153,7 @@ export const expectations = [
     'rate-limit',
     { pod: 'pod2' },
     {
-      expects: named(['bandwidth-limited'], side('node2', 'in'), 'forward'),
+      expects: named(['bandwidth-limited'], sideOf(2, 'in'), 'forward'),
       waitsFor: 'a probe of bandwidth',
     },
   ),
@@ -177,7 +161,7 @@ export const expectations = [
     'bufferbloat',
     { pod: 'pod2' },
     {
-      expects: named(['buffer-bloat'], side('node2', 'in'), 'forward'),
+      expects: named(['buffer-bloat'], sideOf(2, 'in'), 'forward'),
       waitsFor: 'a probe of latency under load',
     },
   ),
@@ -193,7 +177,7 @@ export const expectations = [
   hard(
     'accept-queue-full',
     { pod: 'pod2' },
-    named(['accept-queue-full', 'protocol-filtered'], side('node2', 'in'), 'forward'),
+    named(['accept-queue-full', 'protocol-filtered'], sideOf(2, 'in'), 'forward'),
   ),
   waiting('first-syn-lost', between, {
     expects: named(['syn-loss'], link, 'forward'),
@@ -240,14 +224,14 @@ export const expectations = [
 
   // Services.
   {
-    ...hard('service-rules-missing', { node: 1 }, named(['service-rules-missing'], side('node1', 'out'), 'forward')),
+    ...hard('service-rules-missing', { node: 1 }, named(['service-rules-missing'], sideOf(1, 'out'), 'forward')),
     isService: true,
   },
   {
     ...hard(
       'endpoint-blackholed',
       { pod: 'pod2' },
-      named(['protocol-filtered', 'service-endpoint-dead'], side('node2', 'in'), 'forward'),
+      named(['protocol-filtered', 'service-endpoint-dead'], sideOf(2, 'in'), 'forward'),
     ),
     isService: true,
   },
@@ -255,7 +239,7 @@ export const expectations = [
     ...hard(
       'endpoint-refusing',
       { pod: 'pod2' },
-      named(['application-refusing', 'service-endpoint-dead'], side('node2', 'in'), 'forward'),
+      named(['application-refusing', 'service-endpoint-dead'], sideOf(2, 'in'), 'forward'),
     ),
     isService: true,
   },
@@ -264,7 +248,7 @@ export const expectations = [
       'nat-entry-stale',
       { node: 1, pod: 'pod2' },
       {
-        expects: named(['nat-entry-stale'], side('node1', 'out'), 'forward'),
+        expects: named(['nat-entry-stale'], sideOf(1, 'out'), 'forward'),
         waitsFor: 'sockets that are kept: a fresh one is translated to an endpoint that exists',
       },
     ),
@@ -275,7 +259,7 @@ export const expectations = [
       'hairpin-broken',
       { node: 1 },
       {
-        expects: named(['hairpin-broken'], side('node1', 'out'), 'forward'),
+        expects: named(['hairpin-broken'], sideOf(1, 'out'), 'forward'),
         waitsFor: 'a check of its own node through a service',
       },
     ),
@@ -284,16 +268,16 @@ export const expectations = [
 
   // Nodes.
   {
-    ...hard('node-down', { node: 2 }, named(['node-down'], node('node2'), 'none')),
+    ...hard('node-down', { node: 2 }, named(['node-down'], nodeOf(2), 'none')),
     goneNodes: ['node2'],
   },
   {
-    ...hard('node-down', { node: 2, neighbours: 'forgotten' }, named(['node-down'], node('node2'), 'none')),
+    ...hard('node-down', { node: 2, neighbours: 'forgotten' }, named(['node-down'], nodeOf(2), 'none')),
     name: 'node-down, forgotten by neighbours',
     goneNodes: ['node2'],
   },
   {
-    ...hard('node-down', { node: 2 }, named(['node-isolated'], node('node2'), 'both')),
+    ...hard('node-down', { node: 2 }, named(['node-isolated'], nodeOf(2), 'both')),
     name: 'node-isolated: node-down, agent running',
   },
   ...sides.map((lost) => ({
@@ -301,18 +285,14 @@ export const expectations = [
       'node-side-dead',
       { node: 2, side: lost },
       {
-        expects: named(['packet-loss', 'routing-broken', 'overlay-blocked'], side('node2', lost), 'forward'),
+        expects: named(['packet-loss', 'routing-broken', 'overlay-blocked'], sideOf(2, lost), 'forward'),
         waitsFor: 'STAMP, which tells the direction: without it the node is isolated',
       },
     ),
     name: `node-side-dead, ${lost}`,
   })),
   {
-    ...hard(
-      'zone-partition',
-      {},
-      named(['zone-partition'], { kind: 'zone-pair', zones: ['zone-a', 'zone-b'] }, 'both'),
-    ),
+    ...hard('zone-partition', {}, named(['zone-partition'], zonePair, 'both')),
     leastNodes: 4,
   },
   {
@@ -324,7 +304,7 @@ export const expectations = [
     leastNodes: 5,
   },
   trap('network-policy', {}),
-  hard('icmpv6-filtered', { node: 2 }, named(['family-broken'], node('node2'), 'both')),
+  hard('icmpv6-filtered', { node: 2 }, named(['family-broken'], nodeOf(2), 'both')),
   trap('hop-hidden', { hop: '2' }),
   waiting('dscp-remarked', between, {
     expects: named(['dscp-rewritten'], link, 'forward'),
@@ -334,7 +314,7 @@ export const expectations = [
     'ports-exhausted',
     { pod: 'pod1', ports: 0 },
     {
-      expects: named(['ports-exhausted'], side('node1', 'out'), 'forward'),
+      expects: named(['ports-exhausted'], sideOf(1, 'out'), 'forward'),
       waitsFor: 'failures for which the sending host is to blame: its series are `unable`, which is no fact',
     },
   ),
@@ -357,64 +337,29 @@ export const expectations = [
   ),
 ]
 
-/**
- * Where packets are lost in one direction, attempts fail in both, because nothing answers. Before STAMP both are right.
- *
- * @param {readonly string[]} causes
- * @param {Scope} scope
- * @param {...Direction} directions
- * @returns {Expected}
- */
-function named(causes, scope, ...directions) {
-  return { causes, scope, directions }
-}
+/** What detection promises to find at the default interval; see docs/detection.md. */
+const floors = { lossPercent: 2, delayMs: 1 }
 
-/** @returns {Expectation} */
-function hard(
-  /** @type {string} */ fault,
-  /** @type {Readonly<Record<string, unknown>>} */ parameters,
-  /** @type {Expected} */ expects,
-) {
-  return { name: fault, fault, parameters, expects }
-}
+/** @type {readonly Expectation[]} */
+const sizes = [
+  ...aroundFloor(floors.lossPercent, '%', (percentage) =>
+    lossy('random-loss', { ...between, percentage }, named(['packet-loss'], link, 'both')),
+  ),
+  ...aroundFloor(floors.delayMs, 'ms', (milliseconds) =>
+    late('delay', { ...between, milliseconds }, named(['latency-raised'], link, 'forward', 'both')),
+  ),
+  ...aroundFloor(floors.delayMs, 'ms', (milliseconds) =>
+    late('dns-slow', { milliseconds }, named(['dns-slow'], nameServer, 'none')),
+  ),
+  // The responses to large requests have packets of 1,500 bytes; nothing else has.
+  {
+    ...hard('mtu-blackhole', { ...between, size: 1499 }, named(['mtu-black-hole'], link, 'both')),
+    name: 'mtu-blackhole of full packets',
+  },
+  { ...trap('mtu-blackhole', { ...between, size: 1500 }), name: 'mtu-blackhole of nothing' },
+]
 
-/** Lost packets are charted: one failure alone is no fact. @returns {Expectation} */
-function lossy(
-  /** @type {string} */ fault,
-  /** @type {Readonly<Record<string, unknown>>} */ parameters,
-  /** @type {Expected} */ expects,
-) {
-  return { ...hard(fault, parameters, expects), attemptsUntil: 60 }
-}
+/** @type {Readonly<Record<string, readonly Expectation[]>>} */
+export const groups = { catalogue, sizes, combinations, moments }
 
-/** Times are charted against those that are usual. @returns {Expectation} */
-function late(
-  /** @type {string} */ fault,
-  /** @type {Readonly<Record<string, unknown>>} */ parameters,
-  /** @type {Expected} */ expects,
-) {
-  return { ...hard(fault, parameters, expects), attemptsBefore: 60, attemptsUntil: 90 }
-}
-
-/** @returns {Expectation} */
-function trap(/** @type {string} */ fault, /** @type {Readonly<Record<string, unknown>>} */ parameters) {
-  return { name: fault, fault, parameters, expects: 'silent' }
-}
-
-/** @returns {Expectation} */
-function waiting(
-  /** @type {string} */ fault,
-  /** @type {Readonly<Record<string, unknown>>} */ parameters,
-  /** @type {{ expects: Expected, waitsFor: string }} */ later,
-) {
-  return { name: fault, fault, parameters, ...later }
-}
-
-/** Returns the incident that a fault should give on a network; undefined if it should give none. */
-export function expectedOn(
-  /** @type {Expectation} */ { expects, causesOn = {} },
-  /** @type {'routed' | 'vxlan'} */ network,
-) {
-  if (expects === 'silent') return undefined
-  return { ...expects, causes: causesOn[network] ?? expects.causes }
-}
+export const expectations = Object.values(groups).flat()

@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util'
 import { prepare } from '../../scripts/prepare.mjs'
 
 await prepare('lab')
-const { expectations } = await import('./expectations.mjs')
+const { conditions } = await import('./conditions.mjs')
+const { expectations, groups } = await import('./expectations.mjs')
 const { runAll, runHealthy, planned } = await import('./run.mjs')
 const { markdownOf, textOf, wrongOf } = await import('./report.mjs')
 const { isRight: isReplayRight, replay, replayPage, replayText } = await import('./replay/replay.mjs')
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
     interval: { type: 'string' },
     labs: { type: 'string' },
+    share: { type: 'string', default: '1/1' },
     quick: { type: 'boolean', default: false },
     'without-waiting': { type: 'boolean', default: false },
     healthy: { type: 'string' },
@@ -40,15 +42,19 @@ const { values, positionals } = parseArgs({
 if (values.help === true) {
   console.log(`usage: npm run scoreboard -- [options] [fault…]
 
+  A fault is one of the lab's, the name of a line of the scoreboard, or a group: ${Object.keys(groups).join(', ')}.
+
   --network NAME      routed, vxlan or both (${values.network}); a fault that needs one of them runs there
   --nodes NUMBER      number of nodes (${values.nodes}); a fault that needs more has more
   --repeats NUMBER    trials of each fault (${values.repeats})
   --seed NUMBER       of the first trial: when within an interval the fault begins (${values.seed})
   --interval TIME     general interval of the checks (10s)
   --labs NUMBER       labs that run at the same time (2)
+  --share PART/PARTS  one part of the trials (${values.share}); --from joins what the runs wrote
   --quick             ${quick.length} faults at an interval of 1s, in a lab each
   --without-waiting   only faults that today's checks can name
-  --healthy MINUTES   no fault: fails with the first incident
+  --healthy MINUTES   no fault, so that each incident is an error. Names, instead of faults, choose what happens to a mesh
+                      each: ${Object.keys(conditions).join(', ')} (all)
   --replay            simulate meshes without sockets: years in which all is well, whose incidents are false, and faults of a link
   --years NUMBER      years to simulate (${values.years}), by the seed
   --trials NUMBER     simulated faults of each kind (${values.trials})
@@ -59,6 +65,8 @@ if (values.help === true) {
 
 examples: npm run scoreboard -- --interval 2s tcp-blocked dns-down
           npm run scoreboard -- --repeats 3 --network both --write docs/scoreboard.md
+          npm run scoreboard -- combinations moments
+          npm run scoreboard -- --healthy 5 bursts churn
           npm run scoreboard -- --replay --years 1`)
   process.exit(0)
 }
@@ -86,14 +94,18 @@ if (values.replay) {
 if (values.healthy !== undefined) {
   const minutes = Number(values.healthy)
   if (!(minutes > 0)) refuse('--healthy takes a number above 0')
-  const incidents = await runHealthy({ networks, nodes, intervalMs, minutes }, ending.signal)
+  const seed = number('seed', values.seed)
+  const happenings = happeningsOf(positionals)
+  const incidents = await runHealthy({ happenings, networks, nodes, intervalMs, minutes, seed }, ending.signal)
   for (const text of incidents) console.log(text)
+  const text = `${minutes} minutes of ${happenings.map(([name]) => name).join(', ')}`
   console.log(
-    incidents.length === 0 ? `no incident in ${minutes} minutes` : `${incidents.length} incidents in a healthy mesh`,
+    `${incidents.length === 0 ? 'no incident' : `${incidents.length} incidents in healthy meshes`} in ${text}`,
   )
   process.exit(incidents.length === 0 ? 0 : 1)
 }
 
+const { part, parts } = shareOf(values.share)
 const trials = planned({
   expectations: chosen(),
   networks,
@@ -101,7 +113,7 @@ const trials = planned({
   intervalMs,
   repeats: number('repeats', values.repeats),
   firstSeed: number('seed', values.seed),
-})
+}).filter((_, index) => index % parts === part - 1)
 const outcomes = values.from?.flatMap(readOutcomes) ?? (await runAll(trials, { labs, signal: ending.signal }))
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcomes, null, 2)}\n`)
 if (values.write !== undefined) {
@@ -110,21 +122,52 @@ if (values.write !== undefined) {
 console.log(textOf(outcomes))
 const wrong = wrongOf(outcomes)
 if (wrong.length > 0) console.log(`\n${wrong.join('\n\n')}`)
-const isRight = outcomes.every(
-  ({ trial, verdict, extras }) =>
-    trial.expectation.waitsFor !== undefined || ((verdict === 'right' || verdict === 'silent') && extras.length === 0),
-)
+const isRight = wrongOf(outcomes.filter(({ trial }) => trial.expectation.waitsFor === undefined)).length === 0
 const isComplete = values.from !== undefined || outcomes.length === trials.length
 process.exitCode = isRight && isComplete ? 0 : 1
 
-/** Returns the expectations that the arguments name: by name, or all of a fault. */
+/** Returns the expectations that the arguments name: one of this name, a group, or all that are of one fault of the catalogue. */
 function chosen() {
   const names = positionals.length === 0 && values.quick ? quick : positionals
-  const unknown = names.find((one) => !expectations.some(({ name, fault }) => name === one || fault === one))
-  if (unknown !== undefined) refuse(`there is no fault "${unknown}" in test/scoreboard/expectations.mjs`)
+  const named = names.map((name) => ({ name, found: values.quick ? expectationNamed(name) : expectationsOf(name) }))
+  const unknown = named.find(({ found }) => found.length === 0)
+  if (unknown !== undefined) refuse(`there is no fault "${unknown.name}" in test/scoreboard/expectations.mjs`)
+  const found = new Set(named.flatMap(({ found }) => found))
   return expectations
-    .filter(({ name, fault }) => names.length === 0 || names.includes(name) || (!values.quick && names.includes(fault)))
+    .filter((one) => names.length === 0 || found.has(one))
     .filter(({ waitsFor }) => waitsFor === undefined || !values['without-waiting'])
+}
+
+function expectationNamed(/** @type {string} */ wanted) {
+  return expectations.filter(({ name }) => name === wanted)
+}
+
+function expectationsOf(/** @type {string} */ name) {
+  const { catalogue = [] } = groups
+  return (
+    groups[name] ?? [
+      ...new Set([
+        ...expectationNamed(name),
+        ...catalogue.filter(({ faults }) => faults.some(({ fault }) => fault === name)),
+      ]),
+    ]
+  )
+}
+
+function happeningsOf(/** @type {readonly string[]} */ names) {
+  const known = Object.entries(conditions)
+  const unknown = names.find((name) => !known.some(([one]) => one === name))
+  const all = known.map(([name]) => name).join(', ')
+  if (unknown !== undefined) refuse(`there is no "${unknown}" for --healthy: it takes ${all}`)
+  return names.length === 0 ? known : known.filter(([name]) => names.includes(name))
+}
+
+/** @returns {{ part: number, parts: number }} */
+function shareOf(/** @type {string} */ text) {
+  const [, part = 0, parts = 0] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? []
+  return part >= 1 && part <= parts
+    ? { part, parts }
+    : refuse('--share takes a part and the number of parts, such as 1/3')
 }
 
 /** @returns {readonly import('./trial.mjs').Outcome[]} */

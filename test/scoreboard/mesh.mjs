@@ -5,6 +5,7 @@ import { catalogue, programHeader, row } from '@scout/core'
 import { openLab, podPort } from '@scout/lab'
 import { root } from '../../scripts/command.mjs'
 
+/** @typedef {import('@scout/core').Incident} Incident */
 /** @typedef {import('@scout/core').RowAnswer} RowAnswer */
 /** @typedef {import('@scout/lab').Lab} Lab */
 /**
@@ -22,8 +23,10 @@ const consolePort = 8080
 /** An agent without an answer after this time has no row. */
 const answerMs = 2_000
 const keptLines = 20
+/** An agent says goodbye, and answers for some seconds after it. */
+const endsWithinMs = 20_000
 
-/** Opens a lab and starts one agent per node, as one in a cluster is configured. */
+/** Opens a lab for one agent per node, configured as one in a cluster is. `start` starts them. */
 export async function openMesh(/** @type {MeshSpec} */ spec) {
   const { network, nodes, dnsReplicas } = spec
   const lab = await openLab({
@@ -41,16 +44,29 @@ export async function openMesh(/** @type {MeshSpec} */ spec) {
       members.map(async (self) => {
         const path = join(folder, `${self.name}.yaml`)
         await writeFile(path, JSON.stringify(configurationOf(self, members, spec)))
-        return startAgent(lab, self, path)
+        return createAgent(lab, self, path)
       }),
     )
     return {
       lab,
       spec,
+      members,
+      start() {
+        for (const { start } of agents) start()
+      },
+      /** Ends the agent of a node, as the kubelet does, and starts it again. */
+      async restart(/** @type {string} */ node) {
+        for (const agent of agents) if (agent.node === node) await agent.restart()
+      },
       /** Number of series of a complete mesh. */
       seriesCount: members.length * seriesPerAgent(members.length, spec),
       /** @returns {Promise<readonly RowAnswer[]>} */
       read: () => Promise.all(agents.map(({ read }) => read())),
+      /** Returns the incidents of the agents that speak and are not on a gone node. @returns {Promise<readonly Incident[]>} */
+      async spoken(/** @type {ReadonlySet<string>} */ gone) {
+        const spoken = await Promise.all(agents.filter(({ node }) => !gone.has(node)).map(({ speak }) => speak()))
+        return [...new Map(spoken.flat().map((incident) => [incident.id, incident])).values()]
+      },
       async close() {
         for (const { expectEnd } of agents) expectEnd()
         await lab.close()
@@ -107,42 +123,76 @@ function seriesPerAgent(/** @type {number} */ nodes, /** @type {MeshSpec} */ { i
   return (catalogue.length - 1) * (nodes - 1) * 2 + own
 }
 
-async function startAgent(/** @type {Lab} */ lab, /** @type {Member} */ { name, node }, /** @type {string} */ path) {
-  const agent = lab.spawn(name, [process.execPath, agentProgram, '--config', path], {
-    env: process.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  })
-  /** @type {string[]} */
-  const log = []
-  for (const stream of [agent.child.stdout, agent.child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text) => log.push(text) > keptLines && log.shift())
-  }
+async function createAgent(/** @type {Lab} */ lab, /** @type {Member} */ { name, node }, /** @type {string} */ path) {
+  const { port } = await lab.forwardPort({ place: name, port: consolePort })
   let isEnding = false
   /** @type {Error | undefined} */
   let ended
-  // It settles when the lab closes, at the latest.
-  void agent.exited.then((code) => {
-    if (!isEnding) ended = new Error(`the agent in ${name} ended with ${code}:\n${log.join('')}`)
-  })
-  const { port } = await lab.forwardPort({ place: name, port: consolePort })
+  /** @type {import('@scout/lab').LabProcess | undefined} */
+  let agent
+  const start = () => {
+    agent = lab.spawn(name, [process.execPath, agentProgram, '--config', path], {
+      env: process.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
+    isEnding = false
+    /** @type {string[]} */
+    const log = []
+    for (const stream of [agent.child.stdout, agent.child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text) => log.push(text) > keptLines && log.shift())
+    }
+    // It settles when the lab closes, at the latest.
+    void agent.exited.then((code) => {
+      if (!isEnding) ended = new Error(`the agent in ${name} ended with ${code}:\n${log.join('')}`)
+    })
+  }
   return {
+    node,
+    start,
     expectEnd() {
       isEnding = true
+    },
+    async restart() {
+      isEnding = true
+      await agent?.stop(endsWithinMs)
+      start()
     },
     /** @returns {Promise<RowAnswer>} */
     async read() {
       if (ended !== undefined) throw ended
-      try {
-        const response = await fetch(`http://127.0.0.1:${port}/api/v1/snapshot`, {
-          headers: { [programHeader]: '1' },
-          signal: AbortSignal.timeout(answerMs),
-        })
-        const json = await response.json()
-        return { node, received: { row: row.parse(json), receivedAtMs: Date.now() } }
-      } catch {
-        return { node }
-      }
+      const text = await documentAt(port, 'snapshot')
+      return text === undefined
+        ? { node }
+        : { node, received: { row: row.parse(JSON.parse(text)), receivedAtMs: Date.now() } }
     },
+    /** @returns {Promise<readonly Incident[]>} */
+    async speak() {
+      const text = await documentAt(port, 'incidents')
+      const { isSpeaking, incidents } = text === undefined ? { isSpeaking: false, incidents: [] } : spokenBy(text)
+      return isSpeaking ? incidents.filter(({ state }) => state !== 'closed') : []
+    },
+  }
+}
+
+/** @returns {{ isSpeaking: boolean, incidents: readonly Incident[] }} */
+function spokenBy(/** @type {string} */ text) {
+  const { isSpeaking, incidents } = JSON.parse(text)
+  return {
+    isSpeaking,
+    incidents: incidents.map((/** @type {Incident} */ one) => ({ ...one, rivals: one.rivals ?? [] })),
+  }
+}
+
+/** Returns a document of an agent; undefined if it does not answer. @returns {Promise<string | undefined>} */
+async function documentAt(/** @type {number} */ port, /** @type {string} */ name) {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/${name}`, {
+      headers: { [programHeader]: '1' },
+      signal: AbortSignal.timeout(answerMs),
+    })
+    return response.ok ? await response.text() : undefined
+  } catch {
+    return undefined
   }
 }

@@ -2,6 +2,7 @@ import { scoreOf } from './score.mjs'
 import { placeOf } from './trial.mjs'
 
 /** @typedef {import('./trial.mjs').Outcome} Outcome */
+/** @typedef {import('./trial.mjs').Answer} Answer */
 /** @typedef {import('./score.mjs').Proportion} Proportion */
 /** @typedef {import('./score.mjs').Spread} Spread */
 
@@ -21,7 +22,7 @@ const headings = [
 
 /** Returns a table for a terminal, with a summary. */
 export function textOf(/** @type {readonly Outcome[]} */ outcomes) {
-  const cells = [headings, ...outcomes.map(cellsOf)]
+  const cells = [headings, ...outcomes.flatMap(linesOf)]
   const widths = headings.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)))
   const table = cells.map((line) =>
     line
@@ -48,7 +49,7 @@ export function markdownOf(/** @type {readonly Outcome[]} */ outcomes) {
     '',
     '## Faults',
     '',
-    ...markdownTable(headings, held.map(cellsOf)),
+    ...markdownTable(headings, held.flatMap(linesOf)),
     '',
     '## Expected and named causes',
     '',
@@ -60,8 +61,12 @@ export function markdownOf(/** @type {readonly Outcome[]} */ outcomes) {
     '## Reliability',
     '',
     ...markdownTable(
-      ['confidence', 'right'],
-      reliability.map(({ bucket, proportion }) => [bucket, proportionText(proportion)]),
+      ['confidence', 'on average', 'right'],
+      reliability.map(({ bucket, proportion, meanConfidence }) => [
+        bucket,
+        percent(meanConfidence),
+        proportionText(proportion),
+      ]),
     ),
     ...(waiting.length === 0
       ? []
@@ -83,56 +88,50 @@ export function markdownOf(/** @type {readonly Outcome[]} */ outcomes) {
 
 /** Returns what a person needs to see why a name is not right: one paragraph per trial. */
 export function wrongOf(/** @type {readonly Outcome[]} */ outcomes) {
-  const bad = outcomes.filter(
-    ({ verdict, extras, trial }) =>
-      !(
-        verdict === 'right' ||
-        verdict === 'silent' ||
-        (verdict === 'missed' && trial.expectation.waitsFor !== undefined)
-      ) || extras.length > 0,
-  )
-  return bad.map(({ trial: { expectation, spec }, expected, verdict, named, extras, earlier, hits }) => {
-    const wanted =
-      expected === undefined
-        ? 'nothing'
-        : `${expected.causes.join(' or ')} at ${placeOf(expected.scope)}, ${expected.directions.join(' or ')}`
-    return [
-      `${expectation.name} (${spec.network}, ${spec.nodes} nodes): ${verdict}, wanted ${wanted}; acted ${hits} times${expectation.waitsFor === undefined ? '' : `; waits for ${expectation.waitsFor}`}`,
-      ...[...(named === undefined ? [] : [named]), ...extras].flatMap((one) => [
-        `  ${one.cause} at ${placeOf(one.scope)}, ${one.direction} (${one.confidence.toFixed(3)}): ${one.summary}`,
-        ...one.evidence.map((clause) => `    ${clause}`),
-        ...one.rivals.map(({ cause, confidence }) => `    or ${cause} (${confidence.toFixed(3)})`),
-        ...one.ruledOut.map(({ cause, because }) => `    not ${cause}: ${because}`),
-      ]),
-      ...(earlier.length === 0 ? [] : [`  before that: ${earlier.join(', ')}`]),
-    ].join('\n')
-  })
+  return outcomes.filter((outcome) => !isExpected(outcome)).map(wrongText)
 }
 
-/** @returns {readonly string[]} */
-function cellsOf(/** @type {Outcome} */ outcome) {
-  const {
-    trial,
-    verdict,
-    expected,
-    named,
-    extras,
-    earlier,
-    rightSeconds,
-    firstSeconds,
-    closeSeconds,
-    sinceErrorSeconds,
-  } = outcome
+/** Returns whether an outcome is as it should be; one that waits for evidence may be silent, too. */
+function isExpected(/** @type {Outcome} */ { answers, extras, trial }) {
+  const isWaiting = trial.expectation.waitsFor !== undefined
+  return (
+    extras.length === 0 &&
+    answers.every(({ verdict }) => verdict === 'right' || verdict === 'silent' || (verdict === 'missed' && isWaiting))
+  )
+}
+
+function wrongText(/** @type {Outcome} */ { trial: { expectation, spec }, answers, extras, earlier, hits }) {
+  const wanted = answers.map(({ expected, verdict }) => `${verdict}, wanted ${wantedText(expected)}`).join('; ')
+  const shown = [...answers.flatMap(({ named }) => named ?? []), ...extras]
+  return [
+    `${expectation.name} (${spec.network}, ${spec.nodes} nodes): ${wanted}; acted ${hits} times${expectation.waitsFor === undefined ? '' : `; waits for ${expectation.waitsFor}`}`,
+    ...shown.flatMap((one) => [
+      `  ${one.cause} at ${placeOf(one.scope)}, ${one.direction} (${one.confidence.toFixed(3)}): ${one.summary}`,
+      ...one.evidence.map((clause) => `    ${clause}`),
+      ...one.rivals.map(({ cause, confidence }) => `    or ${cause} (${confidence.toFixed(3)})`),
+      ...one.ruledOut.map(({ cause, because }) => `    not ${cause}: ${because}`),
+    ]),
+    ...(earlier.length === 0 ? [] : [`  before that: ${earlier.join(', ')}`]),
+  ].join('\n')
+}
+
+function wantedText(/** @type {Answer['expected']} */ expected) {
+  return expected === undefined
+    ? 'silence'
+    : `${expected.causes.join(' or ')}, ${placeOf(expected.scope)}, ${expected.directions.join(' or ')}`
+}
+
+/** Returns a line for each expected incident; what concerns the whole trial is in the first. @returns {readonly (readonly string[])[]} */
+function linesOf(/** @type {Outcome} */ outcome) {
+  const { trial, answers, extras, earlier, firstSeconds, closeSeconds } = outcome
   const { expectation, spec } = trial
   const isWaiting = expectation.waitsFor !== undefined
-  return [
-    expectation.name,
+  return answers.map(({ expected, verdict, named, rightSeconds, sinceErrorSeconds }, index) => [
+    index === 0 ? expectation.name : '',
     spec.network,
     String(spec.nodes),
     isWaiting ? `waits (${verdict === 'missed' ? 'silent' : verdict})` : verdict,
-    expected === undefined
-      ? 'silence'
-      : `${expected.causes.join(' or ')}, ${placeOf(expected.scope)}, ${expected.directions.join(' or ')}`,
+    wantedText(expected),
     named === undefined
       ? ''
       : verdict === 'right'
@@ -143,16 +142,17 @@ function cellsOf(/** @type {Outcome} */ outcome) {
     named === undefined ? '' : secondsText(closeSeconds, 'never'),
     secondsText(sinceErrorSeconds),
     [
-      ...extras.map(({ cause, scope }) => `${cause}, ${placeOf(scope)}`),
-      ...earlier.map((title) => `before: ${title}`),
+      ...(index === 0 ? extras.map(({ cause, scope }) => `${cause}, ${placeOf(scope)}`) : []),
+      ...(index === 0 ? earlier.map((title) => `before: ${title}`) : []),
       ...(named?.rivals ?? []).map(({ cause }) => `or ${cause}`),
     ].join('; '),
-  ]
+  ])
 }
 
-function nowOf(/** @type {Outcome} */ { named, extras }) {
-  if (named === undefined) return 'nothing'
-  return [named, ...extras].map(({ cause, scope, direction }) => `${cause}, ${placeOf(scope)}, ${direction}`).join('; ')
+function nowOf(/** @type {Outcome} */ { answers, extras }) {
+  const shown = [...answers.flatMap(({ named }) => named ?? []), ...extras]
+  if (shown.length === 0) return 'nothing'
+  return shown.map(({ cause, scope, direction }) => `${cause}, ${placeOf(scope)}, ${direction}`).join('; ')
 }
 
 /** @returns {readonly (readonly [string, string])[]} */
@@ -167,9 +167,14 @@ function summaryOf(/** @type {readonly Outcome[]} */ outcomes) {
     ['further incidents', String(score.extras)],
     ['silent where they should be', proportionText(score.traps)],
     [
+      'smaller than promised to be found',
+      `${score.small.faults}, of which ${score.small.silent} silent, ${score.small.right} right`,
+    ],
+    [
       'waiting for evidence',
       `${score.waiting.trials}, of which ${score.waiting.silent} silent, ${score.waiting.right} right already`,
     ],
+    ['calibration error', Number.isNaN(score.calibrationError) ? 'none' : percent(score.calibrationError)],
     ['first incident', spreadText(score.first)],
     ['right name', spreadText(score.named)],
     ['state open', spreadText(score.open)],

@@ -1,4 +1,5 @@
 import { findFault, specFor } from '@scout/lab'
+import { createRandom } from '../support/random.mjs'
 import { openMesh } from './mesh.mjs'
 import { runTrial, settle, titleOf } from './trial.mjs'
 import { watchMesh } from './watch.mjs'
@@ -9,7 +10,7 @@ import { watchMesh } from './watch.mjs'
 /** @typedef {{ mesh: import('./mesh.mjs').Mesh, watch: import('./watch.mjs').Watch }} Watched */
 /**
  * @typedef {object} Choice
- * @property {readonly import('./expectations.mjs').Expectation[]} expectations
+ * @property {readonly import('./expectation.mjs').Expectation[]} expectations
  * @property {readonly ('routed' | 'vxlan')[]} networks
  * @property {number} nodes
  * @property {number} intervalMs
@@ -20,14 +21,16 @@ import { watchMesh } from './watch.mjs'
 /** @returns {readonly Trial[]} */
 export function planned(/** @type {Choice} */ { expectations, networks, nodes, intervalMs, repeats, firstSeed }) {
   return expectations.flatMap((expectation) => {
-    const { network, dnsReplicas = 1 } = specFor(findFault(expectation.fault))
+    const specs = expectation.faults.map(({ fault }) => specFor(findFault(fault)))
+    const network = specs.find(({ network }) => network !== undefined)?.network
+    const { leastNodes = 1, mostNodes = Infinity } = expectation
     return (network === undefined ? networks : [network]).flatMap((network) =>
       Array.from({ length: repeats }, (_, repeat) => ({
         expectation,
         spec: {
           network,
-          nodes: Math.max(nodes, expectation.leastNodes ?? 1),
-          dnsReplicas: Number(dnsReplicas),
+          nodes: Math.min(Math.max(nodes, leastNodes), mostNodes),
+          dnsReplicas: Math.max(...specs.map(({ dnsReplicas = 1 }) => Number(dnsReplicas))),
           isService: expectation.isService ?? false,
           intervalMs,
         },
@@ -70,10 +73,10 @@ export async function runAll(trials, { labs, signal }) {
       let watched
       try {
         // Agents remember the failures of an earlier trial, and two outages of one link look like loss.
-        watched = await open(trial.spec, signal)
+        watched = await open(trial.spec, { signal, isOfAgents: trial.expectation.isOfAgents ?? false })
         const outcome = await runTrial(trial, watched.mesh, watched.watch)
         outcomes.set(trial, outcome)
-        report({ trial, startMs, text: outcome.verdict })
+        report({ trial, startMs, text: outcome.answers.map(({ verdict }) => verdict).join(', ') })
       } catch (error) {
         if (signal.aborted) return
         report({ trial, startMs, text: `could not run: ${error instanceof Error ? error.message : String(error)}` })
@@ -87,35 +90,60 @@ export async function runAll(trials, { labs, signal }) {
 /**
  * Watches healthy meshes, one after the other. Returns a line for each incident.
  *
- * @param {{ networks: readonly ('routed' | 'vxlan')[], nodes: number, intervalMs: number, minutes: number }} choice
+ * @param {object} choice
+ * @param {readonly (readonly [string, import('./conditions.mjs').Happening])[]} choice.happenings what happens to each mesh, with its name
+ * @param {readonly ('routed' | 'vxlan')[]} choice.networks
+ * @param {number} choice.nodes
+ * @param {number} choice.intervalMs
+ * @param {number} choice.minutes for each of them
+ * @param {number} choice.seed
  * @param {AbortSignal} signal
  */
-export async function runHealthy({ networks, nodes, intervalMs, minutes }, signal) {
+export async function runHealthy({ happenings, networks, nodes, intervalMs, minutes, seed }, signal) {
   /** @type {Set<string>} */
   const incidents = new Set()
   for (const network of networks) {
-    const { mesh, watch } = await open({ network, nodes, dnsReplicas: 1, isService: false, intervalMs }, signal)
-    try {
-      await settle(watch, 30_000 + 6 * intervalMs)
-      const untilMs = Date.now() + minutes * 60_000
-      for (let shownMs = 0; Date.now() < untilMs; ) {
-        const moment = await watch.next()
-        for (const one of moment.incidents) incidents.add(`${network}: ${titleOf(one)}: ${one.summary}`)
-        if (Date.now() - shownMs < 60_000) continue
-        shownMs = Date.now()
-        process.stderr.write(`${network}: ${incidents.size} incidents, ${durationText(untilMs - shownMs)} left\n`)
+    for (const [name, happening] of happenings) {
+      const title = `${name} (${network})`
+      const spec = { network, nodes, dnsReplicas: 1, isService: false, intervalMs }
+      const { mesh, watch } = await open(spec, { signal, isOfAgents: false })
+      const ending = new AbortController()
+      try {
+        mesh.start()
+        await settle(watch, 30_000 + 6 * intervalMs)
+        const course = { random: createRandom(seed), signal: AbortSignal.any([signal, ending.signal]) }
+        const ended = happening(mesh, course)
+        const watching = watchFor(watch, minutes * 60_000, (text) => incidents.add(`${title}: ${text}`))
+        // A happening that ends early has no say in when the watch ends, one that fails has.
+        await Promise.race([watching, ended.then(() => watching)])
+        ending.abort()
+        await ended
+        process.stderr.write(`${title}: ${incidents.size} incidents so far\n`)
+      } finally {
+        ending.abort()
+        await mesh.close()
       }
-    } finally {
-      await mesh.close()
     }
   }
   return [...incidents]
 }
 
+/** Calls back with each incident of a time. */
+async function watchFor(
+  /** @type {import('./watch.mjs').Watch} */ watch,
+  /** @type {number} */ ms,
+  /** @type {(text: string) => void} */ onIncident,
+) {
+  for (const untilMs = Date.now() + ms; Date.now() < untilMs; ) {
+    const moment = await watch.next()
+    for (const one of moment.incidents) onIncident(`${titleOf(one)}: ${one.summary}`)
+  }
+}
+
 /** @returns {Promise<Watched>} */
-async function open(/** @type {MeshSpec} */ spec, /** @type {AbortSignal} */ signal) {
+async function open(/** @type {MeshSpec} */ spec, /** @type {{ signal: AbortSignal, isOfAgents: boolean }} */ options) {
   const mesh = await openMesh(spec)
-  return { mesh, watch: watchMesh(mesh, signal) }
+  return { mesh, watch: watchMesh(mesh, options) }
 }
 
 function durationText(/** @type {number} */ ms) {

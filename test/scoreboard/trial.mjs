@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRandom } from '../support/random.mjs'
-import { expectedOn } from './expectations.mjs'
+import { conditions } from './conditions.mjs'
+import { expectedOn } from './expectation.mjs'
 
 /** @typedef {import('@scout/core').Incident} Incident */
-/** @typedef {import('./expectations.mjs').Expectation} Expectation */
-/** @typedef {import('./expectations.mjs').Expected} Expected */
+/** @typedef {import('./expectation.mjs').Expectation} Expectation */
+/** @typedef {import('./expectation.mjs').Expected} Expected */
 /** @typedef {import('./mesh.mjs').MeshSpec} MeshSpec */
 /** @typedef {import('./watch.mjs').Watch} Watch */
 /** @typedef {import('./watch.mjs').Moment} Moment */
-/** @typedef {{ expectation: Expectation, spec: MeshSpec, seed: number }} Trial one fault in one lab */
+/** @typedef {{ expectation: Expectation, spec: MeshSpec, seed: number }} Trial in a lab of its own */
 /** @typedef {Pick<Incident, 'cause' | 'scope' | 'direction' | 'state' | 'confidence' | 'openedAtMs' | 'summary' | 'evidence' | 'rivals' | 'ruledOut'>} Named */
 /**
  * `right`; `misplaced`: the right cause with another scope or direction; `wrong`: another cause; `unexplained`; `missed`: no incident;
@@ -17,51 +18,98 @@ import { expectedOn } from './expectations.mjs'
  * @typedef {'right' | 'misplaced' | 'wrong' | 'unexplained' | 'missed' | 'silent' | 'false alarm'} Verdict
  */
 /**
+ * What became of one expected incident, or of silence.
+ *
+ * @typedef {object} Answer
+ * @property {Expected} [expected]
+ * @property {Verdict} verdict
+ * @property {Named} [named] the right incident, or otherwise the likest of those present at the end
+ * @property {number} [rightSeconds] from the faults to the first right incident
+ * @property {number} [openSeconds] to its state `open`, if the trial lasted until then
+ * @property {number} [sinceErrorSeconds] its onset less that of the faults; absent where they began before the agents
+ */
+/**
  * @typedef {object} Outcome
  * @property {Trial} trial
- * @property {Expected | undefined} expected
- * @property {Verdict} verdict
- * @property {Named | undefined} named the right incident, or otherwise the first of those present at the end
+ * @property {readonly Answer[]} answers one for each expected incident, or one for silence
  * @property {readonly Named[]} extras further incidents at the end
  * @property {readonly string[]} earlier other names that were shown before
- * @property {number} [firstSeconds] from the fault to the first incident of any name
- * @property {number} [rightSeconds] to the first right one
- * @property {number} [openSeconds] to its state `open`, if the trial lasted until then
- * @property {number} [sinceErrorSeconds] its onset less that of the fault
+ * @property {number} [firstSeconds] from the faults to the first incident of any name
  * @property {number} [closeSeconds] from the healing until no incident was left; absent if one was at the end
- * @property {number} hits how often the fault acted
+ * @property {number} hits how often the faults acted
  */
 
-/** Runs one trial in a mesh that is up. @returns {Promise<Outcome>} */
+/** Runs one trial in a mesh whose agents have not started. @returns {Promise<Outcome>} */
 export async function runTrial(
   /** @type {Trial} */ trial,
   /** @type {import('./mesh.mjs').Mesh} */ mesh,
   /** @type {Watch} */ watch,
 ) {
   const { expectation, spec, seed } = trial
+  const { faults, goneNodes = [], isEarly = false, meanwhile } = expectation
   const limits = limitsOf(expectation, spec.intervalMs)
-  await settle(watch, limits.settleMs)
-  await sleep(limits.learnMs)
-  // A fault may begin at any moment of an interval.
-  await sleep(createRandom(seed).ratio() * spec.intervalMs)
+  const random = createRandom(seed)
+  const inject = async () => {
+    const injections = []
+    for (const { fault, parameters } of faults) injections.push(await mesh.lab.inject(fault, parameters))
+    watch.setGone(goneNodes)
+    return injections
+  }
 
+  const early = isEarly ? await inject() : undefined
+  mesh.start()
+  if (!isEarly) {
+    await settle(watch, limits.settleMs)
+    await sleep(limits.learnMs)
+    // A fault may begin at any moment of an interval.
+    await sleep(random.ratio() * spec.intervalMs)
+  }
+  const condition = meanwhile === undefined ? undefined : begin(conditions[meanwhile], { mesh, random })
   const injectedAtMs = Date.now()
-  const injection = await mesh.lab.inject(expectation.fault, expectation.parameters)
-  watch.setGone(expectation.goneNodes ?? [])
+  const injections = early ?? (await inject())
   const expected = expectedOn(expectation, spec.network)
-  const seen = await observe(watch, { expected, isWaiting: expectation.waitsFor !== undefined, injectedAtMs, limits })
-  const hits = await injection.hits()
+  const isSilent = expected.length === 0 || expectation.waitsFor !== undefined
+  const limitMs = isSilent ? limits.silenceMs : limits.openMs
+  const isBusy = () => condition?.isOver === false
+  const seen = await observe(watch, { expected, injectedAtMs, isBusy, limits: { ...limits, limitMs } })
+  await condition?.ended
+  const hits = (await Promise.all(injections.map((injection) => injection.hits()))).reduce((sum, one) => sum + one, 0)
 
   const healedAtMs = Date.now()
-  await injection.heal()
+  for (const injection of injections.toReversed()) await injection.heal()
   watch.setGone([])
   const closeSeconds = await untilClosed(watch, healedAtMs, limits.closeMs)
-  return { trial, expected, hits, ...seen, ...(closeSeconds === undefined ? {} : { closeSeconds }) }
+  const answers = seen.answers
+    .map((answer) => excused(answer, expectation))
+    .map(({ sinceErrorSeconds, ...answer }) =>
+      isEarly || sinceErrorSeconds === undefined ? answer : { ...answer, sinceErrorSeconds },
+    )
+  return { trial, hits, ...seen, answers, ...(closeSeconds === undefined ? {} : { closeSeconds }) }
+}
+
+/** Starts a condition that ends by itself. */
+function begin(
+  /** @type {import('./conditions.mjs').Happening} */ happening,
+  /** @type {{ mesh: import('./mesh.mjs').Mesh, random: import('../support/random.mjs').Random }} */ { mesh, random },
+) {
+  /** @type {{ isOver: boolean, ended: Promise<unknown> }} */
+  const state = { isOver: false, ended: Promise.resolve() }
+  state.ended = happening(mesh, { random, signal: AbortSignal.timeout(happeningMs) }).finally(() => {
+    state.isOver = true
+  })
+  // The trial may fail before it waits for the end.
+  state.ended.catch(() => {})
+  return state
+}
+
+/** @returns {Answer} */
+function excused(/** @type {Answer} */ answer, /** @type {Expectation} */ { ofFloor = 1 }) {
+  return answer.verdict === 'missed' && ofFloor < 1 ? { ...answer, verdict: 'silent' } : answer
 }
 
 /** Limits in milliseconds, by the interval: the slowest checks run every third one. */
 function limitsOf(
-  /** @type {Expectation} */ { attemptsBefore = 0, attemptsUntil = 0 },
+  /** @type {Expectation} */ { attemptsBefore = 0, attemptsUntil = 0, isEarly = false },
   /** @type {number} */ intervalMs,
 ) {
   const allMs = 3 * intervalMs
@@ -71,7 +119,7 @@ function limitsOf(
     /** Without the fault, for what is usual to become known. */
     learnMs: attemptsBefore * intervalMs,
     /** For an incident to appear. */
-    openMs: Math.min(60_000, 20_000 + 2 * allMs) + chartedMs,
+    openMs: Math.min(60_000, 20_000 + 2 * allMs) + chartedMs + (isEarly ? startingMs : 0),
     /** For which it must stay as it is, so that every check has its say. */
     holdMs: allMs,
     /** For nothing to appear. */
@@ -79,6 +127,11 @@ function limitsOf(
     closeMs: 30_000 + 2 * allMs + chartedMs,
   }
 }
+
+/** How long an agent waits for peers that do not answer before it takes them for ready. */
+const startingMs = 35_000
+/** No condition of a trial takes longer. */
+const happeningMs = 600_000
 
 /** Waits until the mesh is well, and has been for a moment. */
 export async function settle(/** @type {Watch} */ watch, /** @type {number} */ limitMs) {
@@ -96,49 +149,103 @@ export async function settle(/** @type {Watch} */ watch, /** @type {number} */ l
 
 /**
  * @param {Watch} watch
- * @param {{ expected: Expected | undefined, isWaiting: boolean, injectedAtMs: number, limits: ReturnType<typeof limitsOf> }} options
+ * @param {object} options
+ * @param {readonly Expected[]} options.expected
+ * @param {number} options.injectedAtMs
+ * @param {() => boolean} options.isBusy whether something else happens to the mesh, so that it is too early to judge
+ * @param {{ readonly limitMs: number, readonly holdMs: number }} options.limits
  */
-async function observe(watch, { expected, isWaiting, injectedAtMs, limits }) {
-  const limitMs = expected === undefined || isWaiting ? limits.silenceMs : limits.openMs
+async function observe(watch, { expected, injectedAtMs, isBusy, limits: { limitMs, holdMs } }) {
   /** @type {Set<string>} */
   const names = new Set()
-  /** @type {number | undefined} */
-  let firstMs
-  /** @type {number | undefined} */
-  let rightMs
+  /** Milliseconds to the first incident, to the first moment of each right one, and until each is open. @type {Map<Expected | 'any', number>} */
+  const firstMs = new Map()
+  /** @type {Map<Expected, number>} */
+  const openMs = new Map()
   /** @type {number | undefined} */
   let steadyMs
-  /** @type {number | undefined} */
-  let openMs
+  let judgedMs = 0
   /** @type {Moment} */
   let moment
   for (;;) {
     moment = await watch.next()
+    const { incidents } = moment
     const afterMs = moment.atMs - injectedAtMs
-    const right = moment.incidents.find((one) => isRight(one, expected))
-    if (moment.incidents.length > 0) firstMs ??= afterMs
-    if (right !== undefined) {
-      rightMs ??= afterMs
-      if (right.state === 'open') openMs ??= afterMs
+    if (incidents.length > 0) setFirst(firstMs, 'any', afterMs)
+    for (const one of expected) {
+      const right = incidents.find((incident) => isRight(incident, one))
+      if (right !== undefined) setFirst(firstMs, one, afterMs)
+      if (right?.state === 'open') setFirst(openMs, one, afterMs)
     }
-    const isClean = right !== undefined && moment.incidents.length === 1
+    for (const one of incidents) if (!expected.some((wanted) => isRight(one, wanted))) names.add(titleOf(one))
+    const isClean =
+      expected.length > 0 &&
+      expected.length === incidents.length &&
+      expected.every((wanted) => incidents.some((one) => isRight(one, wanted)))
+    if (isBusy()) {
+      judgedMs = afterMs
+      continue
+    }
     steadyMs = isClean ? (steadyMs ?? afterMs) : undefined
-    for (const one of moment.incidents) if (!isRight(one, expected)) names.add(titleOf(one))
-    if (steadyMs !== undefined && afterMs - steadyMs >= limits.holdMs) break
-    if (afterMs > limitMs && (steadyMs === undefined || afterMs > limitMs + limits.holdMs)) break
+    if (steadyMs !== undefined && afterMs - steadyMs >= holdMs) break
+    const lateMs = afterMs - judgedMs - limitMs
+    if (lateMs > 0 && (steadyMs === undefined || lateMs > holdMs)) break
   }
-  const named = moment.incidents.find((one) => isRight(one, expected)) ?? moment.incidents[0]
-  const extras = moment.incidents.filter((one) => one !== named)
+  const { answers, extras } = answersOf(moment.incidents, expected)
   for (const one of moment.incidents) names.delete(titleOf(one))
+  const first = firstMs.get('any')
   return {
-    verdict: verdictOf(moment.incidents, expected),
-    named: named === undefined ? undefined : shownOf(named),
+    answers: answers.map(({ expected, verdict, named }) => {
+      const [rightMs, opensMs] = expected === undefined ? [] : [firstMs.get(expected), openMs.get(expected)]
+      return {
+        ...(expected === undefined ? {} : { expected }),
+        verdict,
+        ...(rightMs === undefined ? {} : { rightSeconds: seconds(rightMs) }),
+        ...(opensMs === undefined ? {} : { openSeconds: seconds(opensMs) }),
+        ...(named === undefined
+          ? {}
+          : { named: shownOf(named), sinceErrorSeconds: seconds(named.openedAtMs - injectedAtMs) }),
+      }
+    }),
     extras: extras.map(shownOf),
     earlier: [...names],
-    ...(firstMs === undefined ? {} : { firstSeconds: seconds(firstMs) }),
-    ...(rightMs === undefined ? {} : { rightSeconds: seconds(rightMs) }),
-    ...(openMs === undefined ? {} : { openSeconds: seconds(openMs) }),
-    ...(named === undefined ? {} : { sinceErrorSeconds: seconds(named.openedAtMs - injectedAtMs) }),
+    ...(first === undefined ? {} : { firstSeconds: seconds(first) }),
+  }
+}
+
+/** @template K */
+function setFirst(/** @type {Map<K, number>} */ times, /** @type {K} */ key, /** @type {number} */ ms) {
+  if (!times.has(key)) times.set(key, ms)
+}
+
+/** Assigns each incident to what was expected, the right ones first. What is left is extra. */
+export function answersOf(/** @type {readonly Incident[]} */ incidents, /** @type {readonly Expected[]} */ expected) {
+  const left = new Set(incidents)
+  /** @type {Map<Expected, Incident>} */
+  const assigned = new Map()
+  const assign = (/** @type {(one: Incident, wanted: Expected) => boolean} */ isLike) => {
+    for (const wanted of expected) {
+      const one = assigned.has(wanted) ? undefined : [...left].find((incident) => isLike(incident, wanted))
+      if (one === undefined) continue
+      assigned.set(wanted, one)
+      left.delete(one)
+    }
+  }
+  assign(isRight)
+  assign(({ cause }, { causes }) => causes.includes(cause))
+  assign(({ scope }, wanted) => sorted(scope) === sorted(wanted.scope))
+  assign(() => true)
+  if (expected.length === 0) {
+    const [named, ...extras] = incidents
+    return { answers: [{ expected: undefined, verdict: verdictOf(named, undefined), named }], extras }
+  }
+  return {
+    answers: expected.map((one) => ({
+      expected: one,
+      verdict: verdictOf(assigned.get(one), one),
+      named: assigned.get(one),
+    })),
+    extras: [...left],
   }
 }
 
@@ -159,17 +266,16 @@ async function untilClosed(
 }
 
 /** @returns {Verdict} */
-function verdictOf(/** @type {readonly Incident[]} */ incidents, /** @type {Expected | undefined} */ expected) {
-  if (expected === undefined) return incidents.length === 0 ? 'silent' : 'false alarm'
-  if (incidents.length === 0) return 'missed'
-  if (incidents.some((one) => isRight(one, expected))) return 'right'
-  if (incidents.some(({ cause }) => expected.causes.includes(cause))) return 'misplaced'
-  return incidents.every(({ cause }) => cause === 'unexplained') ? 'unexplained' : 'wrong'
+function verdictOf(/** @type {Incident | undefined} */ named, /** @type {Expected | undefined} */ expected) {
+  if (expected === undefined) return named === undefined ? 'silent' : 'false alarm'
+  if (named === undefined) return 'missed'
+  if (isRight(named, expected)) return 'right'
+  if (expected.causes.includes(named.cause)) return 'misplaced'
+  return named.cause === 'unexplained' ? 'unexplained' : 'wrong'
 }
 
-function isRight(/** @type {Incident} */ { cause, scope, direction }, /** @type {Expected | undefined} */ expected) {
+function isRight(/** @type {Incident} */ { cause, scope, direction }, /** @type {Expected} */ expected) {
   return (
-    expected !== undefined &&
     expected.causes.includes(cause) &&
     expected.directions.includes(direction) &&
     sorted(expected.scope) === sorted(scope)

@@ -16,8 +16,13 @@ import { evidenceOf, explain, incidentsOf } from '@scout/core'
 
 const everyMs = 1_000
 
-/** Reads the rows of a mesh and names their incidents, once a second for as long as a caller wants the next moment. */
-export function watchMesh(/** @type {Mesh} */ mesh, /** @type {AbortSignal} */ signal) {
+/**
+ * Reads the rows of a mesh and names their incidents, once a second for as long as a caller wants the next moment.
+ *
+ * @param {Mesh} mesh
+ * @param {{ signal: AbortSignal, isOfAgents?: boolean }} options with `isOfAgents`, the incidents are those that the agents show
+ */
+export function watchMesh(mesh, { signal, isOfAgents = false }) {
   /** @type {ReadonlySet<string>} */
   let gone = new Set()
   let nextMs = 0
@@ -33,7 +38,7 @@ export function watchMesh(/** @type {Mesh} */ mesh, /** @type {AbortSignal} */ s
       nextMs = Math.max(nextMs + everyMs, Date.now())
       const answers = (await mesh.read()).map((answer) => (gone.has(answer.node) ? { node: answer.node } : answer))
       const atMs = Date.now()
-      const incidents = incidentsOf(explain(evidenceOf(answers, atMs)), { atMs })
+      const incidents = isOfAgents ? await mesh.spoken(gone) : incidentsOf(explain(evidenceOf(answers, atMs)), { atMs })
       const series = answers.flatMap(({ received }) => received?.row.series ?? [])
       const others = series.filter(({ state }) => state !== 'ok')
       return {

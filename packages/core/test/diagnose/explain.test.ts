@@ -75,6 +75,16 @@ const cases: readonly Case[] = [
     finds: ['zone-partition zone-1 <-> zone-2'],
   },
   {
+    name: 'a port dropped at one node of a zone that is cut off',
+    world: { nodes: 6 },
+    faults: [
+      ({ from, to }) =>
+        to.kind === 'node' && Number(from.at(-1)) % 2 !== Number(to.name.at(-1)) % 2 ? 'silent' : undefined,
+      ({ protocol, from, to }) => (isTcp(protocol) && (from === 'node2' || to.name === 'node2') ? 'silent' : undefined),
+    ],
+    finds: ['protocol-filtered node2', 'zone-partition zone-1 <-> zone-2'],
+  },
+  {
     name: 'one slow check of many between two nodes',
     faults: [
       ({ check, family, from, to }) =>

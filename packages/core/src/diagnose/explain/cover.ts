@@ -22,7 +22,10 @@ export interface Accepted extends Candidate {
   readonly rivals: readonly Candidate[]
 }
 
-/** A wide place needs this share of failing links to beat them, whatever its cause. */
+/**
+ * A wide place needs this share of failing links to beat them, whatever its cause. Links that earlier findings explain in full say nothing
+ * about it.
+ */
 const leastShare = 0.5
 
 /** @param lastResort cause of whatever no other explains */
@@ -54,13 +57,15 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
   const placeOf = ({ scope, direction, members }: Area): Place | undefined => {
     const there: LinkFacts[] = []
     let failing = 0
+    let telling = 0
     for (const index of members) {
       const link = links[index]
       if (link === undefined) continue
       there.push(link)
+      if (link.facts.length > 0) telling++
       if (isFailing(link)) failing++
     }
-    return failing === 0 || failing < members.length * leastShare ? undefined : { scope, direction, links: there }
+    return failing === 0 || failing < telling * leastShare ? undefined : { scope, direction, links: there }
   }
   const bestAt = (place: Place | undefined): Candidate | undefined => {
     const best = place === undefined ? undefined : gains.bestAt(place)

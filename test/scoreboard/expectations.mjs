@@ -179,6 +179,7 @@ const catalogue = [
     { pod: 'pod2' },
     named(['accept-queue-full', 'protocol-filtered'], sideOf(2, 'in'), 'forward'),
   ),
+  hard('ports-exhausted', { pod: 'pod2' }, named(['ports-exhausted'], sideOf(2, 'out'), 'forward')),
   waiting('first-syn-lost', between, {
     expects: named(['syn-loss'], link, 'forward'),
     waitsFor: 'retransmitted SYNs as a symptom',

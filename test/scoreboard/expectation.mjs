@@ -131,7 +131,9 @@ export function aroundFloor(
   return [0.5, 1, 2].map((ofFloor) => {
     const size = Number((ofFloor * floor).toFixed(3))
     const expectation = ofSize(size)
-    return { ...expectation, name: `${expectation.name} of ${size} ${unit}`, ofFloor }
+    // Silence is right there, and need not be waited for as long as a name.
+    const patience = ofFloor < 1 ? { attemptsUntil: 30 } : {}
+    return { ...expectation, ...patience, name: `${expectation.name} of ${size} ${unit}`, ofFloor }
   })
 }
 

@@ -96,7 +96,11 @@ if (values.healthy !== undefined) {
   if (!(minutes > 0)) refuse('--healthy takes a number above 0')
   const seed = number('seed', values.seed)
   const happenings = happeningsOf(positionals)
-  const incidents = await runHealthy({ happenings, networks, nodes, intervalMs, minutes, seed }, ending.signal)
+  const choice = { happenings, networks, nodes, intervalMs, minutes, seed }
+  const incidents = await runHealthy(choice, ending.signal).catch((/** @type {unknown} */ error) => {
+    if (ending.signal.aborted) process.exit(1)
+    throw error
+  })
   for (const text of incidents) console.log(text)
   const text = `${minutes} minutes of ${happenings.map(([name]) => name).join(', ')}`
   console.log(

@@ -109,7 +109,7 @@ function excused(/** @type {Answer} */ answer, /** @type {Expectation} */ { ofFl
 
 /** Limits in milliseconds, by the interval: the slowest checks run every third one. */
 function limitsOf(
-  /** @type {Expectation} */ { attemptsBefore = 0, attemptsUntil = 0, isEarly = false },
+  /** @type {Expectation} */ { attemptsBefore = 0, attemptsUntil = 0, isEarly = false, meanwhile },
   /** @type {number} */ intervalMs,
 ) {
   const allMs = 3 * intervalMs
@@ -119,7 +119,7 @@ function limitsOf(
     /** Without the fault, for what is usual to become known. */
     learnMs: attemptsBefore * intervalMs,
     /** For an incident to appear. */
-    openMs: Math.min(60_000, 20_000 + 2 * allMs) + chartedMs + (isEarly ? startingMs : 0),
+    openMs: Math.min(60_000, 20_000 + 2 * allMs) + chartedMs + (isEarly || meanwhile !== undefined ? startingMs : 0),
     /** For which it must stay as it is, so that every check has its say. */
     holdMs: allMs,
     /** For nothing to appear. */

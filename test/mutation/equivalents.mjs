@@ -65,6 +65,30 @@ export const equivalents = {
       reason: 'peers are read after a report only; only the compiler cannot know',
     },
     {
+      at: 'if (found === undefined || before === undefined) return',
+      from: 'found === undefined || before === undefined',
+      to: 'false',
+      reason: 'every contact is that of a peer; only the compiler cannot know',
+    },
+    {
+      at: 'if (found === undefined || before === undefined) return',
+      from: 'found === undefined || before === undefined',
+      to: 'found === undefined && before === undefined',
+      reason: 'every contact is that of a peer; only the compiler cannot know',
+    },
+    {
+      at: 'if (found === undefined || before === undefined) return',
+      from: 'found === undefined',
+      to: 'false',
+      reason: 'every contact is that of a peer; only the compiler cannot know',
+    },
+    {
+      at: 'if (found === undefined || before === undefined) return',
+      from: 'before === undefined',
+      to: 'false',
+      reason: 'every contact is that of a peer; only the compiler cannot know',
+    },
+    {
       at: 'clearTimeout(contacts.get(id)?.timer)',
       from: 'contacts.get(id)?.timer',
       to: 'contacts.get(id).timer',
@@ -261,10 +285,66 @@ export const equivalents = {
       reason: 'only saves time: more than that is cut off',
     },
     {
+      at: 'client.end(sendBytes > 0 ? fillerOf(sendBytes) : undefined)',
+      from: 'sendBytes > 0',
+      to: 'true',
+      reason: 'only saves time: a body without bytes is not sent',
+    },
+    {
+      at: 'client.end(sendBytes > 0 ? fillerOf(sendBytes) : undefined)',
+      from: 'sendBytes > 0',
+      to: 'sendBytes >= 0',
+      reason: 'only saves time: a body without bytes is not sent',
+    },
+    {
+      at: 'if (this.destroyed || this.#isEnded || bytes?.length === 0) return',
+      from: 'bytes?.length === 0',
+      to: 'false',
+      reason: 'only saves time: a stream delivers no empty chunk',
+    },
+    {
       at: "const { code, reason } = { code: '', reason: error.message, ...error }",
       from: "''",
       to: '"Stryker was here!"',
       reason: 'no code begins in this way either',
+    },
+  ],
+  'packages/core/src/net/tcp/http-heads.ts': [
+    {
+      at: 'const head = parts.length === 1 ? parts[0] : Buffer.concat(parts)',
+      from: 'parts.length === 1',
+      to: 'false',
+      reason: 'only saves time: the bytes are the same',
+    },
+    {
+      at: 'const status = /^HTTP\\/\\d\\.\\d (\\d{3})/.exec(start)?.[1]',
+      from: '/^HTTP\\/\\d\\.\\d (\\d{3})/',
+      to: '/HTTP\\/\\d\\.\\d (\\d{3})/',
+      reason: 'the text is no longer than what matches',
+    },
+    {
+      at: "if (status?.startsWith('1') && status !== '101') return 'informational'",
+      from: "'informational'",
+      to: '""',
+      reason: 'only the other two are compared with',
+    },
+    {
+      at: 'const both = tail.length === 0 ? bytes : Buffer.concat([tail, bytes])',
+      from: 'tail.length === 0',
+      to: 'false',
+      reason: 'only saves time: the bytes are the same',
+    },
+    {
+      at: "const lengths = fields.flatMap(([, values = '']) => values.split(',')).map((value) => value.trim())",
+      from: "''",
+      to: '"Stryker was here!"',
+      reason: 'every match has values; only the compiler cannot know',
+    },
+    {
+      at: "const [length = ''] = lengths",
+      from: "''",
+      to: '"Stryker was here!"',
+      reason: 'without a length there are less than two; only the compiler cannot know',
     },
   ],
   'packages/core/src/time/deadline.ts': [

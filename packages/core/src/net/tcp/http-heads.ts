@@ -58,12 +58,12 @@ export function readHeads(host: string, { onFirstByte, onFinal }: HeadsListener)
     )
   }
 
-  const add = (part: Buffer, isEnd: boolean) => {
+  const add = (part: Buffer) => {
     count(part.length)
     if (parts.length === 0) onFirstByte()
     parts.push(part)
-    if (!isEnd) tail = Buffer.concat([tail, part.subarray(-2)]).subarray(-2)
-    if (start.length < statusBytes) start += part.toString('latin1', 0, statusBytes - start.length)
+    tail = Buffer.concat([tail, part.subarray(-2)]).subarray(-2)
+    start += part.toString('latin1', 0, statusBytes - start.length)
   }
 
   /** Determines the kind of response. */
@@ -89,7 +89,7 @@ export function readHeads(host: string, { onFirstByte, onFinal }: HeadsListener)
         if (unread.length === 0) return none
         const from = unread
         const end = endOfHead(tail, unread)
-        add(unread.subarray(0, end), end !== undefined)
+        add(unread.subarray(0, end))
         unread = unread.subarray(end ?? unread.length)
         const isHttp = 'HTTP/'.startsWith(start.slice(0, 5))
         if (kind === 'unknown' && (start.length === statusBytes || end !== undefined || !isHttp)) kind = decide()

@@ -174,12 +174,13 @@ describe('a response is a bad reply', () => {
   })
 
   test('if its body comes in more than 16384 pieces, and one more for each 256 bytes', async () => {
-    const piecesOf = async (count: number) => {
+    const piecesOf = async (count: number, last = '') => {
       const exchange = await start()
-      await exchange.arrive(`${chunked}${'1\r\nx\r\n'.repeat(count)}0\r\n\r\n`)
+      await exchange.arrive(`${chunked}${'1\r\nx\r\n'.repeat(count)}${last}0\r\n\r\n`)
       return exchange
     }
-    expect((await piecesOf(16_448)).events).toEqual(answered)
+    // The last one makes it 65 times 256 bytes in as many pieces as they may have.
+    expect((await piecesOf(16_448, `c0\r\n${'x'.repeat(192)}\r\n`)).events).toEqual(answered)
     const { events, response } = await piecesOf(17_000)
     expect(failureIn(events)).toBe(
       'bad-reply: scout.example sent 16449 bytes of a body in 16449 pieces, which is too many',
@@ -234,13 +235,13 @@ describe('an error of the connection', () => {
     ['within a body whose length is stated', `${ok}content-length: 9\r\n\r\nabc`],
     ['within a body whose length is not stated', `${ok}\r\nabc`],
     ['within chunks', `${chunked}9\r\nabc`],
-  ])('%s is reported as it is, first', async (_, part) => {
+  ])('%s is reported as it is, and not as an end', async (_, part) => {
     const { events, arrive, connection } = await start()
     if (part !== '') await arrive(part)
     const error = reset()
     connection.onError(error)
     await turn()
-    expect(events.find((event) => event instanceof Error)).toBe(error)
+    expect(events.find((event) => event === 'end' || event instanceof Error)).toBe(error)
     expect(events).toContain('closed')
   })
 
@@ -251,9 +252,12 @@ describe('an error of the connection', () => {
     expect(failureIn(events)).toMatch(/^tls: cannot establish TLS with scout\.example: /)
   })
 
-  test('that has no code is reported as it is', async () => {
+  test.each([
+    ['has no code', {}],
+    ['is no reset, and of no system call', { code: 'EHOSTUNREACH', errno: -113 }],
+  ])('that %s is reported as it is', async (_, more) => {
     const { events, connection } = await start()
-    const error = new Error('a defect')
+    const error = Object.assign(new Error('a defect'), more)
     connection.onError(error)
     await turn()
     expect(events.find((event) => event instanceof Error)).toBe(error)

@@ -14,8 +14,8 @@ describe('a response', () => {
     ['of another protocol', 'SSH-2.0-OpenSSH_9.2\r\n'],
     ['that switches protocols', 'HTTP/1.1 101 x\r\nupgrade: x\r\n\r\nframes'],
     ['without a status', 'HTTP/1.1\r\n\r\nhello'],
+    ['that ends where its status would be', 'HTTP/1\n\nhello'],
     ['with a status of letters', 'HTTP/1.1 1xx x\r\n\r\nhello'],
-    ['with a status elsewhere', 'HTTP/x HTTP/1.1 100 \r\n\r\nhello'],
   ])('%s reaches the parser byte for byte, in any two segments', (_, response) => {
     for (let cut = 1; cut <= response.length; cut++) {
       const { heads, events } = start()
@@ -52,6 +52,20 @@ describe('a response', () => {
     expect(text(heads.read(Buffer.from(' OK\r\n\r\nh')))).toBe('HTTP/1.1 200 OK\r\n\r\nh')
     expect(events).toEqual(['first byte', 'final'])
   })
+
+  test('is the final one as soon as its status is known, though more has come with it', () => {
+    const { heads, events } = start()
+    heads.read(Buffer.from('HTTP/1.1 2'))
+    heads.read(Buffer.from('00 OK'))
+    expect(events).toEqual(['first byte', 'final'])
+  })
+
+  test.each(['HTTP/1.1 200 OK\r\n\rx', 'HTTP/1.1 200 OK\nx\n', 'HTTP/1.1 200 OK\n\r'])(
+    'has not ended before an empty line: %j',
+    (response) => {
+      expect(read(response)).toBe('')
+    },
+  )
 
   test('is the final one as soon as it cannot be HTTP, and reaches the parser at once', () => {
     const { heads, events } = start()
@@ -152,6 +166,11 @@ describe('a length', () => {
     ['is one of bytes outside of ASCII', 'x: \xe9\r\ncontent-length: 5\r\n'],
   ])('that %s is left to the parser', (_, fields) => {
     expect(read(between(fields))).toBe(between(fields))
+  })
+
+  test('that is repeated leaves what is that of something else as it is', () => {
+    const other = 'x-content-length: 1\r\n'
+    expect(read(between(`${other}content-length: 5, 5\r\n`))).toBe(between(`${other}content-length: 5\r\n`))
   })
 
   test('that is repeated leaves bytes outside of ASCII as they are', () => {

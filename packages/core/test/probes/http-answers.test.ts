@@ -124,11 +124,7 @@ test.for<[what: string, part: string, sent: string]>([
   ['hints', 'HTTP/1.1 103 Early Hints\r\n\r\n', '28 bytes, which do not complete the response headers'],
   ['a body of known length', `${ok}content-length: 9\r\n\r\nok`, 'status 200 and 2 of 9 bytes of a body'],
   ['a body of unknown length', `${ok}\r\nok`, 'status 200 and 2 bytes of a body without its end'],
-  [
-    'chunks',
-    `${ok}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n`,
-    'status 200 and 2 bytes of a body without its end',
-  ],
+  ['chunks', `${ok}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n`, 'status 200 and 2 bytes of a body without its end'],
 ])('a failure in the middle of %s says what arrived and what did not', async ([what, part, sent]) => {
   const waits = await listenTcp((socket) => socket.once('data', () => socket.write(part)))
   expect(await probe('http', `127.0.0.1:${waits}`, { timeoutMs: 1_000 })).toMatchObject({

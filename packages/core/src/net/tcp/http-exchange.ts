@@ -5,7 +5,7 @@ import { nowNs } from '../../time/clock.ts'
 import { fillerOf, whereAltered } from '../../wire/filler.ts'
 import type { Bytes, BytesListener } from './bytes.ts'
 import { mostHeadBytes, readHeads } from './http-heads.ts'
-import { tlsFailureOf } from './tls.ts'
+import { tlsFailureOf } from './tls-failure.ts'
 
 export interface HttpRequest {
   readonly url: URL

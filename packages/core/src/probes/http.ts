@@ -4,7 +4,7 @@ import { FailureError } from '../model/failure.ts'
 import { type Bytes, type BytesListener, bytesOver } from '../net/tcp/bytes.ts'
 import { type Connected, type ExchangeTimes, openConnection } from '../net/tcp/connection.ts'
 import type { ConnectionName, LocalEnd } from '../net/tcp/connection-observer.ts'
-import { exchangeHttp, type HttpRequest, type HttpResponse } from '../net/tcp/http-exchange.ts'
+import { exchangeHttp, type HttpRequest, type HttpResponse, partOf } from '../net/tcp/http-exchange.ts'
 import { type HttpPhase, observedPhases, timedPhases } from '../net/tcp/http-phases.ts'
 import { rehearseHttp } from '../net/tcp/http-rehearsal.ts'
 import { type Handshake, handshakeClocks } from '../net/tcp/tcp-info.ts'
@@ -228,8 +228,17 @@ function exchanged(attempt: HttpAttempt, options: HttpOptions, secure: Secure | 
         onError: (error, outcome) => fail(error, outcome?.handshake),
       },
     )
-    deadline.onOver((reason) => fail(reason, connected?.handshake ?? connection.handshake()))
+    deadline.onOver((reason) =>
+      fail(endedBefore(reason, response, url), connected?.handshake ?? connection.handshake()),
+    )
   })
+}
+
+/** Returns the failure of a request that its deadline ended: a server that sent a part of its response was not silent. */
+function endedBefore(reason: FailureError, response: HttpResponse | undefined, { host }: URL): FailureError {
+  const part = response === undefined ? undefined : partOf(response)
+  if (reason.reason !== 'timeout' || part === undefined) return reason
+  return new FailureError('timeout', `${reason.message} that is complete: ${host} sent ${part}`)
 }
 
 /** Returns what is wrong with a complete response; undefined if it is as expected. */

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setImmediate as nextImmediate } from 'node:timers/promises'
 import { createCounters, type Listen, portOf, type ResponderCounters } from './responder.ts'
 
 /*
@@ -37,6 +39,11 @@ export interface HttpCounters extends ResponderCounters {
 export interface HttpServer {
   readonly port: number
   readonly counters: HttpCounters
+  /**
+   * Resolves once nobody waits to be accepted, or after two seconds. Node accepts one connection in each turn of its event loop, so the
+   * last client waits for as many turns as there are others; what takes long should wait instead.
+   */
+  readonly allAccepted: () => Promise<void>
   /** Stops listening, and ends connections: idle ones at once, others after `graceMs`. */
   close(graceMs: number): Promise<void>
 }
@@ -44,6 +51,8 @@ export interface HttpServer {
 interface Connection {
   readonly client: string
   readonly waiting: Exchange[]
+  /** The request whose headers were read last. */
+  latest: IncomingMessage | undefined
   /** When the answer that is under way was begun. */
   answeringSinceMs: number | undefined
 }
@@ -59,6 +68,9 @@ const times = {
 /** Requests that a client may send ahead of an answer. */
 const mostAhead = 16
 
+/** How long a stream of new connections may delay answers that take long. */
+const acceptingMostMs = 2_000
+
 /** Starts an HTTP server. Rejects if it cannot listen. */
 export async function startHttpServer({
   host,
@@ -71,6 +83,7 @@ export async function startHttpServer({
   const connections = new Map<Socket, Connection>()
   const most = Math.min(mostConnections, Math.floor(descriptorLimit() / 4))
   let check: NodeJS.Timeout | undefined
+  let accepted = 0
 
   const refuse = (socket: Socket) => {
     counters.refused++
@@ -94,13 +107,17 @@ export async function startHttpServer({
     connection.answeringSinceMs = next && performance.now()
     if (next === undefined) return
     next.response.once('close', () => answerNext(connection))
-    answer(next)
+    if (hasItsHost(next.request)) return answer(next)
+    counters.rejected++
+    next.response.writeHead(400, { connection: 'close', 'content-length': 0 }).end()
   }
 
-  const server = createServer({ ...times, maxHeaderSize: 16 << 10, noDelay: true }, (request, response) => {
+  const settings = { ...times, maxHeaderSize: 16 << 10, noDelay: true, requireHostHeader: false }
+  const server = createServer(settings, (request, response) => {
     const { socket } = request
     const connection = connections.get(socket)
     if (connection === undefined) return // refused meanwhile
+    connection.latest = request
     if (connection.waiting.length === mostAhead) {
       stopParsing(socket)
       return refuse(socket)
@@ -110,6 +127,7 @@ export async function startHttpServer({
   })
 
   server.on('connection', (socket) => {
+    accepted++
     const { remoteAddress } = socket
     if (remoteAddress === undefined) return // already gone
     const client = bareAddress(remoteAddress)
@@ -118,7 +136,7 @@ export async function startHttpServer({
       refuse(spare ?? socket)
       if (spare === undefined) return
     }
-    const connection: Connection = { client, waiting: [], answeringSinceMs: undefined }
+    const connection: Connection = { client, waiting: [], latest: undefined, answeringSinceMs: undefined }
     connections.set(socket, connection)
     socket.once('close', () => {
       connection.waiting.length = 0
@@ -127,12 +145,24 @@ export async function startHttpServer({
     checkLater()
   })
 
-  server.on('clientError', (_, socket) => {
-    if (socket.writableEnded) return // more data of a request that was already rejected
+  const reject = (socket: Duplex, status: string) => {
     counters.rejected++
     const connection = socket instanceof Socket ? connections.get(socket) : undefined
     if (connection?.answeringSinceMs !== undefined || !socket.writable) return void socket.destroy()
-    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy())
+  }
+
+  server.on('clientError', (error, socket) => {
+    if (socket.writableEnded) return // more data of a request that was already rejected
+    const connection = socket instanceof Socket ? connections.get(socket) : undefined
+    if (!('code' in error) || error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') return reject(socket, '400 Bad Request')
+    const { latest } = connection ?? {}
+    const isInBody = latest?.complete === false
+    // A timer of Node says so. Where this process was late, not the client, what it has sent is read before the immediates run.
+    setImmediate(() => {
+      const isMissing = connection?.latest === latest && !(isInBody && latest.complete)
+      if (isMissing && !socket.destroyed) reject(socket, '408 Request Timeout')
+    })
   })
 
   server.listen({ host, port, backlog: 1024 })
@@ -140,6 +170,15 @@ export async function startHttpServer({
   return {
     port: portOf(server),
     counters,
+    async allAccepted() {
+      for (const untilMs = performance.now() + acceptingMostMs; performance.now() < untilMs; ) {
+        const before = accepted
+        // The first may be in this turn of the event loop, before it looks for connections.
+        await nextImmediate()
+        await nextImmediate()
+        if (accepted === before) return
+      }
+    },
     async close(graceMs) {
       await closed(server, graceMs)
       clearTimeout(check)
@@ -155,6 +194,12 @@ export async function startHttpServer({
 function stopParsing(socket: Socket): void {
   const parser: unknown = Reflect.get(socket, 'parser')
   if (typeof parser === 'object' && parser !== null) Reflect.set(parser, 'onIncoming', () => 2)
+}
+
+/** Of several hosts, a proxy in front may have used another than this server. Only HTTP/1.0 allows none (RFC 9112 §3.2). */
+function hasItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  const count = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length
+  return count === 1 || (count === 0 && httpVersion === '1.0')
 }
 
 async function closed(server: Server, graceMs: number): Promise<void> {

@@ -119,6 +119,30 @@ test('a long body may have more pieces than a short one', async () => {
   expect(await probe('http', `127.0.0.1:${port}`)).toMatchObject({ ok: true, detail: { bodyBytes: 8 * chunks } })
 })
 
+test.for<[what: string, part: string, sent: string]>([
+  ['headers', `${ok}content-`, '25 bytes, which do not complete the response headers'],
+  ['hints', 'HTTP/1.1 103 Early Hints\r\n\r\n', '28 bytes, which do not complete the response headers'],
+  ['a body of known length', `${ok}content-length: 9\r\n\r\nok`, 'status 200 and 2 of 9 bytes of a body'],
+  ['a body of unknown length', `${ok}\r\nok`, 'status 200 and 2 bytes of a body without its end'],
+  ['chunks', `${ok}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n`, 'status 200 and 2 bytes of a body without its end'],
+])('a failure in the middle of %s says what arrived and what did not', async ([what, part, sent]) => {
+  const waits = await listenTcp((socket) => socket.once('data', () => socket.write(part)))
+  expect(await probe('http', `127.0.0.1:${waits}`, { timeoutMs: 1_000 })).toMatchObject({
+    failure: {
+      reason: 'timeout',
+      message: `no answer within 1000 ms that is complete: 127.0.0.1:${waits} sent ${sent}`,
+    },
+  })
+  if (what === 'a body of unknown length') return // a close is its end
+  const closes = await answerWith(part)
+  expect(await probe('http', `127.0.0.1:${closes}`)).toMatchObject({
+    failure: {
+      reason: 'bad-reply',
+      message: `127.0.0.1:${closes} closed the connection before the response was complete: it sent ${sent}`,
+    },
+  })
+})
+
 describe('fails as bad-reply for', () => {
   test.for<[what: string, answer: string, message: string]>([
     ['a status below 100', 'HTTP/1.1 000 \r\nContent-Length: 2\r\n\r\nok', 'answered with status 000'],

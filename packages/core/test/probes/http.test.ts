@@ -475,7 +475,7 @@ describe('https', () => {
     const result = await probe('http', `https://127.0.0.1:${port}/`)
     expect(result).toMatchObject({ failure: { reason: 'tls', phase: 'tls', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
     expect(result.ok ? '' : result.failure.message).toMatchInlineSnapshot(
-      `"cannot establish TLS with 127.0.0.1: self-signed certificate; name the file of its authority in the option ca"`,
+      `"cannot establish TLS with 127.0.0.1: its certificate is self-signed; name the file of its authority in the option ca"`,
     )
     expect(await probe('http', `https://127.0.0.1:${port}/`, { insecure: true })).toMatchObject({ ok: true })
   })
@@ -530,7 +530,7 @@ describe('https', () => {
     const result = await probe('http', `https://127.0.0.1:${port}/`)
     expect(result).toMatchObject({ failure: { reason: 'tls', phase: 'tls', code: 'ERR_SSL_WRONG_VERSION_NUMBER' } })
     expect(result.ok ? '' : result.failure.message.replace(/:\d+/, '')).toMatchInlineSnapshot(
-      `"cannot establish TLS with 127.0.0.1: wrong version number"`,
+      `"cannot establish TLS with 127.0.0.1: it answered with bytes that are not TLS; if it serves plain HTTP there, write http instead of https"`,
     )
   })
 

@@ -8,10 +8,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, onTestFinished } from 'vitest'
-import { selfSigned } from '../../../../test/support/certificate.ts'
+import { selfSigned, selfSignedFor } from '../../../../test/support/certificate.ts'
 import { startWithSystemStore, systemStores } from '../../../../test/support/child.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
+import { listenTcp } from '../../../../test/support/servers.ts'
 import { probe } from '../../src/attempt/prober.ts'
+import type { OptionsOf } from '../../src/probes/index.ts'
 
 const test = testWith('openssl')
 
@@ -20,6 +22,14 @@ describe('the name that TLS asks for', () => {
     const { port, names } = await serve()
     await probe('http', `https://127.0.0.1:${port}/`, { insecure: true, serverName: 'scout.test.' })
     expect(names).toEqual(['scout.test'])
+  })
+
+  test('is the host of a URL without its final dot, also for the certificate', async () => {
+    const certificate = selfSigned('DNS:localhost')
+    const { port, names } = await serve(certificate)
+    const options = { ca: fileOf(certificate.cert), family: 'ipv4' } as const
+    expect(await probe('http', `https://localhost.:${port}/`, options)).toMatchObject({ ok: true })
+    expect(names).toEqual(['localhost'])
   })
 
   test('is the one that serverName names, which the certificate has to match', async () => {
@@ -86,6 +96,52 @@ describe('the authorities of ca', () => {
   })
 })
 
+test('a failed handshake says what is wrong and what to do', { timeout: 60_000 }, async () => {
+  const sound = selfSigned('IP:127.0.0.1')
+  const [old, early] = [selfSignedFor('IP:127.0.0.1', 2020, 2021), selfSignedFor('IP:127.0.0.1', 2090, 2091)]
+  const many = selfSigned(...Array.from({ length: 6 }, (_, index) => `DNS:${index}.test`))
+  const trusting = ({ cert }: { readonly cert: string }) => ({ ca: fileOf(cert) })
+  const insecure = { insecure: true }
+  const answering = (text: string) => listenTcp((socket) => void socket.once('data', () => socket.end(text)))
+  const cases: readonly (readonly [port: number, options: OptionsOf<'http'>])[] = [
+    [(await serve(sound)).port, {}],
+    [(await serve(old)).port, trusting(old)],
+    [(await serve(early)).port, trusting(early)],
+    [(await serve(sound)).port, { ...trusting(sound), serverName: 'scout.test' }],
+    [(await serve(many)).port, { ...trusting(many), serverName: 'scout.test' }],
+    [await answering('HTTP/1.1 400 Bad Request\r\n\r\n'), {}],
+    [await answering(''), {}],
+    [
+      (await serve({ ...sound, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' })).port,
+      insecure,
+    ],
+    [(await serve({ ...sound, maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA' })).port, insecure],
+    [(await serve({ ...sound, requestCert: true, rejectUnauthorized: true })).port, insecure],
+    [(await serve({ ...sound, ALPNProtocols: ['h2'] })).port, insecure],
+  ]
+  const sentences: string[] = []
+  for (const [port, options] of cases) {
+    const result = await probe('http', `https://127.0.0.1:${port}/`, options)
+    expect(result).toMatchObject({ failure: { reason: 'tls' } })
+    sentences.push(result.ok ? '' : result.failure.message)
+  }
+  expect(`\n${sentences.join('\n')}\n`).toMatchInlineSnapshot(`
+    "
+    cannot establish TLS with 127.0.0.1: its certificate is self-signed; name the file of its authority in the option ca
+    cannot establish TLS with 127.0.0.1: its certificate has expired; renew it, or check the clock of this host
+    cannot establish TLS with 127.0.0.1: its certificate is not valid yet; check the clocks of this host and of its authority
+    cannot establish TLS with scout.test: its certificate is only for IP Address:127.0.0.1; probe another name, or set the option serverName
+    cannot establish TLS with scout.test: its certificate is only for DNS:0.test, DNS:1.test, DNS:2.test, DNS:3.test and 2 more; probe another name, or set the option serverName
+    cannot establish TLS with 127.0.0.1: it answered with bytes that are not TLS; if it serves plain HTTP there, write http instead of https
+    cannot establish TLS with 127.0.0.1: it closed the connection during the handshake; check whether it expects TLS there
+    cannot establish TLS with 127.0.0.1: it supports neither TLS 1.2 nor TLS 1.3; enable one of them there
+    cannot establish TLS with 127.0.0.1: it has no cipher in common with this probe, or requires a client certificate, which this probe does not send
+    cannot establish TLS with 127.0.0.1: it requires a client certificate, which this probe does not send
+    cannot establish TLS with 127.0.0.1: it does not support HTTP/1.1 there (ALPN); this probe speaks no other
+    "
+  `)
+})
+
 test('the certificate has its days left in the detail, even if it is not verified', async () => {
   const { port } = await serve()
   for (const options of [{ insecure: true }, { insecure: true, status: '404' }]) {
@@ -134,7 +190,7 @@ async function serve(options: ServerOptions = selfSigned('IP:127.0.0.1')) {
     names.push((request.socket as TLSSocket & { readonly servername?: unknown }).servername)
     response.end('hello')
   })
-  server.on('connection', () => connections++)
+  server.on('connection', () => connections++).on('tlsClientError', () => {})
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {

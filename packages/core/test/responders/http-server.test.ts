@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { runAlone } from '../../../../test/support/alone.ts'
+import { blockFor } from '../../../../test/support/block.ts'
 import { namespaces } from '../../../../test/support/child.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
@@ -73,6 +74,55 @@ test('a client that sends too many requests ahead is refused before the rest of 
   expect(counters).toMatchObject({ refused: 1, rejected: 0 })
 })
 
+test('what takes long waits until everyone is accepted, so that a quick answer comes soon', async () => {
+  const order: string[] = []
+  const server = await serve({
+    async answer({ request: { url = '' }, response }) {
+      if (url === '/slow') {
+        await server.allAccepted()
+        blockFor(5)
+      }
+      order.push(url)
+      response.end('ok')
+    },
+  })
+  const paths = [...Array.from({ length: 80 }, () => '/slow'), '/quick']
+  for (const path of paths) {
+    const client = connect(server.port, '127.0.0.1').resume()
+    client.write(request.replace('/', path))
+    onTestFinished(() => void client.destroy())
+  }
+  await eventually(() => order.length === paths.length, 'all have their answer')
+  expect(order.indexOf('/quick')).toBeLessThan(8)
+})
+
+test('new connections without end delay what takes long by two seconds', { timeout: 20_000 }, async () => {
+  const { port, allAccepted } = await serve()
+  const clients: Socket[] = []
+  const more = () => {
+    clients.push(connect(port, '127.0.0.1').on('error', () => {}))
+    next = setImmediate(more)
+  }
+  let next = setImmediate(more)
+  const startMs = performance.now()
+  await allAccepted()
+  clearImmediate(next)
+  for (const client of clients) client.destroy()
+  expect(performance.now() - startMs).toBeGreaterThan(1_900)
+})
+
+test('a client whose request this process reads late is answered nevertheless', { timeout: 20_000 }, async () => {
+  const { port, counters } = await serve()
+  const client = await open(port, '127.0.0.2')
+  expect(await answerTo(await open(port, '127.0.0.3'))).toMatch(/^HTTP\/1.1 200 /) // so the first is accepted, too
+  const answered = once(client, 'data')
+  client.write(request)
+  // More than the time for headers, and that between two looks for clients beyond it.
+  blockFor(8_000)
+  expect(String((await answered)[0])).toMatch(/^HTTP\/1.1 200 /)
+  expect(counters.rejected).toBe(0)
+})
+
 testWith('ip', namespaces)('where a process may open few files, three quarters of them are for other things', () => {
   const [result] = runAlone(besideIdleClients, { CLIENTS: idleClients })
   expect(result).toEqual({ failures: [], kept: 64 })
@@ -124,7 +174,7 @@ const idleClients = `
 
 const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
 
-async function serve(options: Partial<HttpServerOptions>) {
+async function serve(options: Partial<HttpServerOptions> = {}) {
   const server = await startHttpServer({
     host: '127.0.0.1',
     port: 0,

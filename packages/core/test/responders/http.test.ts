@@ -119,6 +119,8 @@ describe('rejects', () => {
   test.for<[what: string, request: string, status: string]>([
     ['an invalid path', 'GET // HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
     ['an invalid address', 'GET http://[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', '400'],
+    ['a request without a host', 'GET / HTTP/1.1\r\n\r\n', '400'],
+    ['a request with two hosts', 'GET / HTTP/1.1\r\nhost: x\r\nHost: x\r\n\r\n', '400'],
     ['garbage', '\x00\x01\x02 hello\r\n\r\n', '400'],
     ['TLS', '\x16\x03\x01\x02\x00\x01', '400'],
     ['headers without end', `GET / HTTP/1.1\r\nx: ${'x'.repeat(64 << 10)}`, '400'],
@@ -133,19 +135,21 @@ describe('rejects', () => {
   })
 
   // They take as long as the limit they test, so run them concurrently.
-  test.concurrent.for<[seconds: number, what: string, request: string]>([
-    [5, 'is silent', ''],
-    [5, 'never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n'],
-    [10, 'never ends its body', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n'],
-  ])('after %i s a client that %s', { timeout: 20_000 }, async ([limit, , request]) => {
+  test.concurrent.for<[seconds: number, what: string, request: string, answer: RegExp]>([
+    [5, 'is silent', '', /^HTTP\/1.1 408 /],
+    [5, 'never ends the headers', 'GET / HTTP/1.1\r\nhost: x\r\n', /^HTTP\/1.1 408 /],
+    [10, 'never ends its body', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n', /^$/],
+  ])('after %i s a client that %s', { timeout: 20_000 }, async ([limit, , request, answer]) => {
     const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}) })
     const startMs = performance.now()
     // The client keeps its own side open, like an attacker who wants to occupy the connection.
     const client = connect({ host: '127.0.0.1', port: responder.port, allowHalfOpen: true })
     client.on('error', () => {})
-    client.resume()
+    let text = ''
+    client.setEncoding('latin1').on('data', (chunk) => (text += chunk))
     if (request !== '') client.write(request)
     await once(client, 'end')
+    expect(text).toMatch(answer)
     const seconds = (performance.now() - startMs) / 1000
     await responder.close()
     client.destroy()

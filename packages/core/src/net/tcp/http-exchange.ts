@@ -5,7 +5,7 @@ import { nowNs } from '../../time/clock.ts'
 import { fillerOf, whereAltered } from '../../wire/filler.ts'
 import type { Bytes, BytesListener } from './bytes.ts'
 import { mostHeadBytes, readHeads } from './http-heads.ts'
-import { tlsFailureOf } from './tls.ts'
+import { tlsFailureOf } from './tls-failure.ts'
 
 export interface HttpRequest {
   readonly url: URL
@@ -34,7 +34,11 @@ const bytesOfPiece = 256
 export interface HttpResponse {
   /** 0 until the final response head arrives. */
   statusCode: number
+  /** Bytes that arrived, as transferred. */
+  arrivedBytes: number
   bodyBytes: number
+  /** Size of the body according to the head; undefined if that does not say. */
+  lengthBytes?: number
   /** The kept part of the body. */
   body: Buffer
   /** Offset of the first byte that is not that of the filler, if that is expected. */
@@ -64,9 +68,8 @@ export function exchangeHttp(
   listener: HttpListener,
 ): HttpResponse {
   const { url, method, sendBytes, maxBytes } = request
-  const response: HttpResponse = { statusCode: 0, bodyBytes: 0, body: Buffer.alloc(0) }
+  const response: HttpResponse = { statusCode: 0, arrivedBytes: 0, bodyBytes: 0, body: Buffer.alloc(0) }
   let head: IncomingMessage | undefined
-  let arrivedBytes = 0
   let pieces = 0
   let firstByteNs = 0
   const badReply = (what: string) => new FailureError('bad-reply', `${url.host} ${what}`)
@@ -78,7 +81,7 @@ export function exchangeHttp(
   }
   const failed = (error: Error) => {
     // A response is complete even if its end is yet to be delivered; whatever follows it does not matter.
-    if (head?.complete !== true) listener.onError(failureOf(error, url))
+    if (head?.complete !== true) listener.onError(failureOf(error, url, response))
   }
   const heads = readHeads(url.host, {
     onFirstByte() {
@@ -89,9 +92,9 @@ export function exchangeHttp(
   })
   const bytes = open({
     onBytes(arrived) {
-      arrivedBytes += arrived.length
+      response.arrivedBytes += arrived.length
       try {
-        if (arrivedBytes > maxBytes) throw badReply(`sent more than ${maxBytes} bytes, the limit of maxBytes`)
+        if (response.arrivedBytes > maxBytes) throw badReply(`sent more than ${maxBytes} bytes, the limit of maxBytes`)
         stream.deliver(heads.read(arrived))
       } catch (error) {
         giveUp(error)
@@ -123,6 +126,8 @@ export function exchangeHttp(
   client.on('response', (message) => {
     head = message
     response.statusCode = message.statusCode ?? 0
+    const { 'content-length': length, 'transfer-encoding': coding } = message.headers
+    if (length !== undefined && coding === undefined) response.lengthBytes = Number(length)
     message.on('error', failed)
     message.on('data', (chunk: Buffer) => {
       // The parser goes on with what was read.
@@ -143,6 +148,17 @@ export function exchangeHttp(
   })
   client.end(sendBytes > 0 ? fillerOf(sendBytes) : undefined)
   return response
+}
+
+/** Returns what has arrived of a response and what has not, to follow "sent"; undefined if nothing has. */
+export function partOf({ statusCode, arrivedBytes, bodyBytes, lengthBytes }: HttpResponse): string | undefined {
+  if (arrivedBytes === 0) return undefined
+  if (statusCode === 0) return `${arrivedBytes} bytes, which do not complete the response headers`
+  const body =
+    lengthBytes === undefined
+      ? `${bodyBytes} bytes of a body without its end`
+      : `${bodyBytes} of ${lengthBytes} bytes of a body`
+  return `status ${statusCode} and ${body}`
 }
 
 function addTo(response: HttpResponse, chunk: Buffer, { keepBytes, expectFiller }: HttpRequest): void {
@@ -200,12 +216,15 @@ function fieldsOf({ url, method, headers, sendBytes }: HttpRequest): readonly st
 const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT'])
 
 /** Turns Node's own errors into failures: a peer that closes early, and responses that are not HTTP. */
-function failureOf(error: Error, { host, hostname }: URL): Error {
+function failureOf(error: Error, { host, hostname }: URL, response: HttpResponse): Error {
   const { code, reason } = { code: '', reason: error.message, ...error }
   const badReply = (what: string) => new FailureError('bad-reply', `${host} ${what}`, { cause: error })
   // A real reset names its system call. Node's client uses the same code without one if the connection ends too early.
-  if (isSystemError(error) && error.code === 'ECONNRESET' && error.syscall === undefined)
-    return badReply('closed the connection before the response was complete')
+  if (isSystemError(error) && error.code === 'ECONNRESET' && error.syscall === undefined) {
+    const part = partOf(response)
+    const after = part === undefined ? '' : `: it sent ${part}`
+    return badReply(`closed the connection before the response was complete${after}`)
+  }
   // A server that requires a client certificate may reject the connection only after the handshake (RFC 8446 §4.4.2.4).
   if (code.startsWith('ERR_SSL_')) return tlsFailureOf(error, hostname)
   // The parser's errors: https://github.com/nodejs/llhttp, errno.

@@ -2,7 +2,8 @@ import { readFile, stat } from 'node:fs/promises'
 import { isIP, type Socket } from 'node:net'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import { splitZone } from '../../model/address.ts'
-import { FailureError, isSystemError } from '../../model/failure.ts'
+import { FailureError } from '../../model/failure.ts'
+import { handshakeFailureOf } from './tls-failure.ts'
 
 /** How to secure a connection. */
 export interface Security {
@@ -134,29 +135,5 @@ async function systemFile(): Promise<string> {
   throw new FailureError(
     'not-supported',
     `this host has no certificate store in ${systemFiles.join(', ')}: install ca-certificates, or name a file`,
-  )
-}
-
-/** A real reset names its system call. TLS uses the same code without one when the peer hangs up. */
-function handshakeFailureOf(error: Error, host: string): Error {
-  return isSystemError(error) && error.syscall !== undefined ? error : tlsFailureOf(error, host)
-}
-
-/** Codes of an authority that is not trusted (OpenSSL, X509_V_ERR_…). */
-const untrusted =
-  /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/
-
-/**
- * Returns the failure for a TLS error. Uses OpenSSL's reason if there is one, because its full messages contain a file, a line number and
- * a line feed. Removes the advice about root CAs that newer versions of Node append.
- */
-export function tlsFailureOf(cause: Error, host: string): FailureError {
-  const { code, reason, message } = { code: undefined, reason: undefined, ...cause, message: cause.message }
-  const why = typeof reason === 'string' ? reason : message.replace(/; if the root CA .*/, '')
-  const isUntrusted = typeof code === 'string' && untrusted.test(code)
-  return new FailureError(
-    'tls',
-    `cannot establish TLS with ${host}: ${why}${isUntrusted ? '; name the file of its authority in the option ca' : ''}`,
-    { cause, code: typeof code === 'string' ? code : undefined },
   )
 }

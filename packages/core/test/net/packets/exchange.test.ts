@@ -321,6 +321,25 @@ describe('an error', () => {
     expect(await volley).toEqual([{ kind: 'silent', mayBeOurs: false }])
   })
 
+  test('of ICMP that quotes a packet ends its attempt at once, and is not foreign', async () => {
+    const { ask, listener, question, strays } = open()
+    const answer = ask(question(1), new Deadline(60_000))
+    const error = { to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user', icmp: refusal } as const
+    listener.failed({ ...error, bytes: Uint8Array.of(1) })
+    await expect(answer).rejects.toMatchObject({ reason: 'refused' })
+    expect(strays).toEqual([])
+  })
+
+  test('of ICMP without a quote is not reported if the answer was only unread at the deadline', async () => {
+    const { exchange, listener, arrive, question } = open({ unread: () => arrive(1, { atNs: 5 }) })
+    const deadline = new Deadline(1_000)
+    const other = { ...endpoint, address: '10.0.0.2' }
+    const volley = exchange.volley([question(1), { ...question(2), to: other }], deadline)
+    listener.failed({ to: peer, code: 'ECONNREFUSED', atNs: 1, clock: 'user', icmp: refusal })
+    deadline.end(deadline.timedOut())
+    expect(await volley).toMatchObject([{ kind: 'answered', tookNs: 5 }, { kind: 'silent' }])
+  })
+
   test('of the kernel during a send fails that attempt', async () => {
     const { ask, question } = open({ sendError: Object.assign(new Error('send'), { code: 'EMSGSIZE' }) })
     await expect(ask(question(1))).rejects.toMatchObject({

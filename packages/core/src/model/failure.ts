@@ -219,6 +219,11 @@ export function isSystemError(error: unknown): error is SystemError {
   )
 }
 
+/** Whether this process or host has no descriptor or no memory left. */
+export function isShortage(error: unknown): boolean {
+  return isSystemError(error) && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)
+}
+
 /** Turns a system error into a failure that names what was tried. Rethrows any other error, which is a bug in Scout. */
 export function failureErrorOf(error: unknown, tried: string): FailureError {
   if (error instanceof FailureError) return error

@@ -1,4 +1,5 @@
 import { NODATA, NOTFOUND, Resolver } from 'node:dns/promises'
+import { closeSync, openSync } from 'node:fs'
 import type { Family } from '../../model/endpoint.ts'
 import { isSystemError } from '../../model/failure.ts'
 import { candidatesFor, type ResolvConf, thisHost } from './resolv-conf.ts'
@@ -104,7 +105,7 @@ interface Asked {
   readonly signal: AbortSignal
 }
 
-/** Returns the addresses, or the code of the refusal. */
+/** Returns the addresses, or the code of the refusal. Rejects with the error if this process cannot open a descriptor. */
 async function askOne(
   { name, family }: Query,
   { server, timeoutMs, signal }: Asked,
@@ -121,7 +122,10 @@ async function askOne(
     return addresses.length > 0 ? addresses : codes.noData
   } catch (error) {
     // Node's own errors are about text in resolv.conf that is no address.
-    return isSystemError(error) ? (renamed[error.code] ?? error.code) : codes.unreachable
+    const code = isSystemError(error) ? (renamed[error.code] ?? error.code) : codes.unreachable
+    // c-ares says the same if it can open no socket.
+    if (code === codes.unreachable) closeSync(openSync('/dev/null', 'r'))
+    return code
   } finally {
     signal.removeEventListener('abort', cancel)
   }

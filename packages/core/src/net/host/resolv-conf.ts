@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { isSystemError } from '../../model/failure.ts'
+import { isShortage, isSystemError } from '../../model/failure.ts'
 
 const systemPath = '/etc/resolv.conf'
 
@@ -16,9 +16,18 @@ export interface ResolvConf {
   readonly attempts: number
 }
 
-/** Returns a function for the default name server: the given one, or the first of /etc/resolv.conf, read on each call. */
+/** Returns a function for the default name server: the given one, or the first of /etc/resolv.conf, read on each call where possible. */
 export function nameServerOrSystem(given?: string): () => string {
-  return () => given ?? firstNameServer(systemPath)
+  let last = thisHost
+  return () => {
+    if (given !== undefined) return given
+    try {
+      last = firstNameServer(systemPath)
+    } catch (error) {
+      if (!isShortage(error)) throw error
+    }
+    return last
+  }
 }
 
 /** Returns the first name server of a file; this host if the file has none or does not exist (resolv.conf(5)). */
@@ -63,12 +72,12 @@ export function candidatesFor(name: string, { searchDomains, dots }: ResolvConf)
   return [...new Set(count >= dots ? [name, ...searched] : [...searched, name])]
 }
 
-/** Returns the content of a file of the system; nothing if it cannot be read. */
+/** Returns the content of a file of the system; nothing if it cannot be read. Throws the error if this process cannot open any file. */
 export function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if (isSystemError(error)) return ''
+    if (isSystemError(error) && !isShortage(error)) return ''
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { type Address, canonicalAddress } from '../../model/address.ts'
 import { type Endpoint, type Family, familyNames } from '../../model/endpoint.ts'
-import { FailureError, isSystemError } from '../../model/failure.ts'
+import { FailureError, failureErrorOf, isSystemError } from '../../model/failure.ts'
 import { sortedAddresses } from './address-order.ts'
 import { addressesInHosts } from './hosts-file.ts'
 import { askNameServers, codes, type Refusal } from './name-servers.ts'
@@ -12,7 +12,7 @@ export type FamilyChoice = Family | 'any'
 
 /**
  * Resolves a name to its addresses, at least one, in the order in which applications on this host try them. Rejects with a `FailureError`
- * of reason `unresolved`, also when the signal aborts before that.
+ * of reason `unresolved`, also when the signal aborts before that, or `local-error` if this process can open no descriptor.
  */
 export type ResolveName = (name: string, family: FamilyChoice, signal: AbortSignal) => Promise<readonly Address[]>
 
@@ -35,6 +35,14 @@ export function literalEndpoint(host: string, choice: FamilyChoice, port: number
  * getaddrinfo, it ends with its signal and blocks nothing.
  */
 export const resolveBySystem: ResolveName = async (name, choice, signal) => {
+  try {
+    return await resolved(name, choice, signal)
+  } catch (error) {
+    throw failureErrorOf(error, `resolving ${name}`)
+  }
+}
+
+const resolved: ResolveName = async (name, choice, signal) => {
   if (process.platform !== 'linux') return lookedUp(name, choice)
   const isWanted = ({ family }: Address) => choice === 'any' || choice === family
   const listed = addressesInHosts(name).filter(isWanted)

@@ -173,6 +173,49 @@ describeWith('ip', mountNamespaces)('in a network with its own name servers', ()
     expect(reason).toBe('refused')
   })
 
+  test('a shortage of descriptors is what fails, with its remedy, however many are left, and never a server', async () => {
+    const { results } = await run(
+      { servers: { [server]: { 'one.test': { A: ['127.0.0.1'] } } } },
+      `const { closeSync, openSync } = await import('node:fs')
+      const { createProber, outcomeOf } = await import(process.argv[1])
+      // Later, because Node needs descriptors to load its modules.
+      await createProber().probe('dns', 'one.test@${server}', { transport: 'tcp', timeoutMs: 50 })
+      ;(await import('node:child_process')).execSync('prlimit --nofile=100 --pid ' + process.pid)
+      const attempts = [
+        ['tcp', 'one.test:9'],
+        ['dns', 'one.test@${server}'],
+        ['dns', 'one.test@${server}', { transport: 'tcp' }],
+      ]
+      const results = []
+      for (let left = 0; left <= 8; left++)
+        for (const [protocol, target, options] of attempts) {
+          // Its first packet would open the sockets of later attempts.
+          const own = createProber()
+          const taken = []
+          try {
+            for (;;) taken.push(openSync('/dev/null'))
+          } catch {}
+          for (const fd of taken.splice(0, left)) closeSync(fd)
+          const result = await own.probe(protocol, target, { timeoutMs: 3000, ...options })
+          for (const fd of taken) closeSync(fd)
+          own.close()
+          const { reason = 'ok', message } = result.failure ?? {}
+          results.push({ protocol, left, outcome: outcomeOf(result), reason, message })
+        }
+      console.log(JSON.stringify({ results }))
+      process.exit()`,
+    )
+    for (const { protocol, left, outcome, reason, message } of results) {
+      const isShort = reason === 'local-error'
+      if (left === 0) expect([protocol, left, isShort, message]).toEqual([protocol, left, true, message])
+      if (isShort) {
+        expect(outcome).toBe('inconclusive')
+        expect(message).toMatch(/EMFILE \(this process has reached its limit of open files .*raise the limit/)
+      } else expect([protocol, left, reason]).toEqual([protocol, left, expect.stringMatching(/^(ok|refused)$/)])
+    }
+    expect(results.at(-3)).toMatchObject({ protocol: 'tcp', reason: 'refused' })
+  })
+
   const asked = { A: ['10.9.0.2'], AAAA: ['fd09::2'] }
   test.for<[what: string, name: string, names: Parameters<typeof withNames>[0]]>([
     [

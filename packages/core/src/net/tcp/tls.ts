@@ -70,7 +70,8 @@ export async function loadTls({ ca }: { readonly ca: string }): Promise<Secure> 
     socket.on('session', () => {
       tickets++
       if (tickets !== mostTickets + 1) return
-      // Later, because Node crashes if a socket is closed while OpenSSL reads a ticket.
+      // Later, because Node crashes if a socket is closed while OpenSSL reads a ticket. Until then an answer that came with it has to wait.
+      socket.pause()
       setImmediate(onError, new FailureError('bad-reply', `${host} sent more than ${mostTickets} TLS session tickets`))
     })
     socket.once('secureConnect', () => {

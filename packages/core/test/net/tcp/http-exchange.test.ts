@@ -49,10 +49,10 @@ describe('a request', () => {
 describe('a response', () => {
   test('is answered, then at its end, and the connection is closed', async () => {
     const { events, response, arrive } = await start()
-    expect(response).toEqual({ statusCode: 0, bodyBytes: 0, body: Buffer.alloc(0) })
+    expect(response).toEqual({ statusCode: 0, arrivedBytes: 0, bodyBytes: 0, body: Buffer.alloc(0) })
     await arrive(hello)
     expect(events).toEqual(answered)
-    expect(response).toEqual({ statusCode: 200, bodyBytes: 5, body: Buffer.alloc(0) })
+    expect(response).toMatchObject({ statusCode: 200, arrivedBytes: hello.length, bodyBytes: 5, lengthBytes: 5 })
   })
 
   test('was answered when its first byte arrived, and its status is known with its head', async () => {
@@ -205,16 +205,22 @@ describe('a response is a bad reply', () => {
   })
 
   test.each([
-    ['before it', ''],
-    ['within its body', `${ok}content-length: 9\r\n\r\nabc`],
-    ['within its last body', `${ok}connection: close\r\ncontent-length: 9\r\n\r\nabc`],
-    ['within its chunks', `${chunked}9\r\nabc`],
-  ])('if the connection ends %s', async (_, part) => {
+    ['before it', '', ''],
+    ['within its body', `${ok}content-length: 9\r\n\r\nabc`, ': it sent status 200 and 3 of 9 bytes of a body'],
+    [
+      'within its last body',
+      `${ok}connection: close\r\ncontent-length: 9\r\n\r\nabc`,
+      ': it sent status 200 and 3 of 9 bytes of a body',
+    ],
+    ['within its chunks', `${chunked}9\r\nabc`, ': it sent status 200 and 3 bytes of a body without its end'],
+  ])('if the connection ends %s', async (_, part, after) => {
     const { events, arrive, connection } = await start()
     if (part !== '') await arrive(part)
     connection.onEnd()
     await turn()
-    expect(failureIn(events)).toBe('bad-reply: scout.example closed the connection before the response was complete')
+    expect(failureIn(events)).toBe(
+      `bad-reply: scout.example closed the connection before the response was complete${after}`,
+    )
     expect(events).not.toContain('end')
   })
 

@@ -13,20 +13,23 @@ const setup = [
   'ip link set far up',
 ].join(' && ')
 
-testWith('ip', namespaces)('all probes a link-local address by the name and by the index of its interface', async () => {
-  const server = startCli(['serve', '--host', '::', '--port', '8081', '--dns-port', '5353'], {
-    wrapper: [...unshare, 'sh', '-c', `${setup} && exec "$@"`, 'sh'],
-  })
-  await server.waitFor('dns at')
-  const wrapper = ['nsenter', '-t', String(server.process.pid), '--user', '--preserve-credentials', '--net']
-  for (const zone of ['near', '3']) {
-    const cli = startCli(['all', `fe80::6%${zone}`, '-c', '1', '--dns-port', '5353'], { wrapper })
-    const { code } = await cli.exit()
-    expect({ code, err: cli.err() }).toEqual({ code: 0, err: '' })
-    for (const check of ['http', 'http-large', 'tcp', 'syn', 'udp', 'udp-large', 'icmp', 'icmp-large', 'dns'])
-      expect(cli.out()).toMatch(new RegExp(`^${check} .* 1/1 `, 'm'))
-  }
-  const cli = startCli(['all', 'fe80::6%other', '-c', '1', '--dns-port', '5353'], { wrapper })
-  expect(await cli.exit()).toMatchObject({ code: 1 })
-  expect(cli.out()).toContain('there is no interface other here')
-})
+testWith('ip', namespaces)(
+  'all probes a link-local address by the name and by the index of its interface',
+  async () => {
+    const server = startCli(['serve', '--host', '::', '--port', '8081', '--dns-port', '5353'], {
+      wrapper: [...unshare, 'sh', '-c', `${setup} && exec "$@"`, 'sh'],
+    })
+    await server.waitFor('dns at')
+    const wrapper = ['nsenter', '-t', String(server.process.pid), '--user', '--preserve-credentials', '--net']
+    for (const zone of ['near', '3']) {
+      const cli = startCli(['all', `fe80::6%${zone}`, '-c', '1', '--dns-port', '5353'], { wrapper })
+      const { code } = await cli.exit()
+      expect({ code, err: cli.err() }).toEqual({ code: 0, err: '' })
+      for (const check of ['http', 'http-large', 'tcp', 'syn', 'udp', 'udp-large', 'icmp', 'icmp-large', 'dns'])
+        expect(cli.out()).toMatch(new RegExp(`^${check} .* 1/1 `, 'm'))
+    }
+    const cli = startCli(['all', 'fe80::6%other', '-c', '1', '--dns-port', '5353'], { wrapper })
+    expect(await cli.exit()).toMatchObject({ code: 1 })
+    expect(cli.out()).toContain('there is no interface other here')
+  },
+)

@@ -49,7 +49,7 @@ const roundsOfAsking = 12
 /**
  * Finds peers by resolving one name, without an API server. DNS returns only addresses, ready or not; so an address is `starting` until its
  * agent has answered. Addresses that list each other in their answers are one peer. Any pod behind the name may claim to be another: the
- * first to claim a name has it, later ones are known by their address, and the conflict is reported.
+ * first to claim a name has it (of several at once the one with the first address), later ones are known by their address, and the conflict is reported.
  */
 export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
   const { name, port, pollMs, resolve, isOwn, ask, onDefect, startingMostMs = usualStartingMostMs } = options
@@ -81,19 +81,19 @@ export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
         for (const address of found)
           if (!places.has(address)) places.set(address, { sinceMs, askedAtMs: 0, isAsked: false })
         report()
-        for (const [address, place] of dueIn(places)) askAt(address, place).catch(onDefect)
+        for (const [address, place] of dueIn(places)) askAt(address, place, sinceMs).catch(onDefect)
       }
 
       /** Runs without the round waiting for it, so that a silent agent does not delay the others. */
-      const askAt = async (address: string, place: Place) => {
-        place.askedAtMs = performance.now()
+      const askAt = async (address: string, place: Place, roundMs: number) => {
+        place.askedAtMs = roundMs
         place.isAsked = true
         const greeting = await ask(address).finally(() => {
           place.isAsked = false
         })
         if (greeting === undefined || places.get(address) !== place || stopping.signal.aborted) return
         const isSameName = place.greeting !== undefined && idOf(place.greeting) === idOf(greeting)
-        if (!isSameName) place.namedAtMs = performance.now()
+        if (!isSameName) place.namedAtMs = roundMs
         place.greeting = greeting
         report()
       }
@@ -161,7 +161,7 @@ function peersOf(places: ReadonlyMap<string, Place>, { port, startingMostMs }: P
     }
   }
   for (const [id, claimants] of claims) {
-    const [first, ...later] = claimants.toSorted(([, a], [, b]) => a.namedAtMs - b.namedAtMs)
+    const [first, ...later] = claimants.toSorted(byClaim)
     if (first === undefined) continue
     const { name, namespace, node, zone } = first[1].greeting
     const same = later.filter((other) => isSamePod(first, other))
@@ -182,6 +182,11 @@ function isGreeted(place: Place): place is GreetedPlace {
 
 function idOf({ namespace, name }: Pick<Greeting, 'namespace' | 'name'>): string {
   return [namespace, name].join('/')
+}
+
+/** Orders claims by the rounds of asking that brought them, and those of one round by address, because answers arrive in any order. */
+function byClaim([a, ofA]: Claimant, [b, ofB]: Claimant): number {
+  return ofA.namedAtMs - ofB.namedAtMs || (a < b ? -1 : 1)
 }
 
 /** Whether each of two agents of one name says that it has the address of the other, too. */

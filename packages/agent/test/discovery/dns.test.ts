@@ -16,7 +16,7 @@ function discover(startingMostMs?: number) {
     addresses: [] as readonly string[],
     broken: [] as Resolved['broken'],
     failure: undefined as Error | undefined,
-    greetings: {} as Readonly<Record<string, Greeting | 'never'>>,
+    greetings: {} as Readonly<Record<string, Greeting | 'never' | Promise<Greeting>>>,
     defects: [] as unknown[],
   }
   const discovery = createDnsDiscovery({
@@ -47,6 +47,15 @@ function discover(startingMostMs?: number) {
     knows: (...expected: readonly string[]) =>
       eventually(() => names().join('; ') === expected.join('; '), expected.join('; ')),
   }
+}
+
+/** `Promise.withResolvers` is not in Node 20. */
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
 }
 
 describe('discovery by name', () => {
@@ -94,6 +103,23 @@ describe('discovery by name', () => {
       world.addresses = ['10.0.0.1', 'fd00::1']
       await knows('scout-1 ready 10.0.0.1,fd00::1')
       expect(told.at(-1)?.trouble).toBeUndefined()
+    },
+  )
+
+  it.each(['10.0.0.1', '10.0.0.2'])(
+    'gives a name that two claim at once to the first address, even if the one at %s answers last',
+    async (last) => {
+      const { world, start, knows, told } = discover()
+      const { promise, resolve } = withResolvers<Greeting>()
+      const answer = greeting('scout-1', { addresses: [] })
+      world.addresses = ['10.0.0.2', '10.0.0.1']
+      world.greetings = { '10.0.0.1': answer, '10.0.0.2': answer, [last]: promise }
+      await start()
+      const first = last === '10.0.0.1' ? '10.0.0.2' : '10.0.0.1'
+      await knows(...[`${last} starting ${last}`, `scout-1 ready ${first}`].toSorted())
+      resolve(answer)
+      await knows('10.0.0.2 ready 10.0.0.2', 'scout-1 ready 10.0.0.1')
+      expect(told.at(-1)?.trouble).toContain('10.0.0.2 and 10.0.0.1 all claim to be scout-1')
     },
   )
 

@@ -63,24 +63,46 @@ function isForService({ send, expect }: Options): boolean {
 /** What comes from the target to the socket of the attempt is its answer: there is nothing else to tell by. */
 const service: ExchangeKind = { protocol: 'udp', transport: 'udp', keyOf: () => 'answer' }
 
-async function askService(attempt: Attempt<'echo', 'host:port'>, { send, expect }: Options): Promise<UdpDetail> {
-  const { endpoint, target, sockets, deadline } = attempt
+async function askService(attempt: Attempt<'echo', 'host:port'>, options: Options): Promise<UdpDetail> {
+  for (let tries = 0; tries < mostTries; tries++) {
+    const answer = await askFromNewPort(attempt, options)
+    if (answer !== 'itself') return answer
+  }
+  throw new FailureError(
+    'refused',
+    `${attempt.target.text} received its datagrams in the socket that sent them: nothing else listens there, and this host has no other source port free`,
+  )
+}
+
+/** How often a datagram may come back to its own socket, because the kernel chose the port of the target as its source. */
+const mostTries = 4
+
+async function askFromNewPort(
+  { endpoint, target, sockets, deadline, record, stopwatch }: Attempt<'echo', 'host:port'>,
+  { send, expect }: Options,
+): Promise<UdpDetail | 'itself'> {
   const isExpected = expectationOf(expect)
+  const sent = bytesToSend(send)
   let unexpected: string | undefined
   const exchange = sockets.exchangeAlone(service, endpoint.family)
+  const attempt = { deadline, record, stopwatch }
   try {
-    attempt.stopwatch.enter('echo')
-    const { message, ttl } = await ask(attempt, exchange, {
-      bytes: bytesToSend(send),
+    stopwatch.enter('echo')
+    const { message, ttl, sourcePort } = await ask(attempt, exchange, {
+      bytes: sent,
       key: 'answer',
       to: endpoint,
       read(bytes) {
-        if (isExpected(bytes.subarray(0, mostExpectedBytes))) return { payloadBytes: bytes.length }
+        if (isExpected(bytes.subarray(0, mostExpectedBytes))) {
+          return { payloadBytes: bytes.length, isSame: sent.equals(bytes) }
+        }
         unexpected ??= shown(bytes)
         return undefined
       },
     })
-    return { ...message, ...(ttl === undefined ? {} : { ttl }) }
+    const { payloadBytes, isSame } = message
+    if (isSame && sourcePort === endpoint.port) return 'itself'
+    return { payloadBytes, ...(ttl === undefined ? {} : { ttl }) }
   } catch (error) {
     if (unexpected === undefined || deadline.reason?.reason !== 'timeout') throw error
     throw new FailureError('bad-reply', `${target.text} answered ${unexpected}, but nothing that contains ${expect}`)

@@ -1,5 +1,6 @@
 import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram'
-import type { Socket } from 'node:net'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { type Answer, type DecodedPacket, decode, encode, type Packet, TRUNCATED_RESPONSE } from 'dns-packet'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -188,6 +189,18 @@ describe('an answer', () => {
     expect(result).toMatchObject({ failure: { reason: 'refused', phase: 'connect', code: 'ECONNREFUSED' } })
     expect(messageOf(result)).toMatchInlineSnapshot(
       `"127.0.0.1 answered that the answer is too long for UDP (TC), and the retry over TCP failed: connecting: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)"`,
+    )
+  })
+
+  test('that is truncated, and does not come over TCP either, says both', async () => {
+    const port = await answerByUdp((query) => [answer(query, { flags: TRUNCATED_RESPONSE })])
+    const silent = createServer((socket) => socket.on('error', () => {}).resume()).listen(port, '127.0.0.1')
+    onTestFinished(() => void silent.close())
+    await once(silent, 'listening')
+    const result = await probe('dns', `example@127.0.0.1:${port}`, { timeoutMs: 1_000 })
+    expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'retry' } })
+    expect(messageOf(result)).toBe(
+      '127.0.0.1 answered that the answer is too long for UDP (TC), and the retry over TCP failed: no answer within 1000 ms',
     )
   })
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { runAlone } from '../../../../test/support/alone.ts'
 import { blockFor } from '../../../../test/support/block.ts'
 import { type Child, namespaces, routed, startInNamespace } from '../../../../test/support/child.ts'
 import { echoReplyTo } from '../../../../test/support/echo.ts'
@@ -268,6 +269,18 @@ describe('a service other than a Scout responder', () => {
     })
   })
 
+  testWith('ip', namespaces, nativePart).for([
+    ['one port', '41000 41000', /received its datagrams in the socket that sent them: nothing else listens there/],
+    ['two ports', '41000 41001', /ECONNREFUSED|ICMP type 3 code 3|the socket that sent them/],
+  ] as const)('is refused if the kernel lets the probe ask itself, with a choice of %s', ([, range, sentence]) => {
+    const results = runAlone(askingItself, { RANGE: range }) as readonly { reason: string; message: string }[]
+    expect(results).toHaveLength(10)
+    for (const { reason, message } of results) {
+      expect(reason).toBe('refused')
+      expect(message).toMatch(sentence)
+    }
+  })
+
   test('is repeated by a task', async () => {
     const results: TaskResult[] = []
     const prober = createProber({ onResults: (batch) => results.push(...batch) })
@@ -279,6 +292,20 @@ describe('a service other than a Scout responder', () => {
     expect(results.filter(({ result }) => !result.ok)).toEqual([])
   })
 })
+
+const askingItself = `
+  import { execFileSync } from 'node:child_process'
+  const { createProber } = await import(process.env.CORE)
+  const prober = createProber()
+  // The packet engine takes its ports first.
+  await prober.probe('udp', '127.0.0.1:9')
+  execFileSync('sysctl', ['-qw', 'net.ipv4.ip_local_port_range=' + process.env.RANGE])
+  for (let i = 0; i < 10; i++) {
+    const { ok, failure } = await prober.probe('udp', '127.0.0.1:41000', { send: 'PING' })
+    console.log(JSON.stringify({ reason: ok ? 'ok' : failure.reason, message: failure?.message ?? '' }))
+  }
+  process.exit()
+`
 
 function withByte(bytes: Buffer, at: number, difference: number): Buffer {
   const changed = Buffer.from(bytes)

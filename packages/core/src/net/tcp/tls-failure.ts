@@ -11,7 +11,7 @@ export function handshakeFailureOf(error: Error, host: string): Error {
 export function tlsFailureOf(error: Error, host: string): FailureError {
   const { code, reason, cert } = { code: undefined, reason: undefined, cert: undefined, ...error }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return failureOf(error, host, `${namesIn(cert)}; ${nameAdvice}`)
-  const known = typeof code === 'string' ? meanings.find(([codes]) => codes.test(code))?.[1] : undefined
+  const [, known] = meanings.find(([codes]) => typeof code === 'string' && codes.test(code)) ?? []
   // OpenSSL's full messages contain a file, a line number and a line feed. Newer versions of Node append advice about root CAs.
   const why = typeof reason === 'string' ? reason : error.message.replace(/; if the root CA .*/, '')
   return failureOf(error, host, known ?? why)

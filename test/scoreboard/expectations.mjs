@@ -179,7 +179,6 @@ const catalogue = [
     { pod: 'pod2' },
     named(['accept-queue-full', 'protocol-filtered'], sideOf(2, 'in'), 'forward'),
   ),
-  hard('ports-exhausted', { pod: 'pod2' }, named(['ports-exhausted'], sideOf(2, 'out'), 'forward')),
   waiting('first-syn-lost', between, {
     expects: named(['syn-loss'], link, 'forward'),
     waitsFor: 'retransmitted SYNs as a symptom',
@@ -311,14 +310,7 @@ const catalogue = [
     expects: named(['dscp-rewritten'], link, 'forward'),
     waitsFor: 'STAMP, whose reflector reports the received DSCP',
   }),
-  waiting(
-    'ports-exhausted',
-    { pod: 'pod1', ports: 0 },
-    {
-      expects: named(['ports-exhausted'], sideOf(1, 'out'), 'forward'),
-      waitsFor: 'failures for which the sending host is to blame: its series are `unable`, which is no fact',
-    },
-  ),
+  hard('ports-exhausted', { pod: 'pod1', ports: 0 }, named(['ports-exhausted'], sideOf(1, 'out'), 'forward')),
   {
     ...lossy(
       'cpu-starved',

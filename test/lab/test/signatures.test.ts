@@ -57,11 +57,6 @@ const everywhere: readonly Signature[] = [
   { fault: 'neighbour-table-full', seen: all(silent, ...pods, ...hosts) },
   { fault: 'accept-queue-full', seen: all(silent, ...httpOn8081) },
   {
-    fault: 'ports-exhausted',
-    parameters: { pod: 'pod1' },
-    seen: all('cannot assign requested address', ...tcp, 'bystander'),
-  },
-  {
     fault: 'ttl-expiry',
     seen: {
       ...all('time to live exceeded', 'ping', 'pingFull'),

@@ -4,7 +4,6 @@ import { podPort } from '../spec.ts'
 import { between, bytes, defineFault, port, vantage } from './fault.ts'
 import { atDestination, delivering, hit, ip } from './rules.ts'
 import { selectPod } from './selection.ts'
-import { sysctl } from './settings.ts'
 
 const onConnection = z.strictObject({ ...between('forward'), vantage: vantage('both'), port: port(podPort) })
 
@@ -100,7 +99,7 @@ const acceptQueueFull = defineFault({
     // Outside the range source ports are taken from (32768 to 60999).
     const fullPort = 61_000 + number
     return [
-      { kind: 'helper', namespace: name, argv: [process.execPath, daemon('full-listener'), String(fullPort)] },
+      { kind: 'helper', namespace: name, argv: [process.execPath, fullListener, String(fullPort)] },
       {
         kind: 'table',
         namespace: name,
@@ -115,42 +114,9 @@ const acceptQueueFull = defineFault({
   },
 })
 
-const portsExhausted = defineFault({
-  name: 'ports-exhausted',
-  summary: 'a pod has no free port for a new connection, because others have taken all there are',
-  signature: 'its new TCP connections fail at once with EADDRNOTAVAIL; open ones, UDP and ping work',
-  parameters: z.strictObject({ pod: z.string().default('pod2').describe('pod that connects') }),
-  changes: (topology, { pod }, { number }) => {
-    const { name } = selectPod(topology, pod)
-    const first = firstScarcePort + 2 * number
-    return [
-      // The kernel does not count connections that find no port, so this counts the ports that are taken.
-      { kind: 'counter', namespace: name, script: `ss -Htln 'sport >= :${first} and sport <= :${first + 1}' | wc -l` },
-      {
-        kind: 'helper',
-        namespace: name,
-        argv: [process.execPath, daemon('port-holder'), String(first), String(first + 1)],
-      },
-      { kind: 'setting', setting: sysctl(name, 'net/ipv4/ip_local_port_range'), value: `${first} ${first + 1}` },
-    ]
-  },
-})
+export const tcpFaults = [firstSynLost, synAckLost, resetOnData, resetAfterBytes, acceptQueueFull] as const
 
-export const tcpFaults = [
-  firstSynLost,
-  synAckLost,
-  resetOnData,
-  resetAfterBytes,
-  acceptQueueFull,
-  portsExhausted,
-] as const
-
-/** Outside the usual range of source ports, and above what `accept-queue-full` listens at. */
-const firstScarcePort = 63_000
-
-function daemon(name: string): string {
-  return fileURLToPath(new URL(`../../dist/daemons/${name}.js`, import.meta.url))
-}
+const fullListener = fileURLToPath(new URL('../../dist/daemons/full-listener.js', import.meta.url))
 
 function destinationPort(number: number): string {
   return number === 0 ? '' : `tcp dport ${number}`

@@ -25,7 +25,7 @@ export function http(place: string, address: string, ...options: readonly string
   return async (lab) => {
     const { status, stderr } = await lab.run(place, curl)
     if (status === 0) return 'ok'
-    const [, why] = /(?:failed|failure|fail for \S+): (.+)/.exec(stderr) ?? []
+    const [, why] = /(?:failed|failure): (.+)/.exec(stderr) ?? []
     return why === undefined ? (status === 28 ? 'silent' : `status ${status}`) : lower(why)
   }
 }

@@ -40,9 +40,9 @@ test('all clients together stay below the common rate', async () => {
 
 test('thousands of clients that have paused are not in the way of one that has not', async () => {
   const pace = createPace({ bytesPerSecond: 1e9, bytesPerSecondAndClient: 1_000, burstMs: 1 })
+  const startMs = performance.now()
   const busy = pace.pass('busy', 200)
   await Promise.all(Array.from({ length: 5_000 }, async (_, client) => pace.pass(String(client), 1)))
-  const startMs = performance.now()
   await Promise.all([busy, pace.pass('busy', 200)])
-  expect(performance.now() - startMs).toBeGreaterThan(250)
+  expect(performance.now() - startMs).toBeGreaterThan(390)
 })

@@ -310,7 +310,15 @@ const catalogue = [
     expects: named(['dscp-rewritten'], link, 'forward'),
     waitsFor: 'STAMP, whose reflector reports the received DSCP',
   }),
-  hard('ports-exhausted', { pod: 'pod1', ports: 0 }, named(['ports-exhausted'], sideOf(1, 'out'), 'forward')),
+  waiting(
+    'ports-exhausted',
+    { pod: 'pod1', ports: 0 },
+    {
+      expects: named(['ports-exhausted'], sideOf(1, 'out'), 'forward'),
+      waitsFor:
+        'a way out for evidence: the agent can open no connection to a watcher, nor the reader of its row one to it',
+    },
+  ),
   {
     ...lossy(
       'cpu-starved',

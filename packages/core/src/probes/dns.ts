@@ -128,9 +128,10 @@ async function askByUdp(
   about: About & Pick<DnsQuestion, 'hasRandomCase'>,
 ): Promise<Received | 'other-case'> {
   const exchange = attempt.sockets.exchange(questions, attempt.endpoint.family)
+  const flow = await nextFlow(attempt.session, 'dns flow', exchange)
+  // Only now, so that no other attempt takes it before it is sent.
   const id = unguessableId(exchange)
   const query = encodeDnsQuestion({ id, ...about })
-  const flow = await nextFlow(attempt.session, 'dns flow', exchange)
   let ignored: DnsMisfit | undefined
   const read = (bytes: Uint8Array) => {
     const answer = readDnsAnswer(bytes, query, about.hasRandomCase)

@@ -28,6 +28,18 @@ describe('asks', () => {
     expect(result.totalNs).toBe(Object.values(result.phasesNs).reduce((sum, ns) => sum + ns, 0))
   })
 
+  test('thousands of names at once without taking an id twice', async () => {
+    const { port } = (await listenUdp(() => {})).address()
+    const prober = createProber()
+    onTestFinished(() => prober.close())
+    const target = `scout.example@127.0.0.1:${port}`
+    const results = await Promise.all(
+      Array.from({ length: 2_000 }, () => prober.probe('dns', target, { timeoutMs: 1_000 })),
+    )
+    const reasons = new Set(results.map((result) => (result.ok ? 'ok' : result.failure.reason)))
+    expect([...reasons]).toEqual(['timeout'])
+  })
+
   test('for addresses of either family', async () => {
     const port = await respond({ 'scout.example': ['10.0.0.1', 'fd00::1'] }, '::1')
     expect(await probe('dns', `scout.example@[::1]:${port}`, { type: 'AAAA' })).toMatchObject({

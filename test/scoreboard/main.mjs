@@ -121,7 +121,7 @@ const trials = planned({
 const outcomes = values.from?.flatMap(readOutcomes) ?? (await runAll(trials, { labs, signal: ending.signal }))
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcomes, null, 2)}\n`)
 if (values.write !== undefined) {
-  writeFileSync(values.write, markdownOf(outcomes))
+  writeFileSync(values.write, markdownOf(outcomes, expectations))
 }
 console.log(textOf(outcomes))
 const wrong = wrongOf(outcomes)

@@ -33,11 +33,18 @@ export function textOf(/** @type {readonly Outcome[]} */ outcomes) {
   return [...table, '', ...summaryOf(outcomes).map(([what, value]) => `${what}: ${value}`)].join('\n')
 }
 
-/** Returns the page of docs. */
-export function markdownOf(/** @type {readonly Outcome[]} */ outcomes) {
+/**
+ * Returns the page of docs.
+ *
+ * @param {readonly Outcome[]} outcomes
+ * @param {readonly import('./expectation.mjs').Expectation[]} expectations all of them, so that the page tells what was not tried
+ */
+export function markdownOf(outcomes, expectations) {
   const { confusion, reliability } = scoreOf(outcomes)
   const held = outcomes.filter(({ trial }) => trial.expectation.waitsFor === undefined)
   const waiting = outcomes.filter((outcome) => !held.includes(outcome))
+  const tried = new Set(outcomes.map(({ trial }) => trial.expectation.name))
+  const untried = expectations.filter(({ name }) => !tried.has(name))
   const intervals = [...new Set(outcomes.map(({ trial }) => `${trial.spec.intervalMs / 1_000} s`))].join(' and ')
   return `${[
     '# Scoreboard',
@@ -68,19 +75,18 @@ export function markdownOf(/** @type {readonly Outcome[]} */ outcomes) {
         proportionText(proportion),
       ]),
     ),
-    ...(waiting.length === 0
+    ...(waiting.length + untried.length === 0
       ? []
       : [
           '',
-          '## Faults that wait for evidence',
+          '## Faults that wait for evidence or were not tried',
           '',
           ...markdownTable(
             ['fault', 'named now', 'waits for'],
-            waiting.map((outcome) => [
-              outcome.trial.expectation.name,
-              nowOf(outcome),
-              outcome.trial.expectation.waitsFor ?? '',
-            ]),
+            [
+              ...waiting.map((outcome) => ({ ...outcome.trial.expectation, now: nowOf(outcome) })),
+              ...untried.map((expectation) => ({ ...expectation, now: 'not tried' })),
+            ].map(({ name, now, waitsFor = '' }) => [name, now, waitsFor]),
           ),
         ]),
   ].join('\n')}\n`

@@ -49,7 +49,8 @@ const roundsOfAsking = 12
 /**
  * Finds peers by resolving one name, without an API server. DNS returns only addresses, ready or not; so an address is `starting` until its
  * agent has answered. Addresses that list each other in their answers are one peer. Any pod behind the name may claim to be another: the
- * first to claim a name has it (of several at once the one with the first address), later ones are known by their address, and the conflict is reported.
+ * first to claim a name has it (of several at once the one with the first address), later ones are known by their address, and the conflict
+ * is reported.
  */
 export function createDnsDiscovery(options: DnsDiscoveryOptions): Discovery {
   const { name, port, pollMs, resolve, isOwn, ask, onDefect, startingMostMs = usualStartingMostMs } = options

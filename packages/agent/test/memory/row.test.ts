@@ -103,6 +103,15 @@ describe('a series', () => {
     expect(states(187_001)).toEqual(['waiting', 'waiting'])
   })
 
+  test('tells what its host lacks while that is not stale', () => {
+    const { roster, memory, plan, row } = agentOf()
+    roster.update(knowledge([peer('a')]))
+    for (const task of plan()) memory.record(task, failure(startedAtMs, 'local-error'), true)
+    const hindered = (afterMs: number) => row(startedAtMs + afterMs).series[0]?.hindered
+    expect(hindered(36_000)).toMatchObject({ sinceMs: startedAtMs, trials: 1, last: { ok: false } })
+    expect(hindered(36_001)).toBeUndefined()
+  })
+
   test('of several peers on a node is explained by the one that fails, whichever was probed last', () => {
     const { roster, memory, plan, row } = agentOf()
     roster.update(knowledge(['a', 'b'].map((name) => peer(name, { node: 'node-2' }))))

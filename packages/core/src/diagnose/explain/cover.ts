@@ -77,7 +77,8 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
     place.links.every(({ facts, vector }) =>
       split(facts, gains.valueOf(variant, vector).explained)[0].every((fact) => dependents.has(fact)),
     )
-  // What an area may gain at most spares looking at most of them. Once links are explained it is less, never more.
+  // What an area may gain at most spares looking at most of them. Once links are explained it is less, never more; nor does
+  // the share of failing links grow to enough, because those that are explained in full failed before.
   const areas = wideAreas(links, evidence.nodes)
     .flatMap((area, order): readonly Considered[] => {
       const place = placeOf(area)

@@ -7,10 +7,16 @@ const providers = [
   'test/contract/**/*.test.ts',
 ]
 const core = ['packages/core/test/**/*.test.ts', 'test/contract/**/*.test.ts']
+// These spend most of their time waiting for agents in network namespaces of their own.
+const meshes = [
+  'packages/cli/test/{kept-flows,mtu}.test.ts',
+  'test/{lab,monitoring,page,scoreboard}/**/*.test.ts',
+  'test/start.test.ts',
+]
 
 export default defineConfig({
   // Packages of this repository resolve to their sources, so that a test needs no build.
-  ssr: { resolve: { conditions: ['source', 'module', 'node', 'import', 'default'] } },
+  ssr: { resolve: { conditions: ['source', 'node', 'import', 'default'] } },
   test: {
     reporters: ['default'],
     // For what hangs; no test measures by it.
@@ -29,9 +35,10 @@ export default defineConfig({
         test: {
           name: 'all else',
           include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: [...core, 'test/cluster/**'],
+          exclude: [...core, ...meshes, 'test/cluster/**'],
         },
       },
+      { extends: true, test: { name: 'meshes', include: meshes, maxWorkers: 2, sequence: { groupOrder: 1 } } },
     ],
   },
 })

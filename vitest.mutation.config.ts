@@ -5,7 +5,7 @@ const packages = fileURLToPath(new URL('packages', import.meta.url))
 
 /** The tests that `npm run test:mutation` names, against the copy of the sources with the mutants, which stands beside this file. */
 export default defineConfig({
-  ssr: { resolve: { conditions: ['source', 'module', 'node', 'import', 'default'] } },
+  ssr: { resolve: { conditions: ['source', 'node', 'import', 'default'] } },
   // Otherwise node_modules leads from the copy to the originals.
   resolve: {
     alias: [

@@ -23,7 +23,7 @@ const buildStamp = join(root, 'node_modules/.scout-build')
  */
 export async function prepare(task) {
   await install(task)
-  if (!(await buildNative()) || !(await build())) process.exit(1)
+  if (!(await buildNative()) || !(await build()) || !(await buildPage())) process.exit(1)
 }
 
 /**
@@ -121,6 +121,19 @@ async function build() {
     // A file saved while the compiler runs is newer than the stamp, so the next run builds it.
     utimesSync(buildStamp, startedAt, startedAt)
   }
+  return isDone
+}
+
+/** Builds the agent's page into a folder beside the rest of its build. */
+async function buildPage() {
+  const source = join(root, 'packages/agent/web')
+  const built = join(root, 'packages/agent/dist/web/index.html')
+  const newestMs = Math.max(newestChangeMs(source), newestChangeMs(join(root, 'packages/agent/package.json')))
+  if (newestMs < newestChangeMs(built)) return true
+  const startedAt = new Date()
+  const vite = join(root, 'node_modules/vite/bin/vite.js')
+  const isDone = await step('building the page', () => run(process.execPath, [vite, 'build', source]))
+  if (isDone) utimesSync(built, startedAt, startedAt)
   return isDone
 }
 

@@ -16,14 +16,14 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
   /** @type {const} */ ([
     { name: 'g++', commands: ['g++', 'c++', 'clang++'], package: 'g++', neededBy: ['start', 'test', 'bench', 'fuzz'] },
     { name: 'ip', commands: ['ip'], package: 'iproute2', neededBy: ['start', 'test', 'lab', 'bench'] },
-    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['start', 'test', 'lab'] },
+    { name: 'nft', commands: ['nft'], package: 'nftables', neededBy: ['start', 'test', 'lab', 'bench'] },
     { name: 'iptables', commands: ['iptables'], package: 'iptables', neededBy: ['start', 'test', 'lab'] },
     { name: 'unshare', commands: ['unshare'], package: 'util-linux', neededBy: ['start', 'test', 'lab', 'bench'] },
     { name: 'nsenter', commands: ['nsenter'], package: 'util-linux', neededBy: ['start', 'test', 'lab', 'bench'] },
     { name: 'setpriv', commands: ['setpriv'], package: 'util-linux', neededBy: ['start', 'test', 'lab'] },
     { name: 'ping', commands: ['ping'], package: 'iputils-ping', neededBy: ['test', 'lab', 'bench'] },
     { name: 'curl', commands: ['curl'], package: 'curl', neededBy: ['test', 'lab', 'bench'] },
-    { name: 'dig', commands: ['dig'], package: 'bind9-dnsutils', neededBy: ['test', 'lab'] },
+    { name: 'dig', commands: ['dig'], package: 'bind9-dnsutils', neededBy: ['test', 'lab', 'bench'] },
     { name: 'make', commands: ['make', 'gmake'], package: 'make', neededBy: ['start', 'test', 'bench', 'fuzz'] },
     {
       name: 'python3',
@@ -32,6 +32,14 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
       neededBy: ['start', 'test', 'bench', 'fuzz'],
     },
     { name: 'tcpdump', commands: ['tcpdump'], package: 'tcpdump', neededBy: ['test', 'bench'] },
+    { name: 'tshark', commands: ['tshark'], package: 'tshark', neededBy: ['test'] },
+    // Its modules are those of the system's Python.
+    { name: 'scapy', commands: ['scapy3'], package: 'python3-scapy', neededBy: ['test'] },
+    { name: 'irtt', commands: ['irtt'], package: 'irtt', neededBy: ['bench'] },
+    { name: 'sockperf', commands: ['sockperf'], package: 'sockperf', neededBy: ['bench'] },
+    { name: 'mtr', commands: ['mtr'], package: 'mtr-tiny', neededBy: ['bench'] },
+    { name: 'scamper', commands: ['scamper'], package: 'scamper', neededBy: ['bench'] },
+    { name: 'tracepath', commands: ['tracepath'], package: 'iputils-tracepath', neededBy: ['bench'] },
     { name: 'fping', commands: ['fping'], package: 'fping', neededBy: ['bench'] },
     {
       name: 'blackbox_exporter',
@@ -43,7 +51,9 @@ const systemTools = /** @satisfies {readonly SystemTool[]} */ (
     { name: 'clang', commands: ['clang'], package: 'clang libclang-rt-dev', neededBy: ['fuzz'] },
     { name: 'openssl', commands: ['openssl'], package: 'openssl', neededBy: ['test', 'bench'] },
     { name: 'strace', commands: ['strace'], package: 'strace', neededBy: ['bench'] },
+    { name: 'chromium', commands: ['chromium'], package: 'chromium', neededBy: ['test', 'bench'] },
     { name: 'promtool', commands: ['promtool'], package: 'prometheus', neededBy: ['test'] },
+    { name: 'prometheus', commands: ['prometheus'], package: 'prometheus', neededBy: ['test'] },
     { name: 'buildah', commands: ['buildah'], package: 'buildah', neededBy: ['image'] },
     { name: 'debootstrap', commands: ['debootstrap'], package: 'debootstrap', neededBy: ['image'] },
   ])

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,11 +9,12 @@ import { assertBuilt } from './support/built.ts'
 const bundler = fileURLToPath(new URL('../scripts/image/bundle.mjs', import.meta.url))
 const listAtExit = "data:text/javascript,process.on('exit', () => console.error(process.moduleLoadList.join('\\n')))"
 
-test('the agent of the image needs no packages, and loads no client of Node that it does not use', () => {
+test('the agent of the image needs no packages, has the page, and loads no client of Node that it does not use', () => {
   for (const folder of ['packages/core', 'packages/agent', 'packages/cli']) assertBuilt(folder)
   const folder = mkdtempSync(join(tmpdir(), 'scout-image-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   execFileSync(process.execPath, [bundler, folder])
+  expect(readdirSync(join(folder, 'packages/agent/dist/web'))).toEqual(['assets', 'index.html'])
   const agent = join(folder, 'bin/scout-agent')
   const { stdout, stderr } = spawnSync(process.execPath, ['--import', listAtExit, agent, '--help'], {
     encoding: 'utf8',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { catalogue, type Row } from '@scout/core'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { namespaces } from './support/child.ts'
 import { testWith } from './support/requirements.ts'
 
@@ -21,15 +21,19 @@ testWith(namespaces, 'ip')(
   { timeout },
   async () => {
     const demo = await startDemo(overLoopback)
-    for (const { name } of catalogue) for (const peer of peers) await demo.printed(success(name, peer))
+    // The others idle for minutes between attempts.
+    const prompt = catalogue.filter((definition) => !('intervalMs' in definition))
+    for (const { name } of prompt) for (const peer of peers) await demo.printed(success(name, peer))
     expect(demo.out()).toContain('server is listening at http://localhost:8080\n')
     const { series } = JSON.parse(await demo.fetch('/api/v1/snapshot')) as Pick<Row, 'series'>
-    expect(series.map(({ state }) => state)).toEqual(new Array(2 * catalogue.length).fill('ok'))
+    const ofPrompt = series.filter(({ check }) => prompt.some(({ name }) => name === check))
+    expect(ofPrompt.map(({ state }) => state)).toEqual(new Array(2 * prompt.length).fill('ok'))
     // Agents that start together do not all listen yet when the first of them looks for the others.
     expect(series.flatMap(({ total }) => Object.keys(total.reasons))).toEqual([])
     expect(demo.out()).not.toContain('    failure: ')
+    await vi.waitFor(() => expect(demo.err()).toContain('page at http://localhost:8080\n'), { timeout })
     expect(JSON.parse(await demo.fetch('/'))).toMatchObject({ message: 'connected to scout' })
-    expect(await demo.fetch('/', { accept: 'text/html' })).toContain('<title>all well · scout on node-1</title>')
+    expect(await demo.fetch('/', { accept: 'text/html' })).toContain('<title>Scout</title>')
 
     const second = await demo.inside('npm', 'start', '--', '--loopback')
     expect(second).toMatchObject({ code: 1 })
@@ -95,6 +99,34 @@ testWith(namespaces, 'ip')('what kills npm start ends its agents, too', { timeou
   for (const peer of peers) await demo.printed(success('http', peer))
   await demo.end('SIGKILL')
   expect(demo.out()).toMatch(/ stopped\n$/)
+})
+
+testWith(
+  namespaces,
+  'ip',
+  'nft',
+  'unshare',
+  'nsenter',
+)(
+  'npm start -- --quiet prints only incidents, and the page and the fault when all agents listen',
+  { timeout },
+  async () => {
+    const options = ['--quiet', '--fault', 'mtu-blackhole', '--interval', '500ms']
+    const demo = await startDemo([process.execPath, 'scripts/demo/demo.mjs', ...options])
+    await demo.printed(/^incident (?:opened|changed): packets with 1400 bytes of payload vanish .*\n/gm)
+    await vi.waitFor(() => expect(demo.err()).toMatch(/^page at http:\/\/localhost:8080\nfault mtu-blackhole .*\n$/), {
+      timeout,
+    })
+    expect(await demo.end('SIGINT')).toBe(0)
+    expect(demo.out()).toMatch(/^(?:incident (?:opened|changed|closed): .*\n)+$/)
+  },
+)
+
+test('npm start -- --help lists every option', async () => {
+  const { code, out, err } = await finished(process.execPath, ['scripts/demo/demo.mjs', '--help'], process.env)
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  for (const option of ['fault', 'network', 'interval', 'console-port', 'loopback', 'quiet', 'help'])
+    expect(out).toMatch(new RegExp(` --${option}\\b`))
 })
 
 test.each([

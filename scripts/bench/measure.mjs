@@ -1,4 +1,4 @@
-// npm run bench:accuracy and npm run bench:cost: a bench of test/bench/measurement, in separate namespaces.
+// npm run bench:accuracy, npm run bench:cost and npm run bench:paths: a bench of test/bench/measurement, in separate namespaces.
 
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

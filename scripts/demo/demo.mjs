@@ -5,21 +5,36 @@ import { buildTopology, findFault, LabError, openLab, parseAssignments, planFaul
 import { runInLab } from './lab.mjs'
 import { runOverLoopback } from './loopback.mjs'
 
+const help = `usage: npm start -- [options] [key=value…]
+
+Runs a mesh of three agents on this machine until Ctrl-C: in a lab of network namespaces, or over loopback where there are none.
+
+  --fault NAME [key=value…]  break the network of the lab (npm run lab -- faults lists the faults and their parameters)
+  --network NAME             routed or vxlan (default: routed)
+  --interval DURATION        time between attempts of one check on one peer (default: 5s)
+  --console-port PORT        port of the page (default: 8080)
+  --loopback                 run over loopback, without a lab
+  --quiet                    print only incidents, the address of the page and the fault
+  -h, --help                 print this
+`
+
 /**
  * Runs a small mesh on this machine: in a lab of network namespaces where available, otherwise over loopback. The first agent prints
  * its probes and serves the console; the others print only warnings and errors.
  */
 try {
-  process.exitCode = await demonstrate(readArguments())
+  const chosen = readArguments()
+  if ('help' in chosen) process.stdout.write(chosen.help)
+  else process.exitCode = await demonstrate(chosen)
 } catch (error) {
   if (!(error instanceof LabError)) throw error
   process.stderr.write(`npm start: ${error.message}\n`)
   process.exitCode = { failed: 1, usage: 2, unsupported: 3 }[error.code]
 }
 
-/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, settings: import('./agents.mjs').Settings, isLoopback: boolean }} options */
+/** @param {{ fault: string | undefined, parameters: Record<string, string>, network: string | undefined, settings: Omit<import('./agents.mjs').Settings, 'last'>, isLoopback: boolean }} options */
 async function demonstrate({ fault, parameters, network, settings, isLoopback }) {
-  if (isLoopback) return runOverLoopback(settings)
+  if (isLoopback) return runOverLoopback({ ...settings, last: [] })
   const spec = /** @type {import('@scout/lab').LabSpecInput} */ ({
     nodes: 3,
     zones: 2,
@@ -36,22 +51,28 @@ async function demonstrate({ fault, parameters, network, settings, isLoopback })
     const canDoWithout = fault === undefined && network === undefined
     if (!(error instanceof LabError) || error.code !== 'unsupported' || !canDoWithout) throw error
     process.stderr.write(`${error.message}\ngoing on over loopback, where nothing can be broken\n`)
-    return runOverLoopback(settings)
+    return runOverLoopback({ ...settings, last: [] })
   }
   try {
-    if (fault !== undefined) {
-      const injection = await lab.inject(fault, parameters)
-      process.stderr.write(`fault ${fault} ${JSON.stringify(injection.parameters)}: ${findFault(fault).summary}\n`)
-    }
-    return await runInLab(lab, settings)
+    const last = fault === undefined ? [] : [faultText(fault, await lab.inject(fault, parameters))]
+    return await runInLab(lab, { ...settings, last })
   } finally {
     await lab.close()
   }
 }
 
+/**
+ * @param {string} fault
+ * @param {import('@scout/lab').Injection} injection
+ */
+function faultText(fault, { parameters }) {
+  return `fault ${fault} ${JSON.stringify(parameters)}: ${findFault(fault).summary}`
+}
+
 function readArguments() {
   const { values, positionals } = parse()
-  const { fault, network, interval, loopback: isLoopback } = values
+  const { fault, network, interval, loopback: isLoopback, quiet: isQuiet } = values
+  if (values.help) return { help }
   if (isLoopback && (fault ?? network) !== undefined) {
     throw new LabError(
       'usage',
@@ -62,7 +83,7 @@ function readArguments() {
     throw new LabError('usage', `"${positionals.join(' ')}" has no fault to apply to: write --fault NAME before it`)
   }
   checkInterval(interval)
-  const settings = { consolePort: portOf(values['console-port']), interval }
+  const settings = { consolePort: portOf(values['console-port']), interval, isQuiet }
   return { fault, network, parameters: parseAssignments(positionals), settings, isLoopback }
 }
 
@@ -75,6 +96,8 @@ function parse() {
         'console-port': { type: 'string', default: '8080' },
         interval: { type: 'string', default: '5s' },
         loopback: { type: 'boolean', default: false },
+        quiet: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
       allowPositionals: true,
     })
@@ -82,7 +105,7 @@ function parse() {
     const what = error instanceof Error ? error.message.split('. ')[0] : String(error)
     throw new LabError(
       'usage',
-      `${what}: it takes --fault NAME [key=value…] (npm run lab -- faults lists them), --network routed or vxlan, --interval, --console-port and --loopback`,
+      `${what}: it takes --fault NAME [key=value…] (npm run lab -- faults lists them), --network routed or vxlan, --interval, --console-port, --loopback, --quiet and --help`,
     )
   }
 }

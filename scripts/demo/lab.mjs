@@ -7,7 +7,8 @@ import { agentProgram, anotherConsolePort, runMesh } from './agents.mjs'
  * @param {import('@scout/lab').Lab} lab
  * @param {import('./agents.mjs').Settings} settings
  */
-export async function runInLab(lab, { consolePort, interval }) {
+export async function runInLab(lab, settings) {
+  const { consolePort, isQuiet } = settings
   const { nodes, families, services } = lab.topology
   const members = nodes.flatMap(({ name: node, zone, pods }) =>
     pods.slice(0, 1).map(({ name, addresses }) => ({
@@ -27,17 +28,17 @@ export async function runInLab(lab, { consolePort, interval }) {
       host: () => '::',
       // The port on this machine, which the first agent prints.
       console: () => ({ host: '::', port: consolePort }),
-      interval,
+      settings,
       start(args, { name }) {
         const agent = lab.spawn(name, [process.execPath, agentProgram, ...args], {
           env: process.env,
-          stdio: ['ignore', 'inherit', 'inherit'],
+          stdio: ['ignore', isQuiet ? 'pipe' : 'inherit', 'inherit'],
           // So that Ctrl-C reaches the agents once, from here.
           detached: true,
         })
         // An agent that is still starting has no peers to notify: SIGTERM ends it directly.
         const exited = agent.exited.then((code) => (code === 143 ? 0 : code))
-        return { exited, stop: () => void agent.stop(5_000) }
+        return { exited, stop: () => void agent.stop(5_000), output: agent.child.stdout }
       },
     })
   } finally {

@@ -21,7 +21,8 @@ const members = [1, 2, 3].map((number) => ({
  *
  * @param {import('./agents.mjs').Settings} settings
  */
-export async function runOverLoopback({ consolePort, interval }) {
+export async function runOverLoopback(settings) {
+  const { consolePort, isQuiet } = settings
   const names = new Map(members.map(({ name, addresses }) => [`${name}.scout.local`, addresses]))
   const dns = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: (name) => names.get(name) })
   try {
@@ -30,8 +31,8 @@ export async function runOverLoopback({ consolePort, interval }) {
       host: ({ addresses: [address = '127.0.0.1'] }) => address,
       console: ({ addresses: [address = '127.0.0.1'] }, index) =>
         index === 0 ? { host: '::', port: consolePort } : { host: address, port: 0 },
-      interval,
-      start,
+      settings,
+      start: (args) => start(args, isQuiet),
     })
     if (code === 1) {
       const places = members.map(({ addresses, port }) => `${addresses.join()}:${port}`).join(', ')
@@ -43,14 +44,17 @@ export async function runOverLoopback({ consolePort, interval }) {
   }
 }
 
-/** @param {readonly string[]} args */
-function start(args) {
+/**
+ * @param {readonly string[]} args
+ * @param {boolean} isQuiet
+ */
+function start(args, isQuiet) {
   // In a separate process group, so that Ctrl-C reaches the agents once, from here.
   const child = spawn(process.execPath, [agentProgram, ...args], {
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    stdio: ['inherit', isQuiet ? 'pipe' : 'inherit', 'inherit', 'ipc'],
     detached: true,
   })
   // An agent that is still starting has no peers to notify.
   const exited = once(child, 'exit').then(([code, signal]) => code ?? (signal === 'SIGTERM' ? 0 : 1))
-  return { exited, stop: () => void child.kill('SIGTERM') }
+  return { exited, stop: () => void child.kill('SIGTERM'), output: child.stdout }
 }

@@ -19,10 +19,6 @@ const buildTools = ['nan']
 
 /** Modules that load far more than Scout uses, with the part it uses. The bundler rejects any other name. */
 const doors = {
-  'prom-client/index.js': `
-    export { default as collectDefaultMetrics } from './lib/defaultMetrics.js'
-    export { default as Registry } from './lib/registry.js'
-  `,
   '@kubernetes/client-node/dist/index.js': `
     export { KubeConfig } from './config.js'
   `,
@@ -51,6 +47,7 @@ for (const path of readdirSync(join(root, 'packages')).map((name) => `packages/$
 }
 for (const worker of workers) await bundle(worker)
 for (const name of loaded) copyPackage(name)
+copy('packages/agent/dist/web')
 
 /** @param {string} program */
 async function bundle(program) {
@@ -64,6 +61,9 @@ async function bundle(program) {
     format: 'esm',
     platform: 'node',
     target: 'node24',
+    // Of an ES module, only what is used is kept: a seventh of OpenTelemetry.
+    mainFields: ['module', 'main'],
+    conditions: ['module'],
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'linked',
@@ -141,7 +141,7 @@ function copyNativeParts(path) {
 
 /** @param {string} path */
 function copy(path) {
-  cpSync(join(root, path), join(out, path))
+  cpSync(join(root, path), join(out, path), { recursive: true })
 }
 
 /**

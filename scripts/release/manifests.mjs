@@ -2,8 +2,8 @@
 // and fails if a file is stale; it prints "skipped:" for parts that cannot run here. npm run test:cluster validates the manifests against
 // a real API server.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { root, run } from '../command.mjs'
 import { prepare } from '../prepare.mjs'
 
@@ -21,12 +21,26 @@ const { configSchema, configShape } = await import('@scout/agent/config')
 const { settingsOf } = await import('@scout/core')
 
 const hasHelm = (await run('helm', ['version'])).isOk
-const derived = [chartFile(), values(), valuesSchema(), ...(hasHelm ? await manifests() : [])]
-const stale = derived.filter(({ path, content }) => !existsSync(path) || readFileSync(path, 'utf8') !== content)
+// The manifests are rendered from the other files.
+const sources = [chartFile(), values(), valuesSchema(), ...monitoringFiles()]
+if (!isCheck) staleOf(sources).forEach(write)
+const derived = [...sources, ...(hasHelm ? await manifests() : [])]
+const stale = staleOf(derived)
 const problems = isCheck ? await check() : hasHelm ? [] : ['cannot render the manifests: helm is not on the PATH']
-if (!isCheck) for (const { path, content } of stale) writeFileSync(path, content)
+if (!isCheck) stale.forEach(write)
 for (const problem of problems) console.error(problem)
 process.exitCode = problems.length > 0 ? 1 : 0
+
+/** @param {readonly Derived[]} files */
+function staleOf(files) {
+  return files.filter(({ path, content }) => !existsSync(path) || readFileSync(path, 'utf8') !== content)
+}
+
+/** @param {Derived} file */
+function write({ path, content }) {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, content)
+}
 
 /** @returns {Promise<readonly string[]>} what is wrong */
 async function check() {
@@ -65,6 +79,19 @@ async function manifest(name, variant) {
   return { path: join(root, 'deploy', name), content: heading + output.replaceAll(/^# Source: .*\n/gm, '') }
 }
 
+/**
+ * Returns the chart's copies of rules and dashboards: Helm reads only files within a chart.
+ *
+ * @returns {readonly Derived[]}
+ */
+function monitoringFiles() {
+  const dashboards = readdirSync(join(root, 'deploy/grafana')).filter((name) => name.endsWith('.json'))
+  return ['prometheus/scout.rules.yaml', ...dashboards.map((name) => `grafana/${name}`)].map((name) => ({
+    path: join(chart, 'files', name),
+    content: readFileSync(join(root, 'deploy', name), 'utf8'),
+  }))
+}
+
 /** @returns {Derived} */
 function chartFile() {
   const path = join(chart, 'Chart.yaml')
@@ -97,7 +124,7 @@ function valuesSchema() {
   const shape = configShape()
   // Settings from the downward API, from the chart, and for agents outside of clusters.
   const { name, namespace, node, zone, addresses, hostAddresses, ...shared } = shape.properties ?? {}
-  const { service, nodeConditions, kubeApi, kubeconfig, context, ...settings } = shared
+  const { service, nodeConditions, dnsService, nodeEvents, kubeApi, kubeconfig, context, ...settings } = shared
   const config = { ...withoutDefaults(shape), properties: withoutDefaults(settings) }
   for (const { properties } of [config.properties.console, config.properties.responder]) {
     // Pods and Services name these ports, so they must be fixed.

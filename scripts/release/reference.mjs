@@ -11,6 +11,7 @@ await prepare('start')
 // Imports work only now that everything is built. Each page is one line.
 const pages = {
   'docs/reference/probes.md': (await import('./reference/probes.mjs')).probesPage,
+  'docs/reference/api.md': (await import('./reference/api.mjs')).apiPage,
   'docs/reference/metrics.md': (await import('./reference/metrics.mjs')).metricsPage,
   'docs/reference/causes.md': (await import('./reference/causes.mjs')).causesPage,
   'docs/reference/incidents.md': (await import('./reference/incidents.mjs')).incidentsPage,

@@ -11,9 +11,11 @@ import { createDeadlines } from '../../packages/core/dist/time/deadline.js'
 import { internetChecksum } from '../../packages/core/dist/wire/checksum.js'
 import { encodeDnsQuestion } from '../../packages/core/dist/wire/dns.js'
 import { readDnsAnswer } from '../../packages/core/dist/wire/dns-answer.js'
-import { decodeEchoDatagram, encodeEchoDatagram, isGenuineEcho } from '../../packages/core/dist/wire/echo-datagram.js'
 import { echoKindOf, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
 import { ipPacket } from '../../packages/core/dist/wire/ip.js'
+import { decodeStampRequest, encodeStampRequest, isGenuineStamp } from '../../packages/core/dist/wire/stamp.js'
+import { timestampOf } from '../../packages/core/dist/wire/stamp-time.js'
+import { encodeNumber } from '../../packages/core/dist/wire/stamp-tlv.js'
 
 const idle = /** @type {import('@scout/core').Probe} */ (
   defineProbe({
@@ -46,8 +48,14 @@ const attempt = () => {
 const result = await attempt()
 const tally = createTally()
 
-const echo = { kind: /** @type {const} */ ('request'), number: 2n }
-const datagram = encodeEchoDatagram(echo, 64, 'key')
+const stampFields = {
+  sequence: 2,
+  sent: timestampOf(1_698_685_789_500_000_000n, 'ntp'),
+  estimate: { format: /** @type {const} */ ('ntp'), isSynchronized: false, errorNs: 1e9 },
+  ssid: 7,
+}
+const encodeStamp = () => encodeStampRequest(stampFields, encodeNumber(2n, 124, 'key'), 'key')
+const stamp = encodeStamp()
 const icmp = { kind: /** @type {const} */ ('reply'), identifier: 1, sequence: 2, payload: new Uint8Array(56) }
 const message = encodeEcho('ipv4', icmp)
 const packet = Uint8Array.of(0x45, ...new Uint8Array(19), ...message)
@@ -74,10 +82,10 @@ bench
   .add('run: prepare', () => prepare(idle, asked, { nameServer: () => '127.0.0.1' }))
   .add('run: one attempt of an idle probe', attempt)
   .add('statistics: add a result', () => tally.add(result))
-  .add('echo datagram: encode 64 bytes', () => encodeEchoDatagram(echo, 64, 'key'))
+  .add('stamp: encode 124 bytes, authenticated', encodeStamp)
   .add(
-    'echo datagram: decode and verify 64 bytes',
-    () => decodeEchoDatagram(datagram) && isGenuineEcho(datagram, 'key'),
+    'stamp: decode and verify 124 bytes',
+    () => decodeStampRequest(stamp, 'key') !== undefined && isGenuineStamp(stamp, 'key'),
   )
   .add('icmp: encode 64 bytes', () => encodeEcho('ipv4', icmp))
   .add('icmp: decode 84 bytes with their IP header', () => echoKindOf('ipv4', ipPacket(packet)?.payload ?? large))

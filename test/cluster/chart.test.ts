@@ -82,6 +82,18 @@ test('uses the priority class that is named, and makes none', async () => {
   expect(objects).not.toContain('kind: PriorityClass')
 })
 
+test('reads the pods of cluster DNS in their namespace: in the privileged variant, or if the values enable it', async () => {
+  const slices = { 'dnsPods.namespace': 'openshift-dns', 'dnsPods.service': 'dns-default' }
+  const privileged = await rendered(slices)
+  expect(privileged).toContain('dnsService: openshift-dns/dns-default')
+  expect(privileged.match(/namespace: openshift-dns$/gm)).toHaveLength(2)
+  expect(await rendered({ 'dnsPods.enabled': false })).not.toMatch(/dnsService|kube-system/)
+  expect(await rendered({ variant: 'restricted' })).not.toMatch(/dnsService|kube-system/)
+  expect(await rendered({ variant: 'restricted', 'dnsPods.enabled': true })).toContain(
+    'dnsService: kube-system/kube-dns',
+  )
+})
+
 test('has no network policy by default, and one that this API server accepts if the values enable it', async () => {
   expect(await rendered({})).not.toContain('kind: NetworkPolicy')
   const monitoring = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }

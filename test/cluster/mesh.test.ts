@@ -1,7 +1,7 @@
-import type { Row } from '@scout/core'
+import type { Row, SeriesReport } from '@scout/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addressesOf, agentsIn, failedLinks, missingResults, summaryOf, wrongPeers } from './support/agents.ts'
-import { nodes, type Pod } from './support/api.ts'
+import { isReady, nodes, type Pod, podsIn } from './support/api.ts'
 import { install, type Release } from './support/release.ts'
 import { kubectl } from './support/run.ts'
 import { untilRight } from './support/until.ts'
@@ -23,8 +23,8 @@ describe('on every node, with default settings', () => {
         .map(({ pod }) => `${pod.metadata.name} resolved no name`)
       return [...wrongPeers(agents), ...missingResults(agents, ['http', 'syn', 'udp', 'icmp']), ...nameless]
     })
-    // A full handshake every third round.
-    await untilRight(20_000, async () => missingResults(await agentsIn(namespace), ['tcp']))
+    // A full handshake every third round: up to 30 s after its peer was found, whenever the others were right.
+    await untilRight(35_000 - tookMs, async () => missingResults(await agentsIn(namespace), ['tcp']))
     const agents = await agentsIn(namespace)
     console.log(`all right ${(tookMs / 1000).toFixed(1)} s after the rollout\n${summaryOf(agents)}`)
     expect(agents).toHaveLength((await nodes()).length)
@@ -44,13 +44,28 @@ describe('on every node, with default settings', () => {
     }
   })
 
-  test('lets the service account read the slices of its namespace, and nothing more', async () => {
-    const agent = rights(await canI(namespace, 'scout', namespace))
+  test('lets the service account read the slices of its namespace and of cluster DNS, and nothing more', async () => {
     const anybody = rights(await canI(namespace, 'default', namespace))
-    expect(agent.filter((right) => !anybody.includes(right))).toEqual([
-      'endpointslices.discovery.k8s.io [] [] [get list watch]',
-    ])
-    expect(rights(await canI(namespace, 'scout', 'kube-system'))).toEqual(anybody)
+    for (const where of [namespace, 'kube-system']) {
+      const agent = rights(await canI(namespace, 'scout', where))
+      expect(agent.filter((right) => !anybody.includes(right))).toEqual([
+        'endpointslices.discovery.k8s.io [] [] [get list watch]',
+      ])
+    }
+    expect(rights(await canI(namespace, 'scout', 'default'))).toEqual(anybody)
+  })
+
+  test('queries each pod of cluster DNS', async () => {
+    const servers = (await podsIn('kube-system', 'k8s-app=kube-dns')).filter(isReady)
+    expect(servers.length).toBeGreaterThan(0)
+    await untilRight(35_000, async () =>
+      (await agentsIn(namespace)).flatMap(({ pod, row }) => {
+        const answered = new Set(row.series.filter(isOfAnsweringPod).map(({ last }) => last?.endpoint?.address))
+        return servers
+          .filter((server) => !addressesOf(server).some((address) => answered.has(address)))
+          .map((server) => `${pod.metadata.name} has no answer of ${server.metadata.name}`)
+      }),
+    )
   })
 
   test('answers behind the virtual address of its Service, over HTTP, TCP and UDP', async () => {
@@ -111,6 +126,10 @@ function blocksAbout(pod: Pod, prober: string): readonly string[] {
       String.raw`    response: \{"status":"OK","statusCode":200,"body":\{"message":"connected to scout","time":".*"\}\}`,
     ].join(`\n${time}`),
   ]
+}
+
+function isOfAnsweringPod({ path, state }: SeriesReport): boolean {
+  return path === 'dns-pod' && state === 'ok'
 }
 
 function hasName({ series }: Row): boolean {

@@ -1,9 +1,9 @@
-import { type Protocol, startDnsResponder, startHttpResponder, startUdpResponder } from '@scout/core'
+import { type Protocol, type Responder, startDnsResponder, startHttpResponder, startUdpResponder } from '@scout/core'
 import { onTestFinished } from 'vitest'
 import { type EchoManner, namespaces, routed, silentAddress, startInNamespace } from '../support/child.ts'
-import { echoReplyTo } from '../support/echo.ts'
 import { capability, nativePart } from '../support/requirements.ts'
 import { desertedTcpPort, desertedUdpPort, listenTcp, listenUdp } from '../support/servers.ts'
+import { stampAnswerTo } from '../support/stamp.ts'
 import type { Fixture } from './probe-contract.ts'
 
 const host = '127.0.0.1'
@@ -61,9 +61,9 @@ export const fixtures: { readonly [Name in Protocol]: Fixture<Name> } = {
     deserted: here(async () => ({ target: `${host}:${await desertedUdpPort()}`, reason: 'refused' })),
     silent: here(async () => ({ target: `${host}:${await answerByUdp(() => [])}` })),
     babbling: here(async () => ({
-      target: `${host}:${await answerByUdp((request) => [request, Buffer.from('garbage'), echoReplyTo(request).subarray(1)])}`,
+      target: `${host}:${await answerByUdp((request) => [request, Buffer.from('garbage'), stampAnswerTo(request).subarray(1)])}`,
     })),
-    tardy: here(async () => ({ target: `${host}:${await answerByUdp(oneBehind(echoReplyTo))}`, sharesSocket: true })),
+    tardy: here(async () => ({ target: `${host}:${await answerByUdp(oneBehind(stampAnswerTo))}`, sharesSocket: true })),
   },
 
   icmp: {
@@ -89,6 +89,36 @@ export const fixtures: { readonly [Name in Protocol]: Fixture<Name> } = {
       sharesSocket: true,
     })),
   },
+
+  mtu: {
+    answering: {
+      needs: [nativePart],
+      prepare: async () => ({
+        target: `${host}:${await closedAtTheEnd(startUdpResponder({ host, port: 0 }))}`,
+        phases: ['reach', 'search', 'directions'],
+      }),
+    },
+    deserted: {
+      ...inNamespace(routed.unreachable[0], { reason: 'unreachable' } as const),
+      needs: ['ip', namespaces, nativePart],
+    },
+    silent: { ...inNamespace(silentAddress, {}), needs: ['ip', namespaces, nativePart] },
+    // Its packets are those of icmp and udp.
+    babbling: null,
+    tardy: null,
+  },
+
+  trace: {
+    answering: { needs: [nativePart], prepare: async () => ({ target: host, phases: ['trace'] }) },
+    deserted: {
+      ...inNamespace(routed.unreachable[0], { reason: 'unreachable' } as const),
+      needs: ['ip', namespaces, nativePart],
+    },
+    silent: { ...inNamespace(silentAddress, {}), needs: ['ip', namespaces, nativePart] },
+    babbling: { ...inNamespace(host, {}, 'withGarbage'), needs: ['ip', namespaces, nativePart] },
+    // Each trace has sockets of its own.
+    tardy: null,
+  },
 }
 
 function here<Made>(prepare: () => Promise<Made>) {
@@ -107,7 +137,7 @@ function inNamespace<Extra extends object>(target: string, extra: Extra, manner:
   }
 }
 
-async function closedAtTheEnd(starting: ReturnType<typeof startUdpResponder>): Promise<number> {
+async function closedAtTheEnd(starting: Promise<Responder>): Promise<number> {
   const responder = await starting
   onTestFinished(() => responder.close())
   return responder.port

@@ -24,6 +24,7 @@
 #include "engine.h"
 #include "formats.h"
 #include "responder.h"
+#include "stamp.h"
 
 enum { LANES = 6, ECHO_PAYLOAD = 56, PLACES = 16, PACKET_BYTES = 65536, MOST_SENT = 256, MOST_MESSAGES = 8 };
 
@@ -33,8 +34,8 @@ static const struct {
 } lane_kinds[LANES] = {
   {"echo", {"icmp4", AF_INET, SOCK_RAW, IPPROTO_ICMP, false, true, false}},
   {"echo", {"icmp6", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, false, false, false}},
-  {"datagram", {"udp4", AF_INET, SOCK_DGRAM, IPPROTO_UDP, true, false, false}},
-  {"datagram", {"udp6", AF_INET6, SOCK_DGRAM, IPPROTO_UDP, true, false, false}},
+  {"stamp", {"udp4", AF_INET, SOCK_DGRAM, IPPROTO_UDP, true, false, false}},
+  {"stamp", {"udp6", AF_INET6, SOCK_DGRAM, IPPROTO_UDP, true, false, false}},
   {"syn", {"tcp4", AF_INET, SOCK_RAW, IPPROTO_TCP, false, true, false}},
   {"syn", {"tcp6", AF_INET6, SOCK_RAW, IPPROTO_TCP, false, false, false}},
 };
@@ -163,9 +164,15 @@ static void turn_into_answer(uint8_t *bytes, uint32_t length)
     if (family_of_target() == AF_INET && length > 3)
       bytes[2] = (uint8_t)(bytes[2] + 8); /* the type's part of the checksum (RFC 1624 §3) */
     break;
-  case 1:
-    bytes[5] = 2;
+  case 1: {
+    const struct stamp_reflection reflection = {.received_ns = INT64_C(1698685789) * 1000000000, .received_by = STAMPED_BY_KERNEL};
+
+    if (length < STAMP_KEYED_BYTES)
+      break;
+    stamp_reflect(&responder->key, bytes, length, &reflection);
+    stamp_seal(&responder->key, bytes, reflection.received_ns);
     break;
+  }
   case 2: {
     uint8_t ports[4];
 

@@ -55,6 +55,15 @@ export const combinations = [
 ]
 
 const blocked = hard('tcp-blocked', between(2, 3), named(filtered, linkOf(2, 3), 'both'))
+/** Its direction shows after 15 s of failures, which agents report later than their rows. */
+const lostBackward = {
+  ...hard(
+    'one-way-loss',
+    { ...between(2, 3), direction: 'backward' },
+    named(['packet-loss', 'routing-broken', 'overlay-blocked'], linkOf(3, 2), 'forward'),
+  ),
+  attemptsUntil: 40,
+}
 
 /** @type {readonly Expectation[]} */
 export const moments = [
@@ -62,5 +71,6 @@ export const moments = [
   { ...nodeDown(2), name: 'node-down before the agents start', isEarly: true },
   { ...blocked, name: 'tcp-blocked during a rollout, as the agents say', meanwhile: 'rollout', isOfAgents: true },
   { ...blocked, name: 'tcp-blocked, as the agents say', isOfAgents: true },
+  { ...lostBackward, name: 'one-way-loss of answers, as the agents say', isOfAgents: true },
   { ...nodeDown(speakerNumber), name: 'node-down of the speaker, as the agents say', isOfAgents: true, mostNodes: 3 },
 ]

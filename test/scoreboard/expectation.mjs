@@ -56,7 +56,7 @@ export const nameServer = { kind: 'name-server', address: '10.96.0.10' }
 export const zonePair = { kind: 'zone-pair', zones: ['zone-a', 'zone-b'] }
 
 /**
- * Where packets are lost in one direction, attempts fail in both, because nothing answers. Before STAMP both are right.
+ * Where the sender's host rejects what goes one way, attempts fail on both, and nothing counts which requests arrive: then both are right.
  *
  * @param {readonly string[]} causes
  * @param {Scope} scope

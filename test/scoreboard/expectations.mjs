@@ -82,10 +82,7 @@ const catalogue = [
   hard('frag-needed-filtered', between, named(['mtu-black-hole'], link, 'both')),
   hard('vxlan-mtu', between, named(['mtu-black-hole'], link, 'both')),
   trap('path-mtu', between),
-  waiting('fragments-dropped', between, {
-    expects: named(['fragments-dropped'], link, 'both'),
-    waitsFor: 'a check whose datagrams exceed the MTU, because those of udp-large fit',
-  }),
+  hard('fragments-dropped', between, named(['fragments-dropped'], link, 'both')),
 
   // Tunnels and routes.
   hard('overlay-blocked', between, named(['overlay-blocked'], link, 'both')),
@@ -114,10 +111,7 @@ const catalogue = [
   }),
 
   // Some packets.
-  waiting('one-way-loss', between, {
-    expects: named(['packet-loss', 'routing-broken', 'overlay-blocked'], link, 'forward'),
-    waitsFor: 'STAMP, which tells the direction',
-  }),
+  hard('one-way-loss', between, named(['packet-loss', 'routing-broken', 'overlay-blocked'], link, 'forward')),
   lossy('random-loss', between, named(['packet-loss'], link, 'both')),
   lossy('periodic-loss', { ...between, passing: 1700 }, named(['packet-loss'], link, 'both')),
   {
@@ -126,18 +120,12 @@ const catalogue = [
   },
   trap('brown-out', between),
   lossy('link-flapping', { node: 2 }, named(['link-flapping', 'packet-loss'], nodeOf(2), 'both')),
-  waiting('flow-loss', between, {
-    expects: named(['path-loss'], link, 'forward'),
-    waitsFor: 'several flows per check',
-  }),
+  lossy('flow-loss', between, named(['path-loss'], link, 'forward', 'both')),
   waiting('conntrack-full', between, {
     expects: named(['conntrack-exhausted'], link, 'forward'),
     waitsFor: 'counters of the nodes and charts of loss',
   }),
-  waiting('duplicates', between, {
-    expects: named(['duplication'], link, 'forward'),
-    waitsFor: 'a symptom for duplicates, which volleys count',
-  }),
+  lossy('duplicates', { ...between, percentage: 20 }, named(['duplication'], link, 'forward')),
   waiting('reordering', between, {
     expects: named(['reordering'], link, 'forward'),
     waitsFor: 'volleys',
@@ -183,10 +171,7 @@ const catalogue = [
     expects: named(['syn-loss'], link, 'forward'),
     waitsFor: 'retransmitted SYNs as a symptom',
   }),
-  waiting('idle-flow-forgotten', between, {
-    expects: named(['idle-flow-dropped'], link, 'forward'),
-    waitsFor: 'connections that stay open between attempts',
-  }),
+  hard('idle-flow-forgotten', between, named(['idle-flow-dropped'], link, 'forward', 'both')),
 
   // Name servers.
   hard('dns-down', {}, named(['dns-server-down'], nameServer, 'none')),
@@ -197,30 +182,9 @@ const catalogue = [
   late('dns-slow', {}, named(['dns-slow'], nameServer, 'none')),
   lossy('dns-lossy', {}, named(['dns-endpoint-down'], nameServer, 'none')),
   lossy('dns-replica-dead', {}, named(['dns-endpoint-down'], nameServer, 'none')),
-  waiting(
-    'dns-truncated',
-    {},
-    {
-      expects: named(['dns-truncation-blocked'], nameServer, 'none'),
-      waitsFor: 'its table, and a check over TCP',
-    },
-  ),
-  waiting(
-    'dns-race',
-    {},
-    {
-      expects: named(['dns-race'], nameServer, 'none'),
-      waitsFor: 'a check that asks for A and AAAA on one socket',
-    },
-  ),
-  waiting(
-    'dns-first-server-dead',
-    {},
-    {
-      expects: named(['dns-server-down'], { kind: 'name-server', address: '10.96.0.9' }, 'none'),
-      waitsFor: 'a check of every server in resolv.conf',
-    },
-  ),
+  hard('dns-truncated', {}, named(['dns-truncation-blocked'], nameServer, 'none')),
+  hard('dns-race', {}, named(['dns-race'], nameServer, 'none')),
+  hard('dns-first-server-dead', {}, named(['dns-server-down'], { kind: 'name-server', address: '10.96.0.9' }, 'none')),
 
   // Services.
   {
@@ -249,7 +213,7 @@ const catalogue = [
       { node: 1, pod: 'pod2' },
       {
         expects: named(['nat-entry-stale'], sideOf(1, 'out'), 'forward'),
-        waitsFor: 'sockets that are kept: a fresh one is translated to an endpoint that exists',
+        waitsFor: 'a check of a service by a socket that is kept',
       },
     ),
     isService: true,
@@ -281,13 +245,10 @@ const catalogue = [
     name: 'node-isolated: node-down, agent running',
   },
   ...sides.map((lost) => ({
-    ...waiting(
+    ...hard(
       'node-side-dead',
       { node: 2, side: lost },
-      {
-        expects: named(['packet-loss', 'routing-broken', 'overlay-blocked'], sideOf(2, lost), 'forward'),
-        waitsFor: 'STAMP, which tells the direction: without it the node is isolated',
-      },
+      named(['packet-loss', 'routing-broken', 'overlay-blocked'], sideOf(2, lost), 'forward'),
     ),
     name: `node-side-dead, ${lost}`,
   })),
@@ -346,6 +307,12 @@ const sizes = [
   ...aroundFloor(floors.lossPercent, '%', (percentage) =>
     lossy('random-loss', { ...between, percentage }, named(['packet-loss'], link, 'both')),
   ),
+  ...[1, 5, 20].map((percentage) => oneWay(`of ${percentage} %`, { ...between, percentage }, link)),
+  oneWay('of answers', { ...between, direction: 'backward' }, linkOf(3, 2)),
+  ...sides.map((side) => {
+    const links = side === 'out' ? { from: '2', to: 'any' } : { from: 'any', to: '2' }
+    return oneWay(side === 'out' ? 'out of a node' : 'into a node', links, sideOf(2, side))
+  }),
   ...aroundFloor(floors.delayMs, 'ms', (milliseconds) =>
     late('delay', { ...between, milliseconds }, named(['latency-raised'], link, 'forward', 'both')),
   ),
@@ -359,6 +326,20 @@ const sizes = [
   },
   { ...trap('mtu-blackhole', { ...between, size: 1500 }), name: 'mtu-blackhole of nothing' },
 ]
+
+/** Loses packets at random on their way in one direction. @returns {Expectation} */
+function oneWay(
+  /** @type {string} */ name,
+  /** @type {Readonly<Record<string, unknown>>} */ parameters,
+  /** @type {import('./expectation.mjs').Scope} */ scope,
+) {
+  const expectation = lossy(
+    'random-loss',
+    { direction: 'forward', ...parameters },
+    named(['packet-loss'], scope, 'forward'),
+  )
+  return { ...expectation, name: `random-loss one way, ${name}` }
+}
 
 /** @type {Readonly<Record<string, readonly Expectation[]>>} */
 export const groups = { catalogue, sizes, combinations, moments }

@@ -34,7 +34,7 @@ export async function openMesh(/** @type {MeshSpec} */ spec) {
     nodes,
     dnsReplicas,
     zones: 2,
-    // The check `dns` asks for the second one.
+    // The checks of the name server ask for the second one.
     services: ['echo', 'kubernetes'].map((name) => ({ name, port: 80, targetPort: podPort })),
   })
   const folder = await mkdtemp(join(tmpdir(), 'scout-scoreboard-'))
@@ -43,7 +43,7 @@ export async function openMesh(/** @type {MeshSpec} */ spec) {
     const agents = await Promise.all(
       members.map(async (self) => {
         const path = join(folder, `${self.name}.yaml`)
-        await writeFile(path, JSON.stringify(configurationOf(self, members, spec)))
+        await writeFile(path, JSON.stringify(configurationOf(self, members, { ...spec, lab })))
         return createAgent(lab, self, path)
       }),
     )
@@ -93,10 +93,18 @@ function membersOf(/** @type {Lab} */ { topology: { nodes, families } }) {
   )
 }
 
+function dnsPodsOf(/** @type {Lab} */ { topology: { nodes, nameServers, families } }) {
+  return nameServers.map(({ name, node, addresses }) => ({
+    name,
+    node: nodes.find(({ number }) => number === node)?.name,
+    addresses: families.map((family) => addresses[family]),
+  }))
+}
+
 function configurationOf(
   /** @type {Member} */ self,
   /** @type {readonly Member[]} */ members,
-  /** @type {MeshSpec} */ { intervalMs, isService },
+  /** @type {MeshSpec & { lab: Lab }} */ { intervalMs, isService, lab },
 ) {
   return {
     ...self,
@@ -105,6 +113,7 @@ function configurationOf(
     console: { host: '::', port: consolePort },
     responder: { host: '::', port: podPort },
     peers: members.filter(({ name }) => name !== self.name).map((peer) => ({ ...peer, port: podPort })),
+    dnsPods: dnsPodsOf(lab),
     checks: {
       ...Object.fromEntries(catalogue.map((check) => [check.name, writtenCheck(check, intervalMs)])),
       ...(isService ? { service: { probe: 'http', target: 'http://echo.default.svc.cluster.local/' } } : {}),
@@ -112,15 +121,19 @@ function configurationOf(
   }
 }
 
+/** Rounds between the attempts of checks of idle flows. */
+const idleRounds = 3
+
 function writtenCheck(/** @type {import('@scout/core').CheckDefinition} */ check, /** @type {number} */ intervalMs) {
-  const { protocol, target, options, rounds = 1 } = check
+  // The faults of the lab are as much faster: an idle flow is forgotten after a second.
+  const { protocol, target, options, rounds = check.intervalMs === undefined ? 1 : idleRounds } = check
   return { probe: protocol, target, interval: `${rounds * intervalMs}ms`, ...options }
 }
 
-/** Each check of peers has a series for each peer and family. */
-function seriesPerAgent(/** @type {number} */ nodes, /** @type {MeshSpec} */ { isService }) {
-  const own = catalogue.filter(({ protocol }) => protocol === 'dns').length + (isService ? 1 : 0)
-  return (catalogue.length - 1) * (nodes - 1) * 2 + own
+/** Each check of peers has a series for each peer and family, and one of the name server for each of its servers, too. */
+function seriesPerAgent(/** @type {number} */ nodes, /** @type {MeshSpec} */ { isService, dnsReplicas }) {
+  const names = catalogue.filter(({ protocol }) => protocol === 'dns').length
+  return (catalogue.length - names) * (nodes - 1) * 2 + names + dnsReplicas * 2 + (isService ? 1 : 0)
 }
 
 async function createAgent(/** @type {Lab} */ lab, /** @type {Member} */ { name, node }, /** @type {string} */ path) {

@@ -16,7 +16,7 @@ async function replayed(...more: readonly string[]): Promise<string> {
 }
 
 test('simulated meshes are silent while they are healthy and report faults of their links, always the same: npm run scoreboard has years', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const first = await replayed()
   expect(first).toContain('| incidents | 0 |')

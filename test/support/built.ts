@@ -6,15 +6,26 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A child process runs what was built: a test that starts one must not judge yesterday's sources. */
 export function assertBuilt(folder: string): void {
-  const sources = join(root, folder, 'src')
-  const changedMs = Math.max(
-    ...readdirSync(sources, { recursive: true, encoding: 'utf8' }).map((name) => modifiedMs(join(sources, name))),
-  )
   const builtMs = Math.max(
     modifiedMs(join(root, folder, 'dist/.tsbuildinfo')),
     modifiedMs(join(root, 'node_modules/.scout-build')),
   )
-  if (changedMs > builtMs) throw new Error(`${folder}/dist is older than its sources: npm run build`)
+  if (newestMs(join(root, folder, 'src')) > builtMs)
+    throw new Error(`${folder}/dist is older than its sources: npm run build`)
+}
+
+/** So does a browser. */
+export function assertPageBuilt(): void {
+  assertBuilt('packages/agent')
+  const built = join(root, 'packages/agent/dist/web/index.html')
+  if (newestMs(join(root, 'packages/agent/web')) > modifiedMs(built))
+    throw new Error('packages/agent/dist/web is older than its sources: npm run build')
+}
+
+function newestMs(folder: string): number {
+  return Math.max(
+    ...readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => modifiedMs(join(folder, name))),
+  )
 }
 
 function modifiedMs(path: string): number {

@@ -1,24 +1,28 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { AnyResult, Family, IncidentChange, Row, Self } from '@scout/core'
+import type { Family, Row, Self } from '@scout/core'
 import { createAttempts } from './attempts.ts'
 import type { Config } from './config/config.ts'
-import type { ShownIncident } from './diagnosis/answer.ts'
-import { createDiagnosis, type DiagnosisSpans, type MeshView } from './diagnosis/diagnosis.ts'
+import { createCollection } from './diagnosis/collection.ts'
+import { createDiagnosis, type DiagnosisSpans, type MeshView, type Speaker } from './diagnosis/diagnosis.ts'
 import { post } from './diagnosis/post.ts'
-import { type HistoryQuery, historyOf, type SeriesHistory } from './memory/history.ts'
+import type { Timeline } from './diagnosis/timeline.ts'
+import type { AgentEvents } from './events.ts'
+import { arrivalsOf } from './memory/arrivals.ts'
+import { type History, type HistoryQuery, historyOf } from './memory/history.ts'
+import { createHistoryFile } from './memory/history-file.ts'
 import { createLatenessWatch } from './memory/lateness.ts'
-import { createMemory, type Recorded } from './memory/memory.ts'
+import { createMemory } from './memory/memory.ts'
 import { type AgentRow, rowOf } from './memory/row.ts'
-import { sayGoodbye } from './peers/goodbye.ts'
+import { troubledNodes } from './memory/series.ts'
+import { createAsking } from './peers/ask.ts'
+import { createDnsPods } from './peers/dns-pods.ts'
+import { takeLeave } from './peers/goodbye.ts'
 import { createGreeter } from './peers/greeter.ts'
-import { askGreeting, type Greeting } from './peers/greeting.ts'
+import { askGreeting } from './peers/greeting.ts'
 import type { Discovery, Knowledge } from './peers/knowledge.ts'
-import type { Peer } from './peers/peer.ts'
 import { baseUrl } from './peers/reach.ts'
 import { createRequestHandler, peerBodies, peerPaths } from './peers/requests.ts'
-import { createRoster, type KnownPeer, type RosterChange, type RosterOptions } from './peers/roster.ts'
-import { createPaced } from './plan/paced.ts'
-import { type PlannedTask, planTasks } from './plan/plan.ts'
+import { createRoster, type RosterOptions } from './peers/roster.ts'
+import { createPlanning } from './plan/planning.ts'
 import type { Vantage } from './vantage/vantage.ts'
 import { createVantages, type StartVantage } from './vantage/vantages.ts'
 
@@ -32,24 +36,14 @@ export interface AgentParts {
   readonly key: string
   readonly families: ReadonlySet<Family>
   readonly discovery: Discovery
-  readonly config: Pick<Config, 'checks' | 'maxInFlight' | 'settleMs' | 'graceMs'>
+  readonly config: Pick<Config, 'checks' | 'probedNodes' | 'maxInFlight' | 'settleMs' | 'graceMs'>
+  /** File that keeps the history across restarts. */
+  readonly historyFile?: string | undefined
   readonly startVantage: StartVantage
   readonly events: AgentEvents
+  /** Returns a document for a peer, compressed; undefined if there is no such one. An agent without a console has none. */
+  readonly documentFor?: (question: URLSearchParams) => Promise<Buffer | undefined>
   readonly spans?: (NonNullable<RosterOptions['spans']> & Partial<DiagnosisSpans>) | undefined
-}
-
-/** What an agent reports while it runs, for the log. */
-export interface AgentEvents {
-  /** The responder has started to answer peers, on this port. */
-  answering(port: number): void
-  rosterChanged(change: RosterChange, peers: readonly KnownPeer[]): void
-  greeted(peer: Peer, greeting: Greeting): void
-  /** Discovery has a new problem, or (undefined) has recovered. */
-  discoveryTroubled(trouble: string | undefined, knowledge: Omit<Knowledge, 'peers'>): void
-  attempted(task: PlannedTask, result: AnyResult, recorded: Recorded): void
-  /** An incident of the mesh has changed, and this agent speaks for the mesh. `sight`: how much of it this agent sees. */
-  incidentChanged(change: IncidentChange, incident: ShownIncident, sight: string): void
-  defect(error: unknown): void
 }
 
 /** Health of this agent, independent of its peers. */
@@ -65,7 +59,17 @@ export interface Agent {
   row(): AgentRow
   /** Returns what is known of the whole mesh. */
   mesh(): MeshView
-  history(query: HistoryQuery): readonly SeriesHistory[]
+  history(query: HistoryQuery): History
+  /** Returns texts that differ when the states of links, or incidents, have changed. It is cheap. */
+  changes(): { readonly links: string; readonly incidents: string }
+  /** Returns who speaks for the mesh. It is cheap. */
+  speaker(): Speaker
+  /** What this agent remembers of the mesh as a watcher. */
+  readonly timeline: Pick<Timeline, 'span' | 'at'>
+  /** Whether there is a ready peer on a node. */
+  hasPeerOn(node: string): boolean
+  /** Asks the agent of a node for a document. Resolves to its answer as text; to undefined if there is none. */
+  ask(node: string, question: URLSearchParams): Promise<string | undefined>
   health(): Health
   /** Stops probing, says goodbye to every peer, keeps answering for the grace period, then stops. */
   stop(): Promise<void>
@@ -74,17 +78,18 @@ export interface Agent {
 /** A vantage whose heartbeat is overdue by this much is stuck. */
 const silentMostMs = 30_000
 
-/** How long goodbyes may take, whose own timeout is shorter. */
-const goodbyesMostMs = 2_000
-
 /** In the agent's own reading of its row, which the console is not part of. */
 const noRequests = { answered: 0, rejected: 0, unsent: 0 }
 
 export function createAgent(parts: AgentParts): Agent {
   const { self, process, startedAtMs, key, discovery, families, events, spans } = parts
-  const { checks, maxInFlight, settleMs, graceMs } = parts.config
+  const { checks, probedNodes, maxInFlight, settleMs, graceMs } = parts.config
   const caller = { ...self, process, startedAtMs }
   const memory = createMemory()
+  const historyFile =
+    parts.historyFile === undefined
+      ? undefined
+      : createHistoryFile({ path: parts.historyFile, node: self.node, memory, onTrouble: events.historyTroubled })
   const roster = createRoster({
     isSelf: ({ name, namespace, addresses, port }) =>
       (name === self.name && namespace === self.namespace) ||
@@ -92,7 +97,9 @@ export function createAgent(parts: AgentParts): Agent {
       (port === vantages.get('pod')?.port && addresses.some((address) => self.addresses.includes(address))),
     onChange(change) {
       change.disturbed.forEach(attempts.disturb)
+      dnsPods.refresh()
       planning.request()
+      rosterChanges++
       events.rosterChanged(change, [...roster.peers.values()])
     },
     spans,
@@ -108,6 +115,7 @@ export function createAgent(parts: AgentParts): Agent {
       // It listens by now.
       onHello: ({ id }) => greeter.hurry(id),
       onEvidence: (request) => diagnosis.receive(request),
+      onAsked: (request) => asking.answer(request),
     }),
     onResults: (results) => attempts.receive(results),
     maxInFlight,
@@ -116,7 +124,7 @@ export function createAgent(parts: AgentParts): Agent {
     vantages,
     memory,
     settleMs,
-    peerOf: (id) => roster.peers.get(id),
+    peerOf: (id) => roster.peers.get(id) ?? dnsPods.asked.get(id),
     onAttempted: events.attempted,
     onDefect: events.defect,
   })
@@ -136,7 +144,26 @@ export function createAgent(parts: AgentParts): Agent {
     onDefect: events.defect,
   })
 
+  const asking = createAsking({
+    self: { ...self, process, startedAtMs },
+    key,
+    peers: () => roster.peers.values(),
+    answer: parts.documentFor ?? (async () => undefined),
+  })
   const latenessWatch = createLatenessWatch({ schedule: vantages.schedule, silentMs: vantages.silentMs })
+  const collection = createCollection({
+    self,
+    key,
+    families,
+    probedNodes,
+    zone: () => selfNow().zone,
+    peers: () => roster.peers.values(),
+    prober() {
+      const vantage = vantages.get('pod')
+      return vantage?.hasThread === true ? vantage.prober : undefined
+    },
+    onDefect: events.defect,
+  })
   const diagnosis = createDiagnosis({
     self: { ...self, process, startedAtMs },
     key,
@@ -146,30 +173,39 @@ export function createAgent(parts: AgentParts): Agent {
     row: () => ({ ...row(), console: noRequests, logLinesLost: 0 }),
     isFailing: () => [...memory.series].some(({ isFailing }) => isFailing),
     onIncident: events.incidentChanged,
+    onRound: collection.consider,
     onDefect: events.defect,
     spans,
   })
-
-  let tasks: readonly PlannedTask[] = []
   let isStopping = false
-  /** The agents that started together with this one, of which a service may be made, listen or have had the time to. */
-  let haveListened = false
+  let rosterChanges = 0
   let opened: Promise<Vantage> | undefined
   let stopped: Promise<void> | undefined
 
-  const planning = createPaced(() => {
-    if (isStopping) return
-    const isAwaiting = [...roster.peers.values()].some(({ isAwaited }) => isAwaited === true)
-    haveListened ||= roster.knowledge.heardAtMs !== 0 && !isAwaiting
-    const isEarly = isAwaiting && !haveListened
-    tasks = planTasks({ checks, peers: roster.peers.values(), families, from: self.node, isEarly })
-    attempts.setTasks(tasks)
-    greeter.setPeers(roster.peers.values())
+  const dnsPods = createDnsPods({
+    node: self.node,
+    roster,
+    failing: () => troubledNodes(memory.series, 'dns-pods'),
+    onDisturbed: attempts.disturb,
+  })
+  const planning = createPlanning({
+    checks,
+    probedNodes,
+    families,
+    node: self.node,
+    roster,
+    dnsPods,
+    failing: () => troubledNodes(memory.series, 'links'),
+    onPlan(tasks) {
+      attempts.setTasks(tasks)
+      greeter.setPeers(roster.peers.values())
+    },
   })
 
   const learn = (knowledge: Knowledge) => {
     const { trouble, heardAtMs } = roster.knowledge
     roster.update(knowledge)
+    if (dnsPods.update(knowledge.dnsPods ?? [])) planning.request()
     // The first plan was made without any peers, and checks of a service may have to wait for them.
     if (heardAtMs === 0) planning.hurry()
     if (knowledge.trouble !== trouble) events.discoveryTroubled(knowledge.trouble, roster.knowledge)
@@ -183,29 +219,35 @@ export function createAgent(parts: AgentParts): Agent {
 
   const row = () => {
     memory.forget(performance.now())
+    const takenAtMs = Date.now()
     return rowOf({
-      takenAtMs: Date.now(),
+      takenAtMs,
       startedAtMs,
       self: selfNow(),
       isReady: health().isReady,
       families,
       checks,
       settleMs,
-      tasks,
+      tasks: planning.tasks,
+      sample: planning.sample,
       roster,
       memory,
       vantages: vantages.reports(),
+      arrivals: arrivalsOf(vantages.get('pod')?.arrivals(), { takenAtMs, self, peers: roster.peers.values() }),
       schedule: vantages.schedule(),
       lateness: latenessWatch.lateness(),
       held: attempts.held,
       greetings: greeter.counters,
       diagnosis: diagnosis.report(),
+      collected: collection.collected,
+      history: historyFile?.report,
     })
   }
 
   const end = async () => {
     isStopping = true
     diagnosis.stop()
+    collection.stop()
     discovery.stop()
     planning.stop()
     greeter.stop()
@@ -215,25 +257,20 @@ export function createAgent(parts: AgentParts): Agent {
     await opened?.catch(() => {})
     const vantage = vantages.get('pod')
     try {
-      if (vantage !== undefined) await takeLeave(vantage)
+      await Promise.all([
+        historyFile?.stop(),
+        vantage && takeLeave({ ...vantage, self: caller, key, graceMs }, roster.peers.values()),
+      ])
     } finally {
       await vantages.close()
       roster.stop()
     }
   }
 
-  const takeLeave = async ({ prober }: Vantage) => {
-    const goodbyes = sayGoodbye({ prober, self: caller, key }, roster.peers.values())
-    // A stuck probe thread sends none.
-    const received = await Promise.race([goodbyes, sleep(goodbyesMostMs, 0, { ref: false })])
-    // Peers may have attempts in flight; without peers there is nothing to wait for.
-    if (received > 0) await sleep(graceMs)
-  }
-
   return {
     async start() {
       opened = vantages.open('pod')
-      const started = await opened
+      const [started] = await Promise.all([opened, historyFile?.start()])
       if (isStopping) return started
       events.answering(started.port)
       planning.request()
@@ -243,7 +280,15 @@ export function createAgent(parts: AgentParts): Agent {
     },
     health,
     row,
+    ask: (node, question) => asking.ask(node, question),
     mesh: () => diagnosis.view(),
+    speaker: () => diagnosis.speaker(),
+    timeline: diagnosis.timeline,
+    hasPeerOn: (node) => [...roster.peers.values()].some((peer) => peer.node === node && peer.state === 'ready'),
+    changes() {
+      const { links, incidents } = diagnosis.changes()
+      return { links: [process.slice(0, 8), memory.changes, rosterChanges, links].join(' '), incidents }
+    },
     history: (query) => historyOf(memory, query, Date.now()),
     stop() {
       stopped ??= end()

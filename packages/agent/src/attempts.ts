@@ -1,5 +1,6 @@
 import { type AnyResult, ScoutError, type Task, type TaskResult } from '@scout/core'
-import type { Memory, Recorded } from './memory/memory.ts'
+import type { Memory } from './memory/memory.ts'
+import type { Recorded } from './memory/series.ts'
 import { createSettlement } from './memory/settlement.ts'
 import type { KnownPeer } from './peers/roster.ts'
 import { createPaced } from './plan/paced.ts'

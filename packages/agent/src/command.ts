@@ -5,10 +5,14 @@ import { type Command, parseCommand } from './config/command-line.ts'
 import type { Config } from './config/config.ts'
 import { clusterDomain } from './config/host.ts'
 import { chooseDiscovery } from './discovery/choose.ts'
+import { chooseAccess } from './kubernetes/access.ts'
 import { ApiError } from './kubernetes/api-error.ts'
+import { createNodeEvents, type NodeEvents } from './kubernetes/node-events.ts'
 import { ownNames } from './outputs/host-names.ts'
 import type { Log } from './outputs/log.ts'
 import { type LogOutput, openLogOutput } from './outputs/log-output.ts'
+import { createRuntimeMetrics, metrics } from './outputs/metrics/metrics.ts'
+import type { OtlpExport, OtlpOptions } from './outputs/metrics/otlp.ts'
 import { startConsole } from './outputs/server.ts'
 import { isLoopback } from './peers/reach.ts'
 import { startLocalVantage } from './vantage/local.ts'
@@ -64,6 +68,7 @@ async function serve({ config, remarks }: Running, environment: Environment): Pr
   remarks.forEach(log.remark)
   // Without the native part, ICMP needs raw-socket, which works only in the main thread.
   const startVantage = providers.icmp.name === 'native' ? startVantageThread : startLocalVantage
+  const nodeEvents = config.nodeEvents ? await openNodeEvents(config, { environment, log }) : undefined
   const agent = createAgent({
     self,
     families: new Set(
@@ -73,32 +78,79 @@ async function serve({ config, remarks }: Running, environment: Environment): Pr
     key: responder.key,
     discovery: await chooseDiscovery({ config, environment, caller: { ...self, ...identity }, events: log }),
     config,
+    historyFile: config.historyFile,
     startVantage: (options) => startVantage({ ...options, responder }),
-    events: log,
+    events: {
+      ...log,
+      incidentChanged(change, incident, sight) {
+        log.incidentChanged(change, incident, sight)
+        nodeEvents?.report(change, incident)
+      },
+    },
+    // The agent answers peers only once it has started, which follows the console. What needs a token is for peers that prove to be some.
+    documentFor: async (question) =>
+      consoleListen.token === '' || responder.key !== '' ? page.documentFor(question) : undefined,
   })
+  const row = () => ({ ...agent.row(), console: { ...page.counters }, logLinesLost: output.lost })
+  const exposed = {
+    metrics: config.metrics.runtime ? [...metrics, ...createRuntimeMetrics()] : metrics,
+    budget: config.metrics.series,
+    row,
+  }
   const stopped = untilSignal(log)
   const page = await startConsole({
     ...consoleListen,
     ...agent,
+    node: config.node,
+    ...exposed,
     names: [...ownNames({ ...config, domain: clusterDomain() }), ...consoleListen.names],
-    row: () => ({ ...agent.row(), console: { ...page.counters }, logLinesLost: output.lost }),
     document: rootDocument,
     onDefect: log.defect,
   })
+  let otlp: OtlpExport | undefined
   try {
     log.listening(`http://localhost:${page.port}`)
+    otlp = await openOtlpExport(config, { ...exposed, environment, log })
     // A signal also ends a start that is waiting for an API server.
     const started = await Promise.race([agent.start(), stopped])
     await Promise.race([stopped, ...(started === undefined ? [] : [started.failed])])
   } finally {
     // Close what a failed start opened, or the process would keep running without probing.
     try {
-      await agent.stop()
+      // Probing has ended by the time the last metrics are read.
+      await Promise.all([agent.stop(), otlp?.stop()])
     } finally {
+      nodeEvents?.stop()
       await page.close()
     }
   }
   log.stopped()
+}
+
+/** @throws {ScoutError} `invalid-option` if there is no API server to write to */
+async function openNodeEvents(
+  config: Config,
+  { environment, log }: { readonly environment: Environment; readonly log: Log },
+): Promise<NodeEvents> {
+  const access = await chooseAccess({ ...config, environment })
+  return createNodeEvents({ access, agent: config.name, onTrouble: log.nodeEventsTroubled, onDefect: log.defect })
+}
+
+/** Loads the exporter only if there is a collector to send metrics to. */
+async function openOtlpExport(
+  { otlp: { endpoint, intervalMs } }: Config,
+  { log, ...parts }: Pick<OtlpOptions, 'metrics' | 'budget' | 'row' | 'environment'> & { readonly log: Log },
+): Promise<OtlpExport | undefined> {
+  if (endpoint === undefined) return undefined
+  const { startOtlpExport } = await import('./outputs/metrics/otlp.ts')
+  return startOtlpExport({
+    ...parts,
+    endpoint,
+    intervalMs,
+    onTrouble: log.otlpTroubled,
+    onRemark: log.remark,
+    onDefect: log.defect,
+  })
 }
 
 /** Loads only the chosen log. */

@@ -94,6 +94,23 @@ describe('two agents', { timeout }, () => {
   })
 })
 
+test('an agent of a large mesh probes a sample of the nodes, and says which it does not probe', {
+  timeout,
+}, async () => {
+  const agent = await startAgent({
+    name: 'a',
+    addresses: [addresses.a],
+    responder: { host: addresses.a, port: 8081 },
+    peers: [4, 5, 6].map((last) => ({ name: `peer-${last}`, addresses: [loopback(last)] })),
+    probedNodes: 2,
+    checks: { tcp: { probe: 'tcp' } },
+  })
+  let planned = await agent.row()
+  while (planned.series.length === 0) planned = await agent.row()
+  expect(planned.series).toHaveLength(2)
+  expect(planned.peers.flatMap(({ obstacle }) => obstacle ?? [])).toEqual(['it is not in the sample of this agent'])
+})
+
 test('answers the reference document', { timeout }, async () => {
   const agent = await startAgent({ responder: { host: addresses.a, port: 0 }, checks: {} })
   expect(await (await fetch(`http://${addresses.a}:${agent.responderPort}/`)).json()).toEqual({
@@ -289,7 +306,11 @@ test('returns a row with exactly the fields of the schema', { timeout }, async (
     ['refused', 'pod', 'ipv4', 'b', 'zone-b', 'failing'],
     ['dns', 'dns-server', undefined, undefined, undefined, 'failing'],
   ])
-  expect(parsed.durations).toMatchObject([{ check: 'tcp', fromZone: 'zone-a', toZone: 'zone-b' }])
+  expect(parsed.durations.map(({ check, total }) => [check, total])).toEqual([
+    ['tcp', { passed: expect.any(Number), reasons: {} }],
+    ['refused', { passed: 0, reasons: { refused: expect.any(Number) } }],
+    ['dns', { passed: 0, reasons: { refused: expect.any(Number) } }],
+  ])
   expect(parsed.vantages).toMatchObject([{ name: 'pod', port: agent.responderPort, responders: { http: {}, udp: {} } }])
 })
 

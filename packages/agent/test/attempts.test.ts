@@ -1,11 +1,12 @@
 import { createProber, makeCheck, type Prober } from '@scout/core'
 import { expect, onTestFinished } from 'vitest'
-import { echoReplyTo } from '../../../test/support/echo.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { nativePart, testWith } from '../../../test/support/requirements.ts'
 import { listenUdp } from '../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../test/support/stamp.ts'
 import { createAttempts } from '../src/attempts.ts'
-import { createMemory, type Recorded } from '../src/memory/memory.ts'
+import { createMemory } from '../src/memory/memory.ts'
+import type { Recorded } from '../src/memory/series.ts'
 import type { KnownPeer } from '../src/peers/roster.ts'
 import { planTasks } from '../src/plan/plan.ts'
 
@@ -34,6 +35,8 @@ function setUp({ portOf, intervalMs = 10, options = {}, setTasks }: SetUp) {
     prober: { ...prober, setTasks: setTasks ?? prober.setTasks },
     port: 0,
     counters: () => ({}),
+    arrivals: () => new Map(),
+    hasThread: true,
     silentMs: () => 0,
     failed: new Promise<never>(() => {}),
     close: async () => {},
@@ -81,7 +84,7 @@ testWith(nativePart)(
       sources.set(name, seen)
       const server = await listenUdp((bytes, { port, address }, socket) => {
         seen.push(port)
-        socket.send(echoReplyTo(bytes), port, address)
+        socket.send(stampAnswerTo(bytes), port, address)
       })
       ports.set(name, server.address().port)
     }
@@ -100,7 +103,7 @@ testWith(nativePart)(
 testWith()('records failures and recoveries at once, and further successes within a second', async () => {
   let isAnswering = true
   const server = await listenUdp((bytes, { port, address }, socket) => {
-    if (isAnswering) socket.send(echoReplyTo(bytes), port, address)
+    if (isAnswering) socket.send(stampAnswerTo(bytes), port, address)
   })
   const names = Array.from({ length: 8 }, (_, index) => `peer-${index}`)
   const { plan, attempted } = setUp({
@@ -145,7 +148,7 @@ testWith()('attempts nothing on peers that are gone, and records no result of th
   for (const name of asked.keys()) {
     const server = await listenUdp((bytes, { port, address }, socket) => {
       asked.set(name, (asked.get(name) ?? 0) + 1)
-      socket.send(echoReplyTo(bytes), port, address)
+      socket.send(stampAnswerTo(bytes), port, address)
     })
     ports.set(name, server.address().port)
   }
@@ -166,7 +169,7 @@ testWith()('attempts a peer whose port has changed at its new port only', async 
     asked.map(async (_, index) => {
       const server = await listenUdp((bytes, { port, address }, socket) => {
         asked[index] = (asked[index] ?? 0) + 1
-        socket.send(echoReplyTo(bytes), port, address)
+        socket.send(stampAnswerTo(bytes), port, address)
       })
       return server.address().port
     }),
@@ -187,7 +190,7 @@ testWith()('counts results that ended just before their task was removed', async
   let answered = 0
   const server = await listenUdp((bytes, { port, address }, socket) => {
     answered++
-    socket.send(echoReplyTo(bytes), port, address)
+    socket.send(stampAnswerTo(bytes), port, address)
   })
   const { plan, attempted, prober } = setUp({ portOf: () => server.address().port })
   plan('a')

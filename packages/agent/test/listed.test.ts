@@ -50,6 +50,7 @@ function createListed(self: Name, { port, key = '', spans, service }: Options) {
           { intervalMs: 10 },
         ),
       ],
+      probedNodes: 64,
       maxInFlight: 8,
       settleMs: 0,
       graceMs: 50,
@@ -61,6 +62,7 @@ function createListed(self: Name, { port, key = '', spans, service }: Options) {
       greeted() {},
       incidentChanged() {},
       discoveryTroubled() {},
+      historyTroubled() {},
       attempted: (_, { ok }, { change }) => attempts.push(ok ? 'ok' : change),
       defect(error) {
         throw error

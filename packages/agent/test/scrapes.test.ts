@@ -32,6 +32,7 @@ test('1,000 scrapes at once delay /healthz by less than half a second of work, a
       addresses: [loopback(index + 100)],
       port,
     })),
+    probedNodes: links,
     checks,
   })
   const series = links * Object.keys(checks).length

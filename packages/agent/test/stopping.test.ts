@@ -51,7 +51,7 @@ function agentOf({ discovery, startVantage, onAnswering = () => {} }: Parts) {
     key: '',
     families: new Set(['ipv4']),
     discovery: discovery ?? { start: async () => {}, stop() {} },
-    config: { checks: [], maxInFlight: 1, settleMs: 0, graceMs: 0 },
+    config: { checks: [], probedNodes: 64, maxInFlight: 1, settleMs: 0, graceMs: 0 },
     startVantage,
     events: {
       answering: onAnswering,
@@ -59,6 +59,7 @@ function agentOf({ discovery, startVantage, onAnswering = () => {} }: Parts) {
       greeted() {},
       incidentChanged() {},
       discoveryTroubled() {},
+      historyTroubled() {},
       attempted() {},
       defect(error) {
         throw error

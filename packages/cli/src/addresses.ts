@@ -1,4 +1,12 @@
-import { canonicalAddress, FailureError, type ResolveName, resolveBySystem } from '@scout/core'
+import {
+  canonicalAddress,
+  FailureError,
+  nameServersOf,
+  type ResolveName,
+  readResolvConf,
+  resolveBySystem,
+  type TargetForm,
+} from '@scout/core'
 
 export interface AddressQuery {
   readonly host: string
@@ -23,4 +31,12 @@ export async function addressesOf({ host, family, timeoutMs, ended }: AddressQue
     if (error instanceof FailureError) return [{}]
     throw error
   }
+}
+
+/** Returns the targets that a written one means: a query without a server is for each name server of this host, in their order. */
+export function targetsOf(written: string, form: TargetForm, family: AddressQuery['family']): readonly string[] {
+  if (form !== 'name@server' || written.includes('@')) return [written]
+  const servers = nameServersOf(readResolvConf())
+  const wanted = servers.filter((server) => family === 'any' || canonicalAddress(server)?.family === family)
+  return wanted.length === 0 ? [written] : wanted.map((server) => `${written.trim()}@${server}`)
 }

@@ -121,6 +121,7 @@ const exitCodeHelp: Readonly<Record<ExitCode, string>> = {
   1: 'a probe or a link failed, or there is no result',
   2: 'usage error; nothing was sent',
   3: 'not permitted or not supported here',
+  4: 'with mesh --wait: the state of the mesh could not be determined',
 }
 
 /** Ends the program after it has printed help or its version. */

@@ -64,15 +64,17 @@ describeWith('ip', mountNamespaces)('a name with several addresses', () => {
       tcp  fd09::dead  0/1  refused in connect: tcp probe of half.test:8081: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)
       udp  fd09::dead  64  0/1  refused in echo: fd09::dead itself answered with ICMP type 1 code 4 (nothing is listening there, or a firewall rejects the port)
       udp-large  fd09::dead  1400  0/1  refused in echo: fd09::dead itself answered with ICMP type 1 code 4 (nothing is listening there, or a firewall rejects the port)
+      udp-fragmented  fd09::dead  4000  0/1  refused in echo: fd09::dead itself answered with ICMP type 1 code 4 (nothing is listening there, or a firewall rejects the port)
       icmp  fd09::dead  56  1/1 # ms
       icmp-large  fd09::dead  1400  1/1 # ms
       tcp  127.0.0.1  0/1  refused in connect: tcp probe of half.test:8081: ECONNREFUSED (nothing is listening there, or a firewall rejects the port)
       udp  127.0.0.1  64  0/1  refused in echo: 127.0.0.1 itself answered with ICMP type 3 code 3 (nothing is listening there, or a firewall rejects the port)
       udp-large  127.0.0.1  1400  0/1  refused in echo: 127.0.0.1 itself answered with ICMP type 3 code 3 (nothing is listening there, or a firewall rejects the port)
+      udp-fragmented  127.0.0.1  4000  0/1  refused in echo: 127.0.0.1 itself answered with ICMP type 3 code 3 (nothing is listening there, or a firewall rejects the port)
       icmp  127.0.0.1  56  1/1 # ms
       icmp-large  127.0.0.1  1400  1/1 # ms
 
-      4 of 10 passed; failed: tcp at fd09::dead, udp at fd09::dead, udp-large at fd09::dead, tcp at 127.0.0.1, udp at 127.0.0.1, udp-large at 127.0.0.1
+      4 of 12 passed; failed: tcp at fd09::dead, udp at fd09::dead, udp-large at fd09::dead, udp-fragmented at fd09::dead, tcp at 127.0.0.1, udp at 127.0.0.1, udp-large at 127.0.0.1, udp-fragmented at 127.0.0.1
       "
     `)
   })
@@ -88,5 +90,20 @@ describeWith('ip', mountNamespaces)('a name whose server is silent', () => {
     expect(performance.now() - startedMs).toBeLessThan(6_000)
     expect(cli.out()).toContain('unresolved in resolve')
     expect(cli.out()).toContain('10.9.0.53 did not answer in time')
+  })
+})
+
+describeWith('ip', mountNamespaces)('a query without a server', () => {
+  const servers = { '10.9.0.53': { 'www.test': { A: ['10.9.0.2'] } }, '10.9.0.54': {}, 'fd09::53': {} }
+  const targetsOf = async (...argv: readonly string[]) => {
+    const cli = startCli(['dns', ...argv, '-c', '1'], { wrapper: withNames({ servers }) })
+    await cli.exit()
+    return [...cli.out().matchAll(/^dns probe of (\S+)$/gm)].map(([, target]) => target)
+  }
+
+  test('is for each server of resolv.conf, of the IP version requested', async () => {
+    expect(await targetsOf('www.test')).toEqual(['www.test@10.9.0.53', 'www.test@10.9.0.54', 'www.test@fd09::53'])
+    expect(await targetsOf('www.test', '-6')).toEqual(['www.test@fd09::53'])
+    expect(await targetsOf('www.test@10.9.0.54')).toEqual(['www.test@10.9.0.54'])
   })
 })

@@ -36,10 +36,15 @@ test('the program lists its commands', async () => {
       tcp <target>            time a TCP handshake, and the answer of a service
       syn <target>            time a half-open TCP handshake, which the application
                               never sees: open, closed or filtered
-      udp <target>            send a datagram to a Scout responder, or to any UDP
-                              service, and time the reply
+      udp <target>            send a packet to a Scout responder or any other STAMP
+                              reflector, or a datagram to any UDP service, and time
+                              the answer
       icmp <target>           send an ICMP echo request and time the reply
-      dns <target>            send one query to one name server and time the answer
+      dns <target>            query one name server and time the answer
+      mtu <target>            find the path MTU in both directions, and tell a black
+                              hole from a reported limit
+      trace <target>          find the routers on the way to a target, with the
+                              loss, times and MTU of each
       all <host>              probe a host with every protocol at once and show what
                               passes
       serve                   answer the probes of others until Ctrl-C
@@ -56,6 +61,7 @@ test('the program lists its commands', async () => {
       1  a probe or a link failed, or there is no result
       2  usage error; nothing was sent
       3  not permitted or not supported here
+      4  with mesh --wait: the state of the mesh could not be determined
 
     Examples:
       $ scout-probe tcp 10.244.1.31:8081
@@ -161,6 +167,10 @@ test('tcp shows its summary and flags', async () => {
       --expect <text>            what the first 4096 bytes of the answer must
                                  contain: as send, or a regular expression (/^220
                                  /i)
+      --keep                     send over one connection in all attempts of a
+                                 series, and only with send; where it no longer
+                                 passes packets while a new one does, fail as
+                                 flow-dropped
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
@@ -209,19 +219,39 @@ test('udp shows its summary and flags', async () => {
   expect(await helpOf('udp')).toMatchInlineSnapshot(`
     "Usage: scout-probe udp [options] <target>
 
-    send a datagram to a Scout responder, or to any UDP service, and time the reply
+    send a packet to a Scout responder or any other STAMP reflector, or a datagram
+    to any UDP service, and time the answer
 
     Arguments:
       target                     host:port
 
     Options:
-      --payload-bytes <number>   size of the UDP payload; sent in fragments if the
-                                 packet exceeds the MTU (default: 64)
-      --key <text>               secret shared by prober and responder
-      --send <text>              datagram for a service other than a Scout
-                                 responder: text with escapes (\\r, \\n, \\x00), or
-                                 hex: and bytes; payload size and key are not used
-                                 then
+      --payload-bytes <number>   size of the UDP payload, at least 124 with a key,
+                                 64 with a DSCP and 152 with both; sent in fragments
+                                 if the packet exceeds the MTU (default: 64)
+      --key <text>               secret shared by prober and reflector: packets are
+                                 authenticated
+      --light                    the reflector is one of TWAMP Light, or of STAMP
+                                 without extensions (RFC 8972): its answer need not
+                                 bring back the payload
+      --dscp <number>            DSCP to send with; the result says with which one
+                                 packets arrive at the reflector and return, and
+                                 which way changes it (default: packets are not
+                                 marked)
+      --flows <number>           source ports to send from at once, one packet each:
+                                 an attempt succeeds if all are answered, and names
+                                 those that are not (default: 1)
+      --keep                     send from one source port in all attempts of a
+                                 series; flows are not used then; where it no longer
+                                 passes packets while a new one does, fail as
+                                 flow-dropped
+      --plain                    the target is an echo server (RFC 862), which sends
+                                 back what it is sent; key, dscp, flows, keep, send
+                                 and expect are not used then
+      --send <text>              datagram for a service other than a reflector: text
+                                 with escapes (\\r, \\n, \\x00), or hex: and bytes;
+                                 payload size, key, dscp, flows and keep are not
+                                 used then
       --expect <text>            what the answer of such a service must contain:
                                  text, hex: and bytes, or /a regular expression/
                                  (default: any answer)
@@ -254,7 +284,7 @@ test('udp shows its summary and flags', async () => {
                                  kubectl proxy
 
     Phases:
-      echo  datagram sent to reply received
+      echo  packet sent to answer received, less the time at the reflector
 
     Clocks:
       kernel    timestamps that the kernel put on the packets
@@ -280,6 +310,9 @@ test('icmp shows its summary and flags', async () => {
     Options:
       --payload-bytes <number>   bytes after the ICMP header; 56 results in 84-byte
                                  packets over IPv4, as with ping (default: 56)
+      --dont-fragment <choice>   DF: on sends in one piece, whatever this host
+                                 assumes to pass; off lets hosts and routers
+                                 fragment (default: the kernel decides): on, off
       --timeout <duration>       timeout of an attempt; 3.5 s allows for two
                                  retransmitted SYNs (RFC 6298: after 1 s and 3 s)
                                  (default: 3.5s)
@@ -327,11 +360,11 @@ test('dns shows its summary and flags', async () => {
   expect(await helpOf('dns')).toMatchInlineSnapshot(`
     "Usage: scout-probe dns [options] <target>
 
-    send one query to one name server and time the answer
+    query one name server and time the answer
 
     Arguments:
       target                     name, or name@server (default server: the first in
-                                 /etc/resolv.conf)
+                                 /etc/resolv.conf; scout-probe asks each)
 
     Options:
       --type <choice>            record type; with PTR the name may be an address:
@@ -339,6 +372,18 @@ test('dns shows its summary and flags', async () => {
       --transport <choice>       UDP, with a retry over TCP if the answer is
                                  truncated, or a new TCP connection: udp, tcp
                                  (default: udp)
+      --no-require-tcp           do not fail if the server refuses TCP, also if it
+                                 has never answered over it
+      --parallel                 query A and AAAA together from a new source port,
+                                 as getaddrinfo does, and fail if one has no answer;
+                                 replaces the type
+      --search                   query the names that the resolver of this host
+                                 would, by search domains and ndots of
+                                 /etc/resolv.conf, until one has a record
+      --keep                     query from one socket in all attempts of a series,
+                                 over UDP and not in parallel; where it no longer
+                                 passes packets while a new one does, fail as
+                                 flow-dropped
       --no-recursion             do not request recursion (flag RD)
       --edns-bytes <number>      largest accepted UDP answer (EDNS); 0 disables EDNS
                                  (default: 1232)
@@ -381,7 +426,7 @@ test('dns shows its summary and flags', async () => {
                                  kubectl proxy
 
     Phases:
-      query    query sent to answer received
+      query    query sent to answer received, the last of several
       connect  TCP handshake with the server
       retry    query repeated over TCP to answer received
 
@@ -525,16 +570,41 @@ test('mesh shows its summary and flags', async () => {
     its agents
 
     Reads the agents through the API server: only the API server must be reachable
-    from here.
+    from here. With --prometheus it asks no agent: it reads their metrics in
+    Prometheus, Thanos, Mimir or VictoriaMetrics, at any time in the past with --at.
+    What the metrics do not cover is shown as unknown.
+
+    With --wait it exits with 0 as soon as every agent has answered, each check of
+    each link has a result that began after the command did, all of them pass and no
+    incident is open. At the end of the wait it exits with 1 if an incident is open,
+    otherwise with 4, and prints what is missing. Informational incidents do not
+    count.
 
     Options:
       --json                     print only JSON, one object per line
       --explain                  list what each check weighs for the named cause
       --watch                    look again and again until Ctrl-C; to a file or as
                                  JSON, print only changes of incidents
+      --wait <duration>          look until all is well, at most for this time, as a
+                                 gate in CI
+      --fail-on <choice>         incidents that fail the gate at the end of --wait;
+                                 transient includes those younger than 30s: open,
+                                 transient (default: open)
       -i, --interval <duration>  time between the starts of two looks, with --watch
                                  (default: 5s)
       -h, --help                 display help for command
+
+    Prometheus options:
+      --prometheus <url>         show the mesh from the metrics of its agents, in a
+                                 server with the API of Prometheus
+      --at <time>                time to show, or how long ago:
+                                 2026-01-02T12:00:00Z, 2h (default: now)
+      --label <name: value>      label that the metrics must have, such as cluster;
+                                 may be repeated
+      --header <name: value>     header of each request to that server, such as
+                                 X-Scope-OrgID; may be repeated
+      --ca <file>                certificate authority of that server, in PEM
+                                 (default: those of Node)
 
     Cluster options:
       -n, --namespace <name>     namespace of Scout (default: found in the cluster)
@@ -547,9 +617,78 @@ test('mesh shows its summary and flags', async () => {
       --kube-api <url>           API server that needs no credentials, such as
                                  kubectl proxy
 
+    Environment variables:
+      SCOUT_CONSOLE_TOKEN     token of the agents (their setting console.token)
+      SCOUT_PROMETHEUS_TOKEN  bearer token for --prometheus; a user and password go into its URL
+
     Examples:
-      $ scout-probe mesh
       $ scout-probe mesh --watch --context production -n scout
+      $ scout-probe mesh --prometheus https://mimir.example/prometheus --header 'X-Scope-OrgID: shop' --at 2h
+    "
+  `)
+})
+
+test('trace shows its summary and flags', async () => {
+  expect(await helpOf('trace')).toMatchInlineSnapshot(`
+    "Usage: scout-probe trace [options] <target>
+
+    find the routers on the way to a target, with the loss, times and MTU of each
+
+    Arguments:
+      target                     address or name, or host:port
+
+    Options:
+      --transport <choice>       packets to send; any is SYNs of TCP to a target
+                                 with a port and ICMP echo requests to one without,
+                                 or UDP if this process may send neither: any, icmp,
+                                 udp, tcp (default: any)
+      --flows <number>           flows to trace side by side; each keeps its ports
+                                 and checksum, so routers send all of its packets
+                                 the same way (default: 1)
+      -c, --count <number>       packets of each flow to each hop (default: 3)
+      -i, --interval <duration>  time between two packets of a flow to a hop
+                                 (default: 100ms)
+      --max-hops <number>        largest TTL or hop limit (default: 30)
+      --wait <duration>          time to wait for the answer of a hop (default: 1s)
+      --payload-bytes <number>   bytes after the header of ICMP or UDP, not to be
+                                 fragmented; where they do not fit, the MTU is
+                                 reported and the trace goes on with as many as fit
+                                 (default: as few as possible)
+      --timeout <duration>       timeout of an attempt; 3.5 s allows for two
+                                 retransmitted SYNs (RFC 6298: after 1 s and 3 s)
+                                 (default: 3.5s)
+      --address <text>           address to probe instead of the one that the name
+                                 resolves to
+      -4, --ipv4                 resolve names to IPv4 addresses only
+      -6, --ipv6                 resolve names to IPv6 addresses only
+      --json                     print only JSON, one object per line
+      --all-addresses            probe every address of a name, not only the first
+      -h, --help                 display help for command
+
+    Cluster options:
+      --from <node>              probe from the agent on this cluster node instead
+                                 of from here
+      -n, --namespace <name>     namespace of Scout (default: found in the cluster)
+      --service <name>           headless Service of Scout; required if a namespace
+                                 has several
+      --kubeconfig <file>        kubeconfig file (default: KUBECONFIG or
+                                 ~/.kube/config)
+      --context <name>           context of the kubeconfig (default: the current
+                                 one)
+      --kube-api <url>           API server that needs no credentials, such as
+                                 kubectl proxy
+
+    Phases:
+      trace  first packet sent to the last answer received or given up
+
+    Clocks:
+      kernel    timestamps that the kernel put on the packets
+      tcp-info  the kernel's own round-trip estimate of the connection
+      user      timestamps of this process, which include its wait for the CPU
+
+    Examples:
+      $ scout-probe trace 10.244.1.31
+      $ scout-probe trace 10.244.1.31:8081 --json
     "
   `)
 })

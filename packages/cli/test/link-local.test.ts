@@ -25,7 +25,18 @@ testWith('ip', namespaces)(
       const cli = startCli(['all', `fe80::6%${zone}`, '-c', '1', '--dns-port', '5353'], { wrapper })
       const { code } = await cli.exit()
       expect({ code, err: cli.err() }).toEqual({ code: 0, err: '' })
-      for (const check of ['http', 'http-large', 'tcp', 'syn', 'udp', 'udp-large', 'icmp', 'icmp-large', 'dns'])
+      for (const check of [
+        'http',
+        'http-large',
+        'tcp',
+        'syn',
+        'udp',
+        'udp-large',
+        'icmp',
+        'icmp-large',
+        'dns',
+        'dns-tcp',
+      ])
         expect(cli.out()).toMatch(new RegExp(`^${check} .* 1/1 `, 'm'))
     }
     const cli = startCli(['all', 'fe80::6%other', '-c', '1', '--dns-port', '5353'], { wrapper })

@@ -1,8 +1,8 @@
 import { startDnsResponder, startHttpResponder, startUdpResponder } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { echoReplyTo } from '../../../test/support/echo.ts'
 import { nativePart, testWith } from '../../../test/support/requirements.ts'
 import { desertedTcpPort, desertedUdpPort, listenTcp, listenUdp } from '../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../test/support/stamp.ts'
 import { masked, runCli } from './support/run-cli.ts'
 
 async function httpPort(): Promise<number> {
@@ -116,7 +116,7 @@ describe('text', () => {
       if (requests.length < 2) return
       const [first = bytes] = requests
       const answered = requests.length === 2 ? [bytes, bytes, first] : [bytes]
-      for (const request of answered) socket.send(echoReplyTo(request), from.port, from.address)
+      for (const request of answered) socket.send(stampAnswerTo(request), from.port, from.address)
     })
     const { port } = server.address()
     const { code, out } = await runCli(['udp', `127.0.0.1:${port}`, '-c', '3', '-i', '500ms', '--timeout', '400ms'])
@@ -186,11 +186,15 @@ describe('--json', () => {
     expect(results).toHaveLength(2)
     for (const result of results) {
       expect(Object.keys(result)).toEqual([...measured, 'packets', 'ok', 'detail'])
-      expect(Object.keys(result['packets'] ?? {})).toEqual(['sent', 'returned', 'duplicated', 'reordered', 'late'])
       expect(Object.keys(result['endpoint'] ?? {})).toEqual(['host', 'address', 'family', 'port'])
       expect(Object.keys(result['clock'] ?? {})).toEqual(['tx', 'rx'])
       expect(result).toMatchObject({ protocol: 'udp', target: `127.0.0.1:${port}`, ok: true })
     }
+    // The second answer tells what became of the packets since the first.
+    expect(results.map(({ packets }) => Object.keys(Object(packets)))).toEqual([
+      ['sent', 'arrived', 'returned', 'duplicated', 'reordered', 'late'],
+      ['sent', 'arrived', 'lostForth', 'returned', 'duplicated', 'reordered', 'late'],
+    ])
   })
 
   test('prints the keys of a failure, in order', async () => {
@@ -287,6 +291,7 @@ describe('all', () => {
       "    NATS  SHOWS    CHECK
           +5.3  refused  udp
           +5.3  refused  udp-large
+          +5.3  refused  udp-fragmented
            0.0  passes   http
            0.0  passes   http-large
            0.0  passes   tcp

@@ -193,15 +193,18 @@ describe('two processes', () => {
     const all = await finish(startCli(['all', '127.0.0.1', ...flags]))
     expect({ code: all.code, err: all.err }).toEqual({ code: 0, err: '' })
     expect(masked(all.out).replaceAll(/ +(# ms|MEDIAN)/g, '  $1')).toMatchInlineSnapshot(`
-      "CHECK        BYTES  PASSED  MEDIAN
-      http                   3/3  # ms
-      http-large  100000     3/3  # ms
-      tcp                    3/3  # ms
-      udp             64     3/3  # ms
-      udp-large     1400     3/3  # ms
-      dns                    3/3  # ms
+      "CHECK            BYTES  PASSED  MEDIAN
+      http                       3/3  # ms
+      http-large      100000     3/3  # ms
+      tcp                        3/3  # ms
+      udp                 64     3/3  # ms
+      udp-large         1400     3/3  # ms
+      udp-fragmented    4000     3/3  # ms
+      dns                        3/3  # ms
+      dns-parallel               3/3  # ms
+      dns-tcp                    3/3  # ms
 
-      6 of 6 passed
+      9 of 9 passed
       "
     `)
 
@@ -214,8 +217,8 @@ describe('two processes', () => {
       dns at 127.0.0.1:#
 
       http and tcp: 6 answered, 0 rejected
-      udp: 6 answered, 0 rejected
-      dns: 3 answered, 0 rejected
+      udp: 9 answered, 0 rejected
+      dns: 12 answered, 0 rejected
       "
     `)
     expect(masked(served.err, port, dnsPort)).toMatchInlineSnapshot(`
@@ -263,7 +266,7 @@ describe('without privileges', () => {
     const argv = ['all', '127.0.0.1', '--port', String(port), '--dns-port', String(dnsPort)]
     const { code, out } = await finish(startCli(argv, { wrapper: dropped }))
     expect(code).toBe(3)
-    expect(out).toMatch(/\n6 of 9 passed; no result: syn, icmp, icmp-large\n$/)
+    expect(out).toMatch(/\n9 of 12 passed; no result: syn, icmp, icmp-large\n$/)
   })
 })
 

@@ -53,8 +53,10 @@ const network = 'documents'
 /** Commands that the tests below run. */
 const commands = {
   all: 'npx scout-probe all 10.244.2.10 --skip dns',
+  mtu: 'npx scout-probe mtu 10.244.2.10:8081',
   tcp: 'npx scout-probe tcp 10.244.2.10:8081',
   udp: 'npx scout-probe udp 10.244.2.10:8081 --json',
+  trace: 'npx scout-probe trace 10.244.2.10',
   serve: 'npx scout-probe serve',
   doctor: 'npx scout-probe doctor',
   explain: 'npx scout-probe explain mtu-black-hole',
@@ -85,6 +87,13 @@ it('all prints that table if large packets vanish', { timeout: patienceMs }, asy
   expect(code).toBe(1)
 })
 
+it('mtu prints those facts about the same path', { timeout: patienceMs }, async () => {
+  const countless = (text: string) => timeless(text).replaceAll(/\d+ packets sent, \d+ answered/g, '# packets')
+  const { code, out } = await runPrinted(commands.mtu, { network })
+  expect(countless(out)).toBe(countless(shownBelow(commands.mtu)))
+  expect(code).toBe(1)
+})
+
 it('a single probe reads like ping', { timeout: patienceMs }, async () => {
   const { code, out } = await runPrinted(commands.tcp, { network })
   expect(out).toMatch(/^tcp .*\n(?:\S+: seq=\d .*\n)+\n--- 10\.244\.2\.10:8081 tcp statistics ---\n/)
@@ -98,6 +107,12 @@ it('--json prints one object per attempt', { timeout: patienceMs }, async () => 
     .split('\n')
     .map((line) => JSON.parse(line) as { ok: boolean })
   expect(new Set(attempts.map(({ ok }) => ok))).toEqual(new Set([true]))
+  expect(code).toBe(0)
+})
+
+it('trace shows the way to another pod', { timeout: patienceMs }, async () => {
+  const { code, out } = await runPrinted(commands.trace, { network })
+  expect(out).toMatch(/^trace of 10\.244\.2\.10\n[^]*\n10\.244\.2\.10 is 1 hop away; /)
   expect(code).toBe(0)
 })
 

@@ -52,6 +52,9 @@ describe('the detail of an unknown probe', () => {
       isTruncated: true,
       isAuthoritative: false,
       ttl: undefined,
+      residenceNs: 12_500,
+      lostForth: 0,
+      lostBack: 2,
       note: 'two words',
       hops: [
         { address: '10.0.0.1', ms: 1 },
@@ -61,7 +64,7 @@ describe('the detail of an unknown probe', () => {
     }
     expect(detailText(detail)).toEqual({
       bytes: 64,
-      facts: ['hop-count=3', 'truncated', 'hops=2', 'options={"df":true}'],
+      facts: ['hop-count=3', 'truncated', 'residence=12.5µs', 'lost-back=2', 'hops=2', 'options={"df":true}'],
       lines: ['two words', '10.0.0.1 1', '10.0.0.2 2'],
     })
   })

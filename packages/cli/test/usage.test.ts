@@ -49,7 +49,7 @@ const mistakes: readonly (readonly [commandLine: string, sentence: string])[] = 
   ['tcp 127.0.0.1:80 -c many', '--count: "many" is not a whole number: it must be at least 0 and at most 1000000000'],
   [
     'udp 127.0.0.1:80 --payload-bytes 70000',
-    '--payload-bytes: 70000 is out of range: it must be at least 24 and at most 65507',
+    '--payload-bytes: 70000 is out of range: it must be at least 56 and at most 65507',
   ],
   [
     'http 127.0.0.1 --method GRT',

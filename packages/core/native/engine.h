@@ -13,6 +13,7 @@
 #include "random.h"
 #include "timed_socket.h"
 #include "timers.h"
+#include "utc.h"
 
 /*
  * A thread that sends packets of fixed format, once or repeatedly, matches their answers and decides their deadlines. JavaScript hands
@@ -70,6 +71,9 @@ struct series {
   bool has_failed;
   uint32_t payload_bytes;
   uint16_t port;
+  uint16_t ssid;          /* of STAMP: its session */
+  uint32_t next_sequence; /* of STAMP: of the session */
+  bool is_light;          /* of STAMP: the reflector may drop TLVs */
   union address to;
   struct hmac_key key;
   struct packet_options options;
@@ -125,6 +129,7 @@ struct engine {
   int64_t look_step_ns;
   int64_t read_all_ns; /* when all sockets were read last */
   struct random random;
+  struct utc utc;
   struct outbox outbox;
   uint8_t *packets; /* where all its sockets read to */
 

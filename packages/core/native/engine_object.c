@@ -299,7 +299,9 @@ static bool read_series(napi_env env, struct engine_object *object, const napi_v
   if (!is_within(env, request.slot, 0, MOST_SLOTS - 1) || !is_within(env, request.lane, 0, LANES - 1) ||
       !is_within(env, request.port, 0, UINT16_MAX) || !is_within(env, request.payload_bytes, 0, MOST_PAYLOAD) ||
       !is_within(env, request.timeout_ms, 0, LONGEST_MS) || !is_within(env, request.interval_ms, 0, LONGEST_MS) ||
-      !is_within(env, request.due_ns, 0, (double)INT64_MAX / 2) || !is_within(env, request.flow, -1, UINT16_MAX))
+      !is_within(env, request.due_ns, 0, (double)INT64_MAX / 2) || !is_within(env, request.flow, -1, UINT16_MAX) ||
+      !is_within(env, request.ssid, 0, UINT16_MAX) || !is_within(env, request.sequence, 0, UINT32_MAX) ||
+      !is_within(env, request.is_light, 0, 1))
     return false;
   struct lane *lane = object->lanes[(int)request.lane];
   if (lane == NULL) {
@@ -317,6 +319,9 @@ static bool read_series(napi_env env, struct engine_object *object, const napi_v
   series->interval_ns = (int64_t)(request.interval_ms * ns_per_ms);
   series->due.at_ns = (int64_t)request.due_ns;
   series->flow = (int64_t)request.flow;
+  series->ssid = (uint16_t)request.ssid;
+  series->next_sequence = (uint32_t)request.sequence;
+  series->is_light = request.is_light != 0;
   series->has_failed = true; /* so that the first result is told at once */
   const struct socket_kind *kind = lane->sockets[0].timed.kind;
   /* A raw IPv6 socket takes the port for a protocol number (net/ipv6/raw.c, rawv6_sendmsg). */
@@ -424,6 +429,10 @@ static struct responder *responder_of(napi_env env, struct engine_object *object
   responder->counts = &object->engine.memory->responders[index];
   responder->timed.fd = -1;
   *responder->counts = (struct responder_counts){0};
+  responder->sessions = &object->engine.memory->sessions[index];
+  /* Of an earlier responder. Memory that was never used stays untouched. */
+  if (responder->sessions->count != 0)
+    memset(responder->sessions, 0, sizeof *responder->sessions);
   if (read_kind(env, arguments[0], &kind)) {
     responder->timed.kind = kind;
     if (timed_socket_open(env, &responder->timed, arguments[0]) &&

@@ -4,9 +4,10 @@
 #include <stdint.h>
 
 #include "address.h"
+#include "sessions.h"
 
 /*
- * The memory a packet engine shares with JavaScript; addon.c exports its offsets. The engine's thread writes counters and rows,
+ * The memory a packet engine shares with JavaScript; addon.c exports its offsets. The engine's thread writes counters, sessions and rows,
  * JavaScript reads them. A row belongs to JavaScript from the time `take` counts it until `release`.
  */
 enum { RECORDS = 4096, RESPONDERS = 16 };
@@ -26,16 +27,25 @@ enum record_flag {
 
 struct record {
   double id;         /* of the question as JavaScript added it; of a stray: the number of its lane */
+  double copy_of;    /* of a further copy of an answer: id of its question; otherwise 0 */
   double started_ns; /* monotonic, as of process.hrtime */
   double started_ms; /* wall clock */
   double took_ns;    /* to the answer or error; of silence: of its late answer; NaN when unknown */
   double ended_ns;   /* monotonic: when it was decided */
+  /* Of STAMP; NaN when unknown. */
+  double residence_ns; /* between receipt and departure at the reflector; not part of took_ns */
+  double forth_ns;     /* from our departure to its receipt, where both clocks follow UTC */
+  double utc_error_ns; /* of that */
   uint32_t kind;
   uint32_t flags; /* of a stray: its kind */
   uint32_t tx_clock;
   uint32_t rx_clock;
   uint32_t sequence;
   uint32_t source_port;
+  uint32_t stamp_sequence; /* of the session, … */
+  uint32_t reflected;      /* … and how many the reflector had answered in it */
+  uint32_t copied;         /* of a further copy: the same of the answer before */
+  int32_t sender_ttl;      /* with which the question arrived there; -1 when unknown */
   uint32_t length; /* of the answer */
   int32_t ttl;     /* -1 when unknown */
   int32_t traffic_class;
@@ -75,12 +85,16 @@ struct request {
   double interval_ms; /* 0: once */
   double due_ns;      /* monotonic */
   double flow;        /* index of the source port; -1: another one in each round */
+  double ssid;        /* of STAMP: the session, … */
+  double sequence;    /* … the number of its first packet, … */
+  double is_light;    /* … and whether the reflector may drop TLVs */
 };
 
 struct engine_memory {
   struct request request;
   struct engine_counts counts;
   struct responder_counts responders[RESPONDERS];
+  struct sessions sessions[RESPONDERS];
   struct record records[RECORDS];
 };
 

@@ -2,40 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
-static void write16(uint8_t *bytes, uint32_t value)
-{
-  bytes[0] = (uint8_t)(value >> 8);
-  bytes[1] = (uint8_t)value;
-}
-
-static void write32(uint8_t *bytes, uint32_t value)
-{
-  write16(bytes, value >> 16);
-  write16(bytes + 2, value & 0xffff);
-}
-
-static void write64(uint8_t *bytes, uint64_t value)
-{
-  write32(bytes, (uint32_t)(value >> 32));
-  write32(bytes + 4, (uint32_t)value);
-}
-
-static uint32_t read16(const uint8_t *bytes)
-{
-  return (uint32_t)bytes[0] << 8 | bytes[1];
-}
-
-static uint32_t read32(const uint8_t *bytes)
-{
-  return read16(bytes) << 16 | read16(bytes + 2);
-}
-
-static uint64_t read64(const uint8_t *bytes)
-{
-  return (uint64_t)read32(bytes) << 32 | read32(bytes + 4);
-}
+#include "bytes.h"
+#include "stamp.h"
 
 /* RFC 1071 §1, over network order. */
 static uint32_t sum16(uint32_t sum, const uint8_t *bytes, uint32_t length)
@@ -217,96 +188,163 @@ static struct question *echo_find_quoted(const struct lane *lane, const uint8_t 
 }
 
 /*
- * Scout's UDP echo: src/wire/echo-datagram.ts describes it. The tag covers the length of the datagram and not the padding, which is zero
- * and must come back as such: so a responder of any version is understood, and no byte can change unnoticed.
+ * STAMP (stamp.h). The padding of a question begins with its number. A reflector that drops it is none of RFC 8972, and may be asked only
+ * where it is expected (`is_light`): then the timestamp of the question, which every reflector brings back, stands for the number.
+ * Its low 16 bits, 15 µs, lead to the question, as those of a number.
  */
-enum {
-  DATAGRAM_NUMBER = 8,
-  DATAGRAM_MAGIC = 0x53435554,
-  DATAGRAM_VERSION = 1,
-  DATAGRAM_REQUEST = 1,
-  DATAGRAM_REPLY = 2,
-  DATAGRAM_TAGGED = 16,
-  DATAGRAM_TAG = 8,
-  DATAGRAM_HEADER = DATAGRAM_TAGGED + DATAGRAM_TAG,
-};
+enum { TIMESTAMP_BITS = 16, TIMESTAMP_DOUBT_NS = 16000 };
 
-static uint32_t datagram_length(const struct series *series)
+static uint32_t timestamp_veil(const struct lane *lane, uint64_t high)
 {
-  return series->payload_bytes;
+  return veil_of(lane, (uint64_t)2 << 48 | high);
 }
 
-static void datagram_set_tag(const struct hmac_key *key, uint8_t *bytes)
+static uint32_t stamp_length(const struct series *series)
 {
-  uint8_t tag[HMAC_BYTES];
+  uint32_t least = stamp_bytes(&series->key) + STAMP_PADDING_BYTES;
 
-  hmac_tag(key, bytes, DATAGRAM_TAGGED, tag);
-  memcpy(bytes + DATAGRAM_TAGGED, tag, DATAGRAM_TAG);
+  return series->payload_bytes < least ? least : series->payload_bytes;
 }
 
-/* In a time that does not depend on the bytes. */
-static bool datagram_is_genuine(const struct hmac_key *key, const uint8_t *bytes)
+static int stamp_write_question(struct question *question, uint8_t *bytes, uint32_t length)
 {
-  uint8_t tag[HMAC_BYTES];
-  uint8_t difference = 0;
+  const struct lane *lane = question->socket->lane;
+  struct series *series = question->series;
+  struct engine *engine = engine_of(lane);
+  uint64_t high = stamp_time(question->handed_ns + engine->timed.line.offset_ns) >> TIMESTAMP_BITS;
 
-  hmac_tag(key, bytes, DATAGRAM_TAGGED, tag);
-  for (int i = 0; i < DATAGRAM_TAG; i++)
-    difference |= tag[i] ^ bytes[DATAGRAM_TAGGED + i];
-  return difference == 0;
-}
-
-static bool datagram_is(uint8_t kind, const uint8_t *bytes, uint32_t length)
-{
-  return length >= DATAGRAM_TAGGED && read32(bytes) == DATAGRAM_MAGIC && bytes[4] == DATAGRAM_VERSION && bytes[5] == kind;
-}
-
-static int datagram_write(struct question *question, uint8_t *bytes, uint32_t length)
-{
   number_question(question);
-  memset(bytes, 0, length);
-  write32(bytes, DATAGRAM_MAGIC);
-  bytes[4] = DATAGRAM_VERSION;
-  bytes[5] = DATAGRAM_REQUEST;
-  write16(bytes + 6, length);
-  write64(bytes + DATAGRAM_NUMBER, question->number);
-  datagram_set_tag(&question->series->key, bytes);
+  utc_look(&engine->utc, question->handed_ns);
+  question->timestamp = high << TIMESTAMP_BITS | ((question->sequence & 0xffff) ^ timestamp_veil(lane, high));
+  question->stamp_sequence = series->next_sequence++;
+  question->ssid = series->ssid;
+  question->is_light = series->is_light;
+  const struct stamp_asked asked = {question->stamp_sequence, question->ssid, question->timestamp};
+  const struct utc utc = {engine->utc.is_synchronized, engine->utc.error_ns + TIMESTAMP_DOUBT_NS, 0};
+  stamp_write(&series->key, bytes, length, &asked, &utc);
+  stamp_write_number(&series->key, bytes, question->number);
   return 0;
 }
 
-static struct question *datagram_find(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_ours)
+static bool is_asked(const struct question *question, const struct stamp_asked *asked)
 {
-  *is_ours = datagram_is(DATAGRAM_REPLY, bytes, length);
-  return *is_ours ? with_number(lane, read64(bytes + DATAGRAM_NUMBER)) : NULL;
+  return question->timestamp == asked->timestamp && question->stamp_sequence == asked->sequence;
 }
 
-/* The kernel has matched the ports. It hands over what is quoted behind them, which is nothing of a quote of 8 bytes (RFC 792). */
-static struct question *datagram_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, enum quoted *quoted)
+static struct question *with_timestamp(const struct lane *lane, const struct stamp_asked *asked)
 {
-  *quoted = length < DATAGRAM_TAGGED ? QUOTED_LITTLE : QUOTED_UNKNOWN;
-  if (length < DATAGRAM_TAGGED)
-    return NULL;
-  return datagram_is(DATAGRAM_REQUEST, bytes, length) ? with_number(lane, read64(bytes + DATAGRAM_NUMBER)) : NULL;
+  uint32_t veil = timestamp_veil(lane, asked->timestamp >> TIMESTAMP_BITS);
+  struct question *question =
+    questions_find_low(&engine_of(lane)->questions, (uint32_t)(asked->timestamp & 0xffff) ^ veil);
+
+  return question != NULL && is_asked(question, asked) && question->socket->lane == lane ? question : NULL;
 }
 
-static uint32_t datagram_judge(const struct question *question, const uint8_t *bytes, uint32_t length, bool *is_genuine)
+/* Both layouts are tried, because only the question says whether there is a key. */
+static struct question *stamp_find(const struct lane *lane, const uint8_t *bytes, uint32_t length, bool *is_ours)
 {
-  *is_genuine = length >= DATAGRAM_HEADER && datagram_is_genuine(&question->series->key, bytes);
-  /* Cut off within its tag it is no sign of another key. */
+  *is_ours = false;
+  for (int is_keyed = 1; is_keyed >= 0; is_keyed--) {
+    struct question *question = NULL;
+    uint64_t number;
+
+    if (!stamp_is_answer(is_keyed, bytes, length))
+      continue;
+    if (stamp_find_number(is_keyed, bytes, length, &number)) {
+      *is_ours = true;
+      question = with_number(lane, number);
+    }
+    if (question == NULL) {
+      const struct stamp_asked asked = stamp_asked_of(is_keyed, bytes);
+
+      question = with_timestamp(lane, &asked);
+      if (question != NULL && !question->is_light)
+        question = NULL;
+    }
+    if (question == NULL)
+      continue;
+    *is_ours = true;
+    return question;
+  }
+  return NULL;
+}
+
+/* An answer whose padding was cut off or replaced still has the timestamp of its question. */
+static struct question *stamp_find_alike(const struct lane *lane, const uint8_t *bytes, uint32_t length)
+{
+  for (int is_keyed = 1; is_keyed >= 0; is_keyed--) {
+    if (!stamp_is_answer(is_keyed, bytes, length))
+      continue;
+    const struct stamp_asked asked = stamp_asked_of(is_keyed, bytes);
+    struct question *question = with_timestamp(lane, &asked);
+    if (question != NULL)
+      return question;
+  }
+  return NULL;
+}
+
+/*
+ * The kernel has matched the ports. It hands over what is quoted behind them, which is nothing of a quote of 8 bytes (RFC 792). Timestamp
+ * and session identifier, where the quote ends before the number, have 32 bits that only the path can know.
+ */
+static struct question *stamp_find_quoted(const struct lane *lane, const uint8_t *bytes, uint32_t length, enum quoted *quoted)
+{
+  *quoted = length < stamp_asked_bytes(true) ? QUOTED_LITTLE : QUOTED_UNKNOWN;
+  for (int is_keyed = 1; is_keyed >= 0; is_keyed--) {
+    struct question *question = NULL;
+    uint64_t number;
+
+    if (stamp_find_number(is_keyed, bytes, length, &number)) {
+      question = with_number(lane, number);
+    } else if (length >= stamp_asked_bytes(is_keyed)) {
+      const struct stamp_asked asked = stamp_asked_by(is_keyed, bytes);
+
+      question = with_timestamp(lane, &asked);
+      if (question != NULL && question->ssid != asked.ssid)
+        question = NULL;
+    }
+    if (question != NULL)
+      return question;
+  }
+  return NULL;
+}
+
+/* Without the key, the time of the question and its place in the session are as secret as its number; with it, the HMAC covers both. */
+static uint32_t stamp_judge(const struct question *question, const uint8_t *bytes, uint32_t length, bool *is_genuine)
+{
+  const struct hmac_key *key = &question->series->key;
+  uint32_t head = stamp_bytes(key);
+
+  *is_genuine = stamp_is_answer(!key->is_empty, bytes, length) && stamp_is_genuine(key, bytes, length);
   if (!*is_genuine)
-    return length < DATAGRAM_HEADER ? FLAG_ALTERED : FLAG_OTHER_KEY;
-  uint32_t flags = compare(question->length, bytes, length, DATAGRAM_HEADER);
-  return read16(bytes + 6) == length ? flags : flags | FLAG_OTHER_LENGTH;
+    return length < head ? FLAG_ALTERED : FLAG_OTHER_KEY;
+  const struct stamp_asked asked = stamp_asked_of(!key->is_empty, bytes);
+  bool is_same = is_asked(question, &asked) && (question->is_light || asked.ssid == question->ssid);
+  *is_genuine = is_same || key->is_empty;
+  if (!is_same || question->is_light)
+    return is_same ? 0 : FLAG_ALTERED;
+  uint32_t flags = compare(question->length, bytes, length, head + STAMP_PADDING_BYTES);
+  return read16(bytes + head + 2) == question->length - head - 4 ? flags : flags | FLAG_ALTERED;
 }
 
-bool echo_datagram_reply(const struct hmac_key *key, uint8_t *bytes, uint32_t length)
+static void stamp_tell(const struct question *question, const uint8_t *bytes, int64_t arrived_ns, struct record *record)
 {
-  if (length < DATAGRAM_HEADER || !datagram_is(DATAGRAM_REQUEST, bytes, length) || read16(bytes + 6) != length ||
-      !datagram_is_genuine(key, bytes))
-    return false;
-  bytes[5] = DATAGRAM_REPLY;
-  datagram_set_tag(key, bytes);
-  return true;
+  const struct engine *engine = engine_of(question->socket->lane);
+  const struct stamp_answer answer = stamp_answer_of(!question->series->key.is_empty, bytes);
+  int64_t left_ns = arrived_ns + engine->timed.line.offset_ns - (int64_t)record->took_ns;
+
+  record->stamp_sequence = question->stamp_sequence;
+  record->reflected = answer.sequence;
+  record->sender_ttl = answer.sender_ttl;
+  if (engine->utc.is_synchronized && !isnan(answer.error_ns)) {
+    record->forth_ns = round(stamp_between(stamp_time(left_ns), answer.received));
+    record->utc_error_ns = ceil((double)engine->utc.error_ns + answer.error_ns);
+  }
+  /* Otherwise its clock was stepped meanwhile, or is wrong. */
+  if (answer.residence_ns >= 0 && answer.residence_ns < record->took_ns) {
+    record->residence_ns = floor(answer.residence_ns);
+    record->took_ns -= record->residence_ns;
+  }
 }
 
 /*
@@ -355,7 +393,8 @@ static int syn_write(struct question *question, uint8_t *bytes, uint32_t length)
   bool is_v4 = family_of(lane) == AF_INET;
   const uint8_t options[] = {2, 4, 0, 0, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7};
 
-  question->source_port = lane->ports[random % lane->port_count];
+  int64_t flow = question->series->flow;
+  question->source_port = lane->ports[(flow < 0 ? random : (uint64_t)flow) % lane->port_count];
   uint32_t high = (uint32_t)(random >> 48);
   question->number = high << 16 | ((question->sequence & 0xffff) ^ syn_veil(lane, high, question->source_port, question->port));
   memset(bytes, 0, length);
@@ -424,14 +463,15 @@ static const struct format formats[] = {
    .find_alike = echo_find_alike,
    .find_quoted = echo_find_quoted,
    .judge = echo_judge},
-  {.name = "datagram",
-   .least_payload = DATAGRAM_HEADER,
-   .length = datagram_length,
-   .write = datagram_write,
-   .find = datagram_find,
-   .find_alike = nothing_alike,
-   .find_quoted = datagram_find_quoted,
-   .judge = datagram_judge},
+  {.name = "stamp",
+   .least_payload = STAMP_BYTES + STAMP_PADDING_BYTES,
+   .length = stamp_length,
+   .write = stamp_write_question,
+   .find = stamp_find,
+   .find_alike = stamp_find_alike,
+   .find_quoted = stamp_find_quoted,
+   .judge = stamp_judge,
+   .tell = stamp_tell},
   {.name = "syn",
    .is_shared = true,
    .length = syn_length,

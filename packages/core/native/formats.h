@@ -5,7 +5,7 @@
 
 /*
  * All that reads packets. It depends on no socket, and with control.c it is what a fuzzer has to try: control_read for control data,
- * skip_ip_header, `find`, `find_alike`, `find_quoted` and `judge` of each format, and echo_datagram_reply.
+ * skip_ip_header, `find`, `find_alike`, `find_quoted`, `judge` and `tell` of each format, and what stamp.c reads.
  */
 
 /* What an ICMP error quotes that quotes no question. */
@@ -35,6 +35,8 @@ struct format {
   struct question *(*find_quoted)(const struct lane *, const uint8_t *bytes, uint32_t length, enum quoted *quoted);
   /* What is to be said of an answer that `find` found: enum record_flag. Where it is not genuine, these are doubts. */
   uint32_t (*judge)(const struct question *, const uint8_t *bytes, uint32_t length, bool *is_genuine);
+  /* Puts into the record what an answer says, which left the target for `arrived_ns` (monotonic); NULL where it says nothing more. */
+  void (*tell)(const struct question *, const uint8_t *bytes, int64_t arrived_ns, struct record *record);
 };
 
 /* NULL when there is no format of this name. */
@@ -42,8 +44,5 @@ const struct format *format_named(const char *name);
 
 /* Cuts an IPv4 header off (RFC 791 §3.1); false when there is none. */
 bool skip_ip_header(const uint8_t **bytes, uint32_t *length);
-
-/* The reply to a datagram of Scout's UDP echo, made of the request in place; false when it is no genuine request. */
-bool echo_datagram_reply(const struct hmac_key *key, uint8_t *bytes, uint32_t length);
 
 #endif

@@ -68,15 +68,22 @@ static void compress(uint32_t state[8], const uint8_t block[BLOCK])
     state[i] += after[i];
 }
 
-/* Adds the last bytes of a message of `total` bytes, which fit one block with the padding (FIPS 180-4 §5.1.1). */
-static void finish(uint32_t state[8], const uint8_t *bytes, size_t length, uint64_t total, uint8_t digest[HMAC_BYTES])
+/* Adds the last bytes of a message, before which were so many others, with the padding (FIPS 180-4 §5.1.1). */
+static void finish(uint32_t state[8], const uint8_t *bytes, size_t length, size_t before, uint8_t digest[HMAC_BYTES])
 {
+  uint64_t bits = (uint64_t)(before + length) * 8;
   uint8_t block[BLOCK] = {0};
 
+  for (; length >= BLOCK; length -= BLOCK, bytes += BLOCK)
+    compress(state, bytes);
   memcpy(block, bytes, length);
   block[length] = 0x80;
-  write_word(block + BLOCK - 8, (uint32_t)(total * 8 >> 32));
-  write_word(block + BLOCK - 4, (uint32_t)(total * 8));
+  if (length >= BLOCK - 8) {
+    compress(state, block);
+    memset(block, 0, sizeof block);
+  }
+  write_word(block + BLOCK - 8, (uint32_t)(bits >> 32));
+  write_word(block + BLOCK - 4, (uint32_t)bits);
   compress(state, block);
   for (int i = 0; i < 8; i++)
     write_word(digest + 4 * i, state[i]);
@@ -85,26 +92,9 @@ static void finish(uint32_t state[8], const uint8_t *bytes, size_t length, uint6
 static void digest_of(const uint8_t *bytes, size_t length, uint8_t digest[HMAC_BYTES])
 {
   uint32_t state[8];
-  size_t left = length;
 
   memcpy(state, initial, sizeof state);
-  for (; left >= BLOCK; left -= BLOCK, bytes += BLOCK)
-    compress(state, bytes);
-  if (left > HMAC_MESSAGE_MOST) {
-    uint8_t block[BLOCK] = {0};
-
-    memcpy(block, bytes, left);
-    block[left] = 0x80;
-    compress(state, block);
-    memset(block, 0, sizeof block);
-    write_word(block + BLOCK - 8, (uint32_t)((uint64_t)length * 8 >> 32));
-    write_word(block + BLOCK - 4, (uint32_t)((uint64_t)length * 8));
-    compress(state, block);
-    for (int i = 0; i < 8; i++)
-      write_word(digest + 4 * i, state[i]);
-    return;
-  }
-  finish(state, bytes, left, length, digest);
+  finish(state, bytes, length, 0, digest);
 }
 
 /* RFC 2104 §2. */
@@ -112,6 +102,7 @@ void hmac_key_set(struct hmac_key *key, const uint8_t *bytes, size_t length)
 {
   uint8_t block[BLOCK] = {0};
 
+  key->is_empty = length == 0;
   if (length > BLOCK)
     digest_of(bytes, length, block);
   else if (length > 0)
@@ -132,7 +123,7 @@ void hmac_tag(const struct hmac_key *key, const uint8_t *message, size_t length,
   uint32_t state[8];
 
   memcpy(state, key->inner, sizeof state);
-  finish(state, message, length, BLOCK + length, digest);
+  finish(state, message, length, BLOCK, digest);
   memcpy(state, key->outer, sizeof state);
-  finish(state, digest, sizeof digest, BLOCK + sizeof digest, tag);
+  finish(state, digest, sizeof digest, BLOCK, tag);
 }

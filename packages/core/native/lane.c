@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "formats.h"
+#include "stamp.h"
 
 enum {
   /* What is read of one socket before the others have their turn. */
@@ -139,24 +140,42 @@ static void give_result(struct question *question, struct record *record)
     series_end(engine, series);
 }
 
-static void give_stray(struct lane_socket *socket, enum stray_kind kind, const union address *from, double after_ns)
+static struct record *new_stray(struct lane_socket *socket, enum stray_kind kind, const union address *from, double after_ns)
 {
   /* Strays come from anyone: they may take half of the room, and wake nobody. */
   struct record *record =
     results_are_many(engine_of(socket)) ? NULL : results_new(engine_of(socket), socket->lane->number, false);
 
   if (record == NULL)
-    return;
+    return NULL;
   record->kind = RECORD_STRAY;
   record->flags = kind;
   record->took_ns = after_ns;
   record->port = is_datagram(socket) ? address_port(from) : 0;
   record->address_length = address_format(from, record->address);
-  results_add(engine_of(socket), record, socket->lane->is_prompt);
+  return record;
 }
 
-static void arrived_unasked(struct lane_socket *socket, struct question *question, const union address *from, double at_ns)
+static void give_stray(struct lane_socket *socket, enum stray_kind kind, const union address *from, double after_ns)
 {
+  struct record *record = new_stray(socket, kind, from, after_ns);
+
+  if (record != NULL)
+    results_add(engine_of(socket), record, socket->lane->is_prompt);
+}
+
+/* Once for each answer, however many copies come. */
+static void tell_copy(struct question *question, const uint8_t *bytes, struct record *record)
+{
+  record->copy_of = question->asked_by;
+  record->copied = question->stamp_reflected;
+  record->reflected = stamp_number_of_answer(bytes);
+  question->has_copy_to_tell = false;
+}
+
+static void arrived_unasked(struct lane_socket *socket, struct question *question, const struct arrived_packet *packet, double at_ns)
+{
+  const union address *from = &packet->from->ip;
   uint32_t clock;
   double after_ns = (double)NAN;
 
@@ -166,8 +185,13 @@ static void arrived_unasked(struct lane_socket *socket, struct question *questio
     return;
   }
   since_departure(question, at_ns, &after_ns, &clock);
-  give_stray(socket, question->was_answered ? STRAY_DUPLICATE : STRAY_LATE, from, after_ns);
+  struct record *record = new_stray(socket, question->was_answered ? STRAY_DUPLICATE : STRAY_LATE, from, after_ns);
   question->was_answered = true;
+  if (record == NULL)
+    return;
+  if (question->has_copy_to_tell)
+    tell_copy(question, packet->bytes, record);
+  results_add(engine_of(socket), record, socket->lane->is_prompt);
 }
 
 /* Remembers that an address sent something of another format. */
@@ -228,14 +252,15 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
   bool is_ours;
   struct question *question = format->find(socket->lane, packet->bytes, packet->length, &is_ours);
   enum clock arrival_clock = packet->clock;
-  double at_ns = on_line(socket, arrival_ns(question, packet, &arrival_clock));
+  int64_t arrived_ns = arrival_ns(question, packet, &arrival_clock);
+  double at_ns = on_line(socket, arrived_ns);
 
   if (!is_ours) {
     arrived_strange(socket, packet);
     return;
   }
   if (question == NULL || !question->is_pending || !is_from(socket, question, from)) {
-    arrived_unasked(socket, question, from, at_ns);
+    arrived_unasked(socket, question, packet, at_ns);
     return;
   }
   bool is_genuine = true;
@@ -264,6 +289,12 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
     record->traffic_class = packet->control->traffic_class;
     if (!is_late)
       record->flags = flags;
+    if (!is_late && format->tell != NULL && flags == 0) {
+      format->tell(question, packet->bytes, arrived_ns, record);
+      question->asked_by = record->id;
+      question->stamp_reflected = record->reflected;
+      question->has_copy_to_tell = true;
+    }
   }
   give_result(question, record);
 }
@@ -433,8 +464,12 @@ void read_socket(struct lane_socket *socket)
 static void refuse(struct question *question, int error)
 {
   uint32_t mtu = question->socket->timed.local_mtu;
+  struct series *series = question->series;
 
   question_end(question);
+  /* It was not lost on the path, so its number in the session is given to the next one. */
+  if (series != NULL && series->next_sequence == question->stamp_sequence + 1)
+    series->next_sequence--;
   struct record *record = result_of(question, RECORD_UNSENT);
   if (record != NULL) {
     record->number = (uint32_t)error;

@@ -1,5 +1,6 @@
 #include "packet_options.h"
 
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -93,6 +94,21 @@ void packet_options_source(struct packet_options *options, const union address *
   *options = (struct packet_options){.length = 0};
   if (local->any.sa_family != AF_UNSPEC)
     add_source(options, local);
+}
+
+void packet_options_class(struct packet_options *options, int family, int traffic_class)
+{
+  bool is_v4 = family == AF_INET;
+  struct option_name name = {.level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6, .type = is_v4 ? IP_TOS : IPV6_TCLASS};
+
+  add_option(options, name, &traffic_class, sizeof traffic_class);
+}
+
+void packet_options_stamp(struct packet_options *options)
+{
+  uint32_t stamps = SOF_TIMESTAMPING_TX_SOFTWARE;
+
+  add_option(options, (struct option_name){.level = SOL_SOCKET, .type = SO_TIMESTAMPING}, &stamps, sizeof stamps);
 }
 
 void set_packet_options(struct msghdr *message, struct packet_options *options)

@@ -30,11 +30,18 @@ struct question {
   uint32_t length; /* of the packet, from the header that its format writes */
   uint32_t sequence;
   uint64_t number; /* that the packet carries and its answer brings back; nobody else can guess it (formats.c) */
+  uint64_t timestamp;      /* of STAMP: the low bits lead to the question, as those of `number` */
+  uint32_t stamp_sequence; /* of STAMP: of the session */
+  uint32_t stamp_reflected; /* of STAMP: number that the reflector gave to its answer */
+  double asked_by;         /* id of the series, also once nobody waits for it */
+  uint16_t ssid;
+  bool is_light;
   uint16_t source_port;
   uint16_t port;
   bool is_pending;
   bool is_sent; /* the kernel has accepted it: no error can be about it before */
   bool was_answered;
+  bool has_copy_to_tell; /* the next copy of its answer is to be told of */
   bool may_be_ours; /* packets were dropped by this host since it was sent, perhaps its answer */
   struct icmp_error *likely_error; /* quotes too little to be sure that it is about this; NULL: none came */
   uint16_t payload_sum; /* of a ping: sum of what is behind its header */

@@ -133,8 +133,11 @@ static void take_stamp(struct timed_socket *socket, const struct control *contro
 {
   int64_t left_ns;
 
-  if (socket->is_counting && control->error.ee_info == SCM_TSTAMP_SND &&
-      place_stamp(socket, &control->stamp, ended_ns, &left_ns))
+  if (control->error.ee_info != SCM_TSTAMP_SND || !place_stamp(socket, &control->stamp, ended_ns, &left_ns))
+    return;
+  if (socket->events->left != NULL)
+    socket->events->left(socket, control->error.ee_data, left_ns);
+  else if (socket->is_counting)
     departures_stamp(&socket->departures, &socket->thread->line, control->error.ee_data, left_ns);
 }
 

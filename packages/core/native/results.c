@@ -30,7 +30,16 @@ static struct record *row(struct engine *engine)
 
 struct record *results_new(struct engine *engine, double id, bool must_arrive)
 {
-  const struct record empty = {.id = id, .took_ns = (double)NAN, .ttl = -1, .traffic_class = -1};
+  const struct record empty = {
+    .id = id,
+    .took_ns = (double)NAN,
+    .residence_ns = (double)NAN,
+    .forth_ns = (double)NAN,
+    .utc_error_ns = (double)NAN,
+    .sender_ttl = -1,
+    .ttl = -1,
+    .traffic_class = -1,
+  };
   struct record *record = NULL;
 
   if (!is_full(engine) && engine->first_waiting == NULL) {

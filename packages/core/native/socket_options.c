@@ -140,6 +140,17 @@ int restart_send_count(int fd)
   return 0;
 }
 
+int stamp_on_demand(int fd)
+{
+  int without = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
+  int with = without | SOF_TIMESTAMPING_OPT_ID;
+
+  if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &without, sizeof without) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &with, sizeof with) != 0)
+    return errno;
+  return 0;
+}
+
 /* IPv6 has no DF bit: the sender fragments by default (RFC 3542 §11.2). */
 static bool follow_mtu_discovery(napi_env env, int fd, int mode)
 {

@@ -19,4 +19,7 @@ bool apply_sending_options(napi_env env, int fd, const struct socket_kind *kind,
 /* Sets the kernel's count of sent packets to zero. Returns 0 or an errno. */
 int restart_send_count(int fd);
 
+/* Stamps only what arrives, and those packets that ask for it. Sets the kernel's count of these to zero. Returns 0 or an errno. */
+int stamp_on_demand(int fd);
+
 #endif

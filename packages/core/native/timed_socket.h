@@ -82,6 +82,8 @@ struct timed_socket_events {
   uint32_t (*error_room)(const struct timed_socket *);
   /* The error queue needs to be read (receive_errors), because sent packets fill it with stamps. */
   void (*must_read_errors)(struct timed_socket *);
+  /* A packet left: the kernel's number of it among those with a stamp. NULL where `departures` has the stamps. */
+  void (*left)(struct timed_socket *, uint32_t kernel_id, int64_t left_ns);
 };
 
 /* A socket whose packets the kernel stamps; it belongs to one thread. */

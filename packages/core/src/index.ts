@@ -18,10 +18,13 @@ export {
   type CheckDefinition,
   isAboutAddresses,
   isAboutPeers,
+  isSingleQuery,
   makeCheck,
+  namesNoServer,
   type Path,
   type Place,
   placeAt,
+  serverPaths,
   targetAt,
   type Vantage,
 } from './checks/check.ts'
@@ -46,9 +49,10 @@ export {
   type Mesh,
   meshOf,
   type RowAnswer,
+  type SeriesState,
+  type StateAnswer,
 } from './mesh/links.ts'
 export {
-  type DurationsReport,
   type Knowledge,
   type Lateness,
   type NodeConditions,
@@ -56,9 +60,10 @@ export {
   type Row,
   row,
   type Self,
-  type SeriesReport,
+  tokenHeader,
 } from './mesh/row.ts'
 export { idOf, type LinkKey, linkIdOf, type SeriesKey } from './mesh/series.ts'
+export { type DurationsReport, flowShown, type SeriesReport } from './mesh/series-report.ts'
 export { type Address, canonicalAddress, splitZone, usableAddressOf, whyUnusable } from './model/address.ts'
 export { type Endpoint, type Family, familyNames, familyOf, responderPort } from './model/endpoint.ts'
 export { ScoutError, type ScoutErrorCode } from './model/errors.ts'
@@ -81,23 +86,27 @@ export { printable } from './model/printable.ts'
 export { bracketed, formatHostPort, parseTarget, type TargetForm, targetForms } from './model/target.ts'
 export { giveBackMemory } from './net/host/memory.ts'
 export { mtuOf } from './net/host/mtu.ts'
-export { nameServerOrSystem, readResolvConf } from './net/host/resolv-conf.ts'
+export { nameServerOrSystem, nameServersOf, readResolvConf, systemNameServers } from './net/host/resolv-conf.ts'
 export { type ResolveName, resolveBySystem } from './net/host/resolve.ts'
 export type { Stray } from './net/packets/exchange.ts'
 export { describeProviders, type ProviderDescription } from './net/packets/providers.ts'
+export type { HopAnswers, TraceFlow, TraceHop } from './probes/hops.ts'
 export {
   type AnyResult,
   isProtocol,
+  isResultOf,
   type OptionsOf,
   type Protocol,
   probeNamed,
   probes,
   type ResultOf,
 } from './probes/index.ts'
+export type { MtuDetail } from './probes/mtu.ts'
 export { type CommonOptions, commonOptions, optionsOf, parseWrittenOptions, usableAddress } from './probes/options.ts'
 export type { Attempt, Need, Probe } from './probes/probe.ts'
 export type { Failed, Failure, Result, Success } from './probes/result.ts'
 export type { Held, Session } from './probes/session.ts'
+export type { TraceDetail } from './probes/trace.ts'
 export { startDnsResponder } from './responders/dns.ts'
 export {
   type HttpResponder,
@@ -109,10 +118,11 @@ export { type Exchange, type HttpCounters, type HttpServer, startHttpServer } fr
 export { startOnOnePort } from './responders/one-port.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { createTurns } from './responders/turns.ts'
-export { startUdpResponder } from './responders/udp.ts'
+export { type Arrivals, startUdpResponder } from './responders/udp.ts'
 export * from './settings/index.ts'
 export { Histogram } from './statistics/histogram.ts'
-export { latestMs, Ring, type Slot } from './statistics/ring.ts'
+export { latestMs, Ring } from './statistics/ring.ts'
+export { reasonNames, rowBytes, type Slot } from './statistics/slots.ts'
 export { createTally, type Statistics, type Tally } from './statistics/statistics.ts'
 export {
   attemptsOf,

@@ -9,14 +9,16 @@ const keys = {
   id: 'stays the same while the links that fail do, whatever the cause, the scope and the speaker',
   cause: 'one of [these names](causes.md)',
   scope: 'where it applies: see below',
-  direction: '`forward` (from `from` to `to`), `return`, `both`, or `none` where a scope has no direction',
+  direction:
+    '`forward` (from the first end of the scope to the second), `return` (only what answers requests that go forward), `both`, or `none` where a scope has no direction; of lost packets by the counts of UDP in each direction, or, where nothing is answered, by the requests that still arrive',
   state: '`transient` until it has lasted 30 s, then `open`, at last `closed`',
   severity: '`critical`, `warning` or `informational`',
   confidence: 'probability that this is the cause, from 0 to 1',
   openedAtMs: 'milliseconds since 1970 at which the first of its failures began',
   closedAtMs: 'milliseconds since 1970 at which it ended; only of a closed one',
   summary: 'one sentence: what is wrong, where',
-  evidence: 'what fails and what passes there, a clause each',
+  evidence:
+    'what fails there, what agents have collected about it (`mtu`, `flows`, `trace`) and what passes, a clause each',
   ruledOut: 'causes that the evidence excludes: `cause` and `because`',
   rivals:
     'causes that the evidence leaves possible: `cause`, `confidence` and `separatedBy`; absent where there are none',
@@ -50,6 +52,8 @@ An incident is one cause at one place over time. As JSON it is one object, the s
 - a line of \`scout-probe mesh --json\`, before those of agents (\`kind\` is \`agent\`), links (\`link\`), checks that target no peer (\`other\`)
   and checks that agents cannot run (\`inability\`);
 - a line of \`scout-probe mesh --watch --json\` whenever its cause, scope, direction or state changes;
+- the same with \`--prometheus\`, after a line about the metrics (\`kind\` is \`source\`), as far as they describe it: without \`direction\` and
+  \`confidence\`, with the \`kind\` of the scope alone and no evidence; \`openedAtMs\` is the time of its first sample, a week back at most;
 - in \`incidents\` of \`/api/v1/incidents\` and \`/api/v1/mesh\` at every agent;
 - a line of \`scout-probe all HOST --json\` for each cause that the results name, after the attempts, which have no \`kind\`. One run does not
   know when a trouble began, so that these lines have only ${timeless.map(code).join(', ')}.

@@ -31,14 +31,14 @@ ${table(
 }
 
 /** @param {Probe} probe */
-function section({ protocol, summary, targetForm, phases, options }) {
+function section({ protocol, summary, targetForm, phases, options, timeoutMs }) {
   const { about, examples } = targetForms[targetForm]
   const hasOptions = Object.keys(options.shape).length > 0
   return `## ${protocol}
 
 ${summary.slice(0, 1).toUpperCase() + summary.slice(1)}.
 
-Target: ${about}; for example ${examples.map(code).join(' or ')}.
+Target: ${about}; for example ${examples.map(code).join(' or ')}.${timeoutMs === undefined ? '' : ` Default timeout: ${timeoutMs / 1000} s.`}
 
 ${table(
   ['phase', 'lasts from … to'],

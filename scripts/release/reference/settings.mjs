@@ -25,6 +25,7 @@ ${table(
 
 An entry of \`peers\` has a \`name\`, its \`addresses\`, and, if they differ from the defaults, a \`port\`, a \`node\`, a \`zone\` and a \`namespace\`.
 A flag \`--peer NODE=ADDRESS[,ADDRESS][:PORT]\` adds one.
+An entry of \`dnsPods\` is written alike; its port is 53 by default.
 
 ## Checks
 

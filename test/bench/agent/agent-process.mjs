@@ -21,9 +21,9 @@ const stream = { probe: 'udp', interval: '500ms' }
 /**
  * Gives this mount namespace the files of a pod: service account, resolv.conf, configuration. They are in memory and end with it.
  *
- * @param {{ token: string, ca: string, isStreaming: boolean }} options
+ * @param {{ token: string, ca: string, peers: number, isStreaming: boolean }} options
  */
-export function makePodFiles({ token, ca, isStreaming }) {
+export function makePodFiles({ token, ca, peers, isStreaming }) {
   mount(['-t', 'tmpfs', '-o', 'mode=755', 'scout-bench', '/run'])
   write(`${accountFolder}/token`, token)
   write(`${accountFolder}/ca.crt`, ca)
@@ -35,8 +35,19 @@ export function makePodFiles({ token, ca, isStreaming }) {
   if (existsSync('/etc/resolv.conf')) mount(['--bind', resolver, realpathSync('/etc/resolv.conf')])
   else throw new Error('cannot replace /etc/resolv.conf, because it does not exist here')
   // What the chart writes (templates/_helpers.tpl).
-  const config = { discovery: 'kubernetes', service: 'scout', console: { port: 8080 }, responder: { port: 8081 } }
-  write(configFile, JSON.stringify({ ...config, ...(isStreaming ? { checks: { ...defaultChecks, stream } } : {}) }))
+  const config = {
+    discovery: 'kubernetes',
+    service: 'scout',
+    probedNodes: peers,
+    console: { port: 8080 },
+    responder: { port: 8081 },
+  }
+  // The bench counts the attempts of every link by reason.
+  const metrics = { series: 1_000_000 }
+  write(
+    configFile,
+    JSON.stringify({ ...config, metrics, ...(isStreaming ? { checks: { ...defaultChecks, stream } } : {}) }),
+  )
 }
 
 /**
@@ -89,8 +100,8 @@ export async function startAgent({ command, environment }, name) {
  * @param {import('@scout/core').CheckDefinition} definition
  * @returns {[name: string, written: object]}
  */
-function writtenCheck({ name, protocol, target, options, rounds = 1 }) {
-  const interval = `${rounds * intervalSeconds}s`
+function writtenCheck({ name, protocol, target, options, rounds = 1, intervalMs }) {
+  const interval = intervalMs === undefined ? `${rounds * intervalSeconds}s` : `${intervalMs}ms`
   return [name, { probe: protocol, ...options, interval, ...(target === undefined ? {} : { target }) }]
 }
 

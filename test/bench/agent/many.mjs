@@ -44,6 +44,7 @@ await writeFile(
     name: 'scout',
     addresses: [agentAddress],
     interval: values.interval,
+    probedNodes: addresses.length,
     console: { host: agentAddress, port: 0 },
     responder: { host: agentAddress, port: 0 },
     peers: addresses.map((address, i) => ({ name: `peer-${i}`, addresses: [address], port: http.port })),

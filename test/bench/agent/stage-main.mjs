@@ -44,7 +44,7 @@ async function measure() {
     pods: [{ name: agentName, address: agentAddress }, ...pods],
     responderPort,
   })
-  makePodFiles({ ...account, isStreaming: request.isStreaming })
+  makePodFiles({ ...account, peers: request.peers, isStreaming: request.isStreaming })
   const peers = await startPeers({ addresses, port: responderPort, isStreaming: request.isStreaming })
   const agent = await startAgent(request.image, agentName)
   await untilReady(agent)

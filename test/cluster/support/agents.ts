@@ -86,11 +86,11 @@ export interface LinkCount {
   readonly attempts: number
 }
 
-/** How often each link was probed and counted, by agent and series. */
+/** How often each link was probed and counted, by agent and series, apart from those whose flow idles for minutes. */
 export function countsOf(agents: readonly AgentView[]): readonly LinkCount[] {
   return agents.flatMap(({ pod, row }) =>
     row.series.flatMap((series) =>
-      series.to === undefined
+      series.to === undefined || series.socket === 'idle'
         ? []
         : [{ link: `${pod.metadata.name} ${idOf(series)}`, to: series.to, attempts: countAttempts(series.total) }],
     ),

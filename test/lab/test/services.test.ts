@@ -1,10 +1,13 @@
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { assertBuilt } from '../../support/built.ts'
 import { describeWith } from '../../support/requirements.ts'
 import { connect, dns, http, lookupSeconds } from './support/clients.ts'
 import { heldSockets } from './support/held-sockets.ts'
 import { during, useLab } from './support/lab.ts'
 import { labNeeds } from './support/namespaces.ts'
 
+const probeProgram = fileURLToPath(new URL('../../../packages/cli/bin/scout-probe.js', import.meta.url))
 const service = '10.96.0.80'
 const clusterDns = '10.96.0.10'
 
@@ -127,6 +130,22 @@ describeWith(...labNeeds)('faults of services and names', () => {
     expect(single).toBe('ok')
     expect(both).toBeGreaterThan(1.9)
     expect(await lookupSeconds(lab(), 'pod1', impatient)).toBeLessThan(1)
+  })
+
+  test('the dns probe says which of two queries the race loses, and passes with one query or over TCP', async () => {
+    assertBuilt('packages/cli')
+    const look = async (...options: readonly string[]) => {
+      const target = `echo.default.svc.cluster.local@${clusterDns}`
+      const flags = ['--json', '--count', '1', '--timeout', '1s', ...options]
+      const { stdout } = await lab().run('pod1', [process.execPath, probeProgram, 'dns', target, ...flags])
+      const result: { readonly ok: boolean; readonly failure?: { readonly code?: string } } = JSON.parse(
+        stdout.split('\n')[0] ?? '',
+      )
+      return result.ok ? 'ok' : result.failure?.code
+    }
+    const looks = () => Promise.all([look('--parallel'), look(), look('--transport', 'tcp')])
+    expect(await during(lab(), ['dns-race'], looks)).toEqual(['LOST_AAAA', 'ok', 'ok'])
+    expect(await looks()).toEqual(['ok', 'ok', 'ok'])
   })
 
   test('a dead first name server costs every lookup a timeout', async () => {

@@ -103,10 +103,13 @@ describeWith(...labNeeds)('faults of time and chance', () => {
 
   test('rules that come and go do not come back after they are healed', async () => {
     const injection = await lab().inject('periodic-loss', { lost: 1, passing: 1 })
-    await vi.waitFor(async () => {
-      await ping('pod1', pod2)(lab())
-      expect(await injection.hits()).toBeGreaterThan(0)
-    })
+    await vi.waitFor(
+      async () => {
+        await ping('pod1', pod2)(lab())
+        expect(await injection.hits()).toBeGreaterThan(0)
+      },
+      { timeout: 10_000 },
+    )
     await injection.heal()
     expect((await lab().run('node2', ['nft', 'list', 'tables'])).stdout).not.toContain('fault')
   })

@@ -13,11 +13,11 @@ import { timeoutMs } from './network.mjs'
 /** @typedef {import('@scout/core').Row} Row */
 /** @typedef {import('@scout/core').AnyResult} AnyResult */
 /** @typedef {import('../../../packages/agent/dist/peers/roster.js').KnownPeer} KnownPeer */
-/** @typedef {import('../../../packages/agent/dist/memory/memory.js').Series} Series */
+/** @typedef {import('../../../packages/agent/dist/memory/series.js').Series} Series */
 /** @typedef {{ readonly host: string, readonly address: string, readonly family: 'ipv4' | 'ipv6' }} Endpoint */
 /**
- * A task, with when in its interval it is due.
- * @typedef {Sending & { readonly task: Task, readonly placeMs: number, readonly endpoint: Endpoint, unseen: Unseen }} Repeated
+ * A task, with when in its interval it is due, and the packets lost since the last answer, which the next one reports if it is of STAMP.
+ * @typedef {Sending & { readonly task: Task, readonly placeMs: number, readonly endpoint: Endpoint, unseen: Unseen, readonly lost: { forth: number, back: number } }} Repeated
  */
 /**
  * Attempts that passed and that only the detector of their series has had: how many, and start and time of the last.
@@ -30,9 +30,12 @@ const settleMs = 5_000
 const families = /** @type {const} */ (['ipv4', 'ipv6'])
 const nameServer = '10.96.0.10'
 const checks = catalogue.map((check) =>
-  makeCheck(check.name === 'dns' ? { ...check, target: `kubernetes.default.svc.cluster.local@${nameServer}` } : check, {
-    intervalMs,
-  }),
+  makeCheck(
+    check.protocol === 'dns' ? { ...check, target: `kubernetes.default.svc.cluster.local@${nameServer}` } : check,
+    {
+      intervalMs,
+    },
+  ),
 )
 
 /** @type {Readonly<Record<string, Sending['kind']>>} */
@@ -51,7 +54,8 @@ export function catchUp(/** @type {Series} */ series, /** @type {Repeated} */ re
   const { unseen, task } = repeated
   if (unseen.count === 0) return
   const { tookNs, startedAtMs } = unseen
-  const last = resultOf(repeated, { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0 }, startedAtMs)
+  const fate = { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0, lost: undefined }
+  const last = resultOf(repeated, fate, startedAtMs)
   const latest = new Map(series.latest).set(task.id, last)
   Object.assign(series, { last, latest, trials: series.trials + unseen.count })
   unseen.count = 0
@@ -97,6 +101,7 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
     const found = address === nameServer ? { node: 0, pod: undefined } : findPod(podAt(address))
     if (found === undefined) throw new Error(`there is no pod at ${address}`)
     const isLarge = task.target.includes('size=')
+    const isByTcp = task.options !== undefined && 'transport' in task.options && task.options.transport === 'tcp'
     /** @type {Repeated} */
     const one = {
       task,
@@ -105,8 +110,9 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
       from: node,
       to: found.node,
       pod: found.pod,
-      kind: isLarge ? 'large request' : (kinds[task.protocol] ?? 'packet'),
+      kind: isLarge ? 'large request' : isByTcp ? 'request' : (kinds[task.protocol] ?? 'packet'),
       unseen: { count: 0, startedAtMs: 0, tookNs: 0 },
+      lost: { forth: 0, back: 0 },
     }
     return one
   }
@@ -123,7 +129,16 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
   }
   /** @type {Promise<never>} */
   const failed = new Promise(() => {})
-  const vantage = { prober, port: 0, counters: () => ({}), silentMs: () => 0, failed, close: never }
+  const vantage = {
+    prober,
+    hasThread: true,
+    port: 0,
+    counters: () => ({}),
+    arrivals: () => new Map(),
+    silentMs: () => 0,
+    failed,
+    close: never,
+  }
   const attempts = createAttempts({
     vantages: { all: () => [['pod', vantage]] },
     memory,
@@ -169,13 +184,16 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
           checks,
           settleMs,
           tasks,
+          sample: new Set(tasks.flatMap(({ key: { to } }) => to ?? [])),
           roster: { peers, knowledge: { source: 'a simulation', heardAtMs: Date.now() } },
           memory,
           vantages: [],
+          arrivals: [],
           schedule: counters,
           lateness: undefined,
           held: attempts.held,
           greetings: nothing,
+          collected: [],
           diagnosis: { isSpeaking: false, rows: 0, ready: 0, incidents: [], sent: {}, received: {} },
         }),
         console: { answered: 0, rejected: 0, unsent: 0 },
@@ -190,8 +208,8 @@ const ofPackets = { tx: 'kernel', rx: 'kernel' }
 
 /** Returns the result of an attempt. @returns {AnyResult} */
 export function resultOf(
-  /** @type {Repeated} */ { task: { protocol, target }, kind, endpoint },
-  /** @type {import('./network.mjs').Fate} */ { reason, tookNs, connectNs, retransmits },
+  /** @type {Repeated} */ { task: { protocol, target }, kind, endpoint, lost: earlier },
+  /** @type {import('./network.mjs').Fate} */ { reason, tookNs, connectNs, retransmits, lost },
   /** @type {number} */ startedAtMs,
 ) {
   const isConnection = kind !== 'packet' && kind !== 'echo'
@@ -203,6 +221,7 @@ export function resultOf(
     phasesNs: isConnection ? { connect: connectNs } : {},
     totalNs: tookNs,
     clock: isConnection ? ofConnection : ofPackets,
+    ...(protocol === 'udp' ? { packets: packetsOf(earlier, { isAnswered: reason === undefined, lost }) } : {}),
   }
   const message =
     reason === 'timeout' ? `no answer within ${timeoutMs} ms` : 'the endpoint answered that nothing is listening'
@@ -211,4 +230,18 @@ export function resultOf(
       ? { ...measured, ok: true, detail: retransmits === 0 ? {} : { synRetransmits: retransmits } }
       : { ...measured, ok: false, failure: { reason, phase: isConnection ? 'connect' : 'wait', message } }
   return /** @type {AnyResult} */ (/** @type {unknown} */ (result))
+}
+
+/**
+ * Counts the packet of an attempt as a sender of STAMP does: an answer reports what was lost since the one before.
+ *
+ * @param {Repeated['lost']} earlier
+ * @param {{ isAnswered: boolean, lost: 'forth' | 'back' | undefined }} fate
+ */
+function packetsOf(earlier, { isAnswered, lost }) {
+  const { forth, back } = earlier
+  if (lost !== undefined) earlier[lost]++
+  if (!isAnswered) return { sent: 1, returned: 0, duplicated: 0, reordered: 0, late: 0 }
+  Object.assign(earlier, { forth: 0, back: 0 })
+  return { sent: 1, arrived: 1 + back, lostForth: forth, returned: 1, duplicated: 0, reordered: 0, late: 0 }
 }

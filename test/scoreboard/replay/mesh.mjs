@@ -8,7 +8,7 @@ import { createWatcher } from './watcher.mjs'
 /** @typedef {import('./agent.mjs').Repeated} Repeated */
 /** @typedef {import('./network.mjs').Pod} Pod */
 /** @typedef {import('./trace.mjs').Trace} Trace */
-/** @typedef {import('../../../packages/agent/dist/memory/memory.js').Series} Series */
+/** @typedef {import('../../../packages/agent/dist/memory/series.js').Series} Series */
 /** @typedef {{ readonly agent: Agent, readonly repeated: Repeated, readonly link: number, readonly series: Series | undefined }} Due */
 /** @typedef {{ readonly offsetMs: number, readonly due: Due[] }} Slot what is due at one point of a cycle */
 /** @typedef {ReturnType<typeof createMesh>} Mesh */
@@ -23,6 +23,12 @@ const aheadMs = 10_000
  * its series passes again, and all that time and for a minute more the link is suspected.
  */
 const troubledMs = 120_000
+/** Packets of an attempt that passes like the one before it, over UDP and otherwise. */
+/** @typedef {{ returned: number, arrived?: number, lostForth?: number, duplicated: number }} Counted */
+/** @type {Counted} */
+const answered = { returned: 1, arrived: 1, lostForth: 0, duplicated: 0 }
+/** @type {Counted} */
+const unreported = { returned: 1, duplicated: 0 }
 /** What takes less time raises no alarm: it is below the margin of the chart for latency. */
 const slowFromNs = 500_000
 
@@ -59,6 +65,7 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     phasesNs: { connect: 0 },
     clock: /** @type {const} */ ({ tx: 'kernel', rx: 'kernel' }),
     detail: undefined,
+    packets: answered,
   }
 
   const running = () => agents.filter((agent) => agent !== undefined)
@@ -144,12 +151,13 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
 
   /** Has an attempt pass that only its detector need know of. */
   const pass = (
-    /** @type {Repeated} */ { unseen },
+    /** @type {Repeated} */ { unseen, task },
     /** @type {Series} */ { detector },
     /** @type {number} */ tookNs,
   ) => {
     passed.totalNs = tookNs
     passed.phasesNs.connect = tookNs
+    passed.packets = task.protocol === 'udp' ? answered : unreported
     unseen.count++
     unseen.startedAtMs = clock.wallMs
     unseen.tookNs = tookNs

@@ -37,6 +37,7 @@ import { createRandom } from '../../support/random.mjs'
  * @property {number} tookNs
  * @property {number} connectNs of its connection
  * @property {number} retransmits of its SYN
+ * @property {'forth' | 'back' | undefined} lost where its only packet was lost
  */
 
 /** Loss of a healthy network: Pingmesh (2015) measured 1e-5 to 1e-4 per connection. */
@@ -67,7 +68,7 @@ export function createNetwork(/** @type {{ nodes: number, seed: number }} */ { n
   /** @type {Busy[]} */
   let busy = []
   /** @type {Fate} */
-  const fate = { reason: undefined, tookNs: 0, connectNs: 0, retransmits: 0 }
+  const fate = { reason: undefined, tookNs: 0, connectNs: 0, retransmits: 0, lost: undefined }
 
   const isLost = (/** @type {number} */ path, /** @type {number} */ atMs) => {
     if (healthyPackets-- <= 0) {
@@ -95,12 +96,14 @@ export function createNetwork(/** @type {{ nodes: number, seed: number }} */ { n
     return Math.round(ns)
   }
 
-  const passes = (/** @type {Sending} */ { from, to }, /** @type {number} */ atMs) => {
-    if (from === to) return true
-    const isThere = !isLost(pathOf(from, to), atMs)
-    const isBack = !isLost(pathOf(to, from), atMs)
-    return isThere && isBack
+  /** Returns on which way one of a packet and its answer is lost; undefined if neither is. */
+  const lostOn = (/** @type {Sending} */ { from, to }, /** @type {number} */ atMs) => {
+    if (from === to) return undefined
+    const isLostForth = isLost(pathOf(from, to), atMs)
+    const isLostBack = isLost(pathOf(to, from), atMs)
+    return isLostForth ? 'forth' : isLostBack ? 'back' : undefined
   }
+  const passes = (/** @type {Sending} */ sending, /** @type {number} */ atMs) => lostOn(sending, atMs) === undefined
 
   /** Returns when within an attempt its data has passed. */
   const dataMs = (/** @type {Sending} */ sending, /** @type {number} */ atMs) => {
@@ -152,11 +155,13 @@ export function createNetwork(/** @type {{ nodes: number, seed: number }} */ { n
       const tripNs = roundTripNs(sending, atMs)
       fate.reason = undefined
       fate.retransmits = 0
+      fate.lost = undefined
       fate.connectNs = tripNs
       fate.tookNs = tripNs
       if (pod?.hasNetwork === false) return fail('timeout', timeoutMs * 1e6)
       if (kind === 'packet' || kind === 'echo') {
-        if (!passes(sending, atMs)) return fail('timeout', timeoutMs * 1e6)
+        fate.lost = lostOn(sending, atMs)
+        if (fate.lost !== undefined) return fail('timeout', timeoutMs * 1e6)
         return pod?.isAnswering === false && kind === 'packet' ? fail('refused', tripNs) : fate
       }
       const tries = synsMs.findIndex((afterMs) => passes(sending, atMs + afterMs))

@@ -13,7 +13,7 @@ import { createTrace, traceWords } from './trace.mjs'
  * @property {number} seed
  * @property {boolean} isThorough
  */
-/** @typedef {{ readonly fault: string, readonly trials: number, readonly first: readonly number[], readonly named: readonly number[] }} Delays seconds */
+/** @typedef {{ readonly fault: string, readonly trials: number, readonly first: readonly number[], readonly named: readonly number[], readonly directed: readonly number[] }} Delays seconds */
 /**
  * @typedef {object} Replayed
  * @property {ReplayOptions} options
@@ -108,6 +108,7 @@ export async function replay(options, signal) {
       trials,
       first: found.flatMap(({ first }) => first ?? []),
       named: found.flatMap(({ named }) => named ?? []),
+      directed: found.flatMap(({ directed }) => directed ?? []),
     })
   }
   return { options, meshHours, attempts, incidents, alarms, delays }
@@ -162,12 +163,12 @@ export function replayText(/** @type {Replayed} */ { options, meshHours, attempt
     `| alarms of latency on a link | ${perMillion(alarms.latency)} |`,
     '',
     ...incidents.flatMap(textOfFound),
-    'Seconds until a fault of one link is an incident, and until one has the right cause and place:',
+    'Seconds until a fault of one link is an incident, until one has the right cause and place, and until it has the right direction, too:',
     '',
-    '| fault | trials | incident, p50 | p95 | never | named, p50 | p95 | never |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
-    ...delays.map(({ fault, trials, first, named }) => {
-      const cells = [fault, trials, ...spread(first, trials), ...spread(named, trials)]
+    '| fault | trials | incident, p50 | p95 | never | named, p50 | p95 | never | directed, p50 | p95 | never |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...delays.map(({ fault, trials, first, named, directed }) => {
+      const cells = [fault, trials, ...[first, named, directed].flatMap((values) => spread(values, trials))]
       return `| ${cells.join(' | ')} |`
     }),
   ].join('\n')
@@ -192,12 +193,16 @@ function delayOf(/** @type {number} */ share, /** @type {ReplayOptions} */ { nod
   mesh.run(settledMs)
   mesh.network.begin({ kind: 'loss', fromMs, toMs: Number.POSITIVE_INFINITY, shares, text: '' })
   const isNamed = () => mesh.watcher.open.some((incident) => isAbout(incident, share))
+  const isDirected = () => mesh.watcher.open.some((incident) => isAbout(incident, share) && isRightWay(incident, share))
   mesh.run(fromMs + patienceMs, isNamed)
+  const namedAtMs = isNamed() ? mesh.nowMs : undefined
+  mesh.run(fromMs + patienceMs, isDirected)
   const [first] = mesh.watcher.found
   const secondsAt = (/** @type {number} */ atMs) => Math.round((atMs - fromMs) / 1_000)
   return {
     first: first === undefined ? undefined : secondsAt(first.atMs),
-    named: isNamed() ? secondsAt(mesh.nowMs) : undefined,
+    named: namedAtMs === undefined ? undefined : secondsAt(namedAtMs),
+    directed: isDirected() ? secondsAt(mesh.nowMs) : undefined,
   }
 }
 
@@ -206,6 +211,12 @@ function isAbout(/** @type {import('@scout/core').Incident} */ { cause, scope },
   if (scope.kind !== 'link' || ![scope.from, scope.to].every((node) => node === 'node1' || node === 'node2'))
     return false
   return share === 1 ? cause !== 'unexplained' : cause === 'packet-loss'
+}
+
+/** Returns whether an incident says on which way packets are lost: from the first node to the second, or, if all are, on both. */
+function isRightWay(/** @type {import('@scout/core').Incident} */ { scope, direction }, /** @type {number} */ share) {
+  if (share === 1) return direction === 'both'
+  return scope.kind === 'link' && scope.from === 'node1' && direction === 'forward'
 }
 
 function traceOf(/** @type {number} */ nodes, /** @type {number} */ seed) {

@@ -50,9 +50,21 @@ app.kubernetes.io/managed-by: {{ .Values.managedBy | default .Release.Service }}
 {{- .Values.config.responder.port | int -}}
 {{- end -}}
 
+{{/* Not empty if agents query the pods of cluster DNS one by one. */}}
+{{- define "scout.asksDnsPods" -}}
+{{- $enabled := toString .Values.dnsPods.enabled -}}
+{{- if or (eq $enabled "true") (and (eq $enabled "") (eq .Values.variant "privileged")) }}true{{ end -}}
+{{- end -}}
+
 {{/* Configuration of every agent of this release: the chart's part, overridden by .Values.config. */}}
 {{- define "scout.config" -}}
-{{- $own := dict "discovery" "kubernetes" "service" (include "scout.name" .) "nodeConditions" .Values.nodeConditions -}}
+{{- $own := dict "discovery" "kubernetes" "service" (include "scout.name" .) "nodeConditions" .Values.nodeConditions "nodeEvents" .Values.nodeEvents -}}
+{{- if include "scout.asksDnsPods" . -}}
+{{- $_ := set $own "dnsService" (printf "%s/%s" .Values.dnsPods.namespace .Values.dnsPods.service) -}}
+{{- end -}}
+{{- if .Values.history.volume -}}
+{{- $_ := set $own "historyFile" "/var/lib/scout/history" -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.config)) -}}
 {{- end -}}
 

@@ -19,7 +19,10 @@ export function configText({ config, origins, hasOwnChecks, remarks }: LoadedCon
     const isFirst = key !== undefined && simpleSettings[index - 1]?.name.startsWith(`${group}.`) !== true
     return isFirst ? [`${group}:`, line] : [line]
   })
-  const peers = config.peers.map((peer) => `  - ${JSON.stringify(peer)}`)
+  const lists = (['peers', 'dnsPods'] as const).flatMap((name) => [
+    withOrigin(`${name}:${config[name].length === 0 ? ' []' : ''}`, origins.get(name)),
+    ...config[name].map((one) => `  - ${JSON.stringify(one)}`),
+  ])
   const mark = hasOwnChecks ? '' : '# '
   const origin = [...origins].find(([path]) => path.startsWith('checks'))?.[1]
   const checks = config.checks.map((check) => {
@@ -30,8 +33,7 @@ export function configText({ config, origins, hasOwnChecks, remarks }: LoadedCon
   })
   return [
     ...settings,
-    withOrigin(`peers:${peers.length === 0 ? ' []' : ''}`, origins.get('peers')),
-    ...peers,
+    ...lists,
     withOrigin(`${mark}checks:${checks.length === 0 ? ' {}' : ''}`, origin),
     ...checks,
     ...remarks.map((remark) => `# ${remark}`),

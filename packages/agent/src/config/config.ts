@@ -2,6 +2,7 @@ import { type Check, loadWritten, ScoutError } from '@scout/core'
 import { type DiscoveryKind, kindFor, lagMs } from './discovery-kind.ts'
 import { clusterDomain } from './host.ts'
 import { explainMisfit } from './misfit.ts'
+import { grpcRemarks, otlpOf } from './otlp.ts'
 import { configSchema, type Settings } from './schema.ts'
 import { type ConfigSources, type Environment, gather, originText, unknownVariables, type Written } from './sources.ts'
 import { parseChecks } from './written-check.ts'
@@ -39,7 +40,11 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     config,
     origins: written.origins,
     hasOwnChecks: loaded.value.checks !== undefined,
-    remarks: [...unknownVariables(sources.environment), ...(isAlone(config) ? [alone] : [])],
+    remarks: [
+      ...unknownVariables(sources.environment),
+      ...grpcRemarks(config.otlp),
+      ...(isAlone(config) ? [alone] : []),
+    ],
   }
 }
 
@@ -66,6 +71,7 @@ function complete(settings: Settings, surroundings: Surroundings) {
     node: settings.node ?? settings.name,
     discovery,
     responder: { ...settings.responder, ...guestPort(settings, written) },
+    otlp: otlpOf(settings, written, environment),
     settleMs: settings.settleMs ?? lagMs[discovery],
     checks: checksOf(settings, surroundings),
   }

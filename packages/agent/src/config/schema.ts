@@ -2,13 +2,15 @@ import { hostname } from 'node:os'
 import { commonOptions, responderPort } from '@scout/core'
 import { z } from 'zod'
 import { mountedNamespace } from '../kubernetes/service-account.ts'
-import { ipAddress, writtenPeers } from '../peers/peer.ts'
+import { ipAddress, writtenDnsPods, writtenPeers } from '../peers/peer.ts'
 import { anyAddress, ownAddresses } from './host.ts'
 import { writtenCheck } from './written-check.ts'
 
 const secondMs = 1_000
 const minuteMs = 60 * secondMs
 const dayMs = 24 * 60 * minuteMs
+
+export const leastExportIntervalMs = secondMs
 
 /** A setting whose default is computed at startup; `defaultText` describes that default. */
 const computed = <Schema extends z.ZodType, Value>(schema: Schema, defaultText: string, make: () => Value) =>
@@ -73,6 +75,11 @@ export const configSchema = z.strictObject({
     .max(10 * minuteMs)
     .default(2 * secondMs)
     .describe('how long to keep answering after saying goodbye to all peers'),
+  probedNodes: z
+    .int()
+    .min(1)
+    .default(64)
+    .describe('maximum number of nodes to probe; in a larger mesh each agent probes a sample, a part of which rotates'),
   maxInFlight: z.int().min(1).default(256).describe('maximum number of attempts in flight'),
   console: z
     .strictObject({
@@ -81,9 +88,46 @@ export const configSchema = z.strictObject({
         .array(z.string().regex(/^[\w.-]+$/, 'write a host name alone, without scheme and port'))
         .default([])
         .describe('further host names that requests may name, such as that of an Ingress'),
+      token: z
+        .string()
+        .regex(/^[\x21-\x7e]*$/, 'write printable ASCII without spaces')
+        .default('')
+        .meta({ writeOnly: true })
+        .describe(
+          'secret that readers of page, API and metrics must send as a bearer token; none: anyone may read. With it, agents show what others know only if they share responder.key',
+        ),
     })
     .prefault({})
     .describe('page, API and metrics'),
+  metrics: z
+    .strictObject({
+      series: z
+        .int()
+        .min(0)
+        .default(500)
+        .describe(
+          'maximum number of time series about single links; beyond it, a fixed sample of the checks and those that fail',
+        ),
+      runtime: z.boolean().default(false).describe('also show event loop, heap and garbage collection of Node'),
+    })
+    .prefault({})
+    .describe('what Prometheus reads, and OTLP sends'),
+  historyFile: optional(z.string().min(1), 'none: a restart loses the history').describe(
+    'file that keeps the history of links across restarts; each agent needs one of its own',
+  ),
+  otlp: z
+    .strictObject({
+      endpoint: optional(z.string(), 'OTEL_EXPORTER_OTLP_ENDPOINT; without it, nothing is sent').describe(
+        'OpenTelemetry collector to send the metrics to over HTTP, such as http://otel-collector:4318; /v1/metrics is added',
+      ),
+      intervalMs: optional(z.int().min(leastExportIntervalMs).max(dayMs), 'OTEL_METRIC_EXPORT_INTERVAL or 1m').describe(
+        'time between exports',
+      ),
+    })
+    .prefault({})
+    .describe(
+      'export of the metrics by OTLP; the variables OTEL_EXPORTER_OTLP_… of OpenTelemetry apply, such as …_HEADERS',
+    ),
   responder: z
     .strictObject({
       ...listen(responderPort),
@@ -113,8 +157,22 @@ export const configSchema = z.strictObject({
   kubeconfig: optional(z.string(), 'KUBECONFIG or ~/.kube/config').describe('kubeconfig file'),
   context: optional(z.string(), 'the current one').describe('context of the kubeconfig'),
   nodeConditions: z.boolean().default(false).describe('watch node conditions; needs a cluster-wide permission'),
+  nodeEvents: z
+    .boolean()
+    .default(false)
+    .describe(
+      'write incidents as Events of the nodes they name; needs the permission to create them in namespace default',
+    ),
   peersFile: z.string().optional().describe('YAML file with a list of peers; reloaded when it changes'),
   peers: writtenPeers.default([]).describe('fixed list of peers'),
+  dnsService: z
+    .string()
+    .regex(/^[a-z0-9-]+\/[a-z0-9-]+$/, 'write NAMESPACE/NAME, such as kube-system/kube-dns')
+    .optional()
+    .describe(
+      'Service of cluster DNS, as NAMESPACE/NAME, whose pods are also queried one by one; needs the permission to watch its EndpointSlices',
+    ),
+  dnsPods: writtenDnsPods.default([]).describe('fixed list of servers of cluster DNS to query one by one'),
   checks: optional(
     z.record(z.string(), writtenCheck),
     'every protocol to every peer, and dns inside a cluster',

@@ -1,14 +1,14 @@
-import type { Incident } from '@scout/core'
+import { type Incident, printable } from '@scout/core'
 import { z } from 'zod'
+import { textUpTo, wallMs, word } from './words.ts'
 
 /** An incident as agents exchange and show it. */
 export type ShownIncident = Omit<Incident, 'weights'>
 
-const word = z.string().max(253)
-const text = z.string().max(2_000)
+const text = textUpTo(2_000)
 const nodes = z.array(word).max(1_024).readonly()
 
-const incident = z.object({
+export const incident = z.object({
   id: word,
   cause: word,
   scope: z.discriminatedUnion('kind', [
@@ -26,8 +26,8 @@ const incident = z.object({
   state: z.enum(['transient', 'open', 'closed']),
   severity: z.enum(['critical', 'warning', 'informational']),
   confidence: z.number(),
-  openedAtMs: z.number(),
-  closedAtMs: z.number().optional(),
+  openedAtMs: wallMs,
+  closedAtMs: wallMs.optional(),
   summary: text,
   evidence: z.array(text).max(64).readonly(),
   ruledOut: z
@@ -41,6 +41,9 @@ const incident = z.object({
   next: text,
 })
 
+/** Incidents that a watcher publishes at most, open and closed. */
+export const mostIncidents = 96
+
 const answer = z.discriminatedUnion('accepted', [
   z.object({ accepted: z.literal(false), because: z.string() }),
   z.object({
@@ -52,7 +55,9 @@ const answer = z.discriminatedUnion('accepted', [
     speaks: z.boolean(),
     /** Version of its incidents, and these if the sender has another one. */
     version: word,
-    incidents: z.array(incident).max(512).readonly().optional(),
+    /** Differs when the states of links have changed, as the watcher sees them. */
+    changes: word.optional(),
+    incidents: z.array(incident).max(mostIncidents).readonly().optional(),
   }),
 ])
 
@@ -72,13 +77,13 @@ const mostShown = 64
 
 /** Returns an incident without what only its own watcher needs, and with lists and texts of limited length. */
 export function shownIncident({ weights: _, ...incident }: Incident): ShownIncident {
-  const cut = (text: string) => text.slice(0, 1_000)
+  const cut = (text: string) => printable(text).slice(0, 1_000)
   return {
     ...incident,
     summary: cut(incident.summary),
     next: cut(incident.next),
     evidence: incident.evidence.slice(0, mostShown).map(cut),
-    ruledOut: incident.ruledOut.slice(0, mostShown),
-    rivals: incident.rivals.slice(0, mostShown),
+    ruledOut: incident.ruledOut.slice(0, mostShown).map((one) => ({ ...one, because: cut(one.because) })),
+    rivals: incident.rivals.slice(0, mostShown).map((one) => ({ ...one, separatedBy: cut(one.separatedBy) })),
   }
 }

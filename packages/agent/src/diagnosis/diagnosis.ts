@@ -1,8 +1,6 @@
 import {
-  clockFacts,
   createIncidents,
   type Evidence,
-  evidenceOf,
   explain,
   type Fact,
   type IncidentChange,
@@ -12,18 +10,27 @@ import {
 } from '@scout/core'
 import type { KnownPeer } from '../peers/roster.ts'
 import { createAnnouncements } from './announcements.ts'
-import { type Answer, type ShownIncident, shownIncident } from './answer.ts'
+import { type Answer, mostIncidents, type ShownIncident, shownIncident } from './answer.ts'
 import { createGather, type GatherOptions } from './gather.ts'
-import { createHoldings, type Held } from './holdings.ts'
+import { createHoldings } from './holdings.ts'
 import { createIntake } from './intake.ts'
+import { clocksOf, evidenceFrom, type Joined, momentFrom } from './joined.ts'
 import type { Message } from './message.ts'
 import { type Report, reportOf } from './report.ts'
+import { sightText } from './sight.ts'
+import { createTimeline, type Timeline } from './timeline.ts'
 
-/** What this agent knows of the mesh: by itself, if it is a watcher; otherwise from the watcher that speaks. */
-export interface MeshView {
-  /** Node of the watcher whose incidents these are; undefined while none is known. */
+/** Who speaks for the mesh, and which agents hold its evidence. */
+export interface Speaker {
+  /** Node of the watcher that speaks, as far as this agent knows; undefined while none is known. */
   readonly speaker: string | undefined
   readonly isSpeaking: boolean
+  /** Nodes of the watchers that this agent can reach, by rank; it may be one of them. */
+  readonly watchers: readonly string[]
+}
+
+/** What this agent knows of the mesh: by itself, if it is a watcher; otherwise from the watcher that speaks. */
+export interface MeshView extends Speaker {
   /** Rows that this agent holds, its own included, of how many ready agents. */
   readonly rows: number
   readonly ready: number
@@ -40,6 +47,8 @@ export interface DiagnosisOptions extends Omit<GatherOptions, 'peers' | 'monoton
   readonly peers: () => Iterable<KnownPeer>
   /** Called by the watcher that speaks, with a remark on what it does not see. */
   readonly onIncident: (change: IncidentChange, incident: ShownIncident, sight: string) => void
+  /** Called in each round with the incidents that are known of, and what the own row shows. */
+  readonly onRound: (incidents: readonly ShownIncident[], report: Report) => void
   readonly onDefect: (error: unknown) => void
   readonly spans?: Partial<DiagnosisSpans> | undefined
 }
@@ -55,6 +64,11 @@ export interface Diagnosis {
   stop(): void
   receive(request: RouteRequest): Promise<Answer>
   view(): MeshView
+  speaker(): Speaker
+  /** What this agent remembers as a watcher; others remember nothing. */
+  readonly timeline: Timeline
+  /** Returns texts that differ when the incidents of `view`, or the states of links that watchers see, have changed. */
+  changes(): { readonly links: string; readonly incidents: string }
   /** Returns what the agent's row says of it. */
   report(): Row['diagnosis']
 }
@@ -75,7 +89,7 @@ const heritageMs = 120_000
 const pause = 10
 
 const mostOpenShown = 64
-const mostClosedShown = 32
+const mostClosedShown = mostIncidents - mostOpenShown
 
 export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const { self, peers, onIncident, onDefect } = options
@@ -85,6 +99,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const gather = createGather(options)
   const intake = createIntake({ ...options, onMessage: (message) => take(message) })
   const announcements = createAnnouncements((change, incident) => onIncident(change, incident, sight))
+  const timeline = createTimeline()
   const missingSinceMs = new Map<string, number>()
   let sight = ''
   let heritage: { readonly atMs: number; readonly incidents: readonly ShownIncident[] } | undefined
@@ -102,16 +117,19 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   const readyNodes = () =>
     new Set([self.node, ...[...peers()].flatMap(({ node, state }) => (state === 'ready' ? [node] : []))])
 
+  const presentVersion = () => `${self.process.slice(0, 8)} ${version}`
+
   const take = (message: Message): Answer | 'stale' => {
     const taken = holdings.take(message, Date.now())
     if (taken === 'stale') return taken
-    const present = `${self.process.slice(0, 8)} ${version}`
+    const present = presentVersion()
     return {
       accepted: true,
       needsBase: taken === 'needs-base',
       rows: heldNow().size + 1,
       speaks: isSpeaking,
       version: present,
+      changes: `${self.process.slice(0, 8)} ${timeline.changes}`,
       ...(message.seen === present ? {} : { incidents: shown }),
     }
   }
@@ -122,35 +140,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     return new Map([...holdings.fresh()].filter(([node]) => node !== self.node && ready.has(node)))
   }
 
-  const clocks = (row: Row, held: ReadonlyMap<string, Held>) =>
-    clockFacts([
-      { node: self.node, received: { row, receivedAtMs: row.takenAtMs } },
-      ...[...held.values()].map(({ clock }) => clock),
-    ])
-
-  const evidenceNow = (row: Row, report: Report): Evidence => {
-    const atMs = Date.now()
-    const held = heldNow()
-    const ready = [...readyNodes()]
-    const others = ready.filter((node) => node !== self.node).map((node) => ({ node }))
-    // Zones of nodes, and their conditions, are those that this agent knows.
-    const known = evidenceOf(
-      [{ node: self.node, received: { row: { ...row, series: [] }, receivedAtMs: row.takenAtMs } }, ...others],
-      atMs,
-    )
-    return {
-      atMs,
-      nodes: known.nodes.map((node) => {
-        const {
-          isStarved,
-          isOverlay,
-          zone = node.zone,
-        } = node.name === self.node ? report.node : (held.get(node.name)?.node ?? node)
-        return { ...node, isStarved, isOverlay, zone, hasRow: node.name === self.node || held.has(node.name) }
-      }),
-      facts: [...report.facts, ...[...held.values()].flatMap(({ facts }) => facts()), ...clocks(row, held)],
-    }
-  }
+  const joinedNow = (row: Row, report: Report): Joined => ({ row, report, held: heldNow(), ready: readyNodes() })
 
   const noteMissing = () => {
     const held = heldNow()
@@ -178,7 +168,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (performance.now() < pausedUntilMs) return false
     if (troubled.size > 0 || incidents.all().length > 0) return true
     const held = heldNow()
-    return [...held.values()].some(({ isTroubled }) => isTroubled) || clocks(row, held).some(isTrouble)
+    return [...held.values()].some(({ troubled }) => troubled.length > 0) || clocksOf(row, held).some(isTrouble)
   }
 
   const update = (evidence: Evidence) => {
@@ -191,7 +181,8 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
   /** Explains what this watcher sees, and speaks if no other watcher sees more. */
   const watch = (row: Row, report: Report) => {
     const { rows, ready } = noteMissing()
-    if (isWorthExplaining(row, report)) update(evidenceNow(row, report))
+    timeline.note(momentFrom(joinedNow(row, report)))
+    if (isWorthExplaining(row, report)) update(evidenceFrom(joinedNow(row, report)))
     const sights = gather.sights({ node: self.node, rows })
     if (sights !== undefined) isSpeaking = speakerOf(sights, ready) === self.node
     const published = gather.published()
@@ -201,23 +192,18 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (heritage === undefined && isSpeaking) heritage = { atMs: nowMs, incidents: gather.inherited() }
     if (heritage !== undefined && nowMs - heritage.atMs < heritageMs) incidents.adopt(heritage.incidents)
     publish()
-    sight = sightText(rows, ready)
+    sight = sightText({ rows, ready, missing: [...missingSinceMs.keys()] })
     if (isSpeaking) announcements.report(shown, heritage?.incidents ?? [])
     else if (published !== undefined) announcements.follow(published.incidents)
   }
 
-  const sightText = (rows: number, ready: number): string => {
-    if (rows >= ready) return `sees all ${ready} rows`
-    const nodes = [...missingSinceMs.keys()]
-    const named = nodes.slice(0, 5).join(', ')
-    return `sees ${rows} of ${ready} rows: none from ${named}${nodes.length > 5 ? ` and ${nodes.length - 5} more` : ''}`
-  }
+  const publishedByOther = () => (isSpeaking ? undefined : gather.published())
 
   const round = async () => {
     const ready = readyNodes().size
     const isWatcher = gather.watchers().includes(self.node)
     const isOpen = shown.some(({ state }) => state !== 'closed')
-    const isHeldTroubled = isWatcher && [...heldNow().values()].some(({ isTroubled }) => isTroubled)
+    const isHeldTroubled = isWatcher && [...heldNow().values()].some(({ troubled }) => troubled.length > 0)
     const isUrgent = options.isFailing() || isHeldTroubled || (isWatcher && isOpen)
     const nextMs = isUrgent
       ? Math.max(roundMs, ready / urgentPerMs)
@@ -234,6 +220,7 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (!isRunning) return
     if (isWatcher) watch(row, report)
     else isSpeaking = false
+    options.onRound(publishedByOther()?.incidents ?? shown, report)
   }
 
   const run = async () => {
@@ -245,8 +232,15 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     if (isRunning) timer = setTimeout(() => void run(), roundMs)
   }
 
+  const speaker = (): Speaker => ({
+    speaker: isSpeaking ? self.node : gather.published()?.by,
+    isSpeaking,
+    watchers: gather.watchers(),
+  })
+
   return {
     receive: intake.receive,
+    timeline,
     start() {
       isRunning = true
       // Agents that start together do not all send at the same moments.
@@ -256,18 +250,25 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
       isRunning = false
       clearTimeout(timer)
     },
+    speaker,
+    changes() {
+      const published = publishedByOther()
+      return {
+        links: `${timeline.changes} ${published?.changes ?? ''}`,
+        incidents: published === undefined ? presentVersion() : `${published.by} ${published.version}`,
+      }
+    },
     view() {
       const { rows, ready } = noteMissing()
       const row = options.row()
-      const published = isSpeaking ? undefined : gather.published()
+      const published = publishedByOther()
       return {
-        speaker: isSpeaking ? self.node : published?.by,
-        isSpeaking,
+        ...speaker(),
         rows,
         ready,
         missing: [...missingSinceMs].map(([node, sinceMs]) => ({ node, sinceMs })),
         incidents: published?.incidents ?? shown,
-        evidence: evidenceNow(row, reportOf(row)),
+        evidence: evidenceFrom(joinedNow(row, reportOf(row))),
       }
     },
     report() {
@@ -276,7 +277,13 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
         isSpeaking,
         rows: heldNow().size + 1,
         ready: readyNodes().size,
-        incidents: open.map(({ cause, scope, severity }) => ({ cause, scope: scope.kind, severity })),
+        incidents: open.map(({ id, cause, scope, severity, summary }) => ({
+          id,
+          cause,
+          scope: scope.kind,
+          severity,
+          summary,
+        })),
         sent: { ...gather.sent },
         received: { ...intake.counters },
       }

@@ -4,7 +4,7 @@ import { directUrl } from '../peers/reach.ts'
 import type { KnownPeer } from '../peers/roster.ts'
 import { signatureOf } from '../peers/signature.ts'
 import { type Answer, parseAnswer, type ShownIncident } from './answer.ts'
-import { evidencePath, type Message, signedText } from './message.ts'
+import { evidencePath, type Message, mostFacts, signedText } from './message.ts'
 import type { PostAnswer } from './post.ts'
 import { baseOf, factsToSend, isOutdated, type NumberedBase, type Report } from './report.ts'
 
@@ -17,10 +17,17 @@ export interface Gather {
   /** Returns what the watchers that answer hold, by rank; undefined while the first answer of one before this agent is awaited. */
   sights(own: Sight): readonly Sight[] | undefined
   /** Returns the incidents that the watcher which speaks has published, with its node. */
-  published(): { readonly by: string; readonly incidents: readonly ShownIncident[] } | undefined
+  published(): Published | undefined
   /** Returns the incidents of the first watcher that answered, whether it speaks or not: for one that begins to speak without a past. */
   inherited(): readonly ShownIncident[]
   readonly sent: Readonly<{ direct: number; relayed: number; failed: number }>
+}
+
+export interface Published {
+  readonly by: string
+  readonly version: string | undefined
+  readonly changes: string | undefined
+  readonly incidents: readonly ShownIncident[]
 }
 
 export interface GatherOptions {
@@ -45,6 +52,7 @@ interface Contact {
   silentUntilMs: number
   answer?: { readonly atMs: number; readonly rows: number; readonly speaks: boolean } | undefined
   version?: string | undefined
+  changes?: string | undefined
   incidents: readonly ShownIncident[]
 }
 
@@ -160,6 +168,7 @@ export function createGather({
   const takeAnswer = (contact: Contact, baseId: number, answer: Answer & { readonly accepted: true }) => {
     contact.failures = 0
     contact.baseId = answer.needsBase ? -1 : baseId
+    contact.changes = answer.changes
     contact.answer = { atMs: monotonicMs(), rows: answer.rows, speaks: answer.speaks }
     if (answer.incidents !== undefined) {
       contact.incidents = answer.incidents
@@ -196,6 +205,8 @@ export function createGather({
             baseId: present.id,
             ...(contact.baseId === present.id ? {} : { base: present.base }),
             ...facts,
+            collected: report.collected.map(({ from: _, ...one }) => one),
+            arrivals: report.arrivals.map(({ at: _, asOfMs: __, ...one }) => one).slice(0, mostFacts),
             seen: contact.version,
           }
           const answer = await sendTo(peer, JSON.stringify(message), relayFor(ready, node))
@@ -229,7 +240,8 @@ export function createGather({
     published() {
       for (const by of chosen(readyPeers()).reached) {
         const contact = contacts.get(by)
-        if (contact?.answer?.speaks === true) return { by, incidents: contact.incidents }
+        if (contact?.answer?.speaks === true)
+          return { by, version: contact.version, changes: contact.changes, incidents: contact.incidents }
       }
       return undefined
     },

@@ -1,4 +1,12 @@
-import { type ClockAnswer, endIdOf, type Fact, makeFact, type NodeEvidence } from '@scout/core'
+import {
+  type Arrival,
+  type ClockAnswer,
+  type Collected,
+  endIdOf,
+  type Fact,
+  makeFact,
+  type NodeEvidence,
+} from '@scout/core'
 import type { Base, Message } from './message.ts'
 
 /** What a watcher holds of one agent. */
@@ -6,8 +14,12 @@ export interface Held {
   readonly node: Pick<NodeEvidence, 'name' | 'zone' | 'isStarved' | 'isOverlay'>
   /** Returns facts of all its links, on the clock of this host. They are made when they are needed: most of the time, all is well. */
   facts(): readonly Fact[]
-  /** Whether something does not pass. */
-  readonly isTroubled: boolean
+  /** What it has collected, on the clock of this host. */
+  readonly collected: readonly Collected[]
+  /** What arrives at its responder, likewise. */
+  readonly arrivals: readonly Arrival[]
+  /** Those of links on which something does not pass. */
+  readonly troubled: readonly Fact[]
   /** When its row was taken by its clock, and arrived by the one of this host. */
   readonly clock: ClockAnswer
 }
@@ -69,7 +81,15 @@ export function createHoldings(monotonicMs: () => number = () => performance.now
             ...troubled,
             ...(base === undefined ? [] : passingFacts(base, { from: node.name, atMs: nowMs, most, others })),
           ],
-          isTroubled: troubled.length > 0,
+          collected: message.collected.map((one) => ({ ...one, from: node.name, atMs: one.atMs - aheadMs })),
+          arrivals: message.arrivals.map(({ from, family, lastMs }) => ({
+            at: node.name,
+            from,
+            family,
+            lastMs: lastMs - aheadMs,
+            asOfMs: nowMs,
+          })),
+          troubled,
           clock: {
             node: node.name,
             received: { row: { takenAtMs, startedAtMs: from.startedAtMs }, receivedAtMs: nowMs },
@@ -104,14 +124,15 @@ interface Reader {
 
 function passingFacts({ aspects, links }: Base, { from, atMs, most, others }: Reader): readonly Fact[] {
   const facts: Fact[] = []
-  for (const { to, of, trials } of links) {
+  for (const { to, of, trials, mediansNs = [] } of links) {
     if (others.has(endIdOf(to))) continue
     if (facts.length + of.length > most) break
     for (const [index, place] of of.entries()) {
       const aspect = aspects[place]
       if (aspect === undefined) continue
       // When it began and was last seen matters only beside a failure on the same link, and then the facts are sent in full.
-      const seen = { sinceMs: atMs, trials: trials[index] ?? 1, lastMs: atMs }
+      const medianNs = mediansNs[index] === 0 ? undefined : mediansNs[index]
+      const seen = { sinceMs: atMs, trials: trials[index] ?? 1, lastMs: atMs, medianNs }
       facts.push(makeFact(aspect, { from, to, target: '', symptom: 'passes', ...seen }))
     }
   }

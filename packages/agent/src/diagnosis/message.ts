@@ -1,5 +1,6 @@
-import { type Fact, isFailureReason, symptoms } from '@scout/core'
+import { type Arrival, type Collected, type Fact, isFailureReason, symptoms } from '@scout/core'
 import { z } from 'zod'
+import { textUpTo, wallMs, word } from './words.ts'
 
 /*
  * What an agent sends to a watcher. Links on which everything passes are most of its row: they are sent in short, as the base of later
@@ -16,11 +17,18 @@ export const mostMessageBytes = 512 << 10
 export const mostFacts = 1_024
 export const mostLinks = 4_096
 
-const word = z.string().max(253)
-const text = z.string().max(1_000)
+/** How much of what an agent has collected it keeps and sends, the newest. */
+export const mostCollected = 32
+
+const text = textUpTo(1_000)
 const count = z.int().min(0)
+const durationNs = z.number().min(0)
 
 const end = z.object({ kind: z.enum(['node', 'name-server', 'service']), name: word })
+
+const proportion = z.number().min(0).max(1)
+const interval = { low: proportion, high: proportion }
+const share = z.object({ lost: count, of: count, ...interval })
 
 const aspect = {
   check: word,
@@ -30,10 +38,12 @@ const aspect = {
   vantage: word,
   family: word.optional(),
   direction: z.enum(['forward', 'return']).optional(),
-  socket: z.enum(['fresh', 'kept', 'idle']).optional(),
-  flow: count.optional(),
+  socket: z.enum(['kept', 'idle']).optional(),
   server: word.optional(),
 }
+
+/** Of packets or attempts. */
+const affected = z.object({ ...interval, forth: share.optional(), back: share.optional() })
 
 /** A fact without the node it was measured from, which is that of the sender. */
 const fact = z.object({
@@ -41,11 +51,13 @@ const fact = z.object({
   to: end,
   target: text,
   symptom: z.enum(symptoms),
-  sinceMs: z.number(),
+  sinceMs: wallMs,
   trials: count,
-  lastMs: z.number(),
-  loss: z.object({ low: z.number(), high: z.number() }).optional(),
-  slowerNs: z.number().optional(),
+  lastMs: wallMs,
+  medianNs: durationNs.optional(),
+  loss: affected.optional(),
+  copies: affected.optional(),
+  slowerNs: durationNs.optional(),
   // A newer agent may have reasons that this version does not know.
   reason: word.optional().transform((reason) => (reason !== undefined && isFailureReason(reason) ? reason : undefined)),
   phase: word.optional(),
@@ -57,18 +69,43 @@ const fact = z.object({
 /** Links on which everything passes. */
 const base = z.object({
   aspects: z.array(z.object(aspect)).max(256).readonly(),
-  /** Each with the places of its aspects in that list, and the attempts of each. */
+  /** Each with the places of its aspects in that list, and the attempts and median time of each; 0 if it has none. */
   links: z
-    .array(z.object({ to: end, of: z.array(count).max(256).readonly(), trials: z.array(count).max(256).readonly() }))
+    .array(
+      z.object({
+        to: end,
+        of: z.array(count).max(256).readonly(),
+        trials: z.array(count).max(256).readonly(),
+        mediansNs: z.array(durationNs).max(256).readonly().optional(),
+      }),
+    )
     .max(mostLinks)
     .readonly(),
 })
 
+/** What its sender has collected about one of its links. */
+const collected = z.object({
+  to: word,
+  proof: word,
+  family: word.optional(),
+  says: text,
+  shows: z.enum(symptoms).optional(),
+  packets: count,
+  atMs: wallMs,
+} satisfies Readonly<Record<keyof Omit<Collected, 'from'>, z.ZodType>>)
+
+/** What arrives at the sender from one of the nodes of `facts`. */
+const arrival = z.object({
+  from: word,
+  family: word,
+  lastMs: wallMs,
+} satisfies Readonly<Record<keyof Omit<Arrival, 'at' | 'asOfMs'>, z.ZodType>>)
+
 const message = z.object({
-  from: z.object({ name: word, namespace: word.optional(), process: word, startedAtMs: z.number() }),
+  from: z.object({ name: word, namespace: word.optional(), process: word, startedAtMs: wallMs }),
   /** Increases with each message of a process. */
   sequence: count,
-  takenAtMs: z.number(),
+  takenAtMs: wallMs,
   /** Time until the next message, at most. */
   nextMs: z.number().min(0).max(600_000),
   node: z.object({
@@ -87,6 +124,14 @@ const message = z.object({
     .transform((facts) => facts.flatMap((one) => fact.safeParse(one).data ?? [])),
   /** Other links that are not as in the base, about which the message has no room for facts. */
   unknown: z.array(end).max(mostLinks).readonly(),
+  /** What it has collected to prove incidents. Older agents collect nothing. */
+  collected: z
+    .array(z.unknown())
+    .max(mostCollected)
+    .transform((all) => all.flatMap((one) => collected.safeParse(one).data ?? []))
+    .default([]),
+  /** Older agents report none. */
+  arrivals: z.array(arrival).max(mostFacts).readonly().default([]),
   /** Version of the incidents that the sender has from this watcher. */
   seen: word.optional(),
 })

@@ -1,11 +1,14 @@
 import {
+  type Arrival,
   aspectIdOf,
   aspectOf,
+  type Collected,
   type End,
   endIdOf,
   evidenceOf,
   type Fact,
   type NodeEvidence,
+  printable,
   type Row,
 } from '@scout/core'
 import { type Base, type Message, mostFacts, mostLinks, type SentFact } from './message.ts'
@@ -14,6 +17,9 @@ import { type Base, type Message, mostFacts, mostLinks, type SentFact } from './
 export interface Report {
   readonly node: NodeEvidence
   readonly facts: readonly Fact[]
+  readonly collected: readonly Collected[]
+  /** What arrives from nodes of which something does not pass. */
+  readonly arrivals: readonly Arrival[]
   /** Facts of each link on which something does not pass. */
   readonly troubled: ReadonlyMap<string, readonly Fact[]>
   /** Facts of each of the others. */
@@ -22,10 +28,12 @@ export interface Report {
 
 /** Returns what a row shows. */
 export function reportOf(row: Row): Report {
-  const { nodes, facts: all } = evidenceOf(
-    [{ node: row.self.node, received: { row, receivedAtMs: row.takenAtMs } }],
-    row.takenAtMs,
-  )
+  const {
+    nodes,
+    facts: all,
+    collected = [],
+    arrivals: allArrivals = [],
+  } = evidenceOf([{ node: row.self.node, received: { row, receivedAtMs: row.takenAtMs } }], row.takenAtMs)
   // Nobody knows by itself that its clock is wrong: the watchers compare them.
   const facts = all.filter(({ to }) => to.kind !== 'node' || to.name !== row.self.node)
   const troubled = new Map<string, Fact[]>()
@@ -39,7 +47,9 @@ export function reportOf(row: Row): Report {
     else known.push(fact)
   }
   const [node = { name: row.self.node, hasRow: true, isStarved: false, problems: [] }] = nodes
-  return { node, facts, troubled, healthy }
+  // Where all is well nobody asks for them, and messages stay short.
+  const arrivals = allArrivals.filter(({ from }) => troubled.has(endIdOf({ kind: 'node', name: from })))
+  return { node, facts, collected, arrivals, troubled, healthy }
 }
 
 /** A base with its number, and the aspects of each of its links, by which a change shows. */
@@ -65,7 +75,14 @@ export function baseOf({ healthy }: Report, id: number, atMs: number): NumberedB
     const [first] = facts
     return first === undefined
       ? []
-      : [{ to: first.to, of: facts.map(placeOf), trials: facts.map(({ trials }) => trials) }]
+      : [
+          {
+            to: first.to,
+            of: facts.map(placeOf),
+            trials: facts.map(({ trials }) => trials),
+            mediansNs: facts.map(({ medianNs = 0 }) => medianNs),
+          },
+        ]
   })
   return { id, atMs, base: { aspects, links }, aspects: aspectsOf(healthy) }
 }
@@ -92,7 +109,7 @@ export function factsToSend({ troubled }: Report): Pick<Message, 'facts' | 'unkn
 const mostTextLength = 200
 
 function sentFact({ from: _, reason, message, ...fact }: Fact): SentFact {
-  return { ...fact, reason, ...(message === undefined ? {} : { message: message.slice(0, mostTextLength) }) }
+  return { ...fact, reason, ...(message === undefined ? {} : { message: printable(message).slice(0, mostTextLength) }) }
 }
 
 function aspectsOf(links: Report['healthy']): ReadonlyMap<string, string> {

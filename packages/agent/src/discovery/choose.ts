@@ -5,7 +5,7 @@ import type { ApiAccess } from '../kubernetes/api.ts'
 import { isInCluster } from '../kubernetes/service-account.ts'
 import { askGreeting, type Caller } from '../peers/greeting.ts'
 import type { Discovery } from '../peers/knowledge.ts'
-import type { Peer } from '../peers/peer.ts'
+import { listedPeer, type Peer } from '../peers/peer.ts'
 import { baseUrl } from '../peers/reach.ts'
 import { createDnsDiscovery, resolveBoth, serviceName } from './dns.ts'
 import { createSliceDiscovery } from './endpoint-slices.ts'
@@ -36,6 +36,17 @@ const pollMs = 5_000
  * @throws {ScoutError} `invalid-option` if it cannot work as configured.
  */
 export async function chooseDiscovery(options: ChooseOptions): Promise<Discovery> {
+  const discovery = await ofPeers(options)
+  const listed = options.config.dnsPods.map(listedPeer)
+  if (listed.length === 0) return discovery
+  return {
+    start: (onKnowledge) =>
+      discovery.start((known) => onKnowledge({ ...known, dnsPods: [...listed, ...(known.dnsPods ?? [])] })),
+    stop: () => discovery.stop(),
+  }
+}
+
+async function ofPeers(options: ChooseOptions): Promise<Discovery> {
   const { config, events } = options
   switch (config.discovery) {
     case 'kubernetes':
@@ -58,7 +69,7 @@ async function listed({ peersFile, peers }: Config, { configurationBroken }: Dis
 }
 
 async function kubernetes({ config, environment, caller, events }: ChooseOptions): Promise<Discovery> {
-  const { namespace, service, nodeConditions, responder, addresses, kubeApi } = config
+  const { namespace, service, nodeConditions, dnsService, responder, addresses, kubeApi } = config
   const access = await chooseAccess({ ...config, environment })
   const isOutside = !isInCluster(environment)
   const slices = createSliceDiscovery({
@@ -67,6 +78,7 @@ async function kubernetes({ config, environment, caller, events }: ChooseOptions
     service,
     port: responder.port === 0 ? responderPort : responder.port,
     nodeConditions,
+    dnsService,
     isFirstReadingNeeded: isOutside,
     onOddity: events.oddity,
     onDefect: events.defect,

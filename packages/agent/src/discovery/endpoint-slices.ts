@@ -2,7 +2,7 @@ import { ScoutError } from '@scout/core'
 import type { ApiAccess } from '../kubernetes/api.ts'
 import type { Resource } from '../kubernetes/api-error.ts'
 import { findScouts } from '../kubernetes/find-scouts.ts'
-import { type Listing, listAndWatch, type Timing } from '../kubernetes/list-watch.ts'
+import { type Listing, type ListWatchOptions, listAndWatch, type Timing } from '../kubernetes/list-watch.ts'
 import { nodeConditionsOf } from '../kubernetes/nodes.ts'
 import { peersOf, type Slice, slice } from '../kubernetes/slices.ts'
 import type { Discovery, Knowledge } from '../peers/knowledge.ts'
@@ -18,6 +18,8 @@ export interface SliceDiscoveryOptions {
   readonly port: number
   /** Also watches the conditions of nodes, which needs a ClusterRole. */
   readonly nodeConditions: boolean
+  /** NAMESPACE/NAME of the Service of cluster DNS; its pods are watched, too, which needs a Role in that namespace. */
+  readonly dnsService?: string | undefined
   /** `start` fails when the first read fails, because a user is waiting. An agent in its cluster keeps retrying. */
   readonly isFirstReadingNeeded: boolean
   /** Called once for each invalid object. */
@@ -60,7 +62,9 @@ export function createSliceDiscovery(options: SliceDiscoveryOptions): Discovery 
         first.open()
       })
       if (isFirstReadingNeeded) await first.passed
-      if (options.nodeConditions) void watchNodes({ ...options, reportOnce, signal: stopping.signal }, report)
+      const watching = { ...options, reportOnce, signal: stopping.signal }
+      if (options.nodeConditions) void watchNodes(watching, report)
+      if (options.dnsService !== undefined) void watchDnsPods(watching, options.dnsService, report)
     },
     stop: () => stopping.abort(),
   }
@@ -73,22 +77,14 @@ interface WatchOptions extends SliceDiscoveryOptions {
 
 type News = Pick<Knowledge, 'heardAtMs' | 'trouble'> & Partial<Knowledge>
 
-function watchSlices(
-  { access, service, port, namespace, isFirstReadingNeeded, reportOnce, onDefect, timing, signal }: WatchOptions,
-  onNews: (news: News, error: Error | undefined) => void,
-): Promise<void> {
+function watchSlices(options: WatchOptions, onNews: (news: News, error: Error | undefined) => void): Promise<void> {
+  const { service, port, namespace, isFirstReadingNeeded, reportOnce, signal } = options
   const startedAtMs = performance.now()
   let known: Listing<Slice>['items']
   let peers: readonly Peer[] = []
   return listAndWatch(
     {
-      access,
-      resource: { ...slices, namespace },
-      labelSelector: selectorOf(service),
-      parse: (object) => slice.parse(object),
-      onOdd: (key, why) => reportOnce(`endpoint slice ${key} is invalid and ignored: ${why}`),
-      onDefect,
-      timing,
+      ...slicesOf({ service, namespace }, options),
       onListing({ items, heardAtMs, trouble }) {
         if (items !== undefined && items !== known) {
           known = items
@@ -128,6 +124,28 @@ function watchNodes(
   )
 }
 
+function watchDnsPods(
+  options: WatchOptions,
+  dnsService: string,
+  report: (news: Pick<Knowledge, 'dnsPods'>) => void,
+): Promise<void> {
+  const { reportOnce, signal } = options
+  const [namespace = '', service = ''] = dnsService.split('/')
+  return listAndWatch(
+    {
+      ...slicesOf({ service, namespace }, options),
+      onListing({ items, trouble }) {
+        if (trouble !== undefined) reportOnce(`cannot watch the pods of cluster DNS: ${trouble.message}`)
+        const isKnown = items !== undefined && trouble === undefined
+        const found = peersOf(isKnown ? items.values() : [], { portName: 'dns', otherwisePort: 53 })
+        found.oddities.forEach(reportOnce)
+        report({ dnsPods: found.peers })
+      },
+    },
+    signal,
+  )
+}
+
 async function findNamespace({ access, service, timing }: SliceDiscoveryOptions, signal: AbortSignal): Promise<string> {
   const scouts = await findScouts({ access, signal, answerMs: timing?.answerMs ?? 10_000 })
   const namespaces = scouts
@@ -157,9 +175,21 @@ function noScout(service: string, namespace?: string): string {
   return `no service ${service} has endpoints ${where}: install Scout with kubectl apply -f deploy/scout.yaml, or set its service and namespace with --service and --namespace`
 }
 
-/** Returns the selector of a Service's slices, by the label that Kubernetes sets. */
-function selectorOf(service: string): string {
-  return `kubernetes.io/service-name=${service}`
+/** Returns how to watch the EndpointSlices of a Service. */
+function slicesOf(
+  { service, namespace }: Pick<WatchOptions, 'service' | 'namespace'>,
+  { access, reportOnce, onDefect, timing }: WatchOptions,
+): Omit<ListWatchOptions<Slice>, 'onListing'> {
+  return {
+    access,
+    resource: { ...slices, namespace },
+    // Kubernetes sets this label.
+    labelSelector: `kubernetes.io/service-name=${service}`,
+    parse: (object) => slice.parse(object),
+    onOdd: (key, why) => reportOnce(`endpoint slice ${key} is invalid and ignored: ${why}`),
+    onDefect,
+    timing,
+  }
 }
 
 /** Number of sentences that are remembered, those reported last: with ever new ones, an old one may be reported again. */

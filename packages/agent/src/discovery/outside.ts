@@ -67,10 +67,11 @@ async function findWay(ready: readonly Peer[], { isReachable, proxyOf }: Outside
 function seenBy(knowledge: Knowledge, way: Way | 'looking' | undefined, proxyOf: OutsideOptions['proxyOf']): Knowledge {
   const { peers, trouble } = knowledge
   if (way === 'direct') return knowledge
-  if (way === 'proxy') return { ...knowledge, peers: peers.map((peer) => ({ ...peer, proxy: proxyOf?.(peer) })) }
+  const reached = { ...knowledge, dnsPods: undefined }
+  if (way === 'proxy') return { ...reached, peers: peers.map((peer) => ({ ...peer, proxy: proxyOf?.(peer) })) }
   // A peer that no probe can reach must not count as failing.
   const waiting = peers.map((peer): Peer => (peer.state === 'ready' ? { ...peer, state: 'starting' } : peer))
-  return { ...knowledge, peers: waiting, trouble: trouble ?? (way === 'none' ? sentences.none : undefined) }
+  return { ...reached, peers: waiting, trouble: trouble ?? (way === 'none' ? sentences.none : undefined) }
 }
 
 function onDifferentNodes(peers: readonly Peer[]): readonly Peer[] {

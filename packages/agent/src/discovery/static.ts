@@ -4,7 +4,7 @@ import { parse } from 'yaml'
 import type { z } from 'zod'
 import { explainError, explainMisfit } from '../config/misfit.ts'
 import type { Discovery } from '../peers/knowledge.ts'
-import { type Peer, writtenPeers } from '../peers/peer.ts'
+import { listedPeer, type Peer, writtenPeers } from '../peers/peer.ts'
 
 type WrittenPeers = z.output<typeof writtenPeers>
 
@@ -12,7 +12,7 @@ type WrittenPeers = z.output<typeof writtenPeers>
 export function createListDiscovery(peers: WrittenPeers, trouble?: string): Discovery {
   return {
     async start(onKnowledge) {
-      onKnowledge({ peers: peers.map(readyPeer), source: 'configuration', trouble })
+      onKnowledge({ peers: peers.map(listedPeer), source: 'configuration', trouble })
     },
     stop() {},
   }
@@ -93,11 +93,6 @@ function peersIn(path: string, text: string | Error): readonly Peer[] {
     throw new ScoutError('invalid-option', `cannot read the peers in ${path}: ${explainError(cause)}`, { cause })
   }
   const loaded = loadWritten(writtenPeers, content ?? [])
-  if (loaded.ok) return loaded.value.map(readyPeer)
+  if (loaded.ok) return loaded.value.map(listedPeer)
   throw new ScoutError('invalid-option', `cannot use the peers in ${path}: ${explainMisfit(loaded.misfit)}`)
-}
-
-/** A list has no life cycle: each peer in it is ready, as far as the list knows, and replaced when its addresses change. */
-function readyPeer(peer: WrittenPeers[number]): Peer {
-  return { ...peer, id: `${peer.name} ${peer.addresses.join(' ')} ${peer.port}`, state: 'ready', isAssumed: true }
 }

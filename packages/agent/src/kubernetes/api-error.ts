@@ -42,6 +42,11 @@ interface ApiErrorOptions extends ErrorOptions {
   readonly said?: string | undefined
 }
 
+/** Whether the same request may succeed later: the server could not be reached, or could not answer. */
+export function isTemporary({ kind, status = 0 }: ApiError): boolean {
+  return kind === 'unreachable' || (kind === 'refused' && (status === 401 || status === 429 || status >= 500))
+}
+
 interface Refusal {
   readonly server: string
   readonly resource: Resource
@@ -51,11 +56,15 @@ interface Refusal {
   readonly retryAfter: string | undefined
 }
 
-/** Returns the error for an answer other than 200. */
+/** Returns the error for an answer other than success. */
 export function refusalOf(refusal: Refusal): ApiError {
   const { status, body, retryAfter } = refusal
   const seconds = Number(retryAfter ?? Number.NaN)
-  const said = saidBy(body)
+  const { message: said, kind } = statusIn(body)
+  // What is behind the proxy of a pod answers for itself: this says nothing about the credentials for the API server.
+  if (refusal.resource.subresource === 'proxy' && said !== undefined && kind !== 'Status') {
+    return new ApiError('refused', said, { said })
+  }
   return new ApiError('refused', sentenceOf(refusal, said), {
     status,
     said,
@@ -80,7 +89,7 @@ const remedies: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: set tls-server-name in the kubeconfig',
 }
 
-const statusObject = z.looseObject({ message: z.string() })
+const statusObject = z.looseObject({ message: z.string(), kind: z.string().optional() })
 
 function sentenceOf({ server, resource, verb, status }: Refusal, said: string | undefined): string {
   const what = ruleOf(resource)
@@ -110,19 +119,24 @@ function grantOf(resource: Resource, verb: Verb, said: string): string {
   const user = /User "([^"]+)"/.exec(said)?.[1] ?? 'system:serviceaccount:scout:scout'
   const account = /^system:serviceaccount:([^:]+:[^:]+)$/.exec(user)?.[1]
   const subject = account === undefined ? `--user='${user}'` : `--serviceaccount=${account}`
-  const rule = `--verb=${verbsWith[verb].join(',')} --resource=${ruleOf(resource)}`
+  const rule = `--verb=${verbsWith(resource, verb).join(',')} --resource=${ruleOf(resource)}`
   const name = `scout-${partOf(resource).replace('/', '-')}`
   return namespace === undefined
     ? `kubectl create clusterrole ${name} ${rule} && kubectl create clusterrolebinding ${name} --clusterrole=${name} ${subject}`
     : `kubectl create role ${name} -n ${namespace} ${rule} && kubectl create rolebinding ${name} -n ${namespace} --role=${name} ${subject}`
 }
 
-/** Verbs that are needed together: a watch begins with a list, and exec is a get, since Kubernetes 1.35 a create. */
-const verbsWith: Readonly<Record<Verb, readonly Verb[]>> = {
-  create: ['get', 'create'],
-  get: ['get'],
-  list: ['get', 'list', 'watch'],
-  watch: ['get', 'list', 'watch'],
+/** Returns verbs that are needed together: a watch begins with a list, and exec is a get, since Kubernetes 1.35 a create. */
+function verbsWith({ subresource }: Resource, verb: Verb): readonly Verb[] {
+  switch (verb) {
+    case 'create':
+      return subresource === 'exec' ? ['get', 'create'] : ['create']
+    case 'get':
+      return ['get']
+    case 'list':
+    case 'watch':
+      return ['get', 'list', 'watch']
+  }
 }
 
 function partOf({ plural, subresource }: Resource): string {
@@ -134,11 +148,11 @@ function ruleOf(resource: Resource): string {
   return resource.group === '' ? partOf(resource) : `${resource.plural}.${resource.group}`
 }
 
-function saidBy(body: string): string | undefined {
+function statusIn(body: string): Partial<z.output<typeof statusObject>> {
   try {
-    return statusObject.safeParse(JSON.parse(body)).data?.message
+    return statusObject.safeParse(JSON.parse(body)).data ?? {}
   } catch {
-    return undefined // sent by something else, such as a proxy in between
+    return {} // sent by something else, such as a proxy in between
   }
 }
 

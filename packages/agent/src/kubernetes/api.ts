@@ -20,6 +20,8 @@ export interface ApiRequest {
   readonly path?: string
   readonly query: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
+  /** Object to create. */
+  readonly body?: object
   readonly signal: AbortSignal
   /** Longest wait for credentials and the head of the answer. */
   readonly answerMs: number
@@ -32,6 +34,10 @@ const answerMostBytes = 64 << 20
 
 /** Longest line of a watch: an object has at most 1.5 MiB (etcd's default limit of a request). */
 const lineMostBytes = 4 << 20
+
+/** Most that is read before the head of an answer ends. Node limits the head itself, but not the empty lines and 1xx responses before it. */
+const headMostBytes = 1 << 20
+const headCheckMs = 20
 
 /** Time for a whole answer, in times of that for its head. */
 const wholeTimes = 6
@@ -93,11 +99,13 @@ function open(asked: ApiRequest): Promise<IncomingMessage> {
   return letIn(asked, async (credentials, { ending }) => {
     // TLS is loaded on demand: it takes 3 MiB.
     const send = url.protocol === 'https:' ? (await import('node:https')).request : httpRequest
-    const headers = { ...credentials.headers, ...asked.headers, accept: 'application/json' }
-    const request = send(url, { ...credentials, headers, signal })
+    const { body, verb } = asked
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const headers = { ...credentials.headers, ...asked.headers, ...type, accept: 'application/json' }
+    const request = send(url, { ...credentials, method: verb === 'create' ? 'POST' : 'GET', headers, signal })
     ending.addEventListener('abort', () => request.destroy())
-    const response = await answerTo(request)
-    if (response.statusCode !== 200) throw await refusalBy(response, asked)
+    const response = await answerTo(request, asked)
+    if (response.statusCode !== 200 && response.statusCode !== 201) throw await refusalBy(response, asked)
     return jsonOnly(response, access.server)
   })
 }
@@ -156,14 +164,29 @@ function tooLate({ server }: ApiAccess, answerMs: number): ApiError {
   )
 }
 
-function answerTo(request: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    request.on('response', resolve)
-    // After the head of the answer the response reports errors, and this listener has no effect.
-    request.on('error', reject)
-    request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs))
-    request.end()
-  })
+async function answerTo(
+  request: ClientRequest,
+  { access, body }: Pick<ApiRequest, 'access' | 'body'>,
+): Promise<IncomingMessage> {
+  let check: NodeJS.Timeout | undefined
+  try {
+    return await new Promise((resolve, reject) => {
+      request.on('response', resolve)
+      // After the head of the answer the response reports errors, and this listener has no effect.
+      request.on('error', reject)
+      request.on('socket', (socket) => {
+        socket.setKeepAlive(true, keepAliveMs)
+        const before = socket.bytesRead
+        check = setInterval(() => {
+          if (socket.bytesRead - before > headMostBytes)
+            request.destroy(tooLong(access, 'the head of one answer', headMostBytes))
+        }, headCheckMs)
+      })
+      request.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+  } finally {
+    clearInterval(check)
+  }
 }
 
 /** @throws {ApiError} */
@@ -175,10 +198,20 @@ async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
   }
 }
 
-export function unreadableCredentials({ server }: ApiAccess, cause: unknown): ApiError {
+function unreadableCredentials({ server }: ApiAccess, cause: unknown): ApiError {
   // The output of a failed command may have several lines.
   const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, ' ')
   return new ApiError('unreachable', `cannot read the credentials for ${server}: ${why}`, { cause })
+}
+
+/** Reads the credentials again, after they were rejected; returns why that is not possible. A kubeconfig may just be being written. */
+export function troubleOfRenewal(access: ApiAccess): ApiError | undefined {
+  try {
+    access.renew()
+    return undefined
+  } catch (cause) {
+    return unreadableCredentials(access, cause)
+  }
 }
 
 export function pathOf({ resource, path = '' }: Pick<ApiRequest, 'resource' | 'path'>): string {

@@ -1,4 +1,4 @@
-import { programHeader } from '@scout/core'
+import { programHeader, tokenHeader } from '@scout/core'
 import { z } from 'zod'
 import type { Peer } from '../peers/peer.ts'
 import { type ApiAccess, readJson } from './api.ts'
@@ -75,10 +75,12 @@ interface AskOptions extends Bounds {
   readonly access: ApiAccess
   readonly agent: Pick<Peer, 'name' | 'namespace' | 'port'>
   readonly path: `/${string}`
+  /** Token of its console; empty if it needs none. */
+  readonly token: string
 }
 
 /** Returns the answer of an agent's console, through the API server's proxy. @throws {ApiError} */
-export async function askAgent({ access, agent, path, signal, answerMs }: AskOptions): Promise<unknown> {
+export async function askAgent({ access, agent, path, token, signal, answerMs }: AskOptions): Promise<unknown> {
   const { name, namespace, port } = agent
   return readJson({
     access,
@@ -86,7 +88,7 @@ export async function askAgent({ access, agent, path, signal, answerMs }: AskOpt
     verb: 'get',
     path,
     query: {},
-    headers: { [programHeader]: '1' },
+    headers: { [programHeader]: '1', ...(token === '' ? {} : { [tokenHeader]: token }) },
     signal,
     answerMs,
     silenceMs: answerMs,

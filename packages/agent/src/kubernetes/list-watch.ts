@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { backoffMs } from '../backoff.ts'
-import { type ApiAccess, openLines, parseJson, readJson, unreadableCredentials } from './api.ts'
-import { ApiError, type Resource } from './api-error.ts'
+import { type ApiAccess, openLines, parseJson, readJson, troubleOfRenewal } from './api.ts'
+import { ApiError, isTemporary, type Resource } from './api-error.ts'
 
 /** The objects at the API server, as of its last message. */
 export interface Listing<Item> {
@@ -185,7 +185,8 @@ export async function listAndWatch<Item>(options: ListWatchOptions<Item>, signal
       trouble = asApiError(error, options)
       if (trouble.status === 401) trouble = troubleOfRenewal(access) ?? trouble
       if (isVersionUnknown(trouble)) version = ''
-      if (version === '' || !canResumeAfter(trouble)) isListDue = true
+      // Otherwise the last version is still valid.
+      if (version === '' || !isTemporary(trouble)) isListDue = true
     }
     const wasLong = performance.now() - openedAtMs > retryMostMs
     if (wasLong) failures = 0
@@ -225,24 +226,9 @@ function keyOf({ metadata: { namespace = '', name } }: ApiObject): string {
   return `${namespace}/${name}`
 }
 
-/** Whether the last version is still valid: the server could not be reached, or could not answer. */
-function canResumeAfter({ kind, status = 0 }: ApiError): boolean {
-  return kind === 'unreachable' || (kind === 'refused' && (status === 401 || status === 429 || status >= 500))
-}
-
 /** Whether the version is too old, or from before the server's store was restored from a backup. */
 function isVersionUnknown({ status, message }: ApiError): boolean {
   return status === 410 || (status === 504 && message.includes('Too large resource version'))
-}
-
-/** Returns why the credentials cannot be read; a kubeconfig that is being written can be read at the next try. */
-function troubleOfRenewal(access: ApiAccess): ApiError | undefined {
-  try {
-    access.renew()
-    return undefined
-  } catch (cause) {
-    return unreadableCredentials(access, cause)
-  }
 }
 
 function asApiError<Item>(error: unknown, { access: { server }, onDefect }: ListWatchOptions<Item>): ApiError {

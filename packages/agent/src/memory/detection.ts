@@ -26,13 +26,14 @@ export function createDetection(): Detection {
   }
 
   return {
-    detectorFor({ key, check: { protocol, intervalMs } }) {
+    detectorFor({ key, check: { protocol, intervalMs, socket } }) {
       // `resize` follows.
       const threshold = thresholdOf({ nodes: 2, checks: 1, intervalMs })
       return new Detector({
         threshold,
-        yields: probeNamed(protocol).yields ?? 'time',
-        link: linkFor(key, threshold),
+        // A kept flow loses what others do, but it repeats that; and only what answers over it is slow.
+        yields: socket === undefined ? (probeNamed(protocol).yields ?? 'time') : 'facts',
+        link: socket === undefined ? linkFor(key, threshold) : undefined,
       })
     },
     resize(tasks, series) {

@@ -3,6 +3,7 @@ import {
   commonOptions,
   durationEdgesSeconds,
   type Family,
+  flowShown,
   type ProberCounters,
   type Row,
   type Self,
@@ -12,7 +13,9 @@ import type { GreetingCounters } from '../peers/greeter.ts'
 import { obstacleTo } from '../peers/reach.ts'
 import type { KnownPeer, Roster } from '../peers/roster.ts'
 import type { PlannedTask } from '../plan/plan.ts'
-import { isFailure, type Memory, type Series, stateOf } from './memory.ts'
+import type { Memory } from './memory.ts'
+import type { Series } from './series.ts'
+import { isFailure, stateOf } from './state.ts'
 
 /** Rounds without a result after which the last one is stale. */
 const missedRounds = 3
@@ -20,13 +23,27 @@ const missedRounds = 3
 const durationEdgesNs = durationEdgesSeconds.map((seconds) => seconds * 1e9)
 
 interface RowInput
-  extends Pick<Row, 'takenAtMs' | 'startedAtMs' | 'isReady' | 'vantages' | 'held' | 'lateness' | 'diagnosis'> {
+  extends Pick<
+    Row,
+    | 'takenAtMs'
+    | 'startedAtMs'
+    | 'isReady'
+    | 'vantages'
+    | 'arrivals'
+    | 'held'
+    | 'lateness'
+    | 'diagnosis'
+    | 'collected'
+    | 'history'
+  > {
   readonly self: Self
   readonly families: ReadonlySet<Family>
   readonly checks: readonly Check[]
   /** How long failures of ready peers are held back. */
   readonly settleMs: number
   readonly tasks: readonly PlannedTask[]
+  /** Nodes that are probed. */
+  readonly sample: ReadonlySet<string>
   readonly roster: Pick<Roster, 'peers' | 'knowledge'>
   readonly memory: Memory
   readonly schedule: ProberCounters
@@ -41,32 +58,38 @@ export function rowOf(input: RowInput): AgentRow {
   const { takenAtMs, startedAtMs, self, isReady, roster, memory, vantages, schedule, held, greetings } = input
   const { dropped, ...counters } = schedule
   const freshMs = freshMsOf(input)
-  const bytes = new Map(input.checks.map((check) => [check.name, check.bytes]))
+  const checks = new Map(input.checks.map((check) => [check.name, check]))
   const reached = new Set(input.tasks.map(({ peer }) => peer?.id))
+  const whyUnreached = (peer: KnownPeer) => {
+    if (reached.has(peer.id)) return {}
+    if (input.sample.has(peer.node)) return { obstacle: obstacleTo(peer, input.families) }
+    return { obstacle: 'it is not in the sample of this agent', isOutOfSample: true } as const
+  }
   return {
     takenAtMs,
     startedAtMs,
     self,
     isReady,
     knowledge: roster.knowledge,
-    peers: [...roster.peers.values()].map((peer) =>
-      peerReport(peer, reached.has(peer.id) ? undefined : obstacleTo(peer, input.families)),
-    ),
+    peers: [...roster.peers.values()].map((peer) => ({ ...peerReport(peer), ...whyUnreached(peer) })),
     vantages,
+    arrivals: input.arrivals,
     series: [...memory.series].map((series) =>
       seriesReport(series, {
         takenAtMs,
         oldestMs: takenAtMs - (freshMs.get(series.key.check) ?? 0),
-        bytes: bytes.get(series.key.check),
+        check: checks.get(series.key.check),
       }),
     ),
-    durations: [...memory.durations].map(({ key: { from: _, to = '', ...key }, protocol, window: { times } }) => ({
+    durations: [...memory.durations].map(({ key: { from: _, to = '', ...key }, protocol, window, phasesNs }) => ({
       ...key,
       protocol,
       fromZone: self.zone ?? '',
       toZone: to,
-      counts: times.countsBetween(durationEdgesNs),
-      sumNs: times.sumNs,
+      total: { passed: window.counts.passed, reasons: { ...window.counts.reasons } },
+      phasesNs: Object.fromEntries(phasesNs),
+      counts: window.times.countsBetween(durationEdgesNs),
+      sumNs: window.times.sumNs,
     })),
     schedule: counters,
     lateness: input.lateness,
@@ -74,6 +97,8 @@ export function rowOf(input: RowInput): AgentRow {
     held,
     greetings: { ...greetings },
     diagnosis: input.diagnosis,
+    collected: input.collected,
+    history: input.history,
   }
 }
 
@@ -87,15 +112,8 @@ function freshMsOf({ checks, settleMs }: RowInput): ReadonlyMap<string, number> 
   )
 }
 
-function peerReport(
-  { port: _, proxy: __, isAssumed: ___, isAwaited: ____, greeting, ...peer }: KnownPeer,
-  obstacle: string | undefined,
-) {
-  return {
-    ...peer,
-    ...(greeting === undefined ? {} : { version: greeting.version }),
-    ...(obstacle === undefined ? {} : { obstacle }),
-  }
+function peerReport({ port: _, proxy: __, isAssumed: ___, isAwaited: ____, greeting, ...peer }: KnownPeer) {
+  return { ...peer, ...(greeting === undefined ? {} : { version: greeting.version }) }
 }
 
 /** Returns the report on a series; results of attempts that started before `oldestMs` are stale. */
@@ -104,15 +122,22 @@ export function seriesReport(
   {
     takenAtMs,
     oldestMs,
-    bytes,
-  }: { readonly takenAtMs: number; readonly oldestMs: number; readonly bytes?: number | undefined },
+    check: { bytes, socket } = {},
+  }: {
+    readonly takenAtMs: number
+    readonly oldestMs: number
+    readonly check?: Pick<Check, 'bytes' | 'socket'> | undefined
+  },
 ): SeriesReport {
   const { key, protocol, toZone, target, total, recent, latest, last, failures, sinceMs, trials, hindered, setAside } =
     series
   const current = [...latest.values()].filter((result) => result !== undefined && result.startedAtMs >= oldestMs)
-  const state = stateOf(current)
+  const seen = stateOf(current)
+  // What else than a dropped flow fails, other checks show at once, and the next attempt over this one may be minutes away.
+  const isOther = socket !== undefined && seen === 'failing' && flowShown({ state: seen, last }) !== 'dropped'
+  const state = isOther ? 'waiting' : seen
   const { check, path, vantage, family, from, to } = key
-  const { loss, slow } = series.detector.state
+  const { loss, duplicated, slow } = series.detector.state
   // Listed one by one: there are thousands of reports, and objects made by spreading take several times as long to create and read.
   return {
     check,
@@ -128,9 +153,13 @@ export function seriesReport(
     sinceMs,
     trials,
     bytes,
+    socket,
     total: { passed: total.passed, reasons: { ...total.reasons }, packets: total.packets },
+    succeededAtMs: series.succeededAtMs,
     recent: recent.sum(takenAtMs),
     loss,
+    duplicated,
+    medianNs: series.times.medianNs,
     slow,
     hindered: hindered !== undefined && hindered.last.startedAtMs >= oldestMs ? hindered : undefined,
     setAside,

@@ -1,8 +1,9 @@
 import { pipeline } from 'node:stream/promises'
-import { expositionOf } from './exposition.ts'
-import { createLinkTexts } from './labels.ts'
+import { createMeshWide, type MeshWideOptions, tagged } from './api/mesh-wide.ts'
+import { createSelfDocument } from './api/self.ts'
 import { incidentsDocument, meshDocument } from './mesh-documents.ts'
-import { createProcessMetrics, metrics } from './metrics.ts'
+import { expositionOf, formatFor, formats } from './metrics/exposition.ts'
+import { createLinks } from './metrics/labels.ts'
 import type { Blocks, Make } from './renderings.ts'
 import type { ConsoleOptions } from './server.ts'
 
@@ -12,61 +13,70 @@ export interface Document {
   readonly name: string
   readonly type: string
   readonly make: Make
+  /** Whether clients may ask whether it has changed. */
+  readonly isTagged?: boolean
+  /** Whether its path changes with it, so that clients may keep it. */
+  readonly isImmutable?: boolean
+  /** Header of requests, besides `accept-encoding`, that its form depends on. */
+  readonly variesBy?: 'accept'
   /** Its Content-Security-Policy, where it needs more than none. */
-  readonly policy?: () => Promise<string>
+  readonly policy?: string
 }
 
-/** Paths of all documents, for messages. */
-export const documentPaths = [
-  '/',
-  '/metrics',
-  '/api/v1/incidents',
-  '/api/v1/mesh',
-  '/api/v1/snapshot',
-  '/api/v1/history',
-] as const
+/** Why a request for a document cannot be answered, which is the client's to change. */
+export interface Unusable {
+  readonly unusable: string
+}
 
-const json = 'application/json'
+/** That other agents are being asked for too much. */
+export interface Busy {
+  readonly isBusy: true
+}
 
-/** Returns a function that finds the document at a path. The page and its libraries are loaded when it is first made. */
-export function createDocuments({ row, mesh, history }: Pick<ConsoleOptions, 'row' | 'mesh' | 'history'>) {
-  const processMetrics = createProcessMetrics()
-  const linkTextsOf = createLinkTexts()
-  return (path: string, query: URLSearchParams): Document | undefined => {
-    switch (path) {
-      case '/':
-        return {
-          name: path,
-          type: 'text/html; charset=UTF-8',
-          make: async () => [Buffer.from(await (await import('./page.ts')).pageOf(row(), mesh()))],
-          policy: async () => (await import('./page.ts')).pagePolicy,
-        }
-      case '/metrics':
-        return {
-          name: path,
-          type: processMetrics.contentType,
-          make: async () => {
-            const ofProcess = Buffer.from(await processMetrics.metrics())
-            return [...expositionOf(metrics, row(), linkTextsOf), ofProcess]
-          },
-        }
-      case '/api/v1/incidents':
-        return { name: path, type: json, make: () => [Buffer.from(JSON.stringify(incidentsDocument(mesh())))] }
-      case '/api/v1/mesh':
-        return { name: path, type: json, make: () => [Buffer.from(JSON.stringify(meshDocument(mesh(), row())))] }
-      case '/api/v1/snapshot':
-        return { name: path, type: json, make: () => [Buffer.from(JSON.stringify(row()))] }
-      case '/api/v1/history': {
-        const [check, to] = [query.get('check') ?? undefined, query.get('to') ?? undefined]
-        return {
-          name: JSON.stringify([path, check, to]),
-          type: json,
-          make: () => [Buffer.from(JSON.stringify(history({ check, to })))],
-        }
+type Found = Document | Unusable | Busy
+
+type Finder = (query: URLSearchParams, accept?: string) => Found | Promise<Found>
+
+export interface Documents {
+  /** Paths of all documents, for messages. */
+  readonly paths: readonly string[]
+  /** Returns the document at a path; undefined if there is none. `accept`: what the client accepts, where a document has several forms. */
+  find(path: string, query: URLSearchParams, accept?: string): Promise<Found | undefined>
+  /** Returns the document that a peer asks for, from what this agent knows itself; undefined if there is none. */
+  ownFor(question: URLSearchParams): Document | undefined
+}
+
+/** Creates the documents. */
+export function createDocuments(options: MeshWideOptions & Pick<ConsoleOptions, 'metrics' | 'budget'>): Documents {
+  const { row, mesh } = options
+  const api = createMeshWide(options)
+  const { metrics, budget } = options
+  const linksOf = createLinks()
+  const selfDocument = createSelfDocument()
+  const finders: Readonly<Record<string, Finder>> = {
+    '/metrics': (_, accept) => {
+      const format = formatFor(accept)
+      return {
+        name: `/metrics ${format}`,
+        type: formats[format],
+        make: () => expositionOf(metrics, row(), { format, budget, linksOf }),
+        variesBy: 'accept',
       }
-      default:
-        return undefined
-    }
+    },
+    '/api/v1/links': api.links,
+    '/api/v1/history': api.history,
+    '/api/v1/link': api.link,
+    '/api/v1/incidents': () => tagged('/api/v1/incidents', () => incidentsDocument(mesh())),
+    '/api/v1/mesh': () => tagged('/api/v1/mesh', () => meshDocument(mesh(), row())),
+    '/api/v1/self': () => tagged('/api/v1/self', () => selfDocument(row(), mesh())),
+    '/api/v1/snapshot': () => tagged('/api/v1/snapshot', row),
+    '/api/v1/openapi.json': () =>
+      tagged('/api/v1/openapi.json', async () => (await import('./api/open-api.ts')).openApi(row().self.version)),
+  }
+  return {
+    paths: Object.keys(finders),
+    find: async (path, query, accept) => (Object.hasOwn(finders, path) ? finders[path]?.(query, accept) : undefined),
+    ownFor: api.ownFor,
   }
 }
 

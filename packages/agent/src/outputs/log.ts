@@ -1,7 +1,7 @@
 import { type AnyResult, type describeProviders, outcomeOf } from '@scout/core'
 import { pino } from 'pino'
-import type { AgentEvents } from '../agent.ts'
 import type { DiscoveryEvents } from '../discovery/choose.ts'
+import type { AgentEvents } from '../events.ts'
 import type { PlannedTask } from '../plan/plan.ts'
 import type { LogOutput } from './log-output.ts'
 
@@ -12,6 +12,10 @@ export type Providers = ReturnType<typeof describeProviders>
 export interface Log extends AgentEvents, DiscoveryEvents {
   /** Called once, at startup. */
   providers(providers: Providers): void
+  /** Events of nodes cannot be written, or (undefined) can be again. */
+  nodeEventsTroubled(trouble: string | undefined): void
+  /** Metrics do not arrive by OTLP, or (undefined) do again. */
+  otlpTroubled(trouble: string | undefined): void
   /** A sentence about the configuration. */
   remark(what: string): void
   listening(consoleAddress: string): void
@@ -57,6 +61,18 @@ export function createJsonLog({ level, self, output }: JsonLogOptions): Log {
       else logger.warn({ source, trouble, heardAtMs }, 'discovery troubled')
     },
     incidentChanged: (change, incident, sight) => logger.warn({ incident, sight }, `incident ${change}`),
+    nodeEventsTroubled(trouble) {
+      if (trouble === undefined) logger.info('node events recovered')
+      else logger.warn({ trouble }, 'node events troubled')
+    },
+    historyTroubled(trouble) {
+      if (trouble === undefined) logger.info('history file recovered')
+      else logger.warn({ trouble }, 'history file troubled')
+    },
+    otlpTroubled(trouble) {
+      if (trouble === undefined) logger.info('metrics export recovered')
+      else logger.warn({ trouble }, 'metrics export troubled')
+    },
     way: (what) => logger.info({ what }, 'path to peers chosen'),
     oddity: (what) => logger.warn({ what }, 'discovery ignored invalid data'),
     remark: (what) => logger.warn({ what }, 'configuration is odd'),

@@ -26,7 +26,8 @@ export function meshDocument(mesh: MeshView, { self, peers }: Row) {
   return { ...incidentsDocument(mesh), agents, links: linkObjects(evidence) }
 }
 
-function sightOf({ speaker, isSpeaking, rows, ready, missing }: MeshView) {
+/** Returns whose view of the mesh it is, and how much of it that agent sees. */
+export function sightOf({ speaker, isSpeaking, rows, ready, missing }: MeshView) {
   return { speaker, isSpeaking, sees: { rows, ready, missing } }
 }
 

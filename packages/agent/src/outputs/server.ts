@@ -1,17 +1,40 @@
-import type { OutgoingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createTurns, type Exchange, type HttpCounters, programHeader, type Row, startHttpServer } from '@scout/core'
+import {
+  createTurns,
+  type Exchange,
+  type HttpCounters,
+  programHeader,
+  type Row,
+  startHttpServer,
+  tokenHeader,
+} from '@scout/core'
 import type { Agent } from '../agent.ts'
-import { createCompression, createDocuments, type Document, documentPaths } from './documents.ts'
+import { createEvents } from './api/events.ts'
+import { createBearerCheck } from './bearer.ts'
+import { createCompression, createDocuments, type Document } from './documents.ts'
+import { createTags, isNamed } from './etag.ts'
 import { createHostCheck } from './host-names.ts'
+import type { Metric } from './metrics/reading.ts'
+import { createPageFiles, isOfPage } from './page-files.ts'
 import { type Blocks, createRenderings } from './renderings.ts'
+import { createSending } from './sending.ts'
 
-export interface ConsoleOptions extends Pick<Agent, 'history' | 'health' | 'mesh'> {
+type Known = 'history' | 'health' | 'mesh' | 'changes' | 'speaker' | 'timeline' | 'hasPeerOn' | 'ask'
+
+export interface ConsoleOptions extends Pick<Agent, Known> {
   readonly host: string
   readonly port: number
+  /** Node of this agent. */
+  readonly node: string
   /** Names that a Host header may have, besides `localhost` and addresses. */
   readonly names: readonly string[]
+  /** Token that readers must send; empty if anyone may read. */
+  readonly token: string
+  readonly metrics: readonly Metric[]
+  /** Samples about single links at most. */
+  readonly budget: number
   readonly row: () => Row
   /** Returns the responder's document at `/`, which the console serves to clients other than browsers. */
   readonly document: () => object
@@ -22,19 +45,29 @@ export interface ConsoleOptions extends Pick<Agent, 'history' | 'health' | 'mesh
 export interface Console {
   readonly port: number
   readonly counters: Readonly<HttpCounters>
+  /** Returns a document for a peer, compressed; undefined if there is no such one. */
+  documentFor(question: URLSearchParams): Promise<Buffer | undefined>
   close(): Promise<void>
 }
 
 /** Room for a thousand requests for metrics at once, and for /healthz besides. */
 const limits = { mostConnections: 2048, answerMostMs: 30_000 }
 
-/** Limits for documents. Clients that would wait longer get 503. Health is outside of them. */
+/** Limits for documents that are made, not for those that are read. Clients that would wait longer get 503. Health is outside of them. */
 const turnLimits = { atOnce: 8, perClient: 2, waiting: 2048, waitMs: 8_000 }
+
+/** Bytes of different documents that are being read. */
+const mostSentBytes = 64 << 20
 
 /** What an answer allows a browser to do with it: to show it, and not within another page. */
 const guards = { 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' }
 const policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+/** A document may be kept, and is asked for again before each use. */
+const uncached = { 'cache-control': 'no-cache' }
+const immutable = { 'cache-control': 'public, max-age=31536000, immutable' }
+
+const eventsPath = '/api/v1/events'
 const json = 'application/json'
 const pieceBytes = 64 << 10
 const defectMessage = { message: 'a defect in scout: see its log' }
@@ -50,10 +83,17 @@ interface Answer {
 export async function startConsole(options: ConsoleOptions): Promise<Console> {
   const { host, port, names, onDefect } = options
   const isOwnHost = createHostCheck(names)
-  const documentAt = createDocuments(options)
+  const isAllowed = createBearerCheck(options.token)
+  const isPermitted = ({ authorization, [tokenHeader]: token }: IncomingHttpHeaders) =>
+    isAllowed(authorization) || (typeof token === 'string' && isAllowed(`Bearer ${token}`))
+  const documents = createDocuments(options)
+  const pageFileAt = createPageFiles()
+  const events = createEvents(options)
   const rendering = createRenderings(onDefect)
   const compress = createCompression()
+  const tagOf = createTags()
   const turns = createTurns(turnLimits)
+  const sending = createSending(mostSentBytes, () => server.counters.refused++)
 
   const begin = ({ request: { headers }, response }: Exchange, status: number, own: OutgoingHttpHeaders) => {
     // A body does not belong to any of these requests, and is not read.
@@ -78,23 +118,61 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     if (response.destroyed) return release()
     const plain = await rendering(document.name, document.make)
     if (plain === undefined) return send(exchange, { status: 500, content: defectMessage, counts: 'rejected' })
+    const tag = document.isTagged === true ? tagOf(plain) : undefined
+    const caching = {
+      ...(tag === undefined ? {} : { ...uncached, etag: tag }),
+      ...(document.isImmutable === true ? immutable : {}),
+      vary: [...(document.variesBy === undefined ? [] : [document.variesBy]), 'accept-encoding'].join(', '),
+    }
+    if (tag !== undefined && isNamed(tag, request.headers['if-none-match'])) {
+      server.counters.answered++
+      begin(exchange, 304, caching)
+      return void response.end()
+    }
     const isCompressed = acceptsGzip(request.headers['accept-encoding'])
     const blocks = isCompressed ? await compress(plain) : plain
+    // A slow reader keeps others from nothing.
+    release()
+    sending.add(blocks, response)
     server.counters.answered++
     begin(exchange, 200, {
       'content-type': document.type,
       'content-length': blocks.reduce((sum, { length }) => sum + length, 0),
-      vary: 'accept-encoding',
+      ...caching,
       ...(isCompressed ? { 'content-encoding': 'gzip' } : {}),
-      ...(document.policy === undefined ? {} : { 'content-security-policy': `${policy}; ${await document.policy()}` }),
+      ...(document.policy === undefined ? {} : { 'content-security-policy': `${policy}; ${document.policy}` }),
     })
     if (request.method === 'HEAD') response.end()
     else await pipeline(Readable.from(piecesOf(blocks)), response)
   }
 
+  const sendEvents = (exchange: Exchange) => {
+    const { request, response, client, streams } = exchange
+    const open = () => {
+      begin(exchange, 200, { 'content-type': 'text/event-stream', ...uncached })
+      server.counters.answered++
+    }
+    if (request.method === 'HEAD') {
+      open()
+      return void response.end()
+    }
+    if (!events.hasRoomFor(client)) return send(exchange, tooMany)
+    streams()
+    open()
+    events.add(response, client)
+  }
+
+  const respondWithDocument = async (exchange: Exchange, { pathname, searchParams }: URL) => {
+    const document = await documents.find(pathname, searchParams, exchange.request.headers.accept)
+    if (document === undefined) return send(exchange, nothingAt(pathname, documents.paths))
+    if ('isBusy' in document) return send(exchange, tooMany)
+    return 'unusable' in document ? send(exchange, invalid(document.unusable)) : sendDocument(exchange, document)
+  }
+
   const respond = async (exchange: Exchange) => {
     const { method, url = '/', headers } = exchange.request
-    const { pathname, searchParams } = urlOf(url)
+    const location = urlOf(url)
+    const { pathname } = location
     if (method === 'OPTIONS') return send(exchange, methodsAnswer)
     if (method !== 'GET' && method !== 'HEAD') return send(exchange, otherMethod)
     if (pathname === '/healthz') return send(exchange, healthOf(options))
@@ -102,8 +180,12 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     if (pathname === '/readyz') return send(exchange, readinessOf(options))
     if (pathname === '/' && headers.accept?.includes('text/html') !== true)
       return send(exchange, { status: 200, content: options.document(), counts: 'answered' })
-    const document = documentAt(pathname, searchParams)
-    return document === undefined ? send(exchange, nothingAt(pathname)) : sendDocument(exchange, document)
+    // The page itself says nothing about the mesh, and asks for the token that the API needs.
+    const file = isOfPage(pathname) ? await pageFileAt(pathname) : undefined
+    if (file !== undefined) return sendDocument(exchange, file)
+    if (!isPermitted(headers)) return send(exchange, tokenNeeded)
+    if (pathname === eventsPath) return sendEvents(exchange)
+    return respondWithDocument(exchange, location)
   }
 
   const answer = (exchange: Exchange) => {
@@ -118,7 +200,19 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
   }
 
   const server = await startHttpServer({ host, port, ...limits, answer })
-  return { port: server.port, counters: server.counters, close: () => server.close(0) }
+  return {
+    port: server.port,
+    counters: server.counters,
+    async documentFor(question) {
+      const document = documents.ownFor(question)
+      const plain = document === undefined ? undefined : await rendering(document.name, document.make)
+      return plain === undefined ? undefined : Buffer.concat(await compress(plain))
+    },
+    async close() {
+      events.close()
+      await server.close(0)
+    },
+  }
 }
 
 /** Alive means that this thread and the vantages respond: the health of peers must never restart an agent. */
@@ -163,8 +257,23 @@ function otherHost(host = ''): Answer {
   return { status: 421, content: { message }, counts: 'rejected' }
 }
 
-function nothingAt(path: string): Answer {
-  const paths = [...documentPaths, '/healthz']
+/** RFC 6750 §3. */
+const tokenNeeded: Answer = {
+  status: 401,
+  content: {
+    message:
+      'this agent needs the token of its setting console.token: send it as "Authorization: Bearer TOKEN", or set SCOUT_CONSOLE_TOKEN for scout-probe mesh',
+  },
+  counts: 'rejected',
+  headers: { 'www-authenticate': 'Bearer realm="scout"' },
+}
+
+function invalid(message: string): Answer {
+  return { status: 400, content: { message }, counts: 'rejected' }
+}
+
+function nothingAt(path: string, documents: readonly string[]): Answer {
+  const paths = ['/', ...documents, eventsPath, '/healthz']
   const message = `there is nothing at ${path}: try ${paths.join(', ')} or /readyz`
   return { status: 404, content: { message }, counts: 'rejected' }
 }

@@ -60,6 +60,12 @@ export function createTextLog(write: (text: string) => void, self: Pick<Self, 'n
       ),
     incidentChanged: (change, { id, cause, summary }, sight) =>
       print(`incident ${id} ${change}: ${cause}: ${summary} (${sight})`),
+    nodeEventsTroubled: (trouble) =>
+      print(
+        trouble === undefined ? 'Events of nodes are written again' : `cannot write an Event of a node: ${trouble}`,
+      ),
+    historyTroubled: (trouble) => print(trouble ?? 'the file of the history is written again'),
+    otlpTroubled: (trouble) => print(trouble ?? 'metrics are sent again'),
     way: (what) => print(what),
     oddity: (what) => print(what),
     remark: (what) => print(what),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Prober, type RouteRequest, ScoutError, type Self } from '@scout/core'
 import { type Caller, queryOf } from './greeting.ts'
 import type { Peer } from './peer.ts'
@@ -9,6 +10,9 @@ export const goodbyePath = '/goodbye'
 
 /** Long enough for one lost SYN, short enough for a pod's grace period. */
 const timeoutMs = 1_500
+
+/** How long all of them may take. */
+const mostMs = 2_000
 
 interface Goodbyes {
   readonly prober: Prober
@@ -35,6 +39,16 @@ export async function sayGoodbye({ prober, self, key }: Goodbyes, peers: Iterabl
     }),
   )
   return received.filter(Boolean).length
+}
+
+/** Says goodbye to all peers, and waits until attempts that they have in flight are answered. Without peers there is nothing to wait for. */
+export async function takeLeave(
+  { graceMs, ...goodbyes }: Goodbyes & { readonly graceMs: number },
+  peers: Iterable<Peer>,
+): Promise<void> {
+  // A stuck probe thread sends none.
+  const received = await Promise.race([sayGoodbye(goodbyes, peers), sleep(mostMs, 0, { ref: false })])
+  if (received > 0) await sleep(graceMs)
 }
 
 function signedQueryOf(self: Caller, key: string): string {

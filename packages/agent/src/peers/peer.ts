@@ -12,30 +12,42 @@ export const ipAddress = z
   .refine((text) => canonicalAddress(text) !== undefined, 'is not an IP address')
   .transform(canonical)
 
-/** A peer as users write it in a list. */
-export const writtenPeer = z
-  .strictObject({
-    name: z.string().min(1).describe('unique among the peers'),
-    namespace: z.string().optional(),
-    node: z.string().min(1).optional().describe('node that it runs on (default: its name)'),
-    zone: z.string().optional(),
-    addresses: z
-      .array(usableAddress.transform(canonical))
-      .min(1)
-      .transform((addresses) => [...new Set(addresses)])
-      .describe('addresses of one or both families'),
-    port: z.int().min(1).max(65_535).default(responderPort).describe('port of its responder'),
-  })
-  .transform(({ node, ...rest }) => ({ ...rest, node: node ?? rest.name }))
+const written = (port: number, whose: string) =>
+  z
+    .strictObject({
+      name: z.string().min(1).describe('unique in this list'),
+      namespace: z.string().optional(),
+      node: z.string().min(1).optional().describe('node that it runs on (default: its name)'),
+      zone: z.string().optional(),
+      addresses: z
+        .array(usableAddress.transform(canonical))
+        .min(1)
+        .transform((addresses) => [...new Set(addresses)])
+        .describe('addresses of one or both families'),
+      port: z.int().min(1).max(65_535).default(port).describe(`port of its ${whose}`),
+    })
+    .transform(({ node, ...rest }) => ({ ...rest, node: node ?? rest.name }))
 
-/** A list of peers as users write it. */
-export const writtenPeers = z.array(writtenPeer).superRefine((peers, context) => {
-  const names = new Set<string>()
-  for (const [index, { name }] of peers.entries()) {
-    if (names.has(name)) context.addIssue({ code: 'custom', message: 'is listed twice', path: [index, 'name'] })
-    names.add(name)
-  }
-})
+const listOf = (entry: ReturnType<typeof written>) =>
+  z.array(entry).superRefine((entries, context) => {
+    const names = new Set<string>()
+    for (const [index, { name }] of entries.entries()) {
+      if (names.has(name)) context.addIssue({ code: 'custom', message: 'is listed twice', path: [index, 'name'] })
+      names.add(name)
+    }
+  })
+
+/** A peer as users write it in a list. */
+export const writtenPeer = written(responderPort, 'responder')
+
+/** Lists of peers, and of the servers of cluster DNS, as users write them. */
+export const writtenPeers = listOf(writtenPeer)
+export const writtenDnsPods = listOf(written(53, 'name server'))
+
+/** A list has no life cycle: each entry is ready, as far as the list knows, and replaced when its addresses change. */
+export function listedPeer(peer: z.output<typeof writtenPeer>): Peer {
+  return { ...peer, id: `${peer.name} ${peer.addresses.join(' ')} ${peer.port}`, state: 'ready', isAssumed: true }
+}
 
 /** Another agent, as reported by discovery. */
 export interface Peer {

@@ -1,5 +1,6 @@
 import type { RouteRequest } from '@scout/core'
 import { evidencePath, mostMessageBytes } from '../diagnosis/message.ts'
+import { askPath } from './ask.ts'
 import { goodbyePath, isGenuine } from './goodbye.ts'
 import { callerOf, type Greeting, greetingPath } from './greeting.ts'
 import type { Peer } from './peer.ts'
@@ -10,6 +11,7 @@ export const peerPaths: Readonly<Record<string, 'GET' | 'POST'>> = {
   [greetingPath]: 'GET',
   [goodbyePath]: 'POST',
   [evidencePath]: 'POST',
+  [askPath]: 'GET',
 }
 
 /** Largest body of the requests that have one. */
@@ -24,6 +26,8 @@ interface HandlerOptions {
   readonly onHello: (peer: Peer) => void
   /** Answers evidence, whose sender may be anybody. */
   readonly onEvidence: (request: RouteRequest) => Promise<object>
+  /** Answers a question, whose sender may be anybody; undefined means 404. */
+  readonly onAsked: (request: RouteRequest) => Promise<object | undefined>
 }
 
 /** Returns a handler that answers greetings, goodbyes and evidence of peers, and passes them on; undefined means 404. */
@@ -33,9 +37,11 @@ export function createRequestHandler({
   key,
   onHello,
   onEvidence,
-}: HandlerOptions): (path: string, request: RouteRequest) => object | undefined | Promise<object> {
+  onAsked,
+}: HandlerOptions): (path: string, request: RouteRequest) => object | undefined | Promise<object | undefined> {
   return (path, request) => {
     if (path === evidencePath) return onEvidence(request)
+    if (path === askPath) return onAsked(request)
     const from = callerOf(request, roster.peers.values())
     if (path === greetingPath) {
       if (from !== undefined) {

@@ -26,7 +26,7 @@ export interface RosterChange {
 /** The current peers: those of discovery, except this agent, with the goodbyes and greetings they sent. */
 export interface Roster {
   readonly peers: ReadonlyMap<string, KnownPeer>
-  readonly knowledge: Omit<Knowledge, 'peers'>
+  readonly knowledge: Omit<Knowledge, 'peers' | 'dnsPods'>
   /** This agent as reported by discovery; undefined if it is not among the peers. */
   readonly own: Peer | undefined
   update(knowledge: Knowledge): void
@@ -138,7 +138,7 @@ export function createRoster({ isSelf, onChange, spans }: RosterOptions): Roster
       return peers
     },
     get knowledge() {
-      const { peers: _peers, ...rest } = knowledge
+      const { peers: _, dnsPods: __, ...rest } = knowledge
       return rest
     },
     get own() {

@@ -1,4 +1,16 @@
-import { type Check, type Family, idOf, isAboutAddresses, isAboutPeers, type SeriesKey, targetAt } from '@scout/core'
+import {
+  type Check,
+  type Family,
+  idOf,
+  isAboutAddresses,
+  isAboutPeers,
+  isSingleQuery,
+  namesNoServer,
+  type SeriesKey,
+  serverPaths,
+  targetAt,
+  usableAddressOf,
+} from '@scout/core'
 import { type Way, waysTo } from '../peers/reach.ts'
 import type { KnownPeer } from '../peers/roster.ts'
 
@@ -19,6 +31,10 @@ export interface PlannedTask {
 interface PlanInput {
   readonly checks: readonly Check[]
   readonly peers: Iterable<KnownPeer>
+  /** Name servers of this host, in the order in which its applications ask them. */
+  readonly nameServers?: readonly string[]
+  /** Servers of cluster DNS to ask one by one. */
+  readonly dnsPods?: Iterable<KnownPeer>
   /** Address families of this agent. */
   readonly families: ReadonlySet<Family>
   /** Node of this agent. */
@@ -27,16 +43,46 @@ interface PlanInput {
   readonly isEarly?: boolean
 }
 
-/** Returns all tasks: each check on its path to each peer, or once if it targets no peer. */
-export function planTasks({ checks, peers, families, from, isEarly = false }: PlanInput): readonly PlannedTask[] {
+/**
+ * Returns all tasks: each check on its path to each peer, or once if it targets no peer. A query without a server is for each name server of
+ * this host, and a single one over UDP also for each server of cluster DNS, which the first of them stands for.
+ */
+export function planTasks(input: PlanInput): readonly PlannedTask[] {
+  const { checks, peers, nameServers = [], dnsPods = [], families, from, isEarly = false } = input
   const everyPeer = [...peers]
-  return checks.flatMap((check) =>
-    isAboutPeers(check)
-      ? everyPeer.flatMap((peer) =>
-          waysOf(check, peer, families).flatMap((way) => taskOf({ check, from, way, peer }) ?? []),
-        )
-      : (taskOf({ check, from, way: { path: check.path, place: {} }, isEarly }) ?? []),
+  const everyPod = [...dnsPods]
+  return checks.flatMap((check) => {
+    if (isAboutPeers(check)) {
+      return everyPeer.flatMap((peer) =>
+        waysOf(check, peer, families).flatMap((way) => taskOf({ check, from, way, peer }) ?? []),
+      )
+    }
+    const itself = taskOf({ check, from, way: { path: check.path, place: {} }, isEarly })
+    if (itself === undefined || !namesNoServer(check)) return itself ?? []
+    return [...serverTasks(itself, nameServers), ...everyPod.flatMap((pod) => podTasks(itself, pod, families))]
+  })
+}
+
+function serverTasks(task: PlannedTask, servers: readonly string[]): readonly PlannedTask[] {
+  const tasks = serverPaths.flatMap((path, index) => {
+    const server = servers[index] ?? ''
+    return usableAddressOf(server) === undefined ? [] : taskAt({ ...task, key: { ...task.key, path } }, server)
+  })
+  return tasks.length === 0 ? [task] : tasks
+}
+
+function podTasks({ check, key }: PlannedTask, pod: KnownPeer, families: ReadonlySet<Family>): readonly PlannedTask[] {
+  if (!isSingleQuery(check)) return []
+  return waysTo(pod, 'pod').flatMap(({ family, place: { host, port } }) =>
+    family === undefined || !families.has(family)
+      ? []
+      : taskAt({ check, key: { ...key, path: 'dns-pod', family, to: pod.node }, peer: pod }, `${host}:${port}`),
   )
+}
+
+function taskAt(task: Omit<PlannedTask, 'id' | 'target'>, server: string): PlannedTask {
+  const target = `${task.check.target}@${server}`
+  return { ...task, id: JSON.stringify([idOf(task.key), task.peer?.id, target]), target }
 }
 
 /** Whether attempts of the task can count: only a ready peer can fail, and what may depend on peers when none is awaited any more. */

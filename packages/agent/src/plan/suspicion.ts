@@ -56,6 +56,8 @@ export function createSuspicion(onChange: () => void): Suspicion {
       suspect(linkOf(task))
     },
     intervalMsOf(task) {
+      // Further attempts would use flows of their own, which are not as old.
+      if (task.check.socket !== undefined) return undefined
       const intervalMs = Math.max(leastIntervalMs, task.check.intervalMs / faster)
       return intervalMs < task.check.intervalMs && untilMs.has(linkOf(task)) ? intervalMs : undefined
     },

@@ -16,8 +16,10 @@ export async function startLocalVantage({
   const prober = createProber(options)
   return {
     prober,
+    hasThread: false,
     port: responders.port,
     counters: responders.counters,
+    arrivals: responders.arrivals,
     silentMs: () => 0,
     failed: new Promise(() => {}),
     async close() {

@@ -13,6 +13,6 @@ export async function startVantageThread(options: VantageOptions): Promise<Vanta
   const workerData = { responder, paths, bodies, maxInFlight } satisfies ThreadData
   const prober = createThreadProber(new Worker(new URL(program, import.meta.url), { workerData }), handlers)
   const port = await prober.listening
-  const { failed, counters, silentMs, stop: close } = prober
-  return { prober, port, failed, counters, silentMs, close }
+  const { failed, counters, arrivals, silentMs, stop: close } = prober
+  return { prober, hasThread: true, port, failed, counters, arrivals, silentMs, close }
 }

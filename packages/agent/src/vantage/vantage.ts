@@ -1,4 +1,5 @@
 import {
+  type Arrivals,
   type CountersByResponder,
   type HandOver,
   type Prober,
@@ -38,9 +39,13 @@ export interface VantageOptions {
 /** A place in the network that sends probes and answers them: the prober and the responders of one network namespace. */
 export interface Vantage {
   readonly prober: Prober
+  /** Whether it has a thread of its own, so that searches and bursts delay nothing else. */
+  readonly hasThread: boolean
   /** Port of the responders, TCP and UDP. */
   readonly port: number
   counters(): CountersByResponder
+  /** Returns from where its UDP responder has had requests, as of a second ago at most. */
+  arrivals(): Arrivals
   /** Returns for how long its heartbeat has been overdue; 0 while it answers. */
   silentMs(): number
   /** Rejects when the vantage ends unexpectedly, which also ends the agent. */
@@ -65,6 +70,7 @@ export async function startResponders(
   return {
     port: http.port,
     counters: () => ({ http: { ...http.counters }, udp: { ...udp.counters } }),
+    arrivals: udp.arrivals,
     async close() {
       await Promise.all([http.close(), udp.close()])
     },

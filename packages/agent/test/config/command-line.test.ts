@@ -99,11 +99,20 @@ checks:
     timeout: "3.5s"                                  # default
     settle: "5s"                                     # default
     grace: "2s"                                      # default
+    probedNodes: 64                                  # default
     maxInFlight: 256                                 # default
     console:
       host: "::"                                     # FILE
       port: 9000                                     # SCOUT_CONSOLE_PORT
       names: []                                      # default
+      token: ""                                      # default
+    metrics:
+      series: 500                                    # default
+      runtime: false                                 # default
+    # historyFile:                                   # default
+    otlp:
+      # endpoint:                                    # default
+      interval: "1m"                                 # default
     responder:
       host: "::"                                     # FILE
       port: 8081                                     # default
@@ -114,13 +123,16 @@ checks:
     # kubeconfig:                                    # default
     # context:                                       # default
     nodeConditions: false                            # default
+    nodeEvents: false                                # default
     # peersFile:                                     # default
+    # dnsService:                                    # default
     peers:                                           # FILE and --peer
       - {"name":"scout-2","zone":"a","addresses":["10.0.0.2"],"port":8081,"node":"scout-2"}
       - {"name":"scout-3","addresses":["10.0.0.3"],"port":8081,"node":"scout-3"}
+    dnsPods: []                                      # default
     checks:                                          # FILE
       "web": {"probe":"http","target":"https://{name}/","interval":"10s","method":"GET","headers":{"authorization":"(secret)"},"status":"200-399","sendBytes":0,"keepBytes":0,"expectFiller":false,"maxBytes":4194304,"observe":false,"ca":"","serverName":"","insecure":false,"timeout":"3.5s","family":"any"}
-      "udp": {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"send":"","expect":"","timeout":"250ms","family":"any"}
+      "udp": {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"light":false,"flows":1,"keep":false,"plain":false,"send":"","expect":"","timeout":"250ms","family":"any"}
     "
   `)
   expect(command.print).not.toContain('hush')
@@ -240,10 +252,17 @@ describe('the process', { timeout: 30_000 }, () => {
         --timeout <duration>         timeout of checks that set none (default: 3.5s) [timeout]
         --settle <duration>          how long a peer must stay ready before its failure counts (default: 5s; 40s with discovery dns) [settle]
         --grace <duration>           how long to keep answering after saying goodbye to all peers (default: 2s) [grace]
+        --probed-nodes <number>      maximum number of nodes to probe; in a larger mesh each agent probes a sample, a part of which rotates (default: 64) [probedNodes]
         --max-in-flight <number>     maximum number of attempts in flight (default: 256) [maxInFlight]
         --console-host <text>        address to listen on; :: accepts both families (default: :: if this host has IPv6, otherwise 0.0.0.0) [console.host]
         --console-port <number>      port to listen on; 0 picks a free port (default: 8080) [console.port]
         --console-names <text,…>     further host names that requests may name, such as that of an Ingress [console.names]
+        --console-token <text>       secret that readers of page, API and metrics must send as a bearer token; none: anyone may read. With it, agents show what others know only if they share responder.key [console.token]
+        --metrics-series <number>    maximum number of time series about single links; beyond it, a fixed sample of the checks and those that fail (default: 500) [metrics.series]
+        --metrics-runtime <boolean>  also show event loop, heap and garbage collection of Node (default: false) [metrics.runtime]
+        --history-file <text>        file that keeps the history of links across restarts; each agent needs one of its own (default: none: a restart loses the history) [historyFile]
+        --otlp-endpoint <text>       OpenTelemetry collector to send the metrics to over HTTP, such as http://otel-collector:4318; /v1/metrics is added (default: OTEL_EXPORTER_OTLP_ENDPOINT; without it, nothing is sent) [otlp.endpoint]
+        --otlp-interval <duration>   time between exports (default: OTEL_METRIC_EXPORT_INTERVAL or 1m) [otlp.interval]
         --responder-host <text>      address to listen on; :: accepts both families (default: :: if this host has IPv6, otherwise 0.0.0.0) [responder.host]
         --responder-port <number>    port to listen on; 0 picks a free port (default: 8081) [responder.port]
         --responder-key <text>       secret shared by all agents, for UDP and goodbyes [responder.key]
@@ -253,7 +272,9 @@ describe('the process', { timeout: 30_000 }, () => {
         --kubeconfig <text>          kubeconfig file (default: KUBECONFIG or ~/.kube/config) [kubeconfig]
         --context <text>             context of the kubeconfig (default: the current one) [context]
         --node-conditions <boolean>  watch node conditions; needs a cluster-wide permission (default: false) [nodeConditions]
+        --node-events <boolean>      write incidents as Events of the nodes they name; needs the permission to create them in namespace default (default: false) [nodeEvents]
         --peers-file <text>          YAML file with a list of peers; reloaded when it changes [peersFile]
+        --dns-service <text>         Service of cluster DNS, as NAMESPACE/NAME, whose pods are also queried one by one; needs the permission to watch its EndpointSlices [dnsService]
 
       Examples:
         scout-agent --node node-1 --peer node-2=10.0.0.2 --log text

@@ -31,12 +31,17 @@ test('every required setting has a default', async () => {
       "http: http {base}/",
       "http-large: http {base}/bytes?size=100000",
       "tcp: tcp {host}:{port}",
+      "tcp-idle: tcp {host}:{port}",
       "syn: syn {host}:{port}",
       "udp: udp {host}:{port}",
       "udp-large: udp {host}:{port}",
+      "udp-fragmented: udp {host}:{port}",
       "icmp: icmp {host}",
       "icmp-large: icmp {host}",
       "dns: dns kubernetes.default.svc.example.org",
+      "dns-kept: dns kubernetes.default.svc.example.org",
+      "dns-parallel: dns kubernetes.default.svc.example.org",
+      "dns-tcp: dns kubernetes.default.svc.example.org",
     ]
   `)
   expect([...origins]).toEqual([])
@@ -105,6 +110,44 @@ test.each(['250ms', '1m30s', '0.5s', '10', '-1s', '1s ', 'soon', '1.s', '1 s', '
   },
 )
 
+describe('metrics are sent by OTLP', () => {
+  const otlp = (environment: Readonly<Record<string, string>>, endpoint?: string) => {
+    const flags = endpoint === undefined ? [] : [{ path: 'otlp.endpoint', text: endpoint, origin: '--otlp-endpoint' }]
+    return loadConfig({ environment, flags, resolvConf: '/dev/null' })
+  }
+
+  test('only where a setting or a variable of OpenTelemetry names the collector', () => {
+    const all = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b:4318/base/' }
+    const own = { ...all, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'https://c/push', OTEL_METRIC_EXPORT_INTERVAL: '15000' }
+    expect(otlp({}).config.otlp).toEqual({ intervalMs: 60_000 })
+    expect(otlp({}, 'http://a:4318').config.otlp.endpoint).toBe('http://a:4318/v1/metrics')
+    expect(otlp({}, 'http://a:4318/v1/metrics').config.otlp.endpoint).toBe('http://a:4318/v1/metrics')
+    expect(otlp(all).config.otlp.endpoint).toBe('http://b:4318/base/v1/metrics')
+    expect(otlp(own).config.otlp).toEqual({ endpoint: 'https://c/push', intervalMs: 15_000 })
+    expect(otlp(own).origins.get('otlp.endpoint')).toBe('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT')
+    expect(otlp(own, 'http://a:4318').config.otlp.endpoint).toBe('http://a:4318/v1/metrics')
+  })
+
+  test('with a remark if its port is that of gRPC', () => {
+    const { remarks } = otlp({}, 'http://a:4317?key=s3cret')
+    expect(remarks).toContainEqual(expect.stringContaining('port 4317 is that of gRPC'))
+    expect(remarks.join()).not.toContain('s3cret')
+  })
+
+  test('not to what is no URL, and not with a password in it', () => {
+    expect(() => otlp({}, 'collector:4318')).toThrow(
+      'setting otlp.endpoint (from --otlp-endpoint): "collector:4318" is not an http or https URL: write it as http://otel-collector:4318',
+    )
+    expect(() => otlp({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'c' })).toThrow('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "c"')
+    expect(() => otlp({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://u:secret@c' })).toThrow(
+      /^setting otlp.endpoint \(from OTEL_EXPORTER_OTLP_ENDPOINT\) contains credentials: send them in OTEL_EXPORTER_OTLP_HEADERS$/,
+    )
+    expect(() => otlp({ OTEL_METRIC_EXPORT_INTERVAL: '5' })).toThrow(
+      'OTEL_METRIC_EXPORT_INTERVAL: "5" is not a number of milliseconds of at least 1000',
+    )
+  })
+})
+
 test('the JSON schema gives each probe its own options, under their written names', () => {
   const { checks } = configShape().properties ?? {}
   const check = typeof checks === 'object' ? checks.additionalProperties : undefined
@@ -114,7 +157,7 @@ test('the JSON schema gives each probe its own options, under their written name
   )
   expect(optionsOfUdp).toMatchObject([
     {
-      properties: { probe: {}, target: {}, payloadBytes: { minimum: 24 }, timeout: { pattern: expect.any(String) } },
+      properties: { probe: {}, target: {}, payloadBytes: { minimum: 56 }, timeout: { pattern: expect.any(String) } },
       additionalProperties: false,
     },
   ])
@@ -146,8 +189,8 @@ checks:
   test('omit dns, with a remark, if the domain of the cluster is unknown', async () => {
     const resolvConf = await writeTemporary('resolv.conf', outside)
     const { config, origins } = loadConfig({ environment: {}, flags: [], resolvConf })
-    const names = catalogue.map(({ name }) => name)
-    expect(config.checks.map(({ name }) => name)).toEqual(names.filter((name) => name !== 'dns'))
+    const others = catalogue.filter(({ protocol }) => protocol !== 'dns')
+    expect(config.checks.map(({ name }) => name)).toEqual(others.map(({ name }) => name))
     expect([...origins]).toEqual([['checks', 'default without dns, because resolv.conf has no cluster domain']])
   })
 
@@ -171,6 +214,29 @@ checks:
     }
     expect(intervals()).toMatchObject({ http: 2_000, 'http-large': 6_000 })
     expect(intervals(file)).toEqual({ web: 2_000, slow: 60_000 })
+  })
+
+  test('keep flows that idle for any time', async () => {
+    const idle = (interval: string) =>
+      `{ probe: tcp, keep: true, send: 'HEAD / HTTP/1.1\\r\\nhost: scout\\r\\n\\r\\n', interval: ${interval} }`
+    const file = await writeTemporary(
+      'config.yaml',
+      `checks:
+  idle-60: ${idle('60s')}
+  idle-350: ${idle('350s')}
+  tcp-kept: ${idle('10s')}
+  udp-kept: { probe: udp, keep: true }
+  udp: { probe: udp }
+`,
+    )
+    const { checks } = loadConfig({ file, environment: {}, flags: [] }).config
+    expect(checks.map(({ name, intervalMs, socket }) => [name, intervalMs, socket])).toEqual([
+      ['idle-60', 60_000, 'idle'],
+      ['idle-350', 350_000, 'idle'],
+      ['tcp-kept', 10_000, 'kept'],
+      ['udp-kept', 10_000, 'kept'],
+      ['udp', 10_000, undefined],
+    ])
   })
 
   test('can target the node of a peer', async () => {

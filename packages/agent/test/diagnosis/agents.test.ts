@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { mostMessageBytes } from '../../src/diagnosis/message.ts'
 import { type AgentProcess, loopback, startAgent } from '../support/agent-process.ts'
+import { type Created, startApiDouble } from '../support/api-double.ts'
 
 const timeout = 180_000
 const names = ['a', 'b', 'c'] as const
@@ -10,8 +11,9 @@ type Name = (typeof names)[number]
 const addressOf = (name: Name) => loopback(20 + names.indexOf(name))
 
 describe('agents in processes of their own', { timeout }, () => {
-  test('name a fault together, on the page of each, and log it once', async () => {
-    const agents = await startAll('a secret')
+  test('name a fault together, in the API of each, and log it once', async () => {
+    const api = await startApiDouble()
+    const agents = await startAll('a secret', { nodeEvents: true, kubeApi: api.server })
     const speaker = await until(async () => speakerOf(agents))
     const victim = names.find((name) => name !== speaker) ?? 'c'
     const witness = names.find((name) => name !== speaker && name !== victim) ?? 'c'
@@ -23,10 +25,14 @@ describe('agents in processes of their own', { timeout }, () => {
       return document.incidents.length > 0 && document.speaker !== undefined ? document : undefined
     })
     expect(incidents[0]).toMatchObject({ kind: 'incident', cause: 'application-refusing' })
-    const page = await fetch(agents[witness].url, { headers: { accept: 'text/html' } })
-    expect(await page.text()).toContain('<h2>Incidents</h2>')
-    expect(await metricsOf(agents[speaker])).toMatch(/^scout_incident_open\{cause="[^"]+",scope="[^"]+",.*\} 1$/m)
-    expect(await metricsOf(agents[witness])).not.toMatch(/^scout_incident_open\{.*\} [^0]/m)
+    const spoken = await metricsOf(agents[speaker])
+    expect(spoken).toMatch(/^scout_incident_open\{severity="warning"\} [1-9]/m)
+    expect(spoken).toMatch(/^scout_incident_info\{id="\w+",cause="application-refusing",.*,summary="\w.+"\} 1$/m)
+    expect(await metricsOf(agents[witness])).not.toMatch(/^scout_incident_(info|open\{.*\} [^0])/m)
+    // Only the one that speaks writes Events.
+    const isAboutVictim = ({ object }: Created) => Object(object['regarding']).name === victim
+    await until(async () => (api.created.some(isAboutVictim) ? true : undefined))
+    expect(new Set(api.created.map(({ object }) => object['reportingInstance']))).toEqual(new Set([speaker]))
   })
 
   test('reject evidence of others than their peers, without a signature or of any size, and count it', async () => {
@@ -50,7 +56,7 @@ describe('agents in processes of their own', { timeout }, () => {
 })
 
 /** Starts three agents that list each other and share a key. */
-async function startAll(key: string): Promise<Readonly<Record<Name, AgentProcess>>> {
+async function startAll(key: string, more: object = {}): Promise<Readonly<Record<Name, AgentProcess>>> {
   const port = 20_000 + (process.pid % 20_000)
   const peers = names.map((name) => ({ name, addresses: [addressOf(name)], port }))
   const [a, b, c] = await Promise.all(
@@ -60,6 +66,7 @@ async function startAll(key: string): Promise<Readonly<Record<Name, AgentProcess
         addresses: [addressOf(name)],
         responder: { host: addressOf(name), port, key },
         peers: peers.filter((peer) => peer.name !== name),
+        ...more,
         checks: { tcp: { probe: 'tcp' }, udp: { probe: 'udp' } },
       }),
     ),
@@ -83,13 +90,12 @@ async function metricsOf({ url }: AgentProcess): Promise<string> {
   return (await fetch(`${url}/metrics`)).text()
 }
 
-/** Returns the one that speaks and has all rows. */
+/** Returns the one that speaks once all have all rows. Before that, another may still take over. */
 async function speakerOf(agents: Readonly<Record<Name, AgentProcess>>): Promise<Name | undefined> {
-  for (const name of names) {
-    const { isSpeaking, sees } = await incidentsOf(agents[name])
-    if (isSpeaking && sees.rows === names.length) return name
-  }
-  return undefined
+  const documents = await Promise.all(names.map(async (name) => ({ name, ...(await incidentsOf(agents[name])) })))
+  const speaking = documents.filter(({ isSpeaking }) => isSpeaking)
+  const haveAll = documents.every(({ sees }) => sees.rows === names.length)
+  return haveAll && speaking.length === 1 ? speaking[0]?.name : undefined
 }
 
 /** Asks ten times a second until there is a result. */

@@ -29,6 +29,22 @@ describe('agents that diagnose together', () => {
     for (const { messages } of world.traffic.values()) expect(messages).toBeLessThanOrEqual(3 * 20)
   })
 
+  test('tell the others when the state of a link has changed, and only then', async () => {
+    const world = startWatching({ nodes: 6 })
+    await world.pass(60_000)
+    const { watchers } = world.at('node-1').speaker()
+    const others = ['node-1', 'node-2', 'node-3', 'node-4', 'node-5', 'node-6'].filter(
+      (node) => !watchers.includes(node),
+    )
+    const [a = '', b = '', c = ''] = others
+    const before = world.at(c).changes().links
+    await world.pass(60_000)
+    expect(world.at(c).changes().links).toBe(before)
+    world.drop(udpBetween(a, b))
+    await world.pass(30_000)
+    expect(world.at(c).changes().links).not.toBe(before)
+  })
+
   test('name one fault once, say when it ends, and all know it', async () => {
     const world = startWatching({ nodes: 4 })
     await world.pass(30_000)
@@ -60,6 +76,48 @@ describe('agents that diagnose together', () => {
     expect(opened.map(({ cause }) => cause).toSorted()).toEqual(['icmp-filtered', 'protocol-filtered'])
     expect(new Set(opened.map(({ scope }) => JSON.stringify(scope))).size).toBe(1)
     expect(new Set(opened.map(({ id }) => id)).size).toBe(2)
+  })
+
+  test('say in which direction packets are lost, as the agents at both ends count them', async () => {
+    const world = startWatching({ nodes: 4 })
+    await world.pass(30_000)
+    const shares = {
+      tenth: { lost: 30, of: 300, low: 0.07, high: 0.14 },
+      none: { lost: 0, of: 300, low: 0, high: 0.01 },
+    }
+    const sinceMs = Date.now()
+    world.lose(({ from, to, protocol }) => {
+      const isForth = from === 'node-1' && to === 'node-2'
+      if (!isForth && !(from === 'node-2' && to === 'node-1')) return undefined
+      const [forth, back] = isForth ? [shares.tenth, shares.none] : [shares.none, shares.tenth]
+      return { low: 0.07, high: 0.14, ...(protocol === 'udp' ? { forth, back } : {}), sinceMs, trials: 300 }
+    })
+    await world.pass(20_000)
+    expect(world.at('node-4').view().incidents).toMatchObject([
+      {
+        cause: 'packet-loss',
+        scope: { kind: 'link', from: 'node-1', to: 'node-2' },
+        direction: 'forward',
+        summary: '10 % (7.8 % to 13 %) of packets from node-1 to node-2 are lost, none on the way back',
+      },
+    ])
+  })
+
+  test('tell what one of them has collected with the incident, by the clock of the watcher', async () => {
+    const world = startWatching({ nodes: 4, aheadMs: { 'node-1': 3_000, 'node-2': 3_000 } })
+    await world.pass(30_000)
+    world.drop(udpBetween('node-1', 'node-2'))
+    await world.pass(20_000)
+    const says = 'all 8 flows are lost after 10.0.0.254, the last hop that answers, over udp'
+    const about = { incident: world.said[0]?.incident.id ?? '', proof: 'trace', target: '10.0.0.2:8081' }
+    const one = { ...about, to: 'node-2', atMs: Date.now(), says, packets: 24, values: {} }
+    world.collect('node-1', [one, { ...one, to: 'node-3', says: 'of a link that is well' }])
+    await world.pass(10_000)
+    const evidence = world
+      .at(world.speakers()[0] ?? '')
+      .view()
+      .incidents.flatMap((incident) => incident.evidence)
+    expect(evidence.filter((line) => line.startsWith('trace'))).toEqual([`trace from node-1 to node-2: ${says}`])
   })
 
   test('find the node whose clock is wrong, though everything passes', async () => {

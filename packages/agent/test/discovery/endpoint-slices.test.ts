@@ -245,3 +245,51 @@ describe('conditions of nodes', () => {
     expect(api.requests.filter(({ path }) => path.endsWith('/nodes'))).toEqual([])
   })
 })
+
+describe('the pods of cluster DNS', () => {
+  const dnsService = 'kube-system/kube-dns'
+  const sliceOf = (state: 'starting' | 'ready' | 'leaving') => ({
+    ...endpointSlice(
+      'kube-dns-1',
+      [
+        endpoint('coredns-1', ['10.244.1.10']),
+        endpoint('coredns-2', ['10.244.2.10'], { conditions: { ...conditions(state), ready: state === 'ready' } }),
+      ],
+      { namespace: 'kube-system', service: 'kube-dns' },
+    ),
+    ports: [
+      { name: 'metrics', port: 9153, protocol: 'TCP' },
+      { name: 'dns', port: 5353, protocol: 'UDP' },
+    ],
+  })
+
+  it('are those behind its Service, each with its state and port, and no peers', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
+    const seen = discover(api, { dnsService })
+    for (const state of ['starting', 'ready', 'leaving'] as const) {
+      api.set(sliceOf(state))
+      await eventually(() => seen.latest()?.dnsPods?.[1]?.state === state, state)
+    }
+    expect(seen.latest()?.dnsPods).toMatchObject([
+      { name: 'coredns-1', node: 'node-of-coredns-1', addresses: ['10.244.1.10'], port: 5353, state: 'ready' },
+      { name: 'coredns-2', node: 'node-of-coredns-2', addresses: ['10.244.2.10'], port: 5353, state: 'leaving' },
+    ])
+    expect(seen.states()).toEqual({ 'scout-1': 'ready' })
+  })
+
+  it('are none while the API server is silent about them, because nobody else reports that one is gone', async () => {
+    const api = await startApiDouble()
+    api.set(endpointSlice('a', [endpoint('scout-1', ['10.0.0.1'])]))
+    api.set(sliceOf('ready'))
+    const seen = discover(api, { dnsService })
+    await eventually(() => seen.latest()?.dnsPods?.length === 2, 'the pods')
+    api.always(answerStatus(403, 'forbidden'), /kube-system/)
+    api.drop()
+    await eventually(() => seen.latest()?.dnsPods?.length === 0, 'none')
+    expect(seen.states()).toEqual({ 'scout-1': 'ready' })
+    expect(seen.oddities.join()).toContain('cannot watch the pods of cluster DNS')
+    api.always(undefined)
+    await eventually(() => seen.latest()?.dnsPods?.length === 2, 'the pods again')
+  })
+})

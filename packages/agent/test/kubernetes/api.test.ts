@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { readJson } from '../../src/kubernetes/api.ts'
-import { type Misbehaviour, startApiDouble } from '../support/api-double.ts'
+import { createEndless, type Misbehaviour, startApiDouble } from '../support/api-double.ts'
 
 const resource = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices' }
 
@@ -25,23 +25,31 @@ function begin(response: ServerResponse, status = 200): void {
 
 describe('an answer of an API server', () => {
   it('without end is given up after 64 MiB, and the error names the limit', async () => {
-    let sentBytes = 0
-    const endless: Misbehaviour = (_, response) => {
-      begin(response)
-      const piece = Buffer.alloc(1 << 20, ' ')
-      const more = () => {
-        do sentBytes += piece.length
-        while (response.write(piece))
-      }
-      response.on('drain', more)
-      more()
-    }
-    await expect(read(endless, 10_000)).rejects.toMatchObject({
+    const endless = createEndless()
+    await expect(read(endless.answer, 10_000)).rejects.toMatchObject({
       name: 'ApiError',
       kind: 'unreliable',
       message: expect.stringContaining('sent more than 64 MiB in one answer, which is the limit'),
     })
-    expect(sentBytes).toBeLessThan(80 << 20)
+    expect(endless.sentBytes()).toBeLessThan(80 << 20)
+  })
+
+  it.each([
+    ['empty lines', '\r\n'],
+    ['informational responses', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+  ])('that never begins, behind endless %s, is given up long before the wait for its head', async (_, line) => {
+    const piece = line.repeat(64 << 10)
+    const endless: Misbehaviour = (_, { socket }) => {
+      const more = () => {
+        while (socket?.write(piece) === true);
+      }
+      socket?.on('drain', more)
+      more()
+    }
+    await expect(read(endless, 20_000)).rejects.toMatchObject({
+      kind: 'unreliable',
+      message: expect.stringContaining('sent more than 1 MiB in the head of one answer, which is the limit'),
+    })
   })
 
   it('that drips is given up after six times the wait for its head', async () => {

@@ -88,20 +88,21 @@ describe('the Scouts of a cluster', () => {
 
 describe('a request to an agent through the API server', () => {
   const agent = { name: 'a-1', namespace: 'scout', port: 8080 }
+  const token = 's3cret'
 
-  test('names its program, because agents accept the name of an API server as theirs from no page in a browser', async () => {
+  test('names its program, because agents accept the name of an API server as theirs from no page in a browser, and has the token of the console', async () => {
     const api = await startApiDouble()
     api.always((request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(request.headers))
     })
-    const seen = await askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', ...bounds })
-    expect(seen).toMatchObject({ 'sec-scout': '1' })
+    const seen = await askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', token, ...bounds })
+    expect(seen).toMatchObject({ 'sec-scout': '1', 'sec-scout-token': token })
   })
 
   test('returns the answer of its console', async () => {
     const api = await startApiDouble()
     api.serve('/a-1:8080/api/v1/snapshot', { takenAtMs: 1 })
-    const json = await askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', ...bounds })
+    const json = await askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', token, ...bounds })
     expect(json).toEqual({ takenAtMs: 1 })
     expect(api.requests.map(({ path }) => path)).toEqual([
       '/api/v1/namespaces/scout/pods/a-1:8080/proxy/api/v1/snapshot',
@@ -122,7 +123,7 @@ describe('a request to an agent through the API server', () => {
   ])('fails when %s', async (_, misbehaviour, sentence) => {
     const api = await startApiDouble()
     api.always(misbehaviour)
-    const asking = askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', ...bounds })
+    const asking = askAgent({ access: accessTo(api.server), agent, path: '/api/v1/snapshot', token, ...bounds })
     await expect(asking).rejects.toThrow(sentence)
   })
 })

@@ -1,10 +1,11 @@
 import type { AnyResult } from '@scout/core'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createMemory } from '../../src/memory/memory.ts'
 import { seriesReport } from '../../src/memory/row.ts'
+import { troubledNodes } from '../../src/memory/series.ts'
 import type { PlannedTask } from '../../src/plan/plan.ts'
 import { failure, success } from '../support/results.ts'
-import { checkOf, known, tasksOf } from '../support/tasks.ts'
+import { checkOf, dnsTasksOf, known, tasksOf } from '../support/tasks.ts'
 
 const checks = ['http', 'syn', 'udp', 'udp-large', 'icmp'].map((name) => checkOf(name))
 const peers = [known('a', { node: 'node-2' }), known('b', { node: 'node-3' })]
@@ -48,4 +49,45 @@ test('reports a longer path', () => {
   expect(new Set(slow.map(({ to }) => to))).toEqual(new Set(['node-3']))
   expect(slow).toHaveLength(checks.length)
   expect(slow[0]?.slow?.byNs).toBeGreaterThan(4_900_000)
+})
+
+describe('servers of cluster DNS on one node', () => {
+  const query = checkOf('dns', { protocol: 'dns', target: 'kubernetes.default' })
+  const podsOn2 = ['10.0.0.2', '10.0.0.3'].map((address) => known(address, { node: 'node-2', addresses: [address] }))
+  const ofPods = (pods: typeof podsOn2) => dnsTasksOf([query], [], pods).filter(({ key }) => key.path === 'dns-pod')
+
+  /** Returns a memory after ten minutes with two servers, the second of which may have been silent for the most part. */
+  function afterTenMinutes({ isSilent }: { readonly isSilent: boolean }) {
+    const memory = createMemory()
+    const tasks = ofPods(podsOn2)
+    memory.setTasks(tasks, 0)
+    for (let atMs = 0; atMs < 600_000; atMs += 10_000)
+      for (const [index, task] of tasks.entries())
+        memory.record(task, isSilent && index === 1 && atMs > 200_000 ? failure(atMs) : success(atMs), true)
+    return memory
+  }
+  const isLossy = (memory: ReturnType<typeof createMemory>) =>
+    [...memory.series].some(({ detector }) => detector.state.loss !== undefined)
+
+  test('take the loss of one with it when that leaves or is replaced', () => {
+    for (const others of [[], [known('10.0.0.4', { node: 'node-2' })]]) {
+      const memory = afterTenMinutes({ isSilent: true })
+      memory.setTasks(ofPods(podsOn2), 600_000)
+      expect(isLossy(memory)).toBe(true)
+      memory.setTasks(ofPods([...podsOn2.slice(0, 1), ...others]), 600_000)
+      expect(isLossy(memory)).toBe(false)
+    }
+  })
+
+  test('have not answered often while they are new', () => {
+    const memory = afterTenMinutes({ isSilent: false })
+    memory.setTasks(ofPods([known('10.0.0.4', { node: 'node-2' })]), 600_000)
+    expect([...memory.series].map(({ trials }) => trials)).toEqual([0])
+  })
+
+  test('are no reason to probe their node, if they fail', () => {
+    const memory = afterTenMinutes({ isSilent: true })
+    expect(troubledNodes(memory.series, 'links')).toEqual(new Set())
+    expect(troubledNodes(memory.series, 'dns-pods')).toEqual(new Set(['node-2']))
+  })
 })

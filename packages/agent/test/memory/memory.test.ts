@@ -1,15 +1,9 @@
 import type { AnyResult } from '@scout/core'
 import { describe, expect, test } from 'vitest'
-import {
-  createMemory,
-  isFailure,
-  keptMs,
-  keptZones,
-  type Memory,
-  type Series,
-  stateOf,
-} from '../../src/memory/memory.ts'
+import { createMemory, keptMs, keptZones, type Memory } from '../../src/memory/memory.ts'
 import { seriesReport } from '../../src/memory/row.ts'
+import type { Series } from '../../src/memory/series.ts'
+import { isFailure, stateOf } from '../../src/memory/state.ts'
 import { failure, success } from '../support/results.ts'
 import { checkOf, known, taskOf, tasksOf } from '../support/tasks.ts'
 
@@ -65,6 +59,14 @@ describe('a series', () => {
     for (const nowMs of [0, 2 * keptMs]) memory.setTasks([taskOf(onNode('a', { state: 'starting' }))], nowMs)
     memory.forget(3 * keptMs)
     expect([...memory.series]).toHaveLength(1)
+  })
+
+  test('knows when its last success began, and neither a failure nor an older success changes that', () => {
+    const { memory, record } = recorder()
+    record(failure(1))
+    expect(onlySeries(memory).succeededAtMs).toBeUndefined()
+    for (const result of [success(20), success(10), failure(30)]) record(result)
+    expect(onlySeries(memory).succeededAtMs).toBe(20)
   })
 
   test('keeps the newest failures after any number of successes', () => {
@@ -354,10 +356,16 @@ describe('durations', () => {
     expect([...memory.durations]).toHaveLength(keptZones)
   })
 
-  test('are those of successes', () => {
+  test('are those of successes, beside the counts of all attempts and the time of each phase', () => {
     const { memory, record } = recorder()
     record(failure())
-    expect([...memory.durations]).toEqual([])
+    record({ ...success(), phasesNs: { resolve: 700 }, totalNs: 1_000 })
+    record({ ...success(), phasesNs: { resolve: 100 }, totalNs: 500 })
+    const [one, ...others] = memory.durations
+    expect(others).toEqual([])
+    expect([one?.window.times.count, one?.window.times.sumNs]).toEqual([2, 700])
+    expect(one?.window.counts).toMatchObject({ passed: 2, reasons: { timeout: 1 } })
+    expect([...(one?.phasesNs ?? [])]).toEqual([['resolve', 800]])
   })
 
   test('have no zone if the check has no peer', () => {

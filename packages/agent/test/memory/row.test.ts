@@ -1,4 +1,4 @@
-import { row as schema } from '@scout/core'
+import { type FailureReason, row as schema } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createMemory, type Memory } from '../../src/memory/memory.ts'
 import { rowOf } from '../../src/memory/row.ts'
@@ -48,12 +48,15 @@ function agentOf(more: Partial<RowInput> = {}) {
         checks,
         settleMs: 5_000,
         tasks: plan(),
+        sample: new Set([...roster.peers.values()].map(({ node }) => node)),
         roster,
         memory,
         vantages: [],
+        arrivals: [],
         schedule: noCounts,
         held: 0,
         greetings: noGreetings,
+        collected: [],
         diagnosis: { isSpeaking: false, rows: 0, ready: 0, incidents: [], sent: {}, received: {} },
         ...more,
       }),
@@ -112,6 +115,18 @@ describe('a series', () => {
     expect(hindered(36_001)).toBeUndefined()
   })
 
+  test('of a flow that is kept is failing only if the flow was dropped: its next attempt may be minutes away', () => {
+    const options = { keep: true, send: 'x', expect: 'x' }
+    const stateAfter = (reason: FailureReason) => {
+      const { roster, memory, plan, row } = agentOf({ checks: [checkOf('tcp-idle', { options, intervalMs: 605_000 })] })
+      roster.update(knowledge([peer('a')]))
+      for (const task of plan()) memory.record(task, failure(startedAtMs, reason), true)
+      return row(startedAtMs + 1).series.map(({ state, socket }) => [socket, state])
+    }
+    expect(stateAfter('timeout')).toEqual([['idle', 'waiting']])
+    expect(stateAfter('flow-dropped')).toEqual([['idle', 'failing']])
+  })
+
   test('of several peers on a node is explained by the one that fails, whichever was probed last', () => {
     const { roster, memory, plan, row } = agentOf()
     roster.update(knowledge(['a', 'b'].map((name) => peer(name, { node: 'node-2' }))))
@@ -136,6 +151,9 @@ describe('a peer', () => {
       ['only-ipv6', 'it shares no address family with this agent'],
       ['bare', 'it shares no address family with this agent'],
     ])
+    const { roster: many, row: rowOfSample } = agentOf({ tasks: [], sample: new Set() })
+    many.update(knowledge([peer('a')]))
+    expect(rowOfSample().peers).toMatchObject([{ obstacle: 'it is not in the sample of this agent' }])
     const { roster: known, row: rowWithoutChecks } = agentOf({ checks: [] })
     known.update(knowledge([peer('a')]))
     expect(rowWithoutChecks().peers).toMatchObject([{ name: 'a', obstacle: 'no check targets it' }])

@@ -50,6 +50,7 @@ describe('the responder of an agent', () => {
       key,
       onHello() {},
       onEvidence: async () => ({}),
+      onAsked: async () => undefined,
     })
     const responders = await startResponders(
       { host: '127.0.0.1', port: 0, key },

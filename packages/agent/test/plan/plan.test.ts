@@ -2,7 +2,7 @@ import type { Family } from '@scout/core'
 import { describe, expect, it } from 'vitest'
 import type { KnownPeer } from '../../src/peers/roster.ts'
 import { greeting } from '../support/greetings.ts'
-import { checkOf, known, tasksOf } from '../support/tasks.ts'
+import { checkOf, dnsTasksOf, known, tasksOf } from '../support/tasks.ts'
 
 const checks = [
   checkOf('http', { protocol: 'http' }),
@@ -91,5 +91,51 @@ describe('the plan', () => {
     it('has nothing for a peer that has not reported any', () => {
       expect(tasksOf([known('a')], [ping])).toEqual([])
     })
+  })
+})
+
+describe('the plan of a query without a server', () => {
+  const query = checkOf('dns', { protocol: 'dns', target: 'kubernetes.default' })
+  const seriesOf = (tasks: ReturnType<typeof dnsTasksOf>) =>
+    tasks.map(({ target, key: { path, to } }) => [target, path, ...(to === undefined ? [] : [to])].join(' '))
+
+  it('has a series for each of the three name servers that resolvers ask', () => {
+    expect(seriesOf(dnsTasksOf([query], ['169.254.20.10', '10.96.0.10', 'fd00::a', '10.0.0.4']))).toEqual([
+      'kubernetes.default@169.254.20.10 dns-server',
+      'kubernetes.default@10.96.0.10 dns-server-2',
+      'kubernetes.default@fd00::a dns-server-3',
+    ])
+  })
+
+  it('keeps the place of a server though one before it is no address', () => {
+    expect(seriesOf(dnsTasksOf([query], ['nonsense', '10.96.0.10']))).toEqual([
+      'kubernetes.default@10.96.0.10 dns-server-2',
+    ])
+  })
+
+  it('also asks each server of cluster DNS, by its node', () => {
+    const pod = known('dns-1', { addresses: ['10.244.1.10', 'fd00:244::a'], port: 5353, node: 'node-2' })
+    expect(seriesOf(dnsTasksOf([query], ['10.96.0.10'], [pod]))).toEqual([
+      'kubernetes.default@10.96.0.10 dns-server',
+      'kubernetes.default@10.244.1.10:5353 dns-pod node-2',
+    ])
+  })
+
+  it('asks those only once and over UDP, and none where the check names its server', () => {
+    const others = [
+      checkOf('tcp', { protocol: 'dns', target: 'a', options: { transport: 'tcp' } }),
+      checkOf('parallel', { protocol: 'dns', target: 'a', options: { parallel: true } }),
+      checkOf('kept', { protocol: 'dns', target: 'a', options: { keep: true } }),
+      checkOf('own', { protocol: 'dns', target: 'a@10.0.0.9' }),
+    ]
+    expect(seriesOf(dnsTasksOf(others, ['10.96.0.10', '10.96.0.11'], [known('dns-1')]))).toEqual([
+      'a@10.96.0.10 dns-server',
+      'a@10.96.0.11 dns-server-2',
+      'a@10.96.0.10 dns-server',
+      'a@10.96.0.11 dns-server-2',
+      'a@10.96.0.10 dns-server',
+      'a@10.96.0.11 dns-server-2',
+      'a@10.0.0.9 dns-server',
+    ])
   })
 })

@@ -72,6 +72,14 @@ test('a fifth of the interval lies between attempts, but at least two seconds', 
   expect(tasks.map(suspicion.intervalMsOf)).toEqual([6_000, 2_000, undefined])
 })
 
+test('a kept flow has no further attempts, which would use another one', () => {
+  const { suspicion } = setUp()
+  const check = makeCheck({ name: 'idle', protocol: 'udp', options: { keep: true } }, { intervalMs: 60_000 })
+  const tasks = [taskOf('a', 'a'), { ...taskOf('idle', 'a'), check }] as const
+  suspicion.note(tasks[0], failure())
+  expect(tasks.map(suspicion.intervalMsOf)).toEqual([2_000, undefined])
+})
+
 test('eight links are suspected at a time; the first to end makes room', () => {
   const { suspicion } = setUp()
   const tasks = Array.from({ length: 10 }, (_, index) => taskOf('udp', `node-${index}`))

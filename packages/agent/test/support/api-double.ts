@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import { type Program, runByExec } from './exec-double.ts'
 
@@ -21,7 +22,7 @@ interface Happened {
 }
 
 export interface SeenRequest {
-  readonly verb: 'list' | 'watch'
+  readonly verb: 'create' | 'list' | 'watch'
   readonly path: string
   readonly query: Readonly<Record<string, string>>
   readonly authorization: string | undefined
@@ -30,10 +31,19 @@ export interface SeenRequest {
 /** Handles a request in place of the normal answer. */
 export type Misbehaviour = (request: IncomingMessage, response: ServerResponse) => unknown
 
-/** A small API server: list and watch with versions and bookmarks as in Kubernetes, and every kind of misbehaviour. */
+/** An object that was created, and when. */
+export interface Created {
+  readonly path: string
+  readonly object: Readonly<Record<string, unknown>>
+  /** Monotonic clock. */
+  readonly atMs: number
+}
+
+/** A small API server: create, list and watch with versions and bookmarks as in Kubernetes, and every kind of misbehaviour. */
 export interface ApiDouble {
   readonly server: string
   readonly requests: readonly SeenRequest[]
+  readonly created: readonly Created[]
   /** Number of open watches. */
   readonly watches: number
   set(object: ApiObject, plural?: string): void
@@ -70,6 +80,7 @@ const resource = /^\/(?:api|apis\/[^/]+)\/v1(?:\/namespaces\/(?<namespace>[^/]+)
 export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = {}): Promise<ApiDouble> {
   const objects = new Map<string, { readonly path: string; readonly object: ApiObject }>()
   const requests: SeenRequest[] = []
+  const created: Created[] = []
   const watches = new Set<{
     readonly response: ServerResponse
     readonly isMatch: (path: string, object: ApiObject) => boolean
@@ -103,12 +114,19 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
     return ordered ?? (isKnown ? undefined : answerStatus(401, 'Unauthorized'))
   }
 
+  const create = async (request: IncomingMessage, response: ServerResponse) => {
+    const object = (await json(request)) as Created['object']
+    created.push({ path: request.url ?? '', object, atMs: performance.now() })
+    response.writeHead(201, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(object))
+  }
+
   const handle = (request: IncomingMessage, response: ServerResponse): unknown => {
     const url = new URL(request.url ?? '/', 'http://api')
     const query = Object.fromEntries(url.searchParams)
     const isWatch = query['watch'] === 'true'
     requests.push({
-      verb: isWatch ? 'watch' : 'list',
+      verb: request.method === 'POST' ? 'create' : isWatch ? 'watch' : 'list',
       path: url.pathname,
       query,
       authorization: request.headers.authorization,
@@ -121,6 +139,7 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
       const answer = content === undefined ? answerStatus(404, `pods "${pod}" not found`) : answerWith(content)
       return answer(request, response)
     }
+    if (request.method === 'POST') return create(request, response)
     const { namespace, plural = '' } = resource.exec(url.pathname)?.groups ?? {}
     const isMatch = (path: string, { metadata }: ApiObject) =>
       path === plural &&
@@ -178,6 +197,7 @@ export async function startApiDouble({ tls, acceptedToken }: ApiDoubleOptions = 
   return {
     server: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     requests,
+    created,
     get watches() {
       return watches.size
     },
@@ -252,6 +272,22 @@ export function answerWith(text: string, type = 'application/json'): Misbehaviou
 
 /** Never answers. */
 export function hang(): void {}
+
+/** Sends an answer without end, as fast as it is read. */
+export function createEndless() {
+  let sentBytes = 0
+  const answer: Misbehaviour = (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    const piece = Buffer.alloc(1 << 20, ' ')
+    const more = () => {
+      do sentBytes += piece.length
+      while (response.write(piece))
+    }
+    response.on('drain', more)
+    more()
+  }
+  return { answer, sentBytes: () => sentBytes }
+}
 
 /** Sends the head of an answer and nothing after it. */
 export function stall(_: IncomingMessage, response: ServerResponse): void {

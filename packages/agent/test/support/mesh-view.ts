@@ -8,6 +8,7 @@ export function meshViewOf(parts: Partial<MeshView> = {}): MeshView {
   return {
     speaker: undefined,
     isSpeaking: false,
+    watchers: [],
     rows: 1,
     ready: 1,
     missing: [],

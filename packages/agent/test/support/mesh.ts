@@ -3,7 +3,7 @@ import { type AnyResult, makeCheck } from '@scout/core'
 import { onTestFinished } from 'vitest'
 import { type Agent, createAgent } from '../../src/agent.ts'
 import { createSliceDiscovery } from '../../src/discovery/endpoint-slices.ts'
-import type { Recorded } from '../../src/memory/memory.ts'
+import type { Recorded } from '../../src/memory/series.ts'
 import type { PlannedTask } from '../../src/plan/plan.ts'
 import { startLocalVantage } from '../../src/vantage/local.ts'
 import type { ApiDouble } from './api-double.ts'
@@ -106,6 +106,7 @@ export function createMesh(api: ApiDouble, port: number, key = ''): Mesh {
         }),
         config: {
           checks: [makeCheck({ name: 'tcp', protocol: 'tcp', options: { timeoutMs: 200 } }, { intervalMs: 20 })],
+          probedNodes: 64,
           maxInFlight: 64,
           settleMs: 500,
           graceMs,
@@ -117,6 +118,7 @@ export function createMesh(api: ApiDouble, port: number, key = ''): Mesh {
           greeted() {},
           incidentChanged() {},
           discoveryTroubled() {},
+          historyTroubled() {},
           attempted: attempted(name),
           defect: onDefect,
         },

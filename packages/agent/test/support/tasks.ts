@@ -1,4 +1,4 @@
-import { type CheckDefinition, type Family, makeCheck } from '@scout/core'
+import { type Check, type CheckDefinition, type Family, makeCheck } from '@scout/core'
 import type { KnownPeer } from '../../src/peers/roster.ts'
 import { type PlannedTask, planTasks } from '../../src/plan/plan.ts'
 import { peer } from './peers.ts'
@@ -19,6 +19,15 @@ export function tasksOf(
   families: readonly Family[] = ['ipv4', 'ipv6'],
 ): readonly PlannedTask[] {
   return planTasks({ checks, peers, families: new Set(families), from: 'node-1' })
+}
+
+/** Returns the tasks of checks that ask these name servers, and servers of cluster DNS. */
+export function dnsTasksOf(
+  checks: readonly Check[],
+  nameServers: readonly string[],
+  dnsPods: readonly KnownPeer[] = [],
+): readonly PlannedTask[] {
+  return planTasks({ checks, peers: [], nameServers, dnsPods, families: new Set(['ipv4']), from: 'node-1' })
 }
 
 /** Returns the only task of a check on a peer. */

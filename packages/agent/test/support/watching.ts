@@ -34,6 +34,10 @@ export interface Watching {
   at(node: string): Diagnosis
   /** Sets what the network drops from now on: probes and evidence alike. */
   drop(isDropped: (way: Way) => boolean): void
+  /** Sets what the agents detect of packets that the network loses now and then. */
+  lose(lossOf: (way: Way) => SeriesReport['loss']): void
+  /** Puts what a node's agent has collected into its row. */
+  collect(node: string, collected: Row['collected']): void
   kill(node: string): void
   /** Starts a node's agent again, without memory. */
   restart(node: string): void
@@ -63,7 +67,9 @@ export function startWatching({ nodes, zones = 3, key = '', aheadMs = {} }: Watc
   const failedSince = new Map<string, number>()
   const passedSince = new Map<string, number>()
   let isDropped: (way: Way) => boolean = () => false
+  let lossOf: (way: Way) => SeriesReport['loss'] = () => undefined
   const startMs = Date.now()
+  const collected = new Map<string, Row['collected']>()
 
   const peerOf = (node: string): KnownPeer => ({
     id: `uid-of-${node}`,
@@ -116,6 +122,7 @@ export function startWatching({ nodes, zones = 3, key = '', aheadMs = {} }: Watc
         last,
         family: undefined,
         state: failedMs === undefined ? 'ok' : 'failing',
+        loss: lossOf({ from, to, protocol }),
       })
     })
 
@@ -123,6 +130,7 @@ export function startWatching({ nodes, zones = 3, key = '', aheadMs = {} }: Watc
     rowOf({
       takenAtMs: Date.now(),
       self: { ...selfOf(node), version: '1' },
+      collected: collected.get(node) ?? [],
       peers: names.filter((other) => other !== node).map(peerOf),
       series: names.filter((other) => other !== node).flatMap((other) => seriesBetween(node, other)),
     })
@@ -163,6 +171,7 @@ export function startWatching({ nodes, zones = 3, key = '', aheadMs = {} }: Watc
       row: () => rowAt(node),
       isFailing: () => [...failedSince.keys()].some((id) => id.startsWith(`${node} `)),
       onIncident: (change, incident, sight) => said.push({ by: node, change, incident, sight }),
+      onRound: () => {},
       onDefect(error) {
         throw error
       },
@@ -189,6 +198,10 @@ export function startWatching({ nodes, zones = 3, key = '', aheadMs = {} }: Watc
       isDropped = next
       look()
     },
+    lose(next) {
+      lossOf = next
+    },
+    collect: (node, its) => void collected.set(node, its),
     kill(node) {
       agents.get(node)?.stop()
       agents.delete(node)

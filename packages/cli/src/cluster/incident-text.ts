@@ -1,13 +1,14 @@
-import { clockText, type Incident, printable, sinceText } from '@scout/core'
+import { clockText, printable, sinceText } from '@scout/core'
 import { weightsTable } from '../render/weights.ts'
 import { fold } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
+import type { SeenIncident } from './seen.ts'
 
 const indent = '    '
 
 /** Renders incidents, the gravest first: what is wrong, on what evidence, what was ruled out, and what to do next. */
 export function incidentsText(
-  incidents: readonly Incident[],
+  incidents: readonly SeenIncident[],
   { nowMs, isExplained }: IncidentView,
   out: Output,
 ): string {
@@ -28,18 +29,19 @@ export interface IncidentView {
 }
 
 /** `critical: UDP is dropped: node2 -> node1` */
-export function headOf({ severity, state, summary }: Incident, { colours }: Output): string {
+export function headOf({ severity, state, summary }: SeenIncident, { colours }: Output): string {
   const colour = severity === 'critical' ? colours.red : colours.yellow
   return `${colour(state === 'transient' ? 'transient' : severity)}: ${printable(summary)}`
 }
 
 /** `closed, 11:57:50 to 12:00:00: UDP is dropped: node2 -> node1` */
-export function closedText({ openedAtMs, closedAtMs = openedAtMs, summary }: Incident, nowMs: number): string {
+export function closedText({ openedAtMs, closedAtMs = openedAtMs, summary }: SeenIncident, nowMs: number): string {
   return `closed, ${clockText(openedAtMs, nowMs)} to ${clockText(closedAtMs, nowMs)}: ${summary}`
 }
 
 /** `protocol-filtered, sure (99 %)` */
-export function nameText({ cause, confidence }: Incident): string {
+export function nameText({ cause, confidence }: SeenIncident): string {
+  if (confidence === undefined) return cause
   return `${cause}, ${sureness(confidence)} (${Math.floor(confidence * 100)} %)`
 }
 
@@ -47,10 +49,10 @@ function folded(line: string, { columns = Number.POSITIVE_INFINITY }: Output): r
   return fold(printable(line), columns - indent.length, indent).map((part) => `${indent}${part}`)
 }
 
-function detailsOf(incident: Incident, nowMs: number): readonly string[] {
+function detailsOf(incident: SeenIncident, nowMs: number): readonly string[] {
   const { openedAtMs, evidence, ruledOut, rivals, next, id } = incident
   return [
-    `${nameText(incident)}, since ${sinceText(openedAtMs, nowMs)}, incident ${id}`,
+    `${nameText(incident)}, ${incident.confidence === undefined ? 'in the metrics since' : 'since'} ${sinceText(openedAtMs, nowMs)}, incident ${id}`,
     ...evidence,
     ...rivals.map((rival) => `or ${rival.cause} (${Math.round(rival.confidence * 100)} %): look ${rival.separatedBy}`),
     ...(ruledOut.length === 0 ? [] : [`not ${ruledOut.map((one) => `${one.cause}: ${one.because}`).join('; not ')}`]),

@@ -1,56 +1,45 @@
 import { setMaxListeners } from 'node:events'
 import { ApiError, askAgent, type Peer } from '@scout/agent/kubernetes'
-import {
-  compareNames,
-  createIncidents,
-  evidenceOf,
-  explain,
-  type Incident,
-  type Mesh,
-  meshOf,
-  type Row,
-  row,
-} from '@scout/core'
+import { compareNames, createIncidents, evidenceOf, explain, type Incident, meshOf, type Row, row } from '@scout/core'
 import type { ClusterFlags } from '../flags/cluster-flags.ts'
-import { type ExitCode, exitCodes } from '../shell/exit-code.ts'
-import type { Io } from '../shell/io.ts'
+import { type Io, tokenIn } from '../shell/io.ts'
 import { accessOf, answerMs, asking, type FoundScout, findScout } from './scout.ts'
+import { type AgentReport, exitCodeOf, type Look } from './seen.ts'
 
 /** An agent with its row, or the reason it has none. */
-export interface AgentReport {
-  readonly agent: Peer
+interface RowReport extends AgentReport {
   readonly answer:
-    | { readonly ok: true; readonly row: Row; readonly receivedAtMs: number }
+    | { readonly ok: true; readonly trouble: string | undefined; readonly row: Row; readonly receivedAtMs: number }
     | { readonly ok: false; readonly message: string }
 }
 
-/** What the agents report at one time. */
-export interface Look {
-  readonly reports: readonly AgentReport[]
-  readonly mesh: Mesh
-  /** The gravest first; those that an earlier look found and that are closed by now are last. */
+/** What the agents themselves report at one time. */
+export interface RowLook extends Look {
+  readonly reports: readonly RowReport[]
   readonly incidents: readonly Incident[]
-  /** Remarks about the list of agents. */
-  readonly oddities: readonly string[]
-  readonly nowMs: number
-  readonly exitCode: ExitCode
 }
+
+/** Looks at the agents; calls `onProgress` with what it does. */
+export type RowLooking = (onProgress?: (text: string) => void) => Promise<RowLook>
 
 /** Maximum number of requests to agents in flight. */
 const inParallel = 16
 
 /**
- * Returns a function that requests the row of every agent, and follows incidents from look to look. It calls `onProgress` with what it does.
+ * Returns a function that requests the row of every agent, and follows incidents from look to look.
  * It throws a `ScoutError` if the flags select no Scout, and a `CommandError` if no agent could be reached.
  */
-export function createLooking(flags: ClusterFlags, io: Io): (onProgress?: (text: string) => void) => Promise<Look> {
+export function createLooking(flags: ClusterFlags, io: Io): RowLooking {
   const incidents = createIncidents()
+  const token = tokenIn(io, 'SCOUT_CONSOLE_TOKEN')
   let access: FoundScout['access'] | undefined
   return async (onProgress = () => {}) => {
     onProgress('looking for Scout')
     access ??= await accessOf(flags, io)
     const scout = await findScout(flags, access, io)
-    const reports = await askAll(scout, io, (done) => onProgress(`${scout.agents.length} agents, ${done} asked`))
+    const reports = await askAll({ scout, token }, io, (done) =>
+      onProgress(`${scout.agents.length} agents, ${done} asked`),
+    )
     const answers = reports.map(({ agent: { node }, answer }) => ({ node, received: answer.ok ? answer : undefined }))
     const nowMs = Date.now()
     const mesh = meshOf(answers)
@@ -61,32 +50,38 @@ export function createLooking(flags: ClusterFlags, io: Io): (onProgress?: (text:
   }
 }
 
-async function askAll(
-  scout: FoundScout,
-  { ended }: Io,
-  onDone: (done: number) => void,
-): Promise<readonly AgentReport[]> {
-  const agents = scout.agents.toSorted((a, b) => compareNames(a.node, b.node))
-  const reports = new Map<Peer, AgentReport>()
+interface Asked {
+  readonly scout: FoundScout
+  /** Token of the agents' consoles; empty if they need none. */
+  readonly token: string
+}
+
+async function askAll(asked: Asked, { ended }: Io, onDone: (done: number) => void): Promise<readonly RowReport[]> {
+  const agents = asked.scout.agents.toSorted((a, b) => compareNames(a.node, b.node))
+  const reports = new Map<Peer, RowReport>()
   const waiting = agents.values()
   // Each request in flight listens.
   setMaxListeners(0, ended)
   const askNext = async () => {
     for (const agent of waiting) {
       onDone(reports.size)
-      reports.set(agent, { agent, answer: await answerOf(agent, scout, ended) })
+      reports.set(agent, { agent, answer: await answerOf(agent, asked, ended) })
     }
   }
   await Promise.all(Array.from({ length: inParallel }, askNext))
   return agents.flatMap((agent) => reports.get(agent) ?? [])
 }
 
-async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal): Promise<AgentReport['answer']> {
+async function answerOf(
+  agent: Peer,
+  { scout: { access }, token }: Asked,
+  ended: AbortSignal,
+): Promise<RowReport['answer']> {
   return asking(ended, async () => {
     try {
-      const json = await askAgent({ access, agent, path: '/api/v1/snapshot', signal: ended, answerMs })
+      const json = await askAgent({ access, agent, path: '/api/v1/snapshot', token, signal: ended, answerMs })
       const { data, error } = row.safeParse(json)
-      if (data !== undefined) return { ok: true, row: data, receivedAtMs: Date.now() }
+      if (data !== undefined) return { ok: true, trouble: data.knowledge.trouble, row: data, receivedAtMs: Date.now() }
       const [issue] = error.issues
       const what = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim()
       return {
@@ -103,18 +98,4 @@ async function answerOf(agent: Peer, { access }: FoundScout, ended: AbortSignal)
 /** Whether the API server rejected the request itself, so that it would reject it for any other agent. */
 function isAboutCaller({ status }: ApiError): boolean {
   return status === 401 || status === 403
-}
-
-function exitCodeOf({
-  reports,
-  mesh: { links, own },
-  incidents,
-}: Pick<Look, 'reports' | 'mesh' | 'incidents'>): ExitCode {
-  const all = [...links, ...own]
-  const isBad = reports.some(({ answer }) => !answer.ok) || all.some(({ state }) => state === 'failing')
-  // Where packets are only lost or late, the last attempt may have passed.
-  const isHarmed = incidents.some(({ severity, state }) => severity !== 'informational' && state !== 'closed')
-  // Without a single result, nothing is known to work.
-  const isShown = all.length === 0 || all.some(({ state }) => state === 'ok')
-  return !isBad && !isHarmed && isShown ? exitCodes.ok : exitCodes.failed
 }

@@ -1,8 +1,8 @@
 import { incidentObject } from '@scout/core'
-import type { Look } from './look.ts'
+import type { Look } from './seen.ts'
 
-/** Returns one object per line: each incident, then each agent, then each link, then the checks that are not about a link, then the checks that agents cannot run. */
-export function meshJson({ reports, mesh: { links, own, inabilities }, incidents }: Look): string {
+/** Returns one object per line: the store if there is one, each incident, then each agent, then each link, then the checks that are not about a link, then the checks that agents cannot run. */
+export function meshJson({ reports, mesh: { links, own, inabilities }, incidents, source }: Look): string {
   const agents = reports.map(({ agent: { node, zone, name, namespace, addresses, state }, answer }) => ({
     kind: 'agent',
     node,
@@ -12,7 +12,7 @@ export function meshJson({ reports, mesh: { links, own, inabilities }, incidents
     addresses,
     state,
     ok: answer.ok,
-    ...(answer.ok ? { trouble: answer.row.knowledge.trouble } : { message: answer.message }),
+    ...(answer.ok ? { trouble: answer.trouble } : { message: answer.message }),
   }))
   const pairs = [...links, ...own].map(({ from, to, state, failing }) => ({
     ...(to === undefined ? { kind: 'other', from } : { kind: 'link', from, to }),
@@ -21,5 +21,6 @@ export function meshJson({ reports, mesh: { links, own, inabilities }, incidents
   }))
   const unable = inabilities.map((inability) => ({ kind: 'inability', ...inability }))
   const found = incidents.map(incidentObject)
-  return [...found, ...agents, ...pairs, ...unable].map((line) => `${JSON.stringify(line)}\n`).join('')
+  const from = source === undefined ? [] : [{ kind: 'source', ...source }]
+  return [...from, ...found, ...agents, ...pairs, ...unable].map((line) => `${JSON.stringify(line)}\n`).join('')
 }

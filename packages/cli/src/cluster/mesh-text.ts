@@ -1,5 +1,7 @@
 import { podLines } from '@scout/agent/kubernetes'
 import {
+  ageText,
+  clockText,
   compareNames,
   failureGroups,
   failureSentence,
@@ -13,7 +15,7 @@ import { fold } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
 import { closedText, incidentsText } from './incident-text.ts'
 import { linkMatrix } from './link-matrix.ts'
-import type { Look } from './look.ts'
+import type { Look } from './seen.ts'
 
 const indent = '    '
 
@@ -25,7 +27,7 @@ const shownClosed = 5
 
 /** Renders the incidents, the pods by node, the matrix of links, its summary, and sentences about failing and unknown links. */
 export function renderMesh(look: Look, isExplained: boolean, out: Output): string {
-  return sections([openIncidents(look, isExplained, out), pods(look), ...links(look, out)])
+  return sections([sourceOf(look, out), openIncidents(look, isExplained, out), pods(look), ...links(look, out)])
 }
 
 /** Renders the same for a screen, whose end may be cut off: what changes comes first. */
@@ -37,6 +39,7 @@ export function renderWatched(look: Look, isExplained: boolean, out: Output): st
     .slice(0, shownClosed)
     .map((incident) => closedText(incident, look.nowMs))
   return sections([
+    sourceOf(look, out),
     open === '' ? `${out.colours.green('no incidents')}\n` : open,
     ...links(look, out),
     lines(look.oddities, out),
@@ -47,6 +50,22 @@ export function renderWatched(look: Look, isExplained: boolean, out: Output): st
 
 function sections(all: readonly string[]): string {
   return all.filter((section) => section !== '').join('\n')
+}
+
+/** `at 2026-01-02 12:00:00 (2h0m0s ago), from http://127.0.0.1:9090: samples of 3 agents, 3s to 14s older` */
+function sourceOf({ source, reports }: Look, out: Output): string {
+  if (source === undefined) return ''
+  const { server, atMs, isPast, newestSampleAtMs, oldestSampleAtMs } = source
+  const nowMs = Date.now()
+  const when = isPast ? `at ${clockText(atMs, nowMs)} (${ageText(nowMs - atMs)} ago), ` : ''
+  const agents = reports.filter(({ answer }) => answer.ok).length
+  const ages = [...new Set([newestSampleAtMs, oldestSampleAtMs].map((ms) => ageText(atMs - ms)))].join(' to ')
+  return lines(
+    [
+      `${when}from ${server}: samples of ${agents === 1 ? 'one agent' : `${agents} agents`}, ${ages} ${isPast ? 'older' : 'old'}`,
+    ],
+    out,
+  )
 }
 
 function openIncidents({ incidents, nowMs }: Look, isExplained: boolean, out: Output): string {
@@ -71,7 +90,7 @@ function lines(sentences: readonly string[], { columns = Number.POSITIVE_INFINIT
 }
 
 /** `6 links between 3 nodes: 5 ok, 1 failing; dns on 3 nodes: 3 ok` */
-function summaryOf({ nodes, links, own, ownChecks }: Mesh): string {
+export function summaryOf({ nodes, links, own, ownChecks }: Mesh): string {
   const size = links.length === 0 ? 'one node, so no links' : `${links.length} links between ${nodes.length} nodes: `
   return [
     `${size}${counts(links)}`,
@@ -95,16 +114,20 @@ function failures({ mesh, nowMs }: Look): readonly string[] {
   return some(groups.map((group) => failureSentence(group, nowMs)))
 }
 
-function remarks({ reports, mesh: { nodes, inabilities } }: Look): readonly string[] {
+function remarks({ reports, mesh: { nodes, inabilities }, source }: Look): readonly string[] {
   const troubles = new Map<string, readonly string[]>()
   for (const { agent, answer } of reports) {
-    const trouble = answer.ok ? answer.row.knowledge.trouble : undefined
+    const trouble = answer.ok ? answer.trouble : undefined
     if (trouble !== undefined) troubles.set(trouble, [...(troubles.get(trouble) ?? []), agent.node])
   }
   return [
     ...some(
       reports.flatMap(({ agent: { node, name }, answer }) =>
-        answer.ok ? [] : [`${node}: no answer from ${name}, so its links are unknown: ${answer.message}`],
+        answer.ok
+          ? []
+          : [
+              `${node}: no ${source === undefined ? 'answer' : 'samples'} from ${name}, so its links are unknown: ${answer.message}`,
+            ],
       ),
     ),
     ...[...troubles].map(([trouble, where]) => `${nodesText(where)}: the list of peers may be wrong: ${trouble}`),
@@ -112,10 +135,12 @@ function remarks({ reports, mesh: { nodes, inabilities } }: Look): readonly stri
       const where = unable.length === nodes.length ? 'on any node' : `on ${nodesText(unable)}`
       return `${check} cannot be made ${where}: ${message}`
     }),
+    ...(source === undefined ? [] : [...source.remarks, ...some(source.zones)]),
   ]
 }
 
-function some(sentences: readonly string[]): readonly string[] {
+/** Returns the first sentences, and how many more there are. */
+export function some(sentences: readonly string[]): readonly string[] {
   const hidden = sentences.length - shownSentences
   return hidden > 0 ? [...sentences.slice(0, shownSentences), `and ${hidden} more: --json lists all`] : sentences
 }

@@ -1,21 +1,23 @@
-import { ageText, changeOf, type Incident, type IncidentChange, incidentObject, printable } from '@scout/core'
+import { ageText, changeOf, type IncidentChange, incidentObject, printable } from '@scout/core'
 import type { Io } from '../shell/io.ts'
 import { headOf, nameText } from './incident-text.ts'
-import type { Look } from './look.ts'
+import type { Look, SeenIncident } from './seen.ts'
 import type { Face, WatchFormat } from './watch.ts'
 
 /** Prints a line for each incident that opens, changes or closes; remarks go to standard error, each once. */
 export function linesFace({ isJson }: Pick<WatchFormat, 'isJson'>, { name, out, err }: Io): Face {
-  let known: ReadonlyMap<string, Incident> = new Map()
+  let known: ReadonlyMap<string, SeenIncident> = new Map()
   let remarks: ReadonlySet<string> = new Set()
   let failure: string | undefined
   const remark = (text: string) => err.write(`${name}: ${printable(text)}\n`)
   return {
-    show({ incidents, oddities, nowMs }: Look) {
-      if (failure !== undefined) remark('the agents can be read again')
+    show({ incidents, oddities, nowMs, source }: Look) {
+      const present = [...oddities, ...(source?.remarks ?? [])]
+      if (failure !== undefined)
+        remark(source === undefined ? 'the agents can be read again' : `${source.server} answers again`)
       failure = undefined
-      for (const oddity of oddities) if (!remarks.has(oddity)) remark(oddity)
-      remarks = new Set(oddities)
+      for (const text of present) if (!remarks.has(text)) remark(text)
+      remarks = new Set(present)
       for (const incident of incidents) {
         const change = shownChangeOf(known.get(incident.id), incident)
         if (change === undefined) continue
@@ -33,7 +35,7 @@ export function linesFace({ isJson }: Pick<WatchFormat, 'isJson'>, { name, out, 
 }
 
 /** Readers of lines also need to know when an incident is more than transient. */
-function shownChangeOf(before: Incident | undefined, now: Incident): IncidentChange | undefined {
+function shownChangeOf(before: SeenIncident | undefined, now: SeenIncident): IncidentChange | undefined {
   return changeOf(before, now) ?? (before !== undefined && before.state !== now.state ? 'changed' : undefined)
 }
 
@@ -43,7 +45,7 @@ interface Change extends Pick<Io, 'out'> {
 }
 
 /** `2026-01-02T12:00:00.000Z opened: critical: UDP is dropped: node2 -> node1 (protocol-filtered, sure (99 %), incident e20b807f178c)` */
-function lineOf(incident: Incident, { change, nowMs, out }: Change): string {
+function lineOf(incident: SeenIncident, { change, nowMs, out }: Change): string {
   const { openedAtMs, closedAtMs, id } = incident
   const lasted = closedAtMs === undefined ? '' : ` after ${ageText(closedAtMs - openedAtMs)}`
   const about = printable(`${nameText(incident)}, incident ${id}`)

@@ -2,8 +2,8 @@ import { clockText, formatDurationNs, printable } from '@scout/core'
 import { openScreen } from '../render/screen.ts'
 import { fold } from '../render/words.ts'
 import type { Output } from '../shell/io.ts'
-import type { Look } from './look.ts'
 import { renderWatched } from './mesh-text.ts'
+import type { Look } from './seen.ts'
 import type { Face, WatchFormat } from './watch.ts'
 
 /** Redraws the terminal with what each look shows. The last one stays there at the end. */

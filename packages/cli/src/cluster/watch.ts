@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ScoutError } from '@scout/core'
 import { CommandError, type ExitCode, exitCodes } from '../shell/exit-code.ts'
 import type { Io } from '../shell/io.ts'
-import type { Look } from './look.ts'
+import type { Look } from './seen.ts'
 import { linesFace } from './watch-lines.ts'
 import { screenFace } from './watch-screen.ts'
 

@@ -123,10 +123,12 @@ function checksAt({ host, port, dnsPort, name, key }: Site, skipped: readonly st
   const place = { ...placeAt(host, port), question: `${name}@${formatHostPort(host, dnsPort)}` }
   const definitions = catalogue.filter(({ protocol }) => !skipped.includes(protocol))
   if (definitions.length === 0) throw new ScoutError('invalid-option', '--skip: no protocol is left')
-  return definitions.map((definition) => {
+  return definitions.flatMap((definition) => {
     // The interval of the command replaces that of the check.
     // The root, which every name server knows, has no addresses.
     const check = makeCheck(definition, { intervalMs: 1_000, options: { key, requireAnswer: name !== '.' } })
+    // A flow that attempts share tells more than others only when it is old.
+    if (check.socket !== undefined) return []
     const target = targetAt(check, place) ?? ''
     parseTarget(probeNamed(check.protocol).targetForm, target, { nameServer: nameServerOrSystem() })
     return { check, target }

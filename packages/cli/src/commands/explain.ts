@@ -1,4 +1,4 @@
-import { awaited, type Cause, causes, nearest, ScoutError, unexplained } from '@scout/core'
+import { awaited, type Cause, causes, nearest, proofs, ScoutError, unexplained } from '@scout/core'
 import type { Command } from 'commander'
 import { type Column, renderTable } from '../render/table.ts'
 import { fold } from '../render/words.ts'
@@ -49,7 +49,8 @@ function listOf(some: readonly Cause[], out: Output): string {
 }
 
 /** Returns a cause as a page of text, folded to the width of the terminal. */
-function textOf({ name, severity, means, shows, usually, remedy, waitsFor }: Cause, out: Output): string {
+function textOf(cause: Cause, out: Output): string {
+  const { name, severity, means, shows, usually, remedy, waitsFor, proofs: collected = [] } = cause
   const { bold } = out.colours
   const width = out.columns ?? Number.POSITIVE_INFINITY
   const paragraph = (text: string, indent = '  ') =>
@@ -62,6 +63,7 @@ function textOf({ name, severity, means, shows, usually, remedy, waitsFor }: Cau
     `\n${bold('Shows')}\n`,
     paragraph(shows),
     ...(waitsFor === undefined ? [] : [paragraph(`Not named yet: it waits for ${awaited[waitsFor]}.`)]),
+    ...collected.map((proof) => paragraph(`Agents ${proofs[proof].summary}.`)),
     `\n${bold('Usual reasons')}\n`,
     ...usually.map((reason) => paragraph(`- ${reason}`, '    ')),
     `\n${bold('What to do')}\n`,

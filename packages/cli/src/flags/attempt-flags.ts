@@ -13,23 +13,27 @@ export interface AttemptFlags {
   read(command: Command): Repetition & { readonly family: 'any' | 'ipv4' | 'ipv6'; readonly isJson: boolean }
 }
 
-/** Returns the flags, with the defaults of one command. */
-export function attemptFlags(defaults: Repetition): AttemptFlags {
+/** One attempt, for a command without flags to repeat it. */
+const once: Repetition = { count: 1, intervalMs: 1_000 }
+
+/** Returns the flags, with the defaults of one command; without defaults, it makes one attempt. */
+export function attemptFlags(defaults?: Repetition): AttemptFlags {
+  const isRepeated = defaults !== undefined
   const repetition = z.object({
     count: z
       .int()
       .min(0)
       .max(1_000_000_000)
-      .default(defaults.count)
+      .default((defaults ?? once).count)
       .describe('number of attempts; 0 means until Ctrl-C'),
     intervalMs: z
       .number()
       .min(1)
       .max(3_600_000)
-      .default(defaults.intervalMs)
+      .default((defaults ?? once).intervalMs)
       .describe('time between the starts of two attempts'),
   })
-  const flags: readonly Flag[] = flagsOf(repetition, { count: '-c', intervalMs: '-i' })
+  const flags: readonly Flag[] = !isRepeated ? [] : flagsOf(repetition, { count: '-c', intervalMs: '-i' })
   return {
     addTo: (command) =>
       addFlags(command, flags)

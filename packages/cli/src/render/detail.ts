@@ -1,4 +1,4 @@
-import { printable } from '@scout/core'
+import { formatDurationNs, printable } from '@scout/core'
 
 /** Detail of a result as text. */
 export interface DetailText {
@@ -12,8 +12,8 @@ export interface DetailText {
 
 /**
  * Renders any probe's detail by the shape of its values, so that a new probe needs no code here. The first `…Bytes` leads the line,
- * except the segment size of a connection. Booleans show when true, lists show their length and items, and text longer than a word gets
- * separate lines. `sequence` is in --json only, because the line has its own number.
+ * except the segment size of a connection. Booleans show when true, losses if there are any, lists show their length and items, and
+ * text longer than a word gets separate lines. `sequence` is in --json only, because the line has its own number.
  */
 export function detailText(detail: unknown): DetailText {
   const facts: string[] = []
@@ -23,7 +23,10 @@ export function detailText(detail: unknown): DetailText {
     typeof detail === 'object' && detail !== null ? Object.entries(detail) : []
   for (const [key, value] of entries) {
     if (key === 'sequence' || value === undefined || value === false) continue
+    if (value === 0 && key.startsWith('lost')) continue
     if (bytes === undefined && /(?<!^segment)Bytes$/.test(key) && typeof value === 'number') bytes = value
+    else if (key.endsWith('Ns') && typeof value === 'number')
+      facts.push(`${words(key.slice(0, -2))}=${formatDurationNs(value)}`)
     else if (value === true) facts.push(words(key.replace(/^(is|has)(?=[A-Z])/, '')))
     else if (Array.isArray(value)) {
       facts.push(`${words(key)}=${value.length}`)
@@ -35,7 +38,11 @@ export function detailText(detail: unknown): DetailText {
 }
 
 function itemText(item: unknown): string {
-  return typeof item === 'object' && item !== null ? Object.values(item).map(valueText).join(' ') : valueText(item)
+  if (typeof item !== 'object' || item === null) return valueText(item)
+  const entries: readonly (readonly [string, unknown])[] = Object.entries(item)
+  const textOf = (key: string, value: unknown) =>
+    key.endsWith('Ns') && typeof value === 'number' ? formatDurationNs(value) : valueText(value)
+  return entries.map(([key, value]) => textOf(key, value)).join(' ')
 }
 
 function valueText(value: unknown): string {

@@ -28,7 +28,18 @@ export function jsonOf(result: Result, extra: Readonly<Record<string, string>> =
     clock: pick(clock, ['tx', 'rx']),
     ...(packets === undefined
       ? {}
-      : { packets: pick(packets, ['sent', 'arrived', 'returned', 'duplicated', 'reordered', 'late']) }),
+      : {
+          packets: pick(packets, [
+            'sent',
+            'arrived',
+            'lostForth',
+            'returned',
+            'duplicated',
+            'duplicatedForth',
+            'reordered',
+            'late',
+          ]),
+        }),
     ok: result.ok,
     ...(result.ok ? {} : { failure: pick(result.failure, ['reason', 'phase', 'message', 'code', 'icmp']) }),
     ...(result.detail === undefined ? {} : { detail: result.detail }),

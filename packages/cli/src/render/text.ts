@@ -101,11 +101,18 @@ function clockText({ tx, rx }: Clocks): string {
   return tx === rx ? tx : `${tx}/${rx}`
 }
 
-function countsText({ sent, received, lossRatio, inconclusive, ...strays }: Statistics, waitingCount: number): string {
+function countsText(
+  { sent, received, lossRatio, packets, inconclusive, ...strays }: Statistics,
+  waitingCount: number,
+): string {
   return [
-    `${sent + waitingCount} sent`,
-    `${received} received`,
-    ...(sent === 0 ? [] : [`${percent(lossRatio)} loss`]),
+    ...(packets === undefined
+      ? [`${sent + waitingCount} sent`, `${received} received`, ...(sent === 0 ? [] : [`${percent(lossRatio)} loss`])]
+      : [
+          `${packets.sent} packets sent`,
+          `${packets.returned} answered`,
+          `${percent((packets.sent - packets.returned) / packets.sent)} loss`,
+        ]),
     ...(['duplicates', 'late', 'foreign'] as const).flatMap((kind) =>
       strays[kind] === 0 ? [] : [`${strays[kind]} ${kind}`],
     ),

@@ -1,7 +1,7 @@
 import { type FailureReason, isFailureReason, outcomeFor, type Statistics } from '@scout/core'
 
 /** Exit codes of the program. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, unable: 3 } as const
+export const exitCodes = { ok: 0, failed: 1, usage: 2, unable: 3, unknown: 4 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 

@@ -1,4 +1,6 @@
+import { setMaxListeners } from 'node:events'
 import { isatty } from 'node:tty'
+import { ScoutError } from '@scout/core'
 import picocolors from 'picocolors'
 import { exitCodes } from './exit-code.ts'
 
@@ -42,6 +44,8 @@ export interface Io {
 
 export function processIo(name: string): Io {
   const controller = new AbortController()
+  // Each check in progress listens.
+  setMaxListeners(0, controller.signal)
   const end = () => {
     // A second signal has its default effect: the process ends at once.
     process.off('SIGINT', end).off('SIGTERM', end)
@@ -122,6 +126,16 @@ function wantsColour({ NO_COLOR = '', FORCE_COLOR = '', TERM }: NodeJS.ProcessEn
 
 function columnsIn({ COLUMNS = '' }: NodeJS.ProcessEnv): number | undefined {
   return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined
+}
+
+/**
+ * Returns the token in an environment variable; empty if there is none. No message repeats it.
+ * @throws {ScoutError} if a header cannot contain it
+ */
+export function tokenIn({ environment }: Pick<Io, 'environment'>, variable: string): string {
+  const token = environment[variable]?.trim() ?? ''
+  if (/^[\x21-\x7e]*$/.test(token)) return token
+  throw new ScoutError('invalid-option', `${variable} is not a token: write printable ASCII without spaces`)
 }
 
 /** One line on a terminal that is overwritten until it is cleared. Prints nothing elsewhere. */

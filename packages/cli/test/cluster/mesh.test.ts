@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type ApiDouble, answerStatus, answerWith, breakOff, hang } from '../../../agent/test/support/api-double.ts'
+import {
+  type ApiDouble,
+  answerStatus,
+  answerWith,
+  breakOff,
+  createEndless,
+  hang,
+} from '../../../agent/test/support/api-double.ts'
 import { endpoint, endpointSlice } from '../../../agent/test/support/slices.ts'
 import { failing, podOn, startFakeCluster, timeout } from '../support/fake-cluster.ts'
 import { runCli } from '../support/run-cli.ts'
@@ -25,22 +32,13 @@ const thirty = Array.from({ length: 30 }, (_, index) => `worker-${String(index +
 
 test('gives up an agent whose answer does not end, and shows the others', async () => {
   const api = await startFakeCluster({ nodes: three })
-  let sentBytes = 0
-  api.always((_, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' })
-    const piece = Buffer.alloc(1 << 20, ' ')
-    const more = () => {
-      do sentBytes += piece.length
-      while (response.write(piece))
-    }
-    response.on('drain', more)
-    more()
-  }, /pods\/scout-on-node3:8080/)
+  const endless = createEndless()
+  api.always(endless.answer, /pods\/scout-on-node3:8080/)
   const { code, out } = await mesh(api, [], 200)
   expect(code).toBe(1)
   expect(out).toContain('node3: no answer from scout-on-node3, so its links are unknown')
   expect(out).toContain('sent more than 64 MiB in one answer, which is the limit')
-  expect(sentBytes).toBeLessThan(80 << 20)
+  expect(endless.sentBytes()).toBeLessThan(80 << 20)
 })
 
 test('shows no control characters of names and addresses in the cluster', async () => {

@@ -70,6 +70,7 @@ describe('--from', () => {
   const targets: Readonly<Record<TargetForm, string>> = {
     host: '10.0.0.1',
     'host:port': '10.0.0.1:80',
+    'host[:port]': '10.0.0.1:80',
     url: 'http://10.0.0.1/',
     'name@server': 'scout.example',
   }

@@ -12,6 +12,8 @@ test('explain shows what a cause means and what to do', async () => {
     Shows
       Everything over IPv6 (or IPv4) is silent or unreachable, and passes over the
       other.
+      Agents find the last router that answers to packets of the protocol that
+      fails, in 8 flows unless that is UDP.
 
     Usual reasons
       - firewall rules for one family only: ip6tables policy DROP, or ICMPv6
@@ -30,8 +32,8 @@ test('explain shows what a cause means and what to do', async () => {
 })
 
 test('explain says which evidence a cause waits for', async () => {
-  const { out } = await runCli(['explain', 'path-loss'])
-  expect(out).toContain(`it waits for ${awaited.flows}.`)
+  const { out } = await runCli(['explain', 'reordering'])
+  expect(out).toContain(`it waits for ${awaited.order}.`)
 })
 
 test('explain lists all causes, a line each', async () => {
@@ -68,7 +70,15 @@ test('the command that a finding says to type next is one that scout-probe has',
   }
   const scope = { kind: 'link', from: 'node1', to: 'node2' } as const
   const variant = { id: 'all', lines: [] }
-  const said = { scope, direction: 'both', where: 'node1 <-> node2', variant, failing: [failing], passing: [] } as const
+  const said = {
+    scope,
+    direction: 'both',
+    where: 'node1 <-> node2',
+    variant,
+    failing: [failing],
+    collected: [],
+    passing: [],
+  } as const
   const commands = causes.map((cause) => cause.next(said)).filter((next) => next.startsWith('scout-probe '))
   expect(commands.length).toBeGreaterThan(10)
   for (const command of new Set(commands)) {

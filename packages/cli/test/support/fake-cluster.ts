@@ -12,6 +12,8 @@ interface FakeCluster {
   readonly change?: Change
   readonly states?: Readonly<Record<string, 'starting' | 'leaving'>>
   readonly trouble?: string
+  /** A link that is not probed, because its end is not in the sample of the agent. */
+  readonly outOfSample?: { readonly from: string; readonly to: string }
 }
 
 /** An API server with one agent per node, each of which probes all others over IPv4 and IPv6. */
@@ -43,11 +45,11 @@ export function podOn(node: string): string {
 /** Error of the agent's clock, which must not show. */
 const aheadMs = 3_600_000
 
-function rowOf(node: string, { nodes, change = (series) => series, trouble }: FakeCluster): Row {
+function rowOf(node: string, { nodes, change = (series) => series, trouble, outOfSample }: FakeCluster): Row {
   const takenAtMs = Date.now() + aheadMs
   const own = seriesOf({ check: 'dns', protocol: 'dns', path: 'dns-server', target: 'kubernetes.default', from: node })
   const series = nodes.flatMap((to, index) =>
-    to === node
+    to === node || (outOfSample?.from === node && outOfSample.to === to)
       ? []
       : (['ipv4', 'ipv6'] as const).flatMap((family) =>
           checks.map(([check, protocol]) =>
@@ -61,8 +63,9 @@ function rowOf(node: string, { nodes, change = (series) => series, trouble }: Fa
     self: { name: podOn(node), namespace: 'scout', node, addresses: [], nodeAddresses: [], version: '0.1.0' },
     isReady: true,
     knowledge: { source: 'a test', heardAtMs: takenAtMs, ...(trouble === undefined ? {} : { trouble }) },
-    peers: [],
+    peers: outOfSample?.from === node ? [outsider(outOfSample.to, takenAtMs)] : [],
     vantages: [],
+    arrivals: [],
     series: [...series, own].map((one) =>
       change({ ...one, sinceMs: takenAtMs - 130_000, last: successOf(one, takenAtMs - 3_000) }),
     ),
@@ -71,6 +74,7 @@ function rowOf(node: string, { nodes, change = (series) => series, trouble }: Fa
     setAside: 0,
     held: 0,
     greetings: { answered: 0, malformed: 0, silent: 0, unreached: 0 },
+    collected: [],
     diagnosis: { isSpeaking: false, rows: 1, ready: 1, incidents: [], sent: {}, received: {} },
     console: { answered: 0, rejected: 0, unsent: 0 },
     logLinesLost: 0,
@@ -120,4 +124,8 @@ export const timeout: Failure = { reason: 'timeout', phase: 'echo', message: 'no
 
 function addressOf(index: number, family: Family): string {
   return family === 'ipv4' ? `10.244.${index + 1}.5` : `fd00:10:244:${index + 1}::5`
+}
+
+function outsider(node: string, stateSinceMs: number): Row['peers'][number] {
+  return { id: node, name: podOn(node), node, addresses: [], state: 'ready', stateSinceMs, isOutOfSample: true }
 }

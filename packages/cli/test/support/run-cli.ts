@@ -74,6 +74,6 @@ export function masked(text: string, ...ports: readonly number[]): string {
     .replaceAll(/\d+\.\d{3}\b/g, '#')
     .replaceAll(/source-port=\d+/g, 'source-port=#')
     .replaceAll(/clock=[a-z-]+/g, 'clock=#')
-    .replaceAll(/ ttl=\d+/g, '')
+    .replaceAll(/ (ttl|sender-ttl)=\d+| residence=\S+/g, '')
   return ports.reduce((result, port) => result.replaceAll(new RegExp(`(:|port )${port}\\b`, 'g'), '$1#'), timeless)
 }

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import { FailureError, failureErrorOf } from '../model/failure.ts'
-import { answerOf, packetsOf } from '../net/packets/fate.ts'
+import { answerOf, countedOf } from '../net/packets/fate.ts'
 import type { Asked, Asker, Question } from '../net/packets/question.ts'
 import type { Sockets } from '../net/sockets.ts'
 import type { Probe } from '../probes/probe.ts'
@@ -26,7 +26,7 @@ export function packetAttemptOf(probe: Probe, request: Request, sockets: Sockets
   if (packet === undefined || endpoint === undefined || endpoint.address.includes('%')) return undefined
   const question = packet.question(endpoint, request.options)
   if (question === undefined) return undefined
-  const { begin, ...asker } = sockets.asker(question.format)
+  const { begin, ...asker } = sockets.asker(question)
   if (begin === undefined) return undefined
   try {
     asker.flows(question)
@@ -85,7 +85,7 @@ export function packetResultOf(
       phasesNs,
       totalNs: isOk && tookNs !== undefined ? tookNs : endedNs - startedNs,
       clock: fate.kind === 'answered' ? fate.clocks : userClocks,
-      packets: packetsOf([fate]),
+      packets: countedOf(fate),
     }
   }
   try {

@@ -101,7 +101,7 @@ function packetsOf({ packets }: Learned): Pick<Learned, 'packets'> {
 function resolvedEndpoint(target: TargetOf<TargetForm>, addresses: readonly Address[]): Endpoint {
   const [first] = addresses
   if (first === undefined) throw new TypeError('a resolved name has at least one address')
-  const port = 'port' in target ? { port: target.port } : {}
+  const port = 'port' in target && target.port !== undefined ? { port: target.port } : {}
   return { host: target.host, ...first, ...port, addressCount: addresses.length }
 }
 

@@ -1,4 +1,4 @@
-import { responderPort } from '../model/endpoint.ts'
+import { type mostNameServers, responderPort } from '../model/endpoint.ts'
 import { ScoutError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { bracketed, formatHostPort, parseTarget, targetForms } from '../model/target.ts'
@@ -8,11 +8,16 @@ import { optionsOf, parseOptions } from '../probes/options.ts'
 /** Network namespace that a check probes from: the agent's pod, or its node. */
 export type Vantage = 'pod' | 'host'
 
+/** The name servers of this host, one for each that applications ask. The first one also stands for a server that a check names itself. */
+export const serverPaths = ['dns-server', 'dns-server-2', 'dns-server-3'] as const satisfies {
+  readonly length: typeof mostNameServers
+}
+
 /**
  * Way that a check reaches its target. A peer: by its pod's address, by its node's address, or through the API server's proxy.
- * Otherwise: a name server, or a name in the check itself.
+ * Otherwise: a name server, one of the servers that the first name server stands for, or a name in the check itself.
  */
-export type Path = 'pod' | 'node' | 'api-proxy' | 'dns-server' | 'name'
+export type Path = 'pod' | 'node' | 'api-proxy' | (typeof serverPaths)[number] | 'dns-pod' | 'name'
 
 /** A probe with its options, path, vantage and interval. */
 export interface Check {
@@ -28,7 +33,12 @@ export interface Check {
   readonly target: string
   /** Bytes it sends or requests, if its size matters. */
   readonly bytes?: number | undefined
+  /** Whether its attempts share a flow: one in use, or one that is idle between them. Absent if each opens its own. */
+  readonly socket?: 'kept' | 'idle' | undefined
 }
+
+/** Interval from which a kept flow is idle in between: the time after which Linux forgets a UDP flow without an answer (30 s). */
+const idleFromMs = 30_000
 
 /** A check as written in the catalogue or a configuration. Defaults follow from its probe. */
 export interface CheckDefinition extends Pick<Check, 'name' | 'bytes'> {
@@ -84,6 +94,17 @@ export function targetAt({ target }: Pick<Check, 'target'>, place: Place): strin
   return needed.reduce((text, key) => text.replaceAll(`{${key}}`, place[key] ?? ''), target)
 }
 
+/** Returns whether the check asks for a name without naming a server. */
+export function namesNoServer({ path, target }: Pick<Check, 'path' | 'target'>): boolean {
+  return path === 'dns-server' && !target.includes('@')
+}
+
+/** Returns whether its attempts are one query each, over UDP and from a new socket. */
+export function isSingleQuery({ protocol, options }: Pick<Check, 'protocol' | 'options'>): boolean {
+  const { transport, parallel, keep, search } = options
+  return protocol === 'dns' && transport === 'udp' && parallel === false && keep === false && search === false
+}
+
 /** Returns whether the check runs once per peer, not just once. */
 export function isAboutPeers({ target }: Pick<Check, 'target'>): boolean {
   return placeholdersIn(target).some((key) => ofPeers.some((one) => one === key))
@@ -132,6 +153,7 @@ export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults):
     intervalMs,
     target,
     bytes: sizes.find((size) => typeof size === 'number'),
+    socket: parsed['keep'] !== true ? undefined : intervalMs < idleFromMs ? ('kept' as const) : ('idle' as const),
   }
   parseTarget(probe.targetForm, targetAt(check, someplace) ?? '', { nameServer: () => someAddress })
   return check

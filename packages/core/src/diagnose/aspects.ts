@@ -1,6 +1,8 @@
 import { catalogue } from '../checks/catalogue.ts'
 import { makeCheck } from '../checks/check.ts'
 import type { Aspect } from './evidence.ts'
+import { proofs } from './proofs/index.ts'
+import { proofAspect } from './proofs/proof.ts'
 
 /*
  * The aspects that tables are about: those that checks yield, and those that they will yield. The catalogue of causes is complete before its
@@ -9,18 +11,15 @@ import type { Aspect } from './evidence.ts'
 
 /** Evidence that no check yields yet. */
 export const awaited = {
-  directions: 'losses counted in each direction',
-  flows: 'several flows of each link, told apart by source port',
-  sockets: 'sockets that are kept or idle, beside fresh ones',
+  directions: 'counts of what arrives from each node, for packets that nothing answers',
   counters: 'counters of the nodes',
   host: 'checks from node to node, past the pod network',
   volleys: 'volleys of packets sent together',
-  fragments: 'datagrams above the MTU',
-  servers: 'name servers asked one by one, over UDP and TCP, for several kinds of names',
+  servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
   marks: 'the DSCP with which packets arrive',
   spread: 'the spread of the times of a link',
-  order: 'duplicated and reordered packets of each link',
+  order: 'volleys of packets sent together, whose order reflectors count',
   history: 'findings over time, which the agents keep and one look does not have',
 } as const
 
@@ -45,19 +44,6 @@ const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
     { check: 'udp', protocol: 'udp', ...pod, direction: 'forward' },
     { check: 'udp', protocol: 'udp', ...pod, direction: 'return' },
   ],
-  flows: [
-    { check: 'udp', protocol: 'udp', ...pod, flow: 1 },
-    { check: 'udp', protocol: 'udp', ...pod, flow: 2 },
-    { check: 'tcp', protocol: 'tcp', ...pod, flow: 3 },
-  ],
-  sockets: [
-    { check: 'tcp', protocol: 'tcp', ...pod, socket: 'fresh' },
-    { check: 'tcp', protocol: 'tcp', ...pod, socket: 'kept' },
-    { check: 'tcp', protocol: 'tcp', ...pod, socket: 'idle' },
-    { check: 'dns', protocol: 'dns', path: 'dns-server', vantage: 'pod', socket: 'fresh' },
-    { check: 'dns', protocol: 'dns', path: 'dns-server', vantage: 'pod', socket: 'kept' },
-    { check: 'service', protocol: 'udp', path: 'service', vantage: 'pod', socket: 'kept' },
-  ],
   counters: [
     'accept-queue-overflows',
     'connection-tracking',
@@ -73,13 +59,7 @@ const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
     { check: 'volley', protocol: 'udp', ...pod },
     { check: 'volley-large', protocol: 'udp', bytes: 1_400, ...pod },
   ],
-  fragments: [{ check: 'udp-fragmented', protocol: 'udp', bytes: 4_000, ...pod }],
-  servers: [
-    { check: 'dns-tcp', protocol: 'dns', path: 'dns-server', vantage: 'pod' },
-    { check: 'dns-parallel', protocol: 'dns', path: 'dns-server', vantage: 'pod' },
-    { check: 'dns-upstream', protocol: 'dns', path: 'dns-server', vantage: 'pod' },
-    { check: 'dns', protocol: 'dns', path: 'dns-server', vantage: 'pod', server: '10.244.1.10' },
-  ],
+  servers: [{ check: 'dns-upstream', protocol: 'dns', path: 'dns-server', vantage: 'pod' }],
   services: [
     { check: 'service', protocol: 'http', path: 'service', vantage: 'pod' },
     { check: 'own-service', protocol: 'http', path: 'own-service', vantage: 'pod' },
@@ -91,12 +71,12 @@ const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
 export function askables(): readonly Askable[] {
   const today = catalogue
     .map((definition) => makeCheck(definition, { intervalMs: 1_000 }))
-    .flatMap(({ name: check, protocol, bytes, path, vantage }): readonly Aspect[] => {
-      const aspect = { check, protocol, bytes, path, vantage }
+    .flatMap(({ name: check, protocol, bytes, path, vantage, socket }): readonly Aspect[] => {
+      const aspect = { check, protocol, bytes, path, vantage, socket }
       return path === 'pod' ? families.map((family) => ({ ...aspect, family })) : [aspect]
     })
   return [
-    ...[...today, ...byHand].map((aspect) => ({ aspect })),
+    ...[...today, ...byHand, ...onDemand].map((aspect) => ({ aspect })),
     ...awaitedKinds.flatMap((waitsFor) => (planned[waitsFor] ?? []).map((aspect) => ({ aspect, waitsFor }))),
   ]
 }
@@ -109,7 +89,17 @@ function isAwaited(text: string): text is Awaited {
 
 /** What a configuration or a command can ask for today. */
 const byHand: readonly Aspect[] = [
+  ...['10.244.1.10', '10.244.2.10'].map(
+    (server): Aspect => ({ check: 'dns', protocol: 'dns', path: 'dns-pod', vantage: 'pod', server }),
+  ),
   { check: 'icmp', protocol: 'icmp', path: 'node', vantage: 'pod' },
   { check: 'name', protocol: 'http', path: 'name', vantage: 'pod' },
+  { check: 'name-kept', protocol: 'udp', path: 'name', vantage: 'pod', socket: 'kept' },
+  { check: 'udp-kept', protocol: 'udp', ...pod, socket: 'kept' },
   ownAspect('clock'),
 ]
+
+/** What agents collect once something fails. */
+const onDemand: readonly Aspect[] = Object.values(proofs).flatMap(({ subject }) =>
+  subject === undefined ? [] : families.map((family) => proofAspect(subject, family)),
+)

@@ -1,5 +1,7 @@
 import type { Awaited } from './aspects.ts'
-import type { Aspect, Fact, NodeEvidence, Symptom } from './evidence.ts'
+import type { Aspect, Fact, NodeEvidence, SharesByDirection, Symptom } from './evidence.ts'
+import type { ProofName } from './proofs/index.ts'
+import { type Collected, isProof } from './proofs/proof.ts'
 import type { Direction, Scope, ScopeKind } from './scope.ts'
 
 /*
@@ -40,6 +42,10 @@ export interface Said {
   /** Facts that the finding explains, and those that pass within its scope. */
   readonly failing: readonly Fact[]
   readonly passing: readonly Fact[]
+  /** Packets lost from the first end of the scope to the other, and back; absent if that is not known. */
+  readonly losses?: SharesByDirection | undefined
+  /** What was collected about the links of those failures. */
+  readonly collected: readonly Collected[]
   /** The scope as text. */
   readonly where: string
 }
@@ -59,10 +65,14 @@ export interface Cause {
   readonly rarity: number
   /** Evidence that no check yields yet, without which it is never found. */
   readonly waitsFor?: Awaited
+  /** What agents collect when it is named, or remains possible: evidence that proves it, or decides between it and others. */
+  readonly proofs?: readonly ProofName[]
   /** `informational` findings harm nobody. */
   readonly severity: 'critical' | 'warning' | 'informational'
   /** Forms worth considering, given the failing facts at hand. */
   variants(failing: readonly Fact[]): readonly Variant[]
+  /** Whether nothing arrives on either way if it holds. */
+  readonly isOfBothWays?: true
   /** Nats by which what is known of the nodes at the place supports it. */
   support?(nodes: readonly NodeEvidence[]): number
   /** Whether something seen at the place excludes it. */
@@ -84,28 +94,62 @@ export function mostly(about: Selector, ...shows: readonly Symptom[]): Line {
 
 const streams: ReadonlySet<string> = new Set(['tcp', 'syn', 'http'])
 
-/** Protocols that travel as TCP. */
-export function isTcp({ protocol }: Aspect): boolean {
-  return streams.has(protocol)
+/** Flows that were open before the attempt. Filters and tables that concern new ones let them pass, so most causes say nothing of them. */
+export function isOld({ socket }: Aspect): boolean {
+  return socket !== undefined
 }
 
-export function isUdp({ protocol }: Aspect): boolean {
-  return protocol === 'udp'
+/** Protocols that travel as TCP. */
+export function isTcp(aspect: Aspect): boolean {
+  return streams.has(aspect.protocol) && !isOld(aspect)
+}
+
+/** Half of them do by the time the others have: checks that run less often are noticed later. */
+export function evenly(about: Selector, ...shows: readonly Symptom[]): Line {
+  return { about, shows, probability: 0.5 }
+}
+
+export function isUdp(aspect: Aspect): boolean {
+  return aspect.protocol === 'udp' && !isOld(aspect)
 }
 
 export function isIcmp({ protocol }: Aspect): boolean {
   return protocol === 'icmp'
 }
 
-export function isDns({ protocol }: Aspect): boolean {
-  return protocol === 'dns'
+export function isDns(aspect: Aspect): boolean {
+  return aspect.protocol === 'dns' && !isOld(aspect)
+}
+
+/** Queries for A and AAAA that leave together from one socket. */
+export function isDnsInParallel({ check }: Aspect): boolean {
+  return check === 'dns-parallel'
+}
+
+export function isDnsOverTcp({ check }: Aspect): boolean {
+  return check === 'dns-tcp'
+}
+
+/** Queries to one of the servers behind a name server's address. */
+export function isDnsPod({ path }: Aspect): boolean {
+  return path === 'dns-pod'
+}
+
+/** Single queries over UDP to the address of a name server. */
+export function isDnsUsual(aspect: Aspect): boolean {
+  return isDns(aspect) && !isDnsInParallel(aspect) && !isDnsOverTcp(aspect) && !isDnsPod(aspect)
 }
 
 const translated: ReadonlySet<string> = new Set(['dns-server', 'service', 'own-service', 'name'])
 
 /** Attempts at an address that every node translates to that of a pod, or that need a lookup at one. */
-export function isTranslated({ path }: Aspect): boolean {
-  return translated.has(path)
+export function isTranslated(aspect: Aspect): boolean {
+  return translated.has(aspect.path) && !isOld(aspect)
+}
+
+/** Datagrams larger than any Ethernet packet without jumbo frames, so that the sender makes fragments. */
+export function isFragmented({ protocol, bytes = 0 }: Aspect): boolean {
+  return (protocol === 'udp' || protocol === 'icmp') && bytes > 1_500
 }
 
 /** Attempts whose packets fill the path's MTU. An HTTP body of this size needs several full segments. */
@@ -119,8 +163,8 @@ export function isSmall(aspect: Aspect): boolean {
   return !isLarge(aspect)
 }
 
-/** Everything that travels. */
-export const anything: Selector = (aspect) => !isOwn(aspect)
+/** All checks of what travels. */
+export const anything: Selector = (aspect) => !isOwn(aspect) && !isProof(aspect)
 
 /** What a node reports about itself. */
 export function isOwn({ protocol }: Aspect): boolean {

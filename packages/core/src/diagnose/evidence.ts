@@ -1,4 +1,5 @@
 import type { FailureReason } from '../model/failure.ts'
+import type { Collected } from './proofs/proof.ts'
 
 /*
  * What diagnosis reasons about. A fact says how one aspect of a link behaves; what is not known has no fact, and counts neither for nor
@@ -8,7 +9,8 @@ import type { FailureReason } from '../model/failure.ts'
 /**
  * How an aspect behaves. `denied-here`: the sender's own host rejects the packet. `exhausted`: a limit of a host is reached. `jittery`: times
  * vary more than before. `limited` and `queued` are about packets sent together: a rate limit spreads or drops them, or they wait in a long
- * queue. `remarked`: the DSCP of the packet changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
+ * queue. `forgotten`: a flow that was kept open no longer passes packets, while a new one does. `remarked`:
+ * the DSCP of the packet changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
  */
 export const symptoms = [
   'passes',
@@ -28,12 +30,16 @@ export const symptoms = [
   'reordered',
   'limited',
   'queued',
+  'forgotten',
   'remarked',
   'skewed',
   'flapping',
 ] as const
 
 export type Symptom = (typeof symptoms)[number]
+
+/** Those of some packets, which a detector finds in many of them. */
+export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'duplicated'])
 
 /** What is asked for over a link, and how. */
 export interface Aspect {
@@ -47,10 +53,8 @@ export interface Aspect {
   readonly family?: string | undefined
   /** Which packets are counted; absent for round trips. */
   readonly direction?: 'forward' | 'return' | undefined
-  /** Whether it opens a socket for each attempt, keeps one in use, or lets it idle; absent where the check makes no difference. */
-  readonly socket?: 'fresh' | 'kept' | 'idle' | undefined
-  /** Source port, where several are told apart. */
-  readonly flow?: number | undefined
+  /** Whether it keeps a flow in use, or lets it idle; absent if each attempt opens its own. */
+  readonly socket?: 'kept' | 'idle' | undefined
   /** Endpoint asked in person, behind an address that has several. */
   readonly server?: string | undefined
 }
@@ -74,8 +78,12 @@ export interface Fact extends Aspect {
   readonly trials: number
   /** Wall clock of the last of them. */
   readonly lastMs: number
-  /** Bounds of the proportion of lost packets or attempts (95 % Wilson interval), if it is lossy. */
-  readonly loss?: Interval | undefined
+  /** Median path time of the newest successes, for showing. */
+  readonly medianNs?: number | undefined
+  /** Of packets or attempts, if it is lossy. */
+  readonly loss?: Loss | undefined
+  /** Of answered packets, if they are duplicated. */
+  readonly copies?: Loss | undefined
   /** Nanoseconds above the baseline, if it is slow. */
   readonly slowerNs?: number | undefined
   /** Of a failure. */
@@ -90,6 +98,37 @@ export interface Fact extends Aspect {
 export interface Interval {
   readonly low: number
   readonly high: number
+}
+
+/** How many of how many packets are lost or duplicated, with the bounds of their proportion (95 % Wilson interval). */
+export interface Share extends Interval {
+  readonly lost: number
+  readonly of: number
+}
+
+/** Lost packets by direction, of those sent, and of those that arrived at the other end; or duplicated ones, of those answered. */
+export interface SharesByDirection {
+  readonly forth: Share
+  readonly back: Share
+}
+
+/** What is lost of an aspect: bounds of the proportion (95 % Wilson interval), and the directions, as far as its answers report them. */
+export interface Loss extends Interval {
+  readonly forth?: Share | undefined
+  readonly back?: Share | undefined
+}
+
+/**
+ * When the responder of a node last read a genuine UDP request from the pod of another. Without a key shared by the agents, who can send from
+ * the address of that pod can make its requests seem to arrive: that takes a direction away, or gives a loss on both ways the other one.
+ */
+export interface Arrival {
+  readonly at: string
+  readonly from: string
+  readonly family: string
+  /** Wall clocks of the arrival, and of when its agent reported it. */
+  readonly lastMs: number
+  readonly asOfMs: number
 }
 
 /** What is known of a node beside its links. */
@@ -111,37 +150,30 @@ export interface Evidence {
   readonly atMs: number
   readonly nodes: readonly NodeEvidence[]
   readonly facts: readonly Fact[]
+  /** What arrives from node to node; of what is absent, nothing is known. */
+  readonly arrivals?: readonly Arrival[]
+  /** What agents have collected to prove findings. */
+  readonly collected?: readonly Collected[]
 }
 
 /** Facts that began within this time of each other are regarded as one event. */
 export const oneEventMs = 60_000
 
 /** Returns what an aspect is, without the rest of a fact. */
-export function aspectOf({
-  check,
-  protocol,
-  bytes,
-  path,
-  vantage,
-  family,
-  direction,
-  socket,
-  flow,
-  server,
-}: Aspect): Aspect {
-  return { check, protocol, bytes, path, vantage, family, direction, socket, flow, server }
+export function aspectOf({ check, protocol, bytes, path, vantage, family, direction, socket, server }: Aspect): Aspect {
+  return { check, protocol, bytes, path, vantage, family, direction, socket, server }
 }
 
 /** What only failures have. */
-type Failing = 'loss' | 'slowerNs' | 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'
+type Failing = 'loss' | 'copies' | 'slowerNs' | 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'
 
 /**
  * Makes a fact. It lists the properties, so that all facts that pass have one shape in memory, and all others another: a mesh has hundreds of
  * thousands, and those that are copies of other objects take ten times as long to explain.
  */
 export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact {
-  const { check, protocol, bytes, path, vantage, family, direction, socket, flow, server } = aspect
-  const { from, to, target, symptom, sinceMs, trials, lastMs } = known
+  const { check, protocol, bytes, path, vantage, family, direction, socket, server } = aspect
+  const { from, to, target, symptom, sinceMs, trials, lastMs, medianNs } = known
   if (symptom === 'passes') {
     return {
       check,
@@ -152,7 +184,6 @@ export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact 
       family,
       direction,
       socket,
-      flow,
       server,
       from,
       to,
@@ -161,9 +192,10 @@ export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact 
       sinceMs,
       trials,
       lastMs,
+      medianNs,
     } satisfies Record<Exclude<keyof Fact, Failing>, unknown>
   }
-  const { loss, slowerNs, reason, phase, code, icmpFrom, message } = known
+  const { loss, copies, slowerNs, reason, phase, code, icmpFrom, message } = known
   return {
     check,
     protocol,
@@ -173,7 +205,6 @@ export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact 
     family,
     direction,
     socket,
-    flow,
     server,
     from,
     to,
@@ -182,7 +213,9 @@ export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact 
     sinceMs,
     trials,
     lastMs,
+    medianNs,
     loss,
+    copies,
     slowerNs,
     reason,
     phase,
@@ -209,6 +242,8 @@ export function endIdOf({ kind, name }: End): string {
 /** Symptoms by reason. Reasons that are no evidence about a link are absent. */
 const symptomByReason: Readonly<Partial<Record<FailureReason, Symptom>>> = {
   timeout: 'silent',
+  'black-hole': 'silent',
+  'flow-dropped': 'forgotten',
   refused: 'refused',
   reset: 'reset',
   unreachable: 'unreachable',

@@ -1,11 +1,15 @@
+import { serverPaths } from '../checks/check.ts'
 import type { RowAnswer } from '../mesh/links.ts'
-import type { Row, SeriesReport } from '../mesh/row.ts'
+import type { Row } from '../mesh/row.ts'
+import { flowShown, type SeriesReport } from '../mesh/series-report.ts'
 import { isFailureReason } from '../model/failure.ts'
 import { hostIn } from '../model/target.ts'
+import { isDnsPod } from './cause.ts'
 import { clockFacts } from './clocks.ts'
-import type { End, Evidence, Fact, NodeEvidence, Symptom } from './evidence.ts'
-import { makeFact, symptomOf } from './evidence.ts'
-import { withoutStragglers } from './siblings.ts'
+import type { Arrival, End, Evidence, Fact, NodeEvidence, Symptom } from './evidence.ts'
+import { makeFact, symptomOf, symptoms } from './evidence.ts'
+import type { Collected } from './proofs/proof.ts'
+import { withoutChance, withoutStragglers } from './siblings.ts'
 import { isStarved } from './starvation.ts'
 
 /**
@@ -16,27 +20,63 @@ export function evidenceOf(answers: readonly RowAnswer[], atMs: number): Evidenc
   const nodes = nodesOf(answers)
   const zones = new Map(nodes.flatMap(({ name, zone }) => (zone === undefined ? [] : [[name, zone]])))
   const facts = answers.flatMap(({ received }) => (received === undefined ? [] : factsOf(received)))
-  return { atMs, nodes, facts: [...withoutStragglers(facts, zones), ...clockFacts(answers)] }
+  return {
+    atMs,
+    nodes,
+    facts: [...withoutStragglers(withoutChance(facts), zones), ...clockFacts(answers)],
+    arrivals: answers.flatMap(({ received }) => (received === undefined ? [] : arrivalsIn(received))),
+    collected: answers.flatMap(({ received }) => (received === undefined ? [] : collectedIn(received))),
+  }
+}
+
+function collectedIn({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): readonly Collected[] {
+  return row.collected.map(({ to, proof, family, says, shows, packets, atMs }) => ({
+    from: row.self.node,
+    to,
+    proof,
+    family,
+    says,
+    shows: symptoms.find((symptom) => symptom === shows),
+    packets,
+    atMs: atMs - (row.takenAtMs - receivedAtMs),
+  }))
+}
+
+/** Returns what arrives at an agent. One that lacks CPU may not have read it. */
+function arrivalsIn({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): readonly Arrival[] {
+  if (row.lateness !== undefined && isStarved(row.lateness)) return []
+  const aheadMs = row.takenAtMs - receivedAtMs
+  return row.arrivals.map(({ from, family, atMs }) => ({
+    at: row.self.node,
+    from,
+    family,
+    lastMs: atMs - aheadMs,
+    asOfMs: receivedAtMs,
+  }))
 }
 
 function factsOf({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): readonly Fact[] {
   const aheadMs = row.takenAtMs - receivedAtMs
+  const canAskPods = areAsked(row.series)
   return row.series.flatMap((series): readonly Fact[] => {
-    const { check, protocol, bytes, path, vantage, family, from, target, trials } = series
+    const { check, protocol, bytes, path, vantage, family, socket, from, target, trials } = series
     const hindrance = hindranceOf(series)
-    const shown = hindrance?.shown ?? shownBy(series)
+    const shown = hindrance?.shown ?? (socket === undefined ? shownBy(series) : shownByFlow(series))
     const last = hindrance?.last ?? series.last
     if (shown === undefined || last === undefined) return []
+    if (isDnsPod(series) && !canAskPods) return []
     const known = {
       from,
-      to: endOf(series),
+      to: endOf(series, row),
       target,
       trials,
       ...shown,
       sinceMs: (shown.sinceMs ?? series.sinceMs ?? last.startedAtMs) - aheadMs,
       lastMs: last.startedAtMs - aheadMs,
+      medianNs: series.medianNs,
     }
-    return [makeFact({ check, protocol, bytes, path, vantage, family }, known)]
+    const server = isDnsPod(series) ? podOf(series, last) : undefined
+    return [makeFact({ check, protocol, bytes, path, vantage, family, socket, server }, known)]
   })
 }
 
@@ -52,15 +92,31 @@ function hindranceOf({ hindered }: SeriesReport): { readonly shown: Shown; reado
 
 /** Returns how a series behaves. What the detector finds over many attempts says more than the last of them. */
 function shownBy(series: SeriesReport): Shown | undefined {
-  const { state, last, loss, slow } = series
+  const { state, last, loss, duplicated, slow } = series
   if (state !== 'ok' && state !== 'failing') return undefined
   if (loss !== undefined) {
-    const { low, high, sinceMs, trials } = loss
-    return { ...causeOf(series.failures.at(-1)), symptom: 'lossy', loss: { low, high }, sinceMs, trials }
+    const { sinceMs, trials, ...shares } = loss
+    return { ...causeOf(series.failures.at(-1)), symptom: 'lossy', loss: shares, sinceMs, trials }
   }
   if (state === 'failing') return last === undefined ? undefined : failureOf(last)
+  if (duplicated !== undefined) {
+    const { sinceMs, trials, ...copies } = duplicated
+    return { symptom: 'duplicated', copies, sinceMs, trials }
+  }
   if (slow === undefined) return { symptom: 'passes' }
   return { symptom: 'slow', slowerNs: slow.byNs, sinceMs: slow.sinceMs, trials: slow.trials }
+}
+
+/** Returns how the flow of a series behaves. Only attempts that found it dropped count for that, and not what failed otherwise before. */
+function shownByFlow(series: SeriesReport): Shown | undefined {
+  const { last, failures, sinceMs = 0 } = series
+  const shown = flowShown(series)
+  if (shown === 'passes') return { symptom: 'passes' }
+  const failure = shown === undefined || last === undefined ? undefined : failureOf(last)
+  if (failure === undefined) return undefined
+  const isOther = (one: ResultReport) => one.ok || one.failure.reason !== 'flow-dropped' || one.startedAtMs < sinceMs
+  const dropped = failures.slice(failures.findLastIndex(isOther) + 1)
+  return { ...failure, trials: dropped.length, sinceMs: dropped[0]?.startedAtMs ?? sinceMs }
 }
 
 type ResultReport = NonNullable<SeriesReport['last']>
@@ -79,11 +135,49 @@ function causeOf(result: ResultReport | undefined): Pick<Fact, 'reason' | 'phase
   return { reason: isFailureReason(reason) ? reason : undefined, phase, code, icmpFrom: icmp?.from, message }
 }
 
-/** Returns what a series is about: a peer's node, the name server that it asked, or the service it names. */
-function endOf({ to, protocol, target, last }: SeriesReport): End {
+/**
+ * Returns what a series is about: a peer's node, the name server that it asked, or the service it names. A server of cluster DNS is about the
+ * name server that stands for it, which the same check asks: the first, unless another one is all that answers.
+ */
+export function endOf(series: SeriesReport, { series: all }: Pick<Row, 'series'>): End {
+  const { to, check, protocol, target } = series
+  if (isDnsPod(series)) {
+    const servers = all.filter((one) => one.check === check && paths.has(one.path))
+    const answering = servers.find(isAnswering)
+    return { kind: 'name-server', name: serverOf(answering ?? servers[0] ?? series) }
+  }
   if (to !== undefined) return { kind: 'node', name: to }
-  if (protocol === 'dns') return { kind: 'name-server', name: last?.endpoint?.address ?? target.replace(/^.*@/, '') }
-  return { kind: 'service', name: hostIn(target) }
+  return protocol === 'dns'
+    ? { kind: 'name-server', name: serverOf(series) }
+    : { kind: 'service', name: hostIn(target) }
+}
+
+const paths: ReadonlySet<string> = new Set(serverPaths)
+
+/**
+ * Returns whether an agent can ask servers of cluster DNS directly. Where not one of them has ever answered, or answers while their address
+ * does, a policy may let pods ask only that.
+ */
+function areAsked(all: readonly SeriesReport[]): boolean {
+  const pods = all.filter(isDnsPod)
+  if (pods.some(isAnswering)) return true
+  const haveAnswered = pods.some(({ succeededAtMs }) => succeededAtMs !== undefined)
+  return haveAnswered && !all.some((one) => paths.has(one.path) && isAnswering(one))
+}
+
+/** Whether some attempts pass: of one that fails, those to another server on the same node. */
+function isAnswering({ state, loss, succeededAtMs = 0, sinceMs = 0 }: SeriesReport): boolean {
+  return state === 'ok' || loss !== undefined || (state === 'failing' && succeededAtMs > sinceMs)
+}
+
+/** Several servers on one node share a series: returns the one that failed, not the one that was asked last. */
+function podOf({ target, loss, failures }: SeriesReport, last: ResultReport): string {
+  const failed = last.ok ? loss && failures.at(-1) : last
+  return serverOf(failed === undefined ? { target, last } : { target: failed.target, last: failed })
+}
+
+function serverOf({ target, last }: Pick<SeriesReport, 'target' | 'last'>): string {
+  return last?.endpoint?.address ?? target.replace(/^.*@/, '')
 }
 
 function nodesOf(answers: readonly RowAnswer[]): readonly NodeEvidence[] {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { groupBy } from '../model/group-by.ts'
-import { type Evidence, type Fact, factLinkIdOf } from './evidence.ts'
+import { type Evidence, type Fact, factLinkIdOf, type NodeEvidence } from './evidence.ts'
 import type { Finding } from './finding.ts'
 import type { Scope } from './scope.ts'
 
@@ -79,6 +79,10 @@ function idOf(scope: Scope, onsetMs: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }
 
+interface ScopedEvidence extends Pick<Evidence, 'facts'> {
+  readonly nodes: readonly Pick<NodeEvidence, 'name' | 'zone'>[]
+}
+
 /** A link with facts about it, within the scope of an incident. */
 export interface ScopedLink {
   /** Identifies the link, whatever the scope is. */
@@ -87,7 +91,7 @@ export interface ScopedLink {
 }
 
 /** Returns the links of a scope about which there are facts. */
-export function linksWithin(scope: Scope, { facts, nodes }: Pick<Evidence, 'facts' | 'nodes'>): readonly ScopedLink[] {
+export function linksWithin(scope: Scope, { facts, nodes }: ScopedEvidence): readonly ScopedLink[] {
   const zones = new Map(nodes.map(({ name, zone }) => [name, zone]))
   const isWithin = isWithinOf(scope, (node) => zones.get(node))
   return groupBy(facts.filter(isWithin), factLinkIdOf).map((ofLink) => ({
@@ -104,12 +108,11 @@ function isWithinOf(scope: Scope, zoneOf: (node: string) => string | undefined):
       return ({ from, to }) =>
         (from === scope.from && to.name === scope.to) || (from === scope.to && to.name === scope.from)
     case 'node':
+    case 'prober':
       return ({ from, to }) => from === scope.node || (to.kind === 'node' && to.name === scope.node)
     case 'node-side':
       return ({ from, to }) =>
         scope.side === 'out' ? from === scope.node : to.kind === 'node' && to.name === scope.node
-    case 'prober':
-      return ({ from }) => from === scope.node
     case 'node-group':
       return ({ from, to }) => to.kind === 'node' && scope.nodes.includes(from) !== scope.nodes.includes(to.name)
     case 'zone-pair': {

@@ -7,6 +7,7 @@ export { Detector } from './detect/detector.ts'
 export { intervalOf } from './detect/proportion.ts'
 export { thresholdOf } from './detect/threshold.ts'
 export {
+  type Arrival,
   type Aspect,
   aspectIdOf,
   aspectOf,
@@ -22,9 +23,13 @@ export {
   symptoms,
 } from './evidence.ts'
 export { explain } from './explain/explain.ts'
-export { evidenceOf } from './facts.ts'
+export { endOf, evidenceOf } from './facts.ts'
 export type { Finding, Rival, RuledOut, Weight } from './finding.ts'
-export { type Incident, incidentObject, incidentsOf } from './incidents.ts'
+export { type Incident, incidentObject, incidentsOf, linksWithin } from './incidents.ts'
+export { type ProofName, proofs } from './proofs/index.ts'
+export type { Collected, ProofAttempt } from './proofs/proof.ts'
 export { type Direction, prices, type Scope, type ScopeKind, scopeText } from './scope.ts'
+export { shellWord } from './shell.ts'
+export { isStarved } from './starvation.ts'
 export { changeOf, createIncidents, type IncidentChange } from './tracker.ts'
 export { type Candidate, rankedWatchers, type Sight, speakerOf, watchersOf } from './watchers.ts'

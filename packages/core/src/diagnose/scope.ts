@@ -14,7 +14,10 @@ export type Scope =
 
 export type ScopeKind = Scope['kind']
 
-/** Direction of a fault on a link is from `from` to `to`; `none` where a scope has no direction. */
+/**
+ * Direction of a fault: `forward` is from the first end of its scope to the second, `return` concerns only what answers requests that go forward.
+ * `none` where a scope has no direction.
+ */
 export type Direction = 'forward' | 'return' | 'both' | 'none'
 
 /**
@@ -45,7 +48,7 @@ export function scopeText(scope: Scope, direction: Direction = 'none'): string {
     case 'node-group':
       return scope.nodes.join(', ')
     case 'zone-pair':
-      return scope.zones.join(' <-> ')
+      return scope.zones.join(direction === 'forward' ? ' -> ' : ' <-> ')
     case 'service':
       return `service ${scope.name}`
     case 'name-server':
@@ -54,6 +57,27 @@ export function scopeText(scope: Scope, direction: Direction = 'none'): string {
       return 'the whole cluster'
     case 'prober':
       return `the agent on ${scope.node}`
+  }
+}
+
+/** All nodes as the other end of a scope. */
+export const allNodes = 'all nodes'
+
+/** Returns both ends of a scope, in its forward direction: `node1` and `all nodes`; undefined if it has none. */
+export function endsIn(scope: Scope): readonly [from: string, to: string] | undefined {
+  switch (scope.kind) {
+    case 'link':
+      return [scope.from, scope.to]
+    case 'node':
+      return [scope.node, allNodes]
+    case 'node-side':
+      return scope.side === 'out' ? [scope.node, allNodes] : [allNodes, scope.node]
+    case 'zone-pair': {
+      const [from, to] = scope.zones
+      return from === undefined || to === undefined ? undefined : [from, to]
+    }
+    default:
+      return undefined
   }
 }
 

@@ -20,6 +20,36 @@ export function withoutStragglers(facts: readonly Fact[], zones: ReadonlyMap<str
   return stragglers.size === 0 ? facts : facts.filter((fact) => !stragglers.has(fact))
 }
 
+/** How unlikely failures in a row must be at the loss of their link, and the highest loss that is assumed, so that they are no chance. */
+const chance = 0.001
+const highestLoss = 0.7
+
+/**
+ * Removes failures that say nothing beside the loss of their link: of so many attempts, some fail several times in a row. It takes two lossy
+ * checks, because that of one may be its own.
+ */
+export function withoutChance(facts: readonly Fact[]): readonly Fact[] {
+  const byLink = new Map(
+    groupBy(
+      facts.filter(({ loss }) => loss !== undefined),
+      lossIdOf,
+    ).map((lossy) => [lossy[0] === undefined ? '' : lossIdOf(lossy[0]), secondLossOf(lossy)]),
+  )
+  if (byLink.size === 0) return facts
+  const isOfChance = ({ symptom }: Fact) => symptom === 'silent' || symptom === 'forgotten'
+  return facts.filter((fact) => !isOfChance(fact) || (byLink.get(lossIdOf(fact)) ?? 0) ** fact.trials < chance)
+}
+
+/** Returns the share that at least two of these lose; 0 if there is one. */
+function secondLossOf(lossy: readonly Fact[]): number {
+  const [, second = 0] = lossy.map(({ loss }) => loss?.high ?? 0).toSorted((a, b) => b - a)
+  return Math.min(second, highestLoss)
+}
+
+function lossIdOf({ from, to, path, vantage, family = '' }: Fact): string {
+  return JSON.stringify([from, to.kind, to.name, path, vantage, family])
+}
+
 function groupOf({ from, to, check, path, vantage, family = '' }: Fact, zones: ReadonlyMap<string, string>): string {
   const pair = [zones.get(from) ?? '', zones.get(to.name) ?? ''].toSorted()
   return JSON.stringify([pair, check, path, vantage, family])

@@ -1,5 +1,5 @@
 import { linkFlapping } from './causes/index.ts'
-import type { Evidence } from './evidence.ts'
+import { type Evidence, ofSome } from './evidence.ts'
 import type { Finding } from './finding.ts'
 import { compareIncidents, type Incident, incidentsOf, linksWithin, stateAt } from './incidents.ts'
 
@@ -163,7 +163,7 @@ function trackedOf(
 }
 
 function isSoftly({ weights }: Finding): boolean {
-  return weights.every(({ symptom }) => symptom === 'lossy' || symptom === 'slow' || symptom === 'passes')
+  return weights.every(({ symptom }) => ofSome.has(symptom) || symptom === 'passes')
 }
 
 /** Continues an incident with what is found now. A new cause or scope counts from its second round. */
@@ -245,7 +245,11 @@ function bounded(tracked: readonly Tracked[], atMs: number): readonly Tracked[] 
 
 export type IncidentChange = 'opened' | 'changed' | 'closed'
 
-type Seen = Pick<Incident, 'cause' | 'scope' | 'direction' | 'state'>
+/** An incident, or what is known of it. */
+type Seen = Pick<Incident, 'cause' | 'state'> & {
+  readonly scope: { readonly kind: string }
+  readonly direction?: string | undefined
+}
 
 /** Returns what has become of an incident since it was last seen; undefined if nothing that is worth a line in a log. */
 export function changeOf(before: Seen | undefined, now: Seen): IncidentChange | undefined {
@@ -255,7 +259,7 @@ export function changeOf(before: Seen | undefined, now: Seen): IncidentChange | 
   return nameOf(before) === nameOf(now) ? undefined : 'changed'
 }
 
-function nameOf({ cause, scope, direction }: Pick<Incident, 'cause' | 'scope' | 'direction'>): string {
+function nameOf({ cause, scope, direction }: Pick<Seen, 'cause' | 'scope' | 'direction'>): string {
   return JSON.stringify([cause, scope, direction])
 }
 

@@ -40,6 +40,8 @@ export function describeMeans(): ProcessMeans {
 
 function meansOf(need: Need): Omit<ProbeMeans, 'protocol'> {
   switch (need) {
+    case 'sizes':
+      return meansOfSizes()
     case 'handshake':
       return meansOfHandshake()
     case 'connection':
@@ -61,6 +63,16 @@ function meansOfPackets(transport: Transport): Omit<ProbeMeans, 'protocol'> {
     const { reason, message } = error
     return { provider: name, means: reason.replace('-', ' '), obstacle: { reason, message } }
   }
+}
+
+function meansOfSizes(): Omit<ProbeMeans, 'protocol'> {
+  const part = nativePart()
+  if (!part.isPresent) {
+    const obstacle = { reason: 'not-supported', message: part.reason } as const
+    return { provider: 'none', means: 'not supported', obstacle }
+  }
+  const { obstacle, ...icmp } = meansOfPackets('icmp')
+  return obstacle === undefined ? icmp : { ...meansOfPackets('udp'), remark: `only UDP: ${obstacle.message}` }
 }
 
 function meansOfHandshake(): Omit<ProbeMeans, 'protocol'> {

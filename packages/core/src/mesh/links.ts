@@ -1,5 +1,6 @@
 import type { Family } from '../model/endpoint.ts'
-import type { Row, SeriesReport } from './row.ts'
+import type { Row } from './row.ts'
+import type { SeriesReport } from './series-report.ts'
 
 /** One agent's answer to a request for its row. */
 export interface RowAnswer {
@@ -8,7 +9,26 @@ export interface RowAnswer {
   readonly received?: { readonly row: Row; readonly receivedAtMs: number } | undefined
 }
 
-/** State of a link. `unknown` means that the agents of its node did not answer. */
+/** A part of a row that says in which state each series is. */
+export interface StateAnswer {
+  readonly node: string
+  readonly received?:
+    | {
+        readonly row: { readonly takenAtMs: number; readonly series: readonly SeriesState[] }
+        readonly receivedAtMs: number
+      }
+    | undefined
+}
+
+export interface SeriesState extends Pick<SeriesReport, 'check' | 'path' | 'family' | 'to' | 'state' | 'sinceMs'> {
+  readonly target?: string | undefined
+  readonly last?:
+    | { readonly ok: true }
+    | { readonly ok: false; readonly failure: Pick<FailingCheck, 'reason' | 'phase' | 'message'> }
+    | undefined
+}
+
+/** State of a link. `unknown` means that the agents of its node did not answer, or that their metrics leave it out. */
 export type LinkState = 'ok' | 'failing' | 'waiting' | 'not probed' | 'unknown'
 
 /** All checks from one node to another, or a node's checks that do not target peers. */
@@ -27,7 +47,8 @@ export interface FailingCheck {
   readonly check: string
   /** Absent if it fails over all its families. */
   readonly family?: Family | undefined
-  readonly target: string
+  /** Absent if the source does not name it. */
+  readonly target?: string | undefined
   readonly reason: string
   readonly phase: string
   readonly message: string
@@ -62,7 +83,7 @@ export function compareNames(a: string, b: string): number {
 }
 
 /** Joins the rows of all agents. Agents on the same node are merged. */
-export function meshOf(answers: readonly RowAnswer[]): Mesh {
+export function meshOf(answers: readonly StateAnswer[]): Mesh {
   const nodes = [...new Set(answers.map(({ node }) => node))].toSorted(compareNames)
   const views = nodes.map((node) => viewFrom(node, answers))
   const ownSeries = views.flatMap(({ seriesTo }) => seriesTo.get(undefined) ?? [])
@@ -86,20 +107,22 @@ interface View {
   readonly node: string
   readonly hasAnswer: boolean
   /** Keyed by the peer's node; undefined for checks that do not target peers. */
-  readonly seriesTo: ReadonlyMap<string | undefined, readonly SeriesReport[]>
+  readonly seriesTo: ReadonlyMap<string | undefined, readonly SeriesState[]>
 }
 
-function viewFrom(node: string, answers: readonly RowAnswer[]): View {
+function viewFrom(node: string, answers: readonly StateAnswer[]): View {
   const received = answers.flatMap((answer) =>
     answer.node === node && answer.received !== undefined ? [answer.received] : [],
   )
-  const seriesTo = new Map<string | undefined, SeriesReport[]>()
+  const seriesTo = new Map<string | undefined, SeriesState[]>()
   for (const { row, receivedAtMs } of received) {
     const aheadMs = row.takenAtMs - receivedAtMs
     for (const series of row.series) {
-      const known = seriesTo.get(series.to) ?? []
+      // A server of cluster DNS is no peer of its node.
+      const to = series.path === 'dns-pod' ? undefined : series.to
+      const known = seriesTo.get(to) ?? []
       known.push({ ...series, sinceMs: (series.sinceMs ?? row.takenAtMs) - aheadMs })
-      seriesTo.set(series.to, known)
+      seriesTo.set(to, known)
     }
   }
   return { node, hasAnswer: received.length > 0, seriesTo }
@@ -111,18 +134,18 @@ function linkOf({ node: from, hasAnswer, seriesTo }: View, to: string | undefine
   return { from, to, state: stateOf(about, hasAnswer), checkCount, failing: failingChecks(about) }
 }
 
-function stateOf(series: readonly SeriesReport[], hasAnswer: boolean): LinkState {
+function stateOf(series: readonly SeriesState[], hasAnswer: boolean): LinkState {
   if (!hasAnswer) return 'unknown'
   const states = new Set(series.map(({ state }) => state))
   return (['failing', 'ok', 'waiting'] as const).find((state) => states.has(state)) ?? 'not probed'
 }
 
-function failingChecks(series: readonly SeriesReport[]): readonly FailingCheck[] {
+function failingChecks(series: readonly SeriesState[]): readonly FailingCheck[] {
   const failing = series.filter(({ state }) => state === 'failing')
   return failing.flatMap((one): readonly FailingCheck[] => {
     const { check, family, target, sinceMs = 0, last } = one
     const { reason, phase, message } = failureOf(last)
-    const isOfSame = (other: SeriesReport) => other.check === check
+    const isOfSame = (other: SeriesState) => other.check === check
     const isEverywhere = series
       .filter(isOfSame)
       .every((other) => other.state === 'failing' && failureOf(other.last).reason === reason)
@@ -135,7 +158,7 @@ function failingChecks(series: readonly SeriesReport[]): readonly FailingCheck[]
 
 const unknownFailure = { reason: 'failure', phase: 'setup', message: 'the reason is unknown' }
 
-function failureOf(last: SeriesReport['last']): typeof unknownFailure {
+function failureOf(last: SeriesState['last']): typeof unknownFailure {
   return last?.ok === false ? last.failure : unknownFailure
 }
 

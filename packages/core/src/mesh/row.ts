@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { byReason, durations, family, series } from './series-report.ts'
 
 /*
  * One row of the mesh: the complete state of one agent at one point in time. The API serves it, the page and the metrics derive from
@@ -12,114 +13,8 @@ import { z } from 'zod'
  */
 export const programHeader = 'sec-scout'
 
-const family = z.enum(['ipv4', 'ipv6'])
-const clock = z.enum(['kernel', 'tcp-info', 'user'])
-const byReason = z.record(z.string(), z.int())
-
-const packets = z.object({
-  sent: z.int(),
-  arrived: z.int().optional(),
-  returned: z.int(),
-  duplicated: z.int(),
-  reordered: z.int(),
-  late: z.int(),
-})
-
-const measured = {
-  protocol: z.string(),
-  target: z.string(),
-  endpoint: z
-    .object({
-      host: z.string(),
-      address: z.string(),
-      family,
-      port: z.int().optional(),
-      addressCount: z.int().optional(),
-    })
-    .optional(),
-  startedAtMs: z.number(),
-  phasesNs: z.record(z.string(), z.number()),
-  totalNs: z.number(),
-  clock: z.object({ tx: clock, rx: clock }),
-  packets: packets.optional(),
-}
-
-/** Result of any probe, as JSON. */
-const result = z.discriminatedUnion('ok', [
-  z.object({ ...measured, ok: z.literal(true), detail: z.unknown() }),
-  z.object({
-    ...measured,
-    ok: z.literal(false),
-    failure: z.object({
-      reason: z.string(),
-      phase: z.string(),
-      message: z.string(),
-      code: z.string().optional(),
-      icmp: z.object({ type: z.int(), code: z.int(), from: z.string(), mtu: z.int().optional() }).optional(),
-    }),
-    detail: z.unknown().optional(),
-  }),
-])
-
-const counts = { passed: z.int(), reasons: byReason, packets: packets.optional() }
-
-const key = {
-  check: z.string(),
-  path: z.string(),
-  vantage: z.string(),
-  family: family.optional(),
-}
-
-/** One series, as an agent reports it. */
-const series = z.object({
-  ...key,
-  protocol: z.string(),
-  from: z.string(),
-  to: z.string().optional(),
-  /** Zone of `to`. */
-  toZone: z.string().optional(),
-  /** Target of the last attempt, or of the next one if there was none. */
-  target: z.string(),
-  /**
-   * `waiting`: there is no current result, because none has arrived yet, the last one is stale, or no peer on that node is ready.
-   * `unable`: this process lacks a privilege or feature that the probe needs.
-   */
-  state: z.enum(['ok', 'failing', 'waiting', 'unable']),
-  /** Wall clock at which it became ok or failing. */
-  sinceMs: z.number().optional(),
-  /** Conclusive attempts since then. */
-  trials: z.int().default(1),
-  /** Bytes that the check sends or requests, if its size matters. */
-  bytes: z.int().optional(),
-  total: z.object(counts),
-  /** Attempts in the last ten minutes. `other` counts inconclusive ones. */
-  recent: z.object({ passed: z.int(), failed: z.int(), other: z.int() }),
-  /** If some attempts are lost, by the detector: bounds of their proportion (95 %), wall clock of the first, attempts since then. */
-  loss: z.object({ low: z.number(), high: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
-  /** If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then. */
-  slow: z.object({ byNs: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
-  /**
-   * If nothing could be learned since the last conclusive attempt, because the agent's host lacks what an attempt needs (a free port): wall
-   * clock of the first such attempt, how many there were, and the newest.
-   */
-  hindered: z.object({ sinceMs: z.number(), trials: z.int(), last: result }).optional(),
-  /** Results that were discarded because a peer's state changed while they were in flight. */
-  setAside: z.int(),
-  last: result.optional(),
-  /** The newest failures, newest last. */
-  failures: z.array(result).readonly(),
-})
-
-/** Durations of one check between two zones. They outlive the nodes they were measured on, because counters must not decrease. */
-const durations = z.object({
-  ...key,
-  protocol: z.string(),
-  fromZone: z.string(),
-  toZone: z.string(),
-  /** One count per edge of `durationEdgesSeconds`, for values above the previous edge and up to this one; then one for values above all. */
-  counts: z.array(z.int()).readonly(),
-  sumNs: z.number(),
-})
+/** Header with the token of a console, for requests through an API server, which keeps `authorization` to itself. */
+export const tokenHeader = 'sec-scout-token'
 
 const addresses = z.array(z.string()).readonly()
 
@@ -167,6 +62,8 @@ const peer = z.object({
   version: z.string().optional(),
   /** Why no check can reach it; absent if one can. */
   obstacle: z.string().optional(),
+  /** In a large mesh: that this agent probes other nodes at present. */
+  isOutOfSample: z.literal(true).optional(),
 })
 
 /** Whether the agent got the CPU it needs, over its last minute. */
@@ -187,6 +84,9 @@ const lateness = z.object({
 /** Of a server. Like `schedule`, may hold further counters. */
 const counters = z.object({ answered: z.int(), rejected: z.int(), unsent: z.int() }).catchall(z.int())
 
+/** When the UDP responder of the agent's pod last read a genuine request from a node that has a ready peer. */
+const arrival = z.object({ from: z.string(), family, atMs: z.number() })
+
 const vantage = z.object({
   name: z.string(),
   /** Port of its responder. */
@@ -204,11 +104,41 @@ const diagnosis = z.object({
   /** Rows that it holds, its own included, of how many ready agents. */
   rows: z.int(),
   ready: z.int(),
-  /** Incidents that are not closed, if it speaks: their causes, kinds of scope and severities. */
-  incidents: z.array(z.object({ cause: z.string(), scope: z.string(), severity: z.string() })).readonly(),
+  /** Incidents that are not closed, if it speaks, the gravest first. `scope` is the kind of place. */
+  incidents: z
+    .array(
+      z.object({
+        id: z.string().default(''),
+        cause: z.string(),
+        scope: z.string(),
+        severity: z.string(),
+        summary: z.string().default(''),
+      }),
+    )
+    .readonly(),
   /** Evidence sent to watchers and received from peers, by outcome. */
   sent: byReason,
   received: byReason,
+})
+
+/** What an agent has collected once for an incident, because it proves the cause or decides between causes. */
+const collected = z.object({
+  /** Id of the incident. */
+  incident: z.string(),
+  proof: z.string(),
+  /** Node of the peer, and the address that was asked. */
+  to: z.string(),
+  target: z.string(),
+  family: family.optional(),
+  /** Wall clock at its end. */
+  atMs: z.number(),
+  /** One clause for people. */
+  says: z.string(),
+  /** Symptom that it shows; absent if it decides nothing. */
+  shows: z.string().optional(),
+  packets: z.int(),
+  /** The same as `says` for programs, by proof: sizes in bytes, losses by flow, hops by flow. */
+  values: z.record(z.string(), z.unknown()),
 })
 
 export const row = z.object({
@@ -220,6 +150,8 @@ export const row = z.object({
   knowledge,
   peers: z.array(peer).readonly(),
   vantages: z.array(vantage).readonly(),
+  /** Absent: nodes from which nothing arrived since their peer is ready, or whose packets have the address of another. */
+  arrivals: z.array(arrival).readonly().default([]),
   series: z.array(series).readonly(),
   durations: z.array(durations).readonly(),
   /** Like `greetings`, may hold further counters, which match the table of metrics. */
@@ -242,15 +174,26 @@ export const row = z.object({
     .object({ answered: z.int(), malformed: z.int(), silent: z.int(), unreached: z.int().default(0) })
     .catchall(z.int()),
   diagnosis: diagnosis.default({ isSpeaking: false, rows: 0, ready: 0, incidents: [], sent: {}, received: {} }),
+  collected: z.array(collected).readonly().default([]),
   /** Requests to page, API, metrics and health. */
   console: counters.default({ answered: 0, rejected: 0, unsent: 0 }),
+  /** File that keeps the history across restarts; absent if there is none. */
+  history: z
+    .object({
+      path: z.string(),
+      /** 0 before the first write, and while it cannot be written. */
+      bytes: z.int(),
+      writtenAtMs: z.number().optional(),
+      writes: z.object({ written: z.int(), failed: z.int() }),
+      /** Why it is not used, or not written. */
+      trouble: z.string().optional(),
+    })
+    .optional(),
   /** Lines that the log could not write. */
   logLinesLost: z.int().default(0),
 })
 
 export type Row = z.output<typeof row>
-export type SeriesReport = z.output<typeof series>
-export type DurationsReport = z.output<typeof durations>
 export type NodeConditions = z.output<typeof nodeConditions>
 export type Knowledge = z.output<typeof knowledge>
 export type Lateness = z.output<typeof lateness>

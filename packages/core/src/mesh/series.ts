@@ -10,7 +10,7 @@ export interface SeriesKey {
   readonly family?: Family | undefined
   /** Node it is measured from. */
   readonly from: string
-  /** Node it is measured to; absent for a check that does not target a peer. */
+  /** Node of the peer, or of the server of cluster DNS, that it is measured to; absent for a check that targets neither. */
   readonly to?: string | undefined
 }
 

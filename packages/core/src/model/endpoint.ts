@@ -20,5 +20,8 @@ export function familyOf(address: string): Family {
 /** Display names of the families. */
 export const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
 
+/** Name servers of this host that applications ask at most, the limit of glibc (resolv.h, MAXNS). */
+export const mostNameServers = 3
+
 /** Default port of Scout's responders, over TCP and UDP. */
 export const responderPort = 8081

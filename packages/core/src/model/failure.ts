@@ -53,13 +53,21 @@ export const reasons = {
     says: 'the packet is too big for this host to send, or for a router to forward, without fragmentation',
     blames: 'path',
   },
+  'black-hole': {
+    says: 'packets above a size vanish on the path, and no router reports it, while smaller ones pass',
+    blames: 'path',
+  },
+  'flow-dropped': {
+    says: 'a flow that was kept open no longer passes packets, while a new one to the same endpoint does',
+    blames: 'path',
+  },
   'local-error': {
     says: 'this host could not send or receive: no free port, file descriptor, buffer or source address',
     blames: 'host',
   },
   'not-permitted': { says: 'this process lacks a privilege the probe needs; nothing was sent', blames: 'process' },
   'not-supported': {
-    says: 'this platform or installation lacks what the probe needs; nothing was sent',
+    says: 'this platform or installation, or an optional service of the target, lacks what the probe needs',
     blames: 'process',
   },
   cancelled: { says: 'the caller cancelled the attempt', blames: 'caller' },

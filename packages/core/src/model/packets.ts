@@ -1,27 +1,37 @@
 /** Packet counts of one attempt, or of all attempts in a window. */
 export interface Packets {
   readonly sent: number
-  /** Requests that reached the other side; absent if the other side does not count them. */
+  /**
+   * Requests known to have reached the other side: those answered, and earlier ones of the session whose answers were lost, which a later
+   * answer reports (RFC 8762 §4.2). Absent if the other side does not count them.
+   */
   readonly arrived?: number
+  /** Requests known not to have reached it, counted with a later answer, too. What is in neither has an unknown fate. */
+  readonly lostForth?: number
   /** Requests that were answered in time. */
   readonly returned: number
-  /** Extra copies of answers. */
+  /** Extra copies of answers; of a session of STAMP, packets that arrived twice, counted with a later answer. */
   readonly duplicated: number
+  /** Of these, requests that arrived twice: the others are answers. Absent if that cannot be known. */
+  readonly duplicatedForth?: number
   /** Answers that arrived after the answer to a later request. */
   readonly reordered: number
   /** Answers that arrived after the deadline. */
   readonly late: number
 }
 
-export function sumOfPackets(a: Packets, b: Packets): Packets {
-  const arrived =
-    a.arrived === undefined && b.arrived === undefined ? {} : { arrived: (a.arrived ?? 0) + (b.arrived ?? 0) }
-  return {
-    sent: a.sent + b.sent,
-    ...arrived,
-    returned: a.returned + b.returned,
-    duplicated: a.duplicated + b.duplicated,
-    reordered: a.reordered + b.reordered,
-    late: a.late + b.late,
-  }
+/** A sum of packet counts, which grows in place. */
+export type PacketSum = { -readonly [Count in keyof Packets]: Packets[Count] }
+
+/** Adds counts to a sum, and returns it. */
+export function addPackets(sum: PacketSum, packets: Packets): PacketSum {
+  sum.sent += packets.sent
+  if (packets.arrived !== undefined) sum.arrived = (sum.arrived ?? 0) + packets.arrived
+  if (packets.lostForth !== undefined) sum.lostForth = (sum.lostForth ?? 0) + packets.lostForth
+  sum.returned += packets.returned
+  sum.duplicated += packets.duplicated
+  if (packets.duplicatedForth !== undefined) sum.duplicatedForth = (sum.duplicatedForth ?? 0) + packets.duplicatedForth
+  sum.reordered += packets.reordered
+  sum.late += packets.late
+  return sum
 }

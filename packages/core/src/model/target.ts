@@ -4,7 +4,7 @@ import { dnsLabels } from './dns-name.ts'
 import { ScoutError } from './errors.ts'
 
 /** Syntax of a probe's target. */
-export type TargetForm = 'host' | 'host:port' | 'url' | 'name@server'
+export type TargetForm = 'host' | 'host:port' | 'host[:port]' | 'url' | 'name@server'
 
 interface HostTarget {
   /** The target as it was written. */
@@ -16,6 +16,7 @@ interface HostTarget {
 interface Targets {
   host: HostTarget
   'host:port': HostTarget & { readonly port: number }
+  'host[:port]': HostTarget & { readonly port?: number }
   url: HostTarget & { readonly port: number; readonly url: URL }
   /** Name to query, and the server to query. `host` is the server. */
   'name@server': HostTarget & { readonly port: number; readonly name: string }
@@ -59,6 +60,13 @@ export const targetForms: { readonly [Form in TargetForm]: FormEntry<Form> } = {
     },
   },
 
+  'host[:port]': {
+    about: 'address or name, or host:port',
+    examples: ['10.244.1.31', '10.244.1.31:8081'],
+    template: '{host}:{port}',
+    parse: (text) => ({ text, ...splitHostPort(text) }),
+  },
+
   url: {
     about: 'URL (default scheme: http)',
     examples: ['http://10.244.1.31:8081/', 'https://example.com/'],
@@ -82,7 +90,7 @@ export const targetForms: { readonly [Form in TargetForm]: FormEntry<Form> } = {
   },
 
   'name@server': {
-    about: 'name, or name@server (default server: the first in /etc/resolv.conf)',
+    about: 'name, or name@server (default server: the first in /etc/resolv.conf; scout-probe asks each)',
     examples: ['kubernetes.default.svc.cluster.local', 'kubernetes.default.svc.cluster.local@10.96.0.10'],
     template: '{question}',
     parse(text, defaults) {

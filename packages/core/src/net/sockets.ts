@@ -9,9 +9,9 @@ import { createNativeAsker } from './packets/native-asker.ts'
 import type { PacketAddress } from './packets/packet-socket.ts'
 import { providerOf, type Transport, transports } from './packets/providers.ts'
 import type { Asker, Question } from './packets/question.ts'
-import { createScriptAsker, type ScriptFormat } from './packets/script-asker.ts'
+import { createScriptAsker, type ScriptAsker, type ScriptFormat } from './packets/script-asker.ts'
 import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
-import { openStream } from './tcp/stream.ts'
+import { openStream, type StreamKind } from './tcp/stream.ts'
 
 /** Lets all attempts of a datagram protocol share one socket. */
 export interface ExchangeKind {
@@ -34,8 +34,10 @@ export interface Sockets {
   exchange(kind: ExchangeKind, family: Family): Exchange
   /** Opens an exchange that the caller closes, with a source port of its own. Throws as `exchange` does. */
   exchangeAlone(kind: ExchangeKind, family: Family): Exchange
-  /** Returns what asks questions of a format: the native packet engine, or this thread where that is missing. */
-  asker(format: Question['format']): Asker
+  /** Returns what asks such questions: the native packet engine, or this thread where that is missing, and for those with a DSCP. */
+  asker(question: Pick<Question, 'format' | 'dscp'>): Asker
+  /** Returns an asker of STAMP with a socket of its own, which this thread asks by and the caller closes. */
+  stampAskerAlone(): Asker
   /**
    * Returns the observer of this host's connections to a port. It stays open, because closing one waits for all processors: packet(7)
    * sockets are freed after an RCU grace period. Beyond a limit, the one used least recently is closed. Throws as `exchange` does.
@@ -43,8 +45,10 @@ export interface Sockets {
   observer(remotePort: number): ConnectionObserver
   /** Starts a TCP connection of Node, for where the native part is absent. The caller closes it. Throws as `exchange` does. */
   connect(endpoint: Endpoint): Socket
+  /** Calls a function that opens sockets in the vantage of these. */
+  inside<T>(open: () => T): T
   /** Opens an unconnected TCP socket and returns its descriptor, which the caller closes. Needs the native part. */
-  openStream(family: Family): number
+  openStream(kind: StreamKind): number
   close(): void
 }
 
@@ -55,7 +59,7 @@ export interface SocketsOptions {
 }
 
 /** Protocol that the strays of each format are counted under. */
-const protocols = { echo: 'icmp', datagram: 'udp', syn: 'syn' } as const
+const protocols = { echo: 'icmp', stamp: 'udp', syn: 'syn' } as const
 
 /** Limit on open observers, each of which has a buffer of its own. */
 const mostObservers = 16
@@ -90,12 +94,7 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
   const script = createScriptAsker((format, family) => exchangeOf(scriptKinds[format], family))
   const scriptKinds: Readonly<Record<ScriptFormat, ExchangeKind>> = {
     echo: { protocol: protocols.echo, transport: transports.echo, keyOf: script.keyOf.echo },
-    datagram: {
-      protocol: protocols.datagram,
-      transport: transports.datagram,
-      keyOf: script.keyOf.datagram,
-      strange: script.strange,
-    },
+    stamp: stampKindOf(script),
   }
   return {
     located(endpoint) {
@@ -103,8 +102,25 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
       return endpoint.address.includes('%') ? inside(locate) : locate()
     },
     exchange: exchangeOf,
+    inside,
     exchangeAlone: openOne,
-    asker: (format) => (providerOf(transports[format]).name === 'native' ? native : script),
+    stampAskerAlone() {
+      const exchanges = new Map<Family, Exchange>()
+      const asker = createScriptAsker((_, family) => {
+        const exchange = exchanges.get(family) ?? openOne(kind, family)
+        exchanges.set(family, exchange)
+        return exchange
+      })
+      const kind = stampKindOf(asker)
+      return {
+        ...asker,
+        close() {
+          for (const exchange of exchanges.values()) exchange.close()
+        },
+      }
+    },
+    asker: ({ format, dscp }) =>
+      dscp === undefined && providerOf(transports[format]).name === 'native' ? native : script,
     observer(remotePort) {
       const observer = observers.get(remotePort) ?? inside(() => observeConnections([remotePort]))
       // The one used last is the last of the map.
@@ -122,7 +138,7 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
       if (namespace !== undefined && !part.isPresent) throw new FailureError('not-supported', part.reason)
       return connect({ host: address, port })
     },
-    openStream: (family) => openStream(namespace, family),
+    openStream: (kind) => openStream(namespace, kind),
     close() {
       for (const observer of observers.values()) observer.close()
       observers.clear()
@@ -133,4 +149,8 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
       }
     },
   }
+}
+
+function stampKindOf({ keyOf, strange }: ScriptAsker): ExchangeKind {
+  return { protocol: protocols.stamp, transport: transports.stamp, keyOf: keyOf.stamp, strange }
 }

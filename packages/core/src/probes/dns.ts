@@ -1,24 +1,16 @@
-import { randomInt } from 'node:crypto'
-import type { Socket } from 'node:net'
 import { z } from 'zod'
-import { FailureError, failureErrorOf } from '../model/failure.ts'
-import type { Exchange } from '../net/packets/exchange.ts'
-import type { ExchangeKind } from '../net/sockets.ts'
-import { type Connection, openConnection } from '../net/tcp/connection.ts'
-import {
-  type DnsQuestion,
-  dnsResponseId,
-  encodeDnsQuestion,
-  recordTypeNames,
-  responseCodeNames,
-  reverseName,
-} from '../wire/dns.ts'
-import { type DnsAnswer, type DnsMisfit, readDnsAnswer } from '../wire/dns-answer.ts'
-import { FrameReader, framed } from '../wire/dns-frames.ts'
-import { ask, nextFlow } from './packet.ts'
-import { type Attempt, defineProbe } from './probe.ts'
-
-const questions: ExchangeKind = { protocol: 'dns', transport: 'udp', keyOf: dnsResponseId }
+import { dnsLabels } from '../model/dns-name.ts'
+import { FailureError } from '../model/failure.ts'
+import { searchesOn } from '../net/host/name-servers.ts'
+import { candidatesFor, readResolvConf } from '../net/host/resolv-conf.ts'
+import type { Fate } from '../net/packets/fate.ts'
+import { type RecordType, recordTypeNames, responseCodeNames, reverseName } from '../wire/dns.ts'
+import type { DnsAnswer } from '../wire/dns-answer.ts'
+import { askByTcp } from './dns-over-tcp.ts'
+import { askByUdp } from './dns-over-udp.ts'
+import { codeOf, type DnsAttempt, type Manner, type Query, type QueryReport, type Received } from './dns-query.ts'
+import { type FlowAge, keepOption } from './kept.ts'
+import { defineProbe } from './probe.ts'
 
 /** Records that a result lists; a message has room for thousands. */
 const mostListed = 100
@@ -34,21 +26,13 @@ const advice: Readonly<Record<string, string>> = {
   BADCOOKIE: 'the server requires DNS cookies, which this probe does not send',
 }
 
-type DnsAttempt = Attempt<'connect' | 'query' | 'retry', 'name@server'>
-
-/** A well-formed answer and its size. */
-interface Received {
-  readonly answer: DnsAnswer
-  readonly answerBytes: number
-}
-
 export const dns = defineProbe({
   protocol: 'dns',
-  summary: 'send one query to one name server and time the answer',
+  summary: 'query one name server and time the answer',
   targetForm: 'name@server',
   needs: 'udp',
   phases: {
-    query: 'query sent to answer received',
+    query: 'query sent to answer received, the last of several',
     connect: 'TCP handshake with the server',
     retry: 'query repeated over TCP to answer received',
   },
@@ -58,6 +42,23 @@ export const dns = defineProbe({
       .enum(['udp', 'tcp'])
       .default('udp')
       .describe('UDP, with a retry over TCP if the answer is truncated, or a new TCP connection'),
+    requireTcp: z
+      .boolean()
+      .default(true)
+      .describe('fail if the server refuses TCP, also if it has never answered over it'),
+    parallel: z
+      .boolean()
+      .default(false)
+      .describe(
+        'query A and AAAA together from a new source port, as getaddrinfo does, and fail if one has no answer; replaces the type',
+      ),
+    search: z
+      .boolean()
+      .default(false)
+      .describe(
+        'query the names that the resolver of this host would, by search domains and ndots of /etc/resolv.conf, until one has a record',
+      ),
+    keep: keepOption('query from one socket in all attempts of a series, over UDP and not in parallel'),
     recursion: z.boolean().default(true).describe('request recursion (flag RD)'),
     ednsBytes: z.int().min(0).max(65_535).default(1232).describe('largest accepted UDP answer (EDNS); 0 disables EDNS'),
     randomCase: z
@@ -76,169 +77,149 @@ export const dns = defineProbe({
       .describe('regular expression that the data of a record must match, such as ^10\\.96\\. (default: any)'),
   }),
   async measure(attempt, options) {
-    const { type, transport, recursion: isRecursive, ednsBytes, randomCase, rcode } = options
-    const name = type === 'PTR' ? reverseName(attempt.target.name) : attempt.target.name
-    const about = { name, type, isRecursive, ednsBytes }
-    const server = attempt.endpoint.address
-    const overUdp = transport === 'udp' ? await askByUdp(attempt, { ...about, hasRandomCase: randomCase }) : undefined
-    const why = overUdp === undefined ? undefined : whyRetry(overUdp)
-    const { answer, answerBytes } =
-      typeof overUdp === 'object' && why === undefined ? overUdp : await askByTcp(attempt, about, why)
-    const { isAuthoritative, records } = answer
+    const { target, endpoint } = attempt
+    const { recursion: isRecursive, ednsBytes, randomCase, transport, requireTcp } = options
+    const types: readonly RecordType[] = options.parallel ? ['A', 'AAAA'] : [options.type]
+    const names = namesFor(target.name, options)
+    const queries: QueryReport[] = []
+    const fates: Fate<unknown>[] = []
+    let age: Partial<FlowAge> = {}
+    const onAge = (known: Partial<FlowAge>) => {
+      age = known
+    }
+    const isKept = options.keep && !options.parallel
+    const isListed = options.parallel || options.search
+    const onReport = (report: QueryReport) => {
+      queries.push(report)
+      if (isListed) attempt.record({ detail: { queries } })
+    }
+    const answers = await searched(names, (name) =>
+      askTogether(
+        attempt,
+        types.map((type) => ({ name, type, isRecursive, ednsBytes })),
+        { transport, randomCase, requireTcp, isKept, fates, onReport, onAge },
+      ),
+    )
+    const records = answers.flatMap(({ answer }) => answer.records)
     const detail = {
-      rcode: answer.rcode,
-      isAuthoritative,
-      retriedOverTcp: why !== undefined,
-      answerBytes,
+      rcode: rcodeOf(answers),
+      isAuthoritative: answers.every(({ answer }) => answer.isAuthoritative),
+      retriedOverTcp: answers.some(({ wasRetried }) => wasRetried),
+      answerBytes: answers.reduce((sum, { answerBytes }) => sum + answerBytes, 0),
       records: records.slice(0, mostListed),
       ...(records.length > mostListed ? { omittedRecords: records.length - mostListed } : {}),
+      ...(isListed ? { queries } : {}),
+      ...age,
     }
     attempt.record({ detail })
-    if (answer.rcode !== rcode) throw wrongCode(answer, `${server} answered ${answer.rcode} to ${type} ${name}`)
-    if (rcode === 'NOERROR' && options.requireAnswer && !answer.hasData) {
-      const owner = answer.aliasOf === undefined ? name : `${answer.aliasOf}, which ${name} is an alias of,`
-      throw new FailureError(
-        'bad-status',
-        `${server} answered ${type} ${name} with NODATA: ${owner} has no ${type} record; query another type, or set requireAnswer to false`,
-        { code: 'NODATA' },
-      )
-    }
-    const pattern = new RegExp(options.content, 'u')
-    if (options.content !== '' && !records.some(({ data }) => pattern.test(data))) {
-      throw new FailureError(
-        'bad-reply',
-        `none of the ${records.length} records that ${server} answered to ${type} ${name} matches ${options.content}`,
-      )
-    }
+    judge(answers, endpoint.address, options)
     return detail
   },
 })
+
+/** Returns the names to query for a target, in order. */
+function namesFor(
+  written: string,
+  { type, parallel, search }: { readonly type: RecordType; readonly parallel: boolean; readonly search: boolean },
+): readonly string[] {
+  const name = type === 'PTR' && !parallel ? reverseName(written) : written
+  if (!search || name !== written) return [name]
+  // A search domain may make a name too long, which glibc skips, too.
+  const names = candidatesFor(name, readResolvConf()).filter((candidate) => dnsLabels(candidate) !== undefined)
+  return names.length === 0 ? [name] : names
+}
+
+/**
+ * Asks for one name after the other until one has a record, as glibc does. Returns the answers about that name, or else about the first that
+ * exists, or else about the last.
+ */
+async function searched(
+  names: readonly string[],
+  askFor: (name: string) => Promise<readonly Received[]>,
+): Promise<readonly Received[]> {
+  let withoutData: readonly Received[] | undefined
+  let last: readonly Received[] = []
+  for (const name of names) {
+    last = await askFor(name)
+    const codes = last.map(({ answer }) => codeOf(answer))
+    if (codes.includes('NOERROR')) return last
+    if (codes.includes('NODATA')) withoutData ??= last
+    if (!codes.every((code) => searchesOn.has(code))) break
+  }
+  return withoutData ?? last
+}
+
+/** Sends queries together, in this order, and returns the answer to each. What UDP cannot settle is asked for again over TCP. */
+async function askTogether(
+  attempt: DnsAttempt,
+  queries: readonly Query[],
+  manner: Manner,
+): Promise<readonly Received[]> {
+  if (manner.transport === 'tcp') return askByTcp(attempt, queries, manner)
+  const first = await askByUdp(attempt, queries, manner)
+  const why = first.map(whyRetry).find((reason) => reason !== undefined)
+  if (why === undefined) return first.flatMap((received) => (typeof received === 'object' ? [received] : []))
+  const open = queries.filter((_, index) => whyRetry(first[index]) !== undefined)
+  const again = await askByTcp(attempt, open, { retryOf: why })
+  return queries.flatMap(
+    (query, index) => again.find((received) => received.query === query) ?? completeOf(first[index]),
+  )
+}
+
+type First = Received | 'other-case' | undefined
+
+function completeOf(first: First): readonly Received[] {
+  return typeof first === 'object' ? [first] : []
+}
+
+function whyRetry(first: First): string | undefined {
+  if (first === 'other-case') return 'in another letter case than it was asked in, as a forger would'
+  return first?.answer.isTruncated === true ? 'that the answer is too long for UDP (TC)' : undefined
+}
+
+/** Returns the response code that the first answer without success has. */
+function rcodeOf(answers: readonly Received[]): string {
+  return answers.find(({ answer }) => answer.rcode !== 'NOERROR')?.answer.rcode ?? 'NOERROR'
+}
+
+interface Expected {
+  readonly rcode: string
+  readonly requireAnswer: boolean
+  readonly content: string
+}
+
+/** @throws {FailureError} if these answers are not what was expected */
+function judge(answers: readonly Received[], server: string, { rcode, requireAnswer, content }: Expected): void {
+  for (const { answer, query } of answers) {
+    if (answer.rcode !== rcode)
+      throw wrongCode(answer, `${server} answered ${answer.rcode} to ${query.type} ${query.name}`)
+  }
+  const [first] = answers
+  const name = first?.query.name ?? ''
+  const typesOf = (conjunction: string) => answers.map(({ query }) => query.type).join(conjunction)
+  if (rcode === 'NOERROR' && requireAnswer && !answers.some(({ answer }) => answer.hasData)) {
+    const aliasOf = first?.answer.aliasOf
+    const owner = aliasOf === undefined ? name : `${aliasOf}, which ${name} is an alias of,`
+    throw new FailureError(
+      'bad-status',
+      `${server} answered ${typesOf(' and ')} ${name} with NODATA: ${owner} has no ${typesOf(' or ')} record; query another type, or set requireAnswer to false`,
+      { code: 'NODATA' },
+    )
+  }
+  const pattern = new RegExp(content, 'u')
+  const records = answers.flatMap(({ answer }) => answer.records)
+  if (content !== '' && !records.some(({ data }) => pattern.test(data))) {
+    throw new FailureError(
+      'bad-reply',
+      `none of the ${records.length} records that ${server} answered to ${typesOf(' and ')} ${name} matches ${content}`,
+    )
+  }
+}
 
 function wrongCode({ rcode, aliasOf }: DnsAnswer, sentence: string): FailureError {
   const hint =
     rcode === 'NXDOMAIN' && aliasOf !== undefined ? `it is an alias of ${aliasOf}, which does not exist` : advice[rcode]
   return new FailureError('bad-status', `${sentence}${hint === undefined ? '' : ` (${hint})`}`, { code: rcode })
-}
-
-type About = Omit<DnsQuestion, 'id' | 'hasRandomCase'>
-
-/** Asks over UDP. Returns the misfit of an answer that is right except for the case of its letters, which only TCP can settle. */
-async function askByUdp(
-  attempt: DnsAttempt,
-  about: About & Pick<DnsQuestion, 'hasRandomCase'>,
-): Promise<Received | 'other-case'> {
-  const exchange = attempt.sockets.exchange(questions, attempt.endpoint.family)
-  const flow = await nextFlow(attempt.session, 'dns flow', exchange)
-  // Only now, so that no other attempt takes it before it is sent.
-  const id = unguessableId(exchange)
-  const query = encodeDnsQuestion({ id, ...about })
-  let ignored: DnsMisfit | undefined
-  const read = (bytes: Uint8Array) => {
-    const answer = readDnsAnswer(bytes, query, about.hasRandomCase)
-    if (typeof answer === 'object') return { answer, answerBytes: bytes.length }
-    if (answer === 'other-case') return answer
-    // Anyone may have sent it, and the right answer may still arrive (RFC 5452 §9.1).
-    ignored = answer
-    return undefined
-  }
-  attempt.stopwatch.enter('query')
-  try {
-    const { message } = await ask(attempt, exchange, { bytes: query, key: id, to: attempt.endpoint, flow, read })
-    return message
-  } catch (error) {
-    if (ignored === undefined || !(error instanceof FailureError) || error.reason !== 'timeout') throw error
-    throw misfitFailure(ignored, attempt, about)
-  }
-}
-
-/** Returns a random ID from a secure source (RFC 5452 §9.2). */
-function unguessableId(exchange: Exchange): number {
-  let id = randomInt(0x1_0000)
-  // Most are free: an exchange remembers a few thousand. If it has none left, asking fails with a sentence about that.
-  for (let tries = 0; tries < 100 && !exchange.isFree(id); tries++) id = randomInt(0x1_0000)
-  return id
-}
-
-function misfitFailure(misfit: DnsMisfit, { endpoint }: DnsAttempt, { name, type }: About): FailureError {
-  const query = `${type} ${name}`
-  return new FailureError(
-    'bad-reply',
-    misfit === 'malformed'
-      ? `${endpoint.address} answered ${query} with bytes that are not a DNS message, and with nothing else`
-      : `${endpoint.address} answered a different query than ${query}, and not this one: a device on the path rewrites DNS`,
-  )
-}
-
-function whyRetry(received: Received | 'other-case'): string | undefined {
-  if (received === 'other-case') return 'in another letter case than it was asked in, as a forger would'
-  return received.answer.isTruncated ? 'that the answer is too long for UDP (TC)' : undefined
-}
-
-/** Asks over a new TCP connection. `retryOf` says why, if an answer over UDP needs it (RFC 7766 §5). */
-async function askByTcp(attempt: DnsAttempt, about: About, retryOf: string | undefined): Promise<Received> {
-  const { stopwatch, endpoint } = attempt
-  const { signal } = attempt.deadline
-  stopwatch.enter('connect')
-  try {
-    const connection = await connected(attempt)
-    try {
-      stopwatch.enter(retryOf === undefined ? 'query' : 'retry')
-      return await askOver(connection.socket(), attempt, about)
-    } finally {
-      connection.close()
-    }
-  } catch (thrown) {
-    const error: unknown = signal.aborted ? signal.reason : thrown
-    if (retryOf === undefined) throw error
-    const { reason, message, code } = failureErrorOf(error, 'connecting')
-    const sentence = `${endpoint.address} answered ${retryOf}, and the retry over TCP failed: ${message}`
-    throw new FailureError(reason, sentence, { cause: error, code })
-  }
-}
-
-/** Resolves when the handshake is complete. */
-function connected({ sockets, endpoint, deadline, stopwatch }: DnsAttempt): Promise<Connection> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown) => {
-      connection.close()
-      reject(error)
-    }
-    const connection = openConnection(
-      { sockets, endpoint },
-      { isStamped: false, isUndelayed: true },
-      {
-        onConnected({ handshake }) {
-          if (handshake?.time !== undefined) stopwatch.settle(handshake.time.tookNs, handshake.time.clocks)
-          resolve(connection)
-        },
-        onError: fail,
-      },
-    )
-    deadline.onOver(fail)
-  })
-}
-
-async function askOver(socket: Socket, attempt: DnsAttempt, about: About): Promise<Received> {
-  const { signal } = attempt.deadline
-  const { address } = attempt.endpoint
-  const query = encodeDnsQuestion({ id: randomInt(0x1_0000), ...about, hasRandomCase: false })
-  socket.write(framed(query))
-  signal.addEventListener('abort', () => socket.destroy(), { once: true })
-  const reader = new FrameReader()
-  const chunks: AsyncIterable<Buffer> = socket
-  for await (const chunk of chunks) {
-    const { message } = reader.take(chunk)
-    if (message === undefined) continue
-    const answer = readDnsAnswer(message, query, false)
-    if (typeof answer === 'string') throw misfitFailure(answer, attempt, about)
-    if (!answer.isTruncated) return { answer, answerBytes: message.length }
-    throw new FailureError('bad-reply', `${address} answered over TCP that the answer is truncated (TC)`)
-  }
-  signal.throwIfAborted()
-  throw new FailureError(
-    'bad-reply',
-    `${address} closed the connection after ${reader.pendingBytes} bytes of an answer`,
-  )
 }
 
 function isPattern(text: string): boolean {

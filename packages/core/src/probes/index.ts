@@ -4,15 +4,17 @@ import { hintFor } from '../model/nearest.ts'
 import { dns } from './dns.ts'
 import { http } from './http.ts'
 import { icmp } from './icmp.ts'
+import { mtu } from './mtu.ts'
 import type { CommonOptions } from './options.ts'
 import type { Probe } from './probe.ts'
 import type { Result } from './result.ts'
 import { syn } from './syn.ts'
 import { tcp } from './tcp.ts'
+import { trace } from './trace.ts'
 import { udp } from './udp.ts'
 
 /** All probes by protocol. To add one, create a file in this folder and add a line here. */
-export const probes = { http, tcp, syn, udp, icmp, dns } as const
+export const probes = { http, tcp, syn, udp, icmp, dns, mtu, trace } as const
 
 export type Protocol = keyof typeof probes
 
@@ -35,6 +37,10 @@ export type AnyResult = ResultOf<Protocol>
 
 export function isProtocol(name: string): name is Protocol {
   return Object.hasOwn(probes, name)
+}
+
+export function isResultOf<Name extends Protocol>(protocol: Name, result: Result): result is ResultOf<Name> {
+  return result.protocol === protocol
 }
 
 /**

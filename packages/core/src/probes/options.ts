@@ -12,12 +12,11 @@ export const usableAddress = z.string().superRefine((text, context) => {
   if (why !== undefined) context.addIssue({ code: 'custom', message: why })
 })
 
+const timeout = z.number().positive().max(600_000)
+
 /** Options of every probe. */
 export const commonOptions = z.object({
-  timeoutMs: z
-    .number()
-    .positive()
-    .max(600_000)
+  timeoutMs: timeout
     .default(3500)
     .describe('timeout of an attempt; 3.5 s allows for two retransmitted SYNs (RFC 6298: after 1 s and 3 s)'),
   family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('IP version of addresses that names resolve to'),
@@ -36,7 +35,11 @@ type ParsedOptions = Readonly<Record<string, unknown>> & CommonOptions
 export function optionsOf(probe: Probe): z.ZodObject {
   const known = schemas.get(probe)
   if (known !== undefined) return known
-  const schema = probe.options.extend(commonOptions.shape).strict()
+  const { shape } = commonOptions
+  const { timeoutMs } = probe
+  const ownTimeout =
+    timeoutMs === undefined ? {} : { timeoutMs: timeout.default(timeoutMs).describe('timeout of an attempt') }
+  const schema = probe.options.extend({ ...shape, ...ownTimeout }).strict()
   schemas.set(probe, schema)
   return schema
 }

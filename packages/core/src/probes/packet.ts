@@ -1,11 +1,14 @@
 import type { z } from 'zod'
 import type { Endpoint } from '../model/endpoint.ts'
 import { FailureError } from '../model/failure.ts'
+import { addPackets } from '../model/packets.ts'
 import type { TargetForm } from '../model/target.ts'
 import type { Exchange } from '../net/packets/exchange.ts'
-import { type Answered, answerOf, packetsOf, type Shot } from '../net/packets/fate.ts'
+import { type Answered, answerOf, countedOf, packetsOf, type Shot } from '../net/packets/fate.ts'
 import { transports } from '../net/packets/providers.ts'
 import type { PacketAnswer, Question } from '../net/packets/question.ts'
+import { createStampSession, type StampSession } from '../net/packets/stamp-session.ts'
+import { answersOf, askFlows, flowOf } from './flows.ts'
 import type { Attempt, Probe } from './probe.ts'
 import type { Session } from './session.ts'
 
@@ -13,6 +16,7 @@ import type { Session } from './session.ts'
 export interface AnswerTo extends PacketAnswer {
   readonly target: { readonly text: string }
   readonly ttl: number | undefined
+  readonly trafficClass: number | undefined
   readonly sourcePort: number
 }
 
@@ -28,6 +32,8 @@ interface PacketProbe<
   /** Its only phase, of `phases`. */
   readonly phase: Phase
   question(options: z.output<Options>): Omit<Question, 'format' | 'to'>
+  /** Number of source ports that an attempt sends from (default: 1). */
+  flows?(options: z.output<Options>): number
   /** Returns the detail of a success. @throws {FailureError} for an answer that is none */
   detail(answer: AnswerTo, options: z.output<Options>): Detail
 }
@@ -45,6 +51,7 @@ export function definePacketProbe<
   format,
   phase,
   question,
+  flows = () => 1,
   detail,
   ...probe
 }: PacketProbe<Name, Phase, Form, Options, Detail>): Defined<Probe<Name, Phase, Form, Options, Detail>> {
@@ -59,22 +66,38 @@ export function definePacketProbe<
     needs: transports[format],
     packet: {
       phase,
-      question: questionTo,
-      detail: ({ message, ttl, sourcePort }, target, options) =>
-        detailOf({ ...message, ttl, sourcePort, target }, options),
+      question: (to, options) => (flows(options) > 1 ? undefined : questionTo(to, options)),
+      detail: ({ message, ttl, trafficClass, sourcePort }, target, options) =>
+        detailOf({ ...message, ttl, trafficClass, sourcePort, target }, options),
     },
     async measure({ target, endpoint, deadline, sockets, session, stopwatch, record }, options) {
       const asked = questionTo(endpoint, options)
-      const asker = sockets.asker(format)
-      const flow = await nextFlow(session, 'packet flow', { flows: asker.flows(asked) })
+      const asker = sockets.asker(asked)
+      const count = flows(options)
+      const first = count > 1 ? 0 : await nextFlow(session, 'packet flow', { flows: asker.flows(asked) })
+      // Losses counted over several flows at once would say nothing of any of them.
+      const series = format === 'stamp' && count === 1 ? { session: await stampSessionOf(session) } : {}
       stopwatch.enter(phase)
-      const fate = await asker.ask(asked, { flow, deadline })
-      record({ packets: packetsOf([fate]) })
-      const { message, tookNs, clocks, ttl, sourcePort } = answerOf(fate, endpoint, deadline)
-      stopwatch.settle(tookNs, clocks)
-      return detailOf({ ...message, ttl, sourcePort, target }, options)
+      const by = { flow: first, deadline, ...series }
+      const fates = await askFlows(asker, asked, { count, by })
+      const seen = count > 1 ? { flows: fates.map(flowOf) } : {}
+      // Packets of several flows have no order.
+      record({ packets: fates.map((fate) => countedOf(fate)).reduce(addPackets), detail: seen })
+      const details = answersOf(fates, endpoint, deadline).map((answer) => {
+        const { message, tookNs, clocks, ttl, trafficClass, sourcePort } = answer
+        return { tookNs, clocks, detail: detailOf({ ...message, ttl, trafficClass, sourcePort, target }, options) }
+      })
+      const median = details[details.length >> 1]
+      if (median === undefined) throw new TypeError('an attempt has an answer for each flow')
+      stopwatch.settle(median.tookNs, median.clocks)
+      return { ...median.detail, ...seen }
     },
   }
+}
+
+async function stampSessionOf(session: Session): Promise<StampSession> {
+  const { value } = await session.hold('stamp', () => ({ ...createStampSession(), close() {} }))
+  return value
 }
 
 function flawFailure(

@@ -10,8 +10,11 @@ import type { Stopwatch } from '../time/clock.ts'
 import type { Deadline } from '../time/deadline.ts'
 import type { Session } from './session.ts'
 
-/** Ability that a probe needs: to send packets of a transport, to time a handshake, or to time a whole connection. */
-export type Need = Transport | 'handshake' | 'connection'
+/**
+ * Ability that a probe needs: to send packets of a transport, to send packets of any size with DF, to time a handshake, or to time a whole
+ * connection.
+ */
+export type Need = Transport | 'sizes' | 'handshake' | 'connection'
 
 /** What an attempt has learned so far. */
 export interface Learned {
@@ -56,6 +59,8 @@ export interface Probe<
    * a duration histogram.
    */
   readonly yields?: 'time' | 'facts'
+  /** Default timeout of an attempt, for a probe that takes longer than others. */
+  readonly timeoutMs?: number
   /** Whether the event loop stamps its phases: repeated attempts then run one after another, so that none delays another's stamps. */
   readonly runsAlone?: true
   /** Single source of types, defaults, flags, config keys and docs. */

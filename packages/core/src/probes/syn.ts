@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { FailureError } from '../model/failure.ts'
+import { flowsOption, type SeenFlows } from './flows.ts'
 import { definePacketProbe } from './packet.ts'
+
+export interface SynDetail extends SeenFlows {
+  readonly sourcePort: number
+  readonly ttl?: number
+}
 
 /** A half-open handshake: native/formats.c builds it and says what it does to the target. */
 export const syn = definePacketProbe({
@@ -10,9 +16,10 @@ export const syn = definePacketProbe({
   format: 'syn',
   phase: 'handshake',
   phases: { handshake: 'SYN sent to SYN-ACK or RST received' },
-  options: z.object({}),
+  options: z.object({ flows: flowsOption }),
   question: () => ({ payloadBytes: 0 }),
-  detail({ isReset, sourcePort, ttl, target }) {
+  flows: ({ flows }) => flows,
+  detail({ isReset, sourcePort, ttl, target }): SynDetail {
     if (isReset) {
       throw new FailureError(
         'refused',

@@ -1,21 +1,30 @@
 import { z } from 'zod'
-import { FailureError, isSystemError } from '../model/failure.ts'
+import { isSystemError } from '../model/failure.ts'
 import { type Connected, type Connection, openConnection } from '../net/tcp/connection.ts'
 import { type Handshake, handshakeClocks } from '../net/tcp/tcp-info.ts'
-import { bytesToSend, expectationOf, expectOption, mostExpectedBytes, sendOption, shown } from './expectation.ts'
-import { type Attempt, defineProbe } from './probe.ts'
-
-type TcpPhase = 'connect' | 'answer'
-
-interface TcpOptions {
-  readonly send: string
-  readonly expect: string
-}
+import { bytesToSend, expectOption, mostExpectedBytes, sendOption } from './expectation.ts'
+import { type FlowAge, keepOption } from './kept.ts'
+import { defineProbe } from './probe.ts'
+import {
+  answerListener,
+  endedBefore,
+  type Received,
+  type TcpAttempt,
+  type TcpOptions,
+  type TcpPhase,
+} from './tcp-answer.ts'
+import { askKept } from './tcp-kept.ts'
 
 interface Outcome extends Connected {
   /** Whether the other side reset the connection before anything was exchanged. */
   readonly isResetAtOnce: boolean
   /** Size of the answer when it had what is expected. */
+  readonly answerBytes?: number
+}
+
+export interface TcpDetail extends Partial<FlowAge>, Omit<Handshake, 'time'> {
+  readonly sourcePort?: number
+  readonly isResetAtOnce: boolean
   readonly answerBytes?: number
 }
 
@@ -35,8 +44,10 @@ export const tcp = defineProbe({
     expect: expectOption.describe(
       `what the first ${mostExpectedBytes} bytes of the answer must contain: as send, or a regular expression (/^220 /i)`,
     ),
+    keep: keepOption('send over one connection in all attempts of a series, and only with send'),
   }),
-  async measure(attempt, options) {
+  async measure(attempt, options): Promise<TcpDetail> {
+    if (options.keep && options.send !== '') return askKept(attempt, options)
     attempt.stopwatch.enter('connect')
     const { handshake = {}, sourcePort, isResetAtOnce, answerBytes } = await connected(attempt, options)
     const { time, ...facts } = handshake
@@ -53,7 +64,7 @@ export const tcp = defineProbe({
  * Resolves when the handshake is complete, or the service has answered as expected. Linux reports a RST to a SYN as ECONNREFUSED, and a
  * RST to an established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
  */
-function connected(attempt: Attempt<TcpPhase, 'host:port'>, options: TcpOptions): Promise<Outcome> {
+function connected(attempt: TcpAttempt, options: TcpOptions): Promise<Outcome> {
   const { sockets, endpoint, deadline, record, stopwatch } = attempt
   const isExchange = options.send !== '' || options.expect !== ''
   const received: Received = { bytes: Buffer.alloc(0) }
@@ -94,65 +105,28 @@ function connected(attempt: Attempt<TcpPhase, 'host:port'>, options: TcpOptions)
         },
       },
     )
-    deadline.onOver((reason) => fail(endedBefore(reason, received, options), connection.handshake()))
+    deadline.onOver((reason) => fail(endedBefore(reason, received, options.expect), connection.handshake()))
   })
-}
-
-/** What has arrived of an answer. */
-interface Received {
-  bytes: Buffer
-}
-
-/** Returns the failure of an exchange that its deadline ended: a service that answered otherwise was not silent. */
-function endedBefore(reason: FailureError, { bytes }: Received, { expect }: TcpOptions): FailureError {
-  if (reason.reason !== 'timeout' || bytes.length === 0) return reason
-  return new FailureError('timeout', `${reason.message} that contains ${expect}, only ${beginningOf(bytes)}`)
-}
-
-function beginningOf(bytes: Buffer): string {
-  return `${bytes.length} bytes, which began with ${shown(bytes)}`
 }
 
 /** Sends, and resolves to the size of the answer when it has what is expected. */
 function answered(
-  { target, stopwatch }: Attempt<TcpPhase, 'host:port'>,
+  attempt: TcpAttempt,
   { connection, received }: { readonly connection: Connection; readonly received: Received },
   options: TcpOptions,
 ): Promise<number> {
-  const isExpected = expectationOf(options.expect)
   return new Promise((resolve, reject) => {
-    const fail = (what: string) => {
-      const after = received.bytes.length === 0 ? '0 bytes' : beginningOf(received.bytes)
-      reject(new FailureError('bad-reply', `${target.text} ${what} after ${after}`))
-    }
-    const without = options.expect === '' ? '' : ` without ${options.expect}`
-    const bytes = connection.exchange({
-      onBytes(arrived) {
-        received.bytes = Buffer.concat([received.bytes, arrived])
-        try {
-          if (isExpected(received.bytes.subarray(0, mostExpectedBytes))) resolve(received.bytes.length)
-          else if (received.bytes.length >= mostExpectedBytes) fail(`answered${without}, given up`)
-        } catch (error) {
-          reject(error)
-        }
-      },
-      onEnd: () => fail(`closed the connection${without}`),
-      onError: reject,
-    })
+    const bytes = connection.exchange(answerListener(attempt, { ...options, received }, { resolve, reject }))
     // Also starts the reading, if there is nothing to send.
     bytes.write(bytesToSend(options.send), (error) => {
       if (error) reject(error)
-      else if (options.send !== '') stopwatch.enter('answer')
+      else if (options.send !== '') attempt.stopwatch.enter('answer')
     })
   })
 }
 
 /** Replaces the times of this process with those of the kernel, where they are known. */
-function timeAnswer(
-  { stopwatch }: Attempt<TcpPhase, 'host:port'>,
-  connection: Connection,
-  { handshake }: Connected,
-): void {
+function timeAnswer({ stopwatch }: TcpAttempt, connection: Connection, { handshake }: Connected): void {
   const { sentNs, receivedNs } = connection.times() ?? {}
   if (sentNs === undefined || receivedNs === undefined || receivedNs <= sentNs || handshake?.time === undefined) return
   stopwatch.revise({ connect: handshake.time.tookNs, answer: receivedNs - sentNs }, handshakeClocks)

@@ -1,21 +1,56 @@
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { FailureError } from '../model/failure.ts'
+import { answerOf, type Fate, packetsOf } from '../net/packets/fate.ts'
+import type { PacketAnswer, Reflected } from '../net/packets/question.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
-import { echoHeaderBytes, maxPayloadBytes } from '../wire/echo-datagram.ts'
+import { maxUdpPayloadBytes } from '../wire/ip.ts'
+import { numberedBytes } from '../wire/stamp-tlv.ts'
 import { bytesToSend, expectationOf, expectOption, mostExpectedBytes, sendOption, shown } from './expectation.ts'
+import { flowsOption, type SeenFlows } from './flows.ts'
+import { askOverKept, type FlowAge, keepOption } from './kept.ts'
+import { type Marks, marksOf } from './marks.ts'
 import { ask, definePacketProbe } from './packet.ts'
 import { type Attempt, defineProbe } from './probe.ts'
 
 const options = z.object({
   payloadBytes: z
     .int()
-    .min(echoHeaderBytes)
-    .max(maxPayloadBytes)
+    .min(numberedBytes(''))
+    .max(maxUdpPayloadBytes)
     .default(64)
-    .describe('size of the UDP payload; sent in fragments if the packet exceeds the MTU'),
-  key: z.string().default('').meta({ writeOnly: true }).describe('secret shared by prober and responder'),
+    .describe(
+      `size of the UDP payload, at least ${numberedBytes('any')} with a key, ${numberedBytes('', 0)} with a DSCP and ${numberedBytes('any', 0)} with both; sent in fragments if the packet exceeds the MTU`,
+    ),
+  key: z
+    .string()
+    .default('')
+    .meta({ writeOnly: true })
+    .describe('secret shared by prober and reflector: packets are authenticated'),
+  light: z
+    .boolean()
+    .default(false)
+    .describe(
+      'the reflector is one of TWAMP Light, or of STAMP without extensions (RFC 8972): its answer need not bring back the payload',
+    ),
+  dscp: z
+    .int()
+    .min(0)
+    .max(63)
+    .optional()
+    .describe(
+      'DSCP to send with; the result says with which one packets arrive at the reflector and return, and which way changes it (default: packets are not marked)',
+    ),
+  flows: flowsOption,
+  keep: keepOption('send from one source port in all attempts of a series; flows are not used then'),
+  plain: z
+    .boolean()
+    .default(false)
+    .describe(
+      'the target is an echo server (RFC 862), which sends back what it is sent; key, dscp, flows, keep, send and expect are not used then',
+    ),
   send: sendOption.describe(
-    'datagram for a service other than a Scout responder: text with escapes (\\r, \\n, \\x00), or hex: and bytes; payload size and key are not used then',
+    'datagram for a service other than a reflector: text with escapes (\\r, \\n, \\x00), or hex: and bytes; payload size, key, dscp, flows and keep are not used then',
   ),
   expect: expectOption.describe(
     'what the answer of such a service must contain: text, hex: and bytes, or /a regular expression/ (default: any answer)',
@@ -24,26 +59,46 @@ const options = z.object({
 
 type Options = z.output<typeof options>
 
-export interface UdpDetail {
+export interface UdpDetail
+  extends SeenFlows,
+    Partial<FlowAge>,
+    Partial<Marks>,
+    Omit<Reflected, 'lost' | 'duplicated' | 'oneWay' | 'service'> {
   readonly payloadBytes: number
-  /** Number of the datagram; absent for a service other than a Scout responder. */
+  /** Number of the datagram; absent for a service other than a reflector. */
   readonly sequence?: number
   readonly ttl?: number
+  /** Packets of the series lost on their way to the reflector and back, since its last answer; absent if that cannot be known. */
+  readonly lostForth?: number
+  readonly lostBack?: number
+  /** One-way delays, and how far each may be from the truth; only where the clocks of both hosts follow UTC. */
+  readonly forthNs?: number
+  readonly backNs?: number
+  readonly clockErrorNs?: number
 }
 
 const echo = definePacketProbe({
   protocol: 'udp',
-  summary: 'send a datagram to a Scout responder, or to any UDP service, and time the reply',
+  summary:
+    'send a packet to a Scout responder or any other STAMP reflector, or a datagram to any UDP service, and time the answer',
   targetForm: 'host:port',
-  format: 'datagram',
+  format: 'stamp',
   phase: 'echo',
-  phases: { echo: 'datagram sent to reply received' },
+  phases: { echo: 'packet sent to answer received, less the time at the reflector' },
   options,
-  question: ({ payloadBytes, key }) => ({ payloadBytes, key }),
-  detail: ({ payloadBytes, sequence, ttl }): UdpDetail => ({
+  question: ({ payloadBytes, key, light, dscp }) => ({
+    payloadBytes: Math.max(payloadBytes, numberedBytes(key, dscp)),
+    key,
+    isLight: light,
+    ...(dscp === undefined ? {} : { dscp }),
+  }),
+  flows: ({ flows }) => flows,
+  detail: ({ payloadBytes, sequence, ttl, trafficClass, target, reflected }, { dscp }): UdpDetail => ({
     payloadBytes,
     sequence,
     ...(ttl === undefined ? {} : { ttl }),
+    ...(reflected === undefined ? {} : detailOf(reflected)),
+    ...(dscp === undefined ? {} : marksOf(dscp, { target, trafficClass, service: reflected?.service })),
   }),
 })
 
@@ -51,19 +106,58 @@ export const udp = defineProbe({
   ...echo,
   packet: {
     ...echo.packet,
-    question: (to, given: Options) => (isForService(given) ? undefined : echo.packet.question(to, given)),
+    question: (to, given: Options) => (isForService(given) || given.keep ? undefined : echo.packet.question(to, given)),
   },
-  measure: (attempt, given) => (isForService(given) ? askService(attempt, given) : echo.measure(attempt, given)),
+  measure(attempt, given) {
+    if (isForService(given)) return askService(attempt, given)
+    return given.keep ? askFromOnePort(attempt, given) : echo.measure(attempt, given)
+  },
 })
 
-function isForService({ send, expect }: Options): boolean {
-  return send !== '' || expect !== ''
+function detailOf({
+  lost,
+  duplicated: _,
+  oneWay,
+  service: __,
+  ...reflected
+}: Reflected): Omit<UdpDetail, 'payloadBytes'> {
+  return {
+    ...reflected,
+    ...(lost === undefined ? {} : { lostForth: lost.forth, lostBack: lost.back }),
+    ...(oneWay === undefined ? {} : { forthNs: oneWay.forthNs, backNs: oneWay.backNs, clockErrorNs: oneWay.errorNs }),
+  }
+}
+
+function isForService({ plain, send, expect }: Options): boolean {
+  return plain || send !== '' || expect !== ''
+}
+
+type UdpAttempt = Attempt<'echo', 'host:port'>
+
+/** Asks a reflector from the port that the attempts of the series share. */
+async function askFromOnePort(attempt: UdpAttempt, options: Options): Promise<UdpDetail> {
+  const { endpoint, target, sockets, record, stopwatch } = attempt
+  const question = echo.packet.question(endpoint, { ...options, flows: 1 })
+  if (question === undefined) throw new TypeError('a packet from one port has a question')
+  const fates: Fate<PacketAnswer>[] = []
+  stopwatch.enter('echo')
+  const { answer, age } = await askOverKept(attempt, {
+    open: () => sockets.stampAskerAlone(),
+    async ask(asker, deadline) {
+      const fate = await asker.ask(question, { flow: 0, deadline })
+      fates.push(fate)
+      record({ packets: packetsOf(fates) })
+      return answerOf(fate, endpoint, deadline)
+    },
+  })
+  stopwatch.settle(answer.tookNs, answer.clocks)
+  return { ...echo.packet.detail(answer, target, options), ...age }
 }
 
 /** What comes from the target to the socket of the attempt is its answer: there is nothing else to tell by. */
 const service: ExchangeKind = { protocol: 'udp', transport: 'udp', keyOf: () => 'answer' }
 
-async function askService(attempt: Attempt<'echo', 'host:port'>, options: Options): Promise<UdpDetail> {
+async function askService(attempt: UdpAttempt, options: Options): Promise<UdpDetail> {
   for (let tries = 0; tries < mostTries; tries++) {
     const answer = await askFromNewPort(attempt, options)
     if (answer !== 'itself') return answer
@@ -78,11 +172,14 @@ async function askService(attempt: Attempt<'echo', 'host:port'>, options: Option
 const mostTries = 4
 
 async function askFromNewPort(
-  { endpoint, target, sockets, deadline, record, stopwatch }: Attempt<'echo', 'host:port'>,
-  { send, expect }: Options,
+  { endpoint, target, sockets, deadline, record, stopwatch }: UdpAttempt,
+  { plain, payloadBytes: plainBytes, send, expect }: Options,
 ): Promise<UdpDetail | 'itself'> {
-  const isExpected = expectationOf(expect)
-  const sent = bytesToSend(send)
+  // At random, so that nobody else can know what an echo is.
+  const sent = plain ? randomBytes(plainBytes) : bytesToSend(send)
+  const contains = expectationOf(expect)
+  const isExpected = (bytes: Uint8Array) =>
+    plain ? sent.equals(bytes) : contains(bytes.subarray(0, mostExpectedBytes))
   let unexpected: string | undefined
   const exchange = sockets.exchangeAlone(service, endpoint.family)
   const attempt = { deadline, record, stopwatch }
@@ -93,7 +190,7 @@ async function askFromNewPort(
       key: 'answer',
       to: endpoint,
       read(bytes) {
-        if (isExpected(bytes.subarray(0, mostExpectedBytes))) {
+        if (isExpected(bytes)) {
           return { payloadBytes: bytes.length, isSame: sent.equals(bytes) }
         }
         unexpected ??= shown(bytes)
@@ -105,7 +202,8 @@ async function askFromNewPort(
     return { payloadBytes, ...(ttl === undefined ? {} : { ttl }) }
   } catch (error) {
     if (unexpected === undefined || deadline.reason?.reason !== 'timeout') throw error
-    throw new FailureError('bad-reply', `${target.text} answered ${unexpected}, but nothing that contains ${expect}`)
+    const expected = plain ? 'not with what it was sent' : `nothing that contains ${expect}`
+    throw new FailureError('bad-reply', `${target.text} answered ${unexpected}, but ${expected}`)
   } finally {
     exchange.close()
   }

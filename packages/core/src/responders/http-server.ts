@@ -1,23 +1,28 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as nextImmediate } from 'node:timers/promises'
+import { roomForConnections } from './descriptors.ts'
 import { createCounters, type Listen, portOf, type ResponderCounters } from './responder.ts'
 
 /*
  * An HTTP server for clients that may be hostile or broken. What one of them can make it hold is bounded:
- * - connections: beyond the limit, the client with the most loses its oldest;
- * - work: a connection gets one answer at a time, and a client that sends many requests ahead loses it;
+ * - connections: beyond the limit, the client with the most loses its oldest, as does one with too many;
+ * - work: a connection gets one answer at a time, and a client that sends many requests ahead, or much in them, loses it;
+ * - memory: so does one whose request would make all that wait too large together;
  * - time: for the headers, the body, and taking the answer.
  */
 
 export interface HttpServerOptions extends Listen {
-  /** Limit on connections. Where this process may open only few files, the limit is a quarter of them. */
+  /** Limit on connections. Where this process may open only few files, the limit follows from what is left of them. */
   readonly mostConnections: number
+  /** Limit on those of one client (default: none). */
+  readonly mostPerClient?: number
   /** How long a client may take to receive an answer; beyond it, the connection ends. It is exact to a fifth. */
   readonly answerMostMs: number
+  /** How long a connection may be idle between requests (default: 5 s). Where half of the limit are open, none is kept for another. */
+  readonly idleMostMs?: number
   /** Answers a request. The next request of this connection waits until the answer has left. Must not throw. */
   readonly answer: (exchange: Exchange) => void
 }
@@ -28,6 +33,8 @@ export interface Exchange {
   readonly response: ServerResponse
   /** Source address. IPv4 addresses are not mapped to IPv6, even on a dual-stack socket. */
   readonly client: string
+  /** Allows the answer to take longer than `answerMostMs`: it is a stream, whose sender ends it. */
+  readonly streams: () => void
 }
 
 /** Counters of an HTTP server, which never decrease. */
@@ -51,6 +58,8 @@ export interface HttpServer {
 interface Connection {
   readonly client: string
   readonly waiting: Exchange[]
+  /** Of the heads of those. */
+  waitingBytes: number
   /** The request whose headers were read last. */
   latest: IncomingMessage | undefined
   /** When the answer that is under way was begun. */
@@ -62,11 +71,15 @@ const times = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
   connectionsCheckingInterval: 2_500,
-  keepAliveTimeout: 5_000,
 }
 
-/** Requests that a client may send ahead of an answer. */
+/** Requests that a client may send ahead of an answer, bytes in their heads, and bytes of all clients together. */
 const mostAhead = 16
+const mostAheadBytes = 32 << 10
+const mostWaitingBytes = 4 << 20
+
+/** Header fields of a request; further ones are ignored. */
+const mostFields = 100
 
 /** How long a stream of new connections may delay answers that take long. */
 const acceptingMostMs = 2_000
@@ -76,12 +89,15 @@ export async function startHttpServer({
   host,
   port,
   mostConnections,
+  mostPerClient = mostConnections,
   answerMostMs,
+  idleMostMs = 5_000,
   answer,
 }: HttpServerOptions): Promise<HttpServer> {
   const counters: HttpCounters = { ...createCounters(), refused: 0 }
   const connections = new Map<Socket, Connection>()
-  const most = Math.min(mostConnections, Math.floor(descriptorLimit() / 4))
+  const roomFor = roomForConnections()
+  let waitingBytes = 0
   let check: NodeJS.Timeout | undefined
   let accepted = 0
 
@@ -102,43 +118,73 @@ export async function startHttpServer({
     }, answerMostMs / 5).unref()
   }
 
+  const countWaiting = (connection: Connection, bytes: number) => {
+    connection.waitingBytes += bytes
+    waitingBytes += bytes
+  }
+
   const answerNext = (connection: Connection) => {
     const next = connection.waiting.shift()
+    if (next !== undefined) countWaiting(connection, -headBytesOf(next.request))
     connection.answeringSinceMs = next && performance.now()
     if (next === undefined) return
     next.response.once('close', () => answerNext(connection))
+    // Those that are kept leave room for others.
+    if (connections.size > mostConnections / 2) next.response.shouldKeepAlive = false
     if (hasItsHost(next.request)) return answer(next)
     counters.rejected++
     next.response.writeHead(400, { connection: 'close', 'content-length': 0 }).end()
   }
 
-  const settings = { ...times, maxHeaderSize: 16 << 10, noDelay: true, requireHostHeader: false }
+  const settings = {
+    ...times,
+    keepAliveTimeout: idleMostMs,
+    maxHeaderSize: 16 << 10,
+    noDelay: true,
+    requireHostHeader: false,
+  }
   const server = createServer(settings, (request, response) => {
     const { socket } = request
     const connection = connections.get(socket)
     if (connection === undefined) return // refused meanwhile
     connection.latest = request
-    if (connection.waiting.length === mostAhead) {
+    const bytes = headBytesOf(request)
+    const isTooMuch = connection.waitingBytes + bytes > mostAheadBytes || waitingBytes + bytes > mostWaitingBytes
+    if (connection.waiting.length === mostAhead || isTooMuch) {
       stopParsing(socket)
       return refuse(socket)
     }
-    connection.waiting.push({ request, response, client: connection.client })
+    countWaiting(connection, bytes)
+    const streams = () => {
+      connection.answeringSinceMs = Number.POSITIVE_INFINITY
+    }
+    connection.waiting.push({ request, response, client: connection.client, streams })
     if (connection.answeringSinceMs === undefined) answerNext(connection)
   })
 
+  server.maxHeadersCount = mostFields
   server.on('connection', (socket) => {
     accepted++
     const { remoteAddress } = socket
     if (remoteAddress === undefined) return // already gone
     const client = bareAddress(remoteAddress)
-    if (connections.size >= most) {
+    const own = connections.size < mostPerClient ? [] : connectionsOf(connections, client)
+    if (own.length >= mostPerClient) refuse(own[0] ?? socket)
+    else if (connections.size >= Math.min(mostConnections, roomFor(connections.size))) {
       const spare = oldestOfMost(connections, client)
       refuse(spare ?? socket)
       if (spare === undefined) return
     }
-    const connection: Connection = { client, waiting: [], latest: undefined, answeringSinceMs: undefined }
+    const connection: Connection = {
+      client,
+      waiting: [],
+      waitingBytes: 0,
+      latest: undefined,
+      answeringSinceMs: undefined,
+    }
     connections.set(socket, connection)
     socket.once('close', () => {
+      countWaiting(connection, -connection.waitingBytes)
       connection.waiting.length = 0
       connections.delete(socket)
     })
@@ -196,6 +242,10 @@ function stopParsing(socket: Socket): void {
   if (typeof parser === 'object' && parser !== null) Reflect.set(parser, 'onIncoming', () => 2)
 }
 
+function headBytesOf({ rawHeaders, url = '' }: IncomingMessage): number {
+  return rawHeaders.reduce((bytes, text) => bytes + text.length, url.length)
+}
+
 /** Of several hosts, a proxy in front may have used another than this server. Only HTTP/1.0 allows none (RFC 9112 §3.2). */
 function hasItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   const count = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length
@@ -209,6 +259,11 @@ async function closed(server: Server, graceMs: number): Promise<void> {
   const grace = setTimeout(() => server.closeAllConnections(), graceMs)
   await ended
   clearTimeout(grace)
+}
+
+/** Returns the connections of a client, the oldest first. */
+function connectionsOf(connections: ReadonlyMap<Socket, Connection>, client: string): readonly Socket[] {
+  return [...connections].flatMap(([socket, other]) => (other.client === client ? [socket] : []))
 }
 
 /** Returns the oldest connection of the client that has the most; undefined if none has more than this client would. */
@@ -225,15 +280,4 @@ function oldestOfMost(connections: ReadonlyMap<Socket, Connection>, newcomer: st
 /** Unmaps an IPv4 address: dual-stack sockets report IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
 function bareAddress(address: string): string {
   return address.replace(/^::ffff:/i, '')
-}
-
-/** Returns how many files this process may have open (proc_pid_limits(5)); no limit where the host does not report it. */
-function descriptorLimit(): number {
-  try {
-    return Number(
-      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? Number.POSITIVE_INFINITY,
-    )
-  } catch {
-    return Number.POSITIVE_INFINITY // not Linux
-  }
 }

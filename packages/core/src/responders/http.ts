@@ -39,7 +39,8 @@ export interface HttpResponder extends Responder {
 const origin = 'http://scout'
 const maxAnswerBytes = 1 << 20
 
-const limits = { mostConnections: 1024, answerMostMs: 30_000 }
+/** A connection may be idle for longer than those of any default check are, so that it is the path that ends them and not this. */
+const limits = { mostConnections: 1024, mostPerClient: 128, answerMostMs: 30_000, idleMostMs: 900_000 }
 
 /** Limits for /bytes. Beyond the time, the answer is 503. */
 const turnLimits = { atOnce: 32, perClient: 8, waiting: 512, waitMs: 5_000 }
@@ -52,6 +53,9 @@ const rates = { bytesPerSecond: 32 << 20, bytesPerSecondAndClient: 8 << 20, burs
 
 /** What an answer costs before its first byte, in bytes of that rate, so that many small ones are limited, too. */
 const answerBytes = 16 << 10
+
+/** Limits for bodies that are being read, each of which takes memory until it has come. Beyond them, the answer is 503. */
+const bodyLimits = { atOnce: 32, perClient: 4, waiting: 128, waitMs: 2_000 }
 
 /** The text whose repetition all answers to /bytes send parts of. */
 const text = 'scout '
@@ -67,6 +71,7 @@ export async function startHttpResponder({
   bodies = {},
 }: HttpResponderOptions): Promise<HttpResponder> {
   const turns = createTurns(turnLimits)
+  const bodyTurns = createTurns(bodyLimits)
   const pace = createPace(rates)
   let filler: Buffer | undefined
 
@@ -141,20 +146,30 @@ export async function startHttpResponder({
       }
     }
     if (!hasBody(request)) return answerNow()
-    const pass = (bytes: number) => pace.pass(exchange.client, bytes)
-    const gone = () => void response.destroy() // the client has left
-    const mostBytes = mostBytesOf(request.url)
-    if (mostBytes !== undefined) {
-      readText(request, { mostBytes, pass }).then((text) => {
-        if (text !== undefined) return answerNow(text)
+    bodyOf(exchange).then(
+      (body) => {
+        if (typeof body !== 'object') return answerNow(body)
         // The rest of the body is not read, so that the connection cannot carry another request.
         response.setHeader('connection', 'close')
-        send(response, answerWith(413, { message: `this path accepts up to ${mostBytes} bytes` }))
-      }, gone)
-      return
+        send(response, body)
+      },
+      () => void response.destroy(), // the client has left
+    )
+  }
+
+  /** Reads a body: to the text that its path takes, to nothing where it only probes the path, or to the answer for one that is not read. */
+  const bodyOf = async ({ request, client }: Exchange): Promise<string | undefined | Answer> => {
+    const mostBytes = mostBytesOf(request.url)
+    const end = await bodyTurns.take(client)
+    if (end === undefined) return answerWith(503, { message: 'too many bodies at once: try later' })
+    const pass = (bytes: number) => pace.pass(client, bytes)
+    try {
+      if (mostBytes === undefined) return await discard(request, pass)
+      const text = await readText(request, { mostBytes, pass })
+      return text ?? answerWith(413, { message: `this path accepts up to ${mostBytes} bytes` })
+    } finally {
+      end()
     }
-    // An upload only probes the path, so read it to the end and discard it.
-    discard(request, pass).then(() => answerNow(), gone)
   }
 
   const server = await startHttpServer({ host, port, ...limits, answer })
@@ -189,7 +204,7 @@ async function* piecesOf(buffer: Buffer, size: number, pass: Pass) {
 }
 
 /** Reads a body to its end, as its bytes may pass. The time limit on requests ends one without end. */
-async function discard(request: IncomingMessage, pass: Pass): Promise<void> {
+async function discard(request: IncomingMessage, pass: Pass): Promise<undefined> {
   const chunks: AsyncIterable<unknown> = request
   for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? chunk.length : 0)
 }

@@ -12,7 +12,8 @@ import type { Listen } from './responder.ts'
 /** A datagram that arrived; its bytes are valid only during the call that delivers it. */
 export interface Datagram {
   readonly bytes: Uint8Array
-  /** Source port. */
+  /** Source address and port. */
+  readonly address: string
   readonly port: number
   /** Sends an answer from the address the datagram was sent to. Calls `done` with whether this host accepted the answer. */
   answer(bytes: Uint8Array, done: (isSent: boolean) => void): void
@@ -87,6 +88,7 @@ function datagramOf(arrival: Arrival, socket: PacketSocket, family: 'ipv4' | 'ip
   const { bytes, address, port, localAddress } = arrival
   return {
     bytes,
+    address,
     port,
     answer(answer, done) {
       try {
@@ -107,6 +109,7 @@ async function startByDgram({ host, port }: Listen, received: (datagram: Datagra
   socket.on('message', (bytes, from) =>
     received({
       bytes,
+      address: from.address,
       port: from.port,
       answer: (answer, done) => socket.send(answer, from.port, from.address, (error) => done(error === null)),
     }),

@@ -1,22 +1,19 @@
-import { type FailureReason, reasons as reasonTable } from '../model/failure.ts'
 import type { Result } from '../probes/result.ts'
-import { countOf, entriesOf, Window, type Yields } from './window.ts'
-
-/** One slot of a history. `timesNs` covers successes and is absent if there were none. */
-export interface Slot {
-  /** Wall clock at which the slot starts. */
-  readonly fromMs: number
-  readonly passed: number
-  /** Attempts that count against the link. */
-  readonly failed: number
-  /** Attempts that are no evidence about it. */
-  readonly other: number
-  /** All reasons that occurred, in the order of the table. */
-  readonly reasons: readonly FailureReason[]
-  readonly timesNs?: { readonly min: number; readonly p50: number; readonly p99: number; readonly max: number }
-}
-
-type SlotCounts = Pick<Slot, 'passed' | 'failed' | 'other'>
+import {
+  Block,
+  countsOf,
+  indexOfPacked,
+  reasonNames,
+  rowBytes,
+  rowsOfBlock,
+  type Slot,
+  type SlotCounts,
+  type Summary,
+  summaryOf,
+  sumOf,
+  sumOfCounts,
+} from './slots.ts'
+import { Window, type Yields } from './window.ts'
 
 /** A result's place in a ring. Both times are wall clock. */
 interface Added {
@@ -33,11 +30,8 @@ interface RingOptions {
 /** How late a result may be added and still go to the slot of its own time. A larger step back means that the clock was set back. */
 export const latestMs = 120_000
 
-/** All reasons in the order of the table, so that a set of them fits a 32-bit number. */
-const reasonNames = Object.keys(reasonTable).filter((name): name is FailureReason => name in reasonTable)
-
 /**
- * A compact history of fixed length: the newest `slots` spans of `spanMs`, 22 bytes each, allocated as needed. The open slot is a
+ * A compact history of fixed length: the newest `slots` spans of `spanMs`, 30 bytes each, allocated as needed. The open slot is a
  * `Window`, which is packed when its span ends.
  */
 export class Ring {
@@ -46,6 +40,7 @@ export class Ring {
   readonly #blocks: (Block | undefined)[]
   #open: Window | undefined
   #openIndex = 0
+  #isOpenChanged = false
 
   constructor({ spanMs, slots }: RingOptions) {
     this.spanMs = spanMs
@@ -59,51 +54,94 @@ export class Ring {
    * from then on are dropped, and the open one becomes the present one.
    */
   add(result: Result, { atMs, nowMs, yields }: Added): void {
+    const counted = yields === 'time' ? result : withoutPackets(result)
     const presentIndex = Math.floor(Math.max(atMs, nowMs) / this.spanMs)
     if (this.#openIndex * this.spanMs - nowMs > latestMs && presentIndex < this.#openIndex) this.#setBack(presentIndex)
     const index = Math.floor(atMs / this.spanMs)
     if (index < this.#openIndex && this.#openIndex * this.spanMs - atMs <= latestMs) {
       const late = new Window()
-      late.add(result, yields)
-      return this.#addLate(index, late)
+      late.add(counted, yields)
+      return this.#keep(index, late)
     }
-    if (this.#open === undefined || index > this.#openIndex) {
+    if (index > this.#openIndex) {
       this.#close()
       this.#openIndex = index
-      this.#open = new Window()
     }
-    this.#open.add(result, yields)
+    this.#open ??= new Window()
+    this.#open.add(counted, yields)
+    this.#isOpenChanged = true
   }
 
   /** Returns the non-empty slots, oldest first, with the open one last. */
   read(nowMs: number): readonly Slot[] {
-    const closed = [...this.#closedRows(nowMs)].map(([block, row]) => block.read(row, this.spanMs))
+    const slots = [...this.#rows(nowMs)].map(([block, row]) => block.read(row, this.spanMs))
     const open = this.#openSince(nowMs)
-    if (open !== undefined) closed.push({ fromMs: this.#openIndex * this.spanMs, ...summaryOf(open) })
+    const fromMs = this.#openIndex * this.spanMs
+    const closed = open === undefined ? slots : slots.filter((slot) => slot.fromMs !== fromMs)
+    if (open !== undefined) closed.push({ fromMs, ...this.#summaryAt(this.#openIndex, open) })
     return closed.toSorted((a, b) => a.fromMs - b.fromMs)
   }
 
   /** Sums up the slots that `read` would return, without creating them. */
   sum(nowMs: number): SlotCounts {
-    const sums = { passed: 0, failed: 0, other: 0 }
-    const add = ({ passed, failed, other }: SlotCounts) => {
-      sums.passed += passed
-      sums.failed += failed
-      sums.other += other
-    }
-    for (const [block, row] of this.#closedRows(nowMs)) add(block.counts(row))
+    let sums: SlotCounts = { passed: 0, failed: 0, other: 0 }
+    for (const [block, row] of this.#rows(nowMs)) sums = sumOfCounts(sums, block.counts(row))
     const open = this.#openSince(nowMs)
-    if (open !== undefined) add(countsOf(open))
-    return sums
+    return open === undefined ? sums : sumOfCounts(sums, countsOf(open))
   }
 
-  *#closedRows(nowMs: number): Generator<readonly [block: Block, row: number]> {
+  /**
+   * Returns slots packed, to outlive this process: all that `read` would return, or those that have changed since the last call, too. The
+   * one with the greatest number comes last.
+   */
+  pack(nowMs: number, which: 'all' | 'changed'): Buffer {
+    const oldest = this.#oldestIndex(nowMs)
+    const rows: Uint8Array[] = []
+    for (const block of this.#blocks) {
+      const changed = block?.takeChanged() ?? 0
+      if (block === undefined || (which === 'changed' && changed === 0)) continue
+      for (let row = 0; row < rowsOfBlock; row++) {
+        const index = block.index(row)
+        const isWanted = which === 'all' || (changed & (1 << row)) !== 0
+        if (isWanted && index >= oldest && index <= this.#openIndex) rows.push(block.packed(row))
+      }
+    }
+    const open = this.#openSince(nowMs)
+    if (open !== undefined && (which === 'all' || this.#isOpenChanged)) {
+      const block = new Block()
+      block.write(0, this.#openIndex, this.#summaryAt(this.#openIndex, open))
+      rows.push(block.packed(0))
+    }
+    this.#isOpenChanged = false
+    return Buffer.concat(rows)
+  }
+
+  /**
+   * Adds packed slots to a ring without results, except those that it would have dropped by now. Those of a later call replace those of an
+   * earlier one. `reasons` are those of the process that packed them, by bit.
+   */
+  unpack(bytes: Buffer, { reasons, nowMs }: { readonly reasons: readonly string[]; readonly nowMs: number }): void {
+    const bits = reasons.map((reason) => reasonNames.findIndex((name) => name === reason))
+    const oldest = this.#oldestIndex(nowMs)
+    for (let start = 0; start + rowBytes <= bytes.length; start += rowBytes) {
+      const packed = bytes.subarray(start, start + rowBytes)
+      const index = indexOfPacked(packed)
+      if (index < oldest || index * this.spanMs - nowMs > latestMs) continue
+      const { block, row } = this.#placeOf(index)
+      if (block.index(row) > index) continue
+      block.unpack(row, packed, bits)
+      this.#openIndex = Math.max(this.#openIndex, index)
+    }
+  }
+
+  /** Yields the rows of closed slots, and of the part of the open one that was unpacked. */
+  *#rows(nowMs: number): Generator<readonly [block: Block, row: number]> {
     const oldest = this.#oldestIndex(nowMs)
     for (const block of this.#blocks) {
       if (block === undefined) continue
       for (let row = 0; row < rowsOfBlock; row++) {
         const index = block.index(row)
-        if (index >= oldest && index < this.#openIndex) yield [block, row]
+        if (index >= oldest && index <= this.#openIndex) yield [block, row]
       }
     }
   }
@@ -125,18 +163,22 @@ export class Ring {
   }
 
   #close(): void {
-    if (this.#open === undefined) return
-    const { block, row } = this.#placeOf(this.#openIndex)
-    block.write(row, this.#openIndex, summaryOf(this.#open))
+    if (this.#open !== undefined) this.#keep(this.#openIndex, this.#open)
+    this.#open = undefined
   }
 
-  #addLate(index: number, late: Window): void {
+  /** Adds to a closed slot. */
+  #keep(index: number, added: Window): void {
     const { block, row } = this.#placeOf(index)
-    const before = block.index(row)
-    // The ring has wrapped around since.
-    if (before > index) return
-    const added = summaryOf(late)
-    block.write(row, index, before === index ? sumOf(block.read(row, this.spanMs), added) : added)
+    // The ring may have wrapped around since.
+    if (block.index(row) <= index) block.write(row, index, this.#summaryAt(index, added))
+  }
+
+  /** Returns the summary of a slot with what is added to it. */
+  #summaryAt(index: number, added: Window): Summary {
+    const { block, row } = this.#placeOf(index)
+    const summary = summaryOf(added)
+    return block.index(row) === index ? sumOf(block.read(row, this.spanMs), summary) : summary
   }
 
   #placeOf(index: number) {
@@ -146,98 +188,7 @@ export class Ring {
   }
 }
 
-/** Rows allocated together: few enough that an agent that runs for minutes does not use the memory of a day. */
-const rowsOfBlock = 20
-
-/** Byte offsets in a row. */
-const at = { index: 0, reasons: 4, counts: 8, times: 14 } as const
-const rowBytes = 22
-
-/** Rows of a ring in one buffer: thousands of rings must not cost thousands of objects. */
-class Block {
-  readonly #view = new DataView(new ArrayBuffer(rowsOfBlock * rowBytes))
-
-  /** Returns the number of the slot since 1970; -1 if the row is empty. */
-  index(row: number): number {
-    return this.#view.getUint32(row * rowBytes + at.index) - 1
-  }
-
-  erase(row: number): void {
-    this.#view.setUint32(row * rowBytes + at.index, 0)
-  }
-
-  counts(row: number): SlotCounts {
-    const count = (position: number) => this.#view.getUint16(row * rowBytes + at.counts + 2 * position)
-    return { passed: count(0), failed: count(1), other: count(2) }
-  }
-
-  write(row: number, index: number, { passed, failed, other, reasons, timesNs }: Summary): void {
-    const start = row * rowBytes
-    this.#view.setUint32(start + at.index, index + 1)
-    const set = reasons.reduce((bits, reason) => bits | (1 << reasonNames.indexOf(reason)), 0)
-    this.#view.setUint32(start + at.reasons, set)
-    for (const [position, count] of [passed, failed, other].entries())
-      this.#view.setUint16(start + at.counts + 2 * position, Math.min(count, 0xffff))
-    const times = timesNs === undefined ? [] : [timesNs.min, timesNs.p50, timesNs.p99, timesNs.max]
-    for (let position = 0; position < 4; position++)
-      this.#view.setUint16(start + at.times + 2 * position, packedTime(times[position]))
-  }
-
-  read(row: number, spanMs: number): Slot {
-    const start = row * rowBytes
-    const set = this.#view.getUint32(start + at.reasons)
-    const time = (position: number) => unpackedTime(this.#view.getUint16(start + at.times + 2 * position))
-    const [min, p50, p99, max] = [time(0), time(1), time(2), time(3)]
-    const hasTimes = min !== undefined && p50 !== undefined && p99 !== undefined && max !== undefined
-    return {
-      fromMs: this.index(row) * spanMs,
-      ...this.counts(row),
-      reasons: reasonNames.filter((_, bit) => (set & (1 << bit)) !== 0),
-      ...(hasTimes ? { timesNs: { min, p50, p99, max } } : {}),
-    }
-  }
-}
-
-/** Steps per octave: 16 bits cover 1 ns to 12 minutes with an error of 0.02 %. 0 stands for no time. */
-const stepsOfOctave = 1_650
-
-function packedTime(ns: number | undefined): number {
-  return ns === undefined ? 0 : Math.min(0xffff, 1 + Math.round(Math.log2(Math.max(1, ns)) * stepsOfOctave))
-}
-
-function unpackedTime(packed: number): number | undefined {
-  return packed === 0 ? undefined : Math.round(2 ** ((packed - 1) / stepsOfOctave))
-}
-
-function countsOf({ counts }: Window): SlotCounts {
-  return {
-    passed: counts.passed,
-    failed: countOf(counts, 'failure'),
-    other: countOf(counts, 'inconclusive') + countOf(counts, 'unable'),
-  }
-}
-
-type Summary = Omit<Slot, 'fromMs'>
-
-function sumOf(a: Summary, b: Summary): Summary {
-  const timesNs = a.timesNs ?? b.timesNs
-  return {
-    passed: a.passed + b.passed,
-    failed: a.failed + b.failed,
-    other: a.other + b.other,
-    reasons: reasonNames.filter((reason) => a.reasons.includes(reason) || b.reasons.includes(reason)),
-    ...(timesNs === undefined ? {} : { timesNs }),
-  }
-}
-
-function summaryOf(window: Window): Summary {
-  const { counts, times } = window
-  const found = new Set(entriesOf(counts.reasons).map(([reason]) => reason))
-  return {
-    ...countsOf(window),
-    reasons: reasonNames.filter((reason) => found.has(reason)),
-    ...(times.count === 0
-      ? {}
-      : { timesNs: { min: times.minNs, p50: times.quantileNs(0.5), p99: times.quantileNs(0.99), max: times.maxNs } }),
-  }
+/** A search sends packets that are meant to be too large, or to expire: those that are lost are no loss. */
+function withoutPackets({ packets: _, ...result }: Result): Result {
+  return result
 }

@@ -1,3 +1,4 @@
+import type { Packets } from '../model/packets.ts'
 import type { Stray } from '../net/packets/exchange.ts'
 import type { Result } from '../probes/result.ts'
 import { type ByReason, countOf, pathNs, Window } from './window.ts'
@@ -11,6 +12,8 @@ export interface Statistics {
   /** Attempts for which this host, this process or the caller is to blame. They are not part of the counts above. */
   readonly inconclusive: number
   readonly failures: ByReason
+  /** Present if the attempts sent several packets each. */
+  readonly packets?: Packets
   readonly duplicates: number
   readonly late: number
   readonly foreign: number
@@ -53,7 +56,7 @@ export function createTally(): Tally {
     },
     statistics() {
       const { counts, times } = window
-      const { passed: received, reasons } = counts
+      const { passed: received, reasons, packets } = counts
       const sent = received + countOf(counts, 'failure')
       return {
         sent,
@@ -61,6 +64,7 @@ export function createTally(): Tally {
         inconclusive: countOf(counts, 'inconclusive') + countOf(counts, 'unable'),
         lossRatio: sent === 0 ? 0 : (sent - received) / sent,
         failures: { ...reasons },
+        ...(packets !== undefined && packets.sent > sent ? { packets } : {}),
         duplicates: strays.duplicate,
         late: strays.late,
         foreign: strays.foreign,

@@ -1,5 +1,5 @@
 import { type FailureReason, isFailureReason, type Outcome, outcomeFor } from '../model/failure.ts'
-import { type Packets, sumOfPackets } from '../model/packets.ts'
+import { addPackets, type PacketSum, type Packets } from '../model/packets.ts'
 import type { Result } from '../probes/result.ts'
 import { Histogram } from './histogram.ts'
 
@@ -24,7 +24,7 @@ export function pathNs({ totalNs, phasesNs }: Pick<Result, 'totalNs' | 'phasesNs
 export class Counter implements Counts {
   #passed = 0
   #reasons: Partial<Record<FailureReason, number>> = {}
-  #packets: Packets | undefined
+  #packets: PacketSum | undefined
 
   get passed(): number {
     return this.#passed
@@ -35,7 +35,7 @@ export class Counter implements Counts {
   }
 
   get packets(): Packets | undefined {
-    return this.#packets
+    return this.#packets === undefined ? undefined : { ...this.#packets }
   }
 
   add(result: Result): void {
@@ -55,7 +55,8 @@ export class Counter implements Counts {
   }
 
   #addPackets(packets: Packets): void {
-    this.#packets = this.#packets === undefined ? packets : sumOfPackets(this.#packets, packets)
+    if (this.#packets === undefined) this.#packets = { ...packets }
+    else addPackets(this.#packets, packets)
   }
 }
 

@@ -1,3 +1,6 @@
+/** Largest payload of one UDP datagram over IPv4 (RFC 768: 65,535 minus IP and UDP headers). */
+export const maxUdpPayloadBytes = 65_507
+
 /** An IP packet, which may be truncated anywhere after its header. */
 export interface IpPacket {
   /** Raw address: 4 or 16 bytes. */

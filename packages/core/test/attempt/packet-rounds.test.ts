@@ -1,9 +1,9 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { blockFor } from '../../../../test/support/block.ts'
-import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { describeWith, nativePart } from '../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../../test/support/stamp.ts'
 import { createPacketRounds } from '../../src/attempt/packet-rounds.ts'
 import { createProber } from '../../src/attempt/prober.ts'
 import { createResultBatches } from '../../src/attempt/result-batches.ts'
@@ -111,7 +111,7 @@ function taskOf(id: string, target: string, intervalMs: number): Task {
 }
 
 async function echoTarget(): Promise<string> {
-  const server = await listenUdp((bytes, { port, address }, socket) => socket.send(echoReplyTo(bytes), port, address))
+  const server = await listenUdp((bytes, { port, address }, socket) => socket.send(stampAnswerTo(bytes), port, address))
   return `127.0.0.1:${server.address().port}`
 }
 

@@ -54,14 +54,14 @@ describe('misuse', () => {
     expect(`\n${sentences.join('\n')}\n`).toMatchInlineSnapshot(`
       "
       there is no probe "tpc": did you mean tcp?
-      there is no probe "bittorrent": choose one of http, tcp, syn, udp, icmp, dns
-      there is no probe "toString": choose one of http, tcp, syn, udp, icmp, dns
+      there is no probe "bittorrent": choose one of http, tcp, syn, udp, icmp, dns, mtu, trace
+      there is no probe "toString": choose one of http, tcp, syn, udp, icmp, dns, mtu, trace
       cannot probe "127.0.0.1": the port is missing: write 127.0.0.1:8081
       cannot probe "127.0.0.1:70000": port 70000 is not between 1 and 65535
       cannot probe "[::g]": "[::g]" is neither an address nor a host name
       the tcp probe has no option "timeout": did you mean timeoutMs?
       the udp probe has no option "payloadbytes": did you mean payloadBytes?
-      the udp probe has no option "zzz": choose one of payloadBytes, key, send, expect, timeoutMs, family, address
+      the udp probe has no option "zzz": choose one of payloadBytes, key, light, dscp, flows, keep, plain, send, expect, timeoutMs, family, address
       option timeoutMs of the tcp probe: -1 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: 0 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: NaN is not a number: it must be more than 0 and at most 600000
@@ -69,8 +69,8 @@ describe('misuse', () => {
       option timeoutMs of the tcp probe: 700000 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: 5n is not a number: it must be more than 0 and at most 600000
       option family of the tcp probe: "ipv5" is not one of any, ipv4, ipv6: did you mean ipv4?
-      option payloadBytes of the udp probe: 23 is out of range: it must be at least 24 and at most 65507
-      option payloadBytes of the udp probe: 64.5 is not a whole number: it must be at least 24 and at most 65507
+      option payloadBytes of the udp probe: 23 is out of range: it must be at least 56 and at most 65507
+      option payloadBytes of the udp probe: 64.5 is not a whole number: it must be at least 56 and at most 65507
       option method of the http probe: "get" is not one of GET, HEAD, POST, PUT, DELETE, OPTIONS: did you mean GET?
       option status of the http probe: "ok" is invalid: write status codes as 200, 200-399 or 200,404
       option headers of the http probe: { 'bad name': '(secret)' } is invalid: use letters, digits and - in names and one line per value; the probe itself sets connection, content-length, expect, keep-alive, transfer-encoding, upgrade

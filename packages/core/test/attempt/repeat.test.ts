@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../../test/support/collect.ts'
-import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenUdp } from '../../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../../test/support/stamp.ts'
 import { createProber } from '../../src/attempt/prober.ts'
 import { repeat } from '../../src/attempt/repeat.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
@@ -20,7 +20,7 @@ testWith(nativePart)('cycles through all source ports, like one session', async 
   const from: number[] = []
   const server = await listenUdp((bytes, { port, address }, socket) => {
     from.push(port)
-    socket.send(echoReplyTo(bytes), port, address)
+    socket.send(stampAnswerTo(bytes), port, address)
   })
   const target = `127.0.0.1:${server.address().port}`
   await collect(repeat(proberOfTest(), { protocol: 'udp', target }, { count: 16, intervalMs: 2 }))
@@ -48,7 +48,7 @@ test('attempts overlap if one takes longer than the interval; each is yielded wi
   const held: (() => void)[] = []
   // Answers the first request after the third, so that the third overtakes it.
   const server = await listenUdp((bytes, from, socket) => {
-    const reply = echoReplyTo(bytes)
+    const reply = stampAnswerTo(bytes)
     const answer = () => socket.send(reply, from.port, from.address)
     if (held.length === 0) return void held.push(answer)
     held.push(answer)

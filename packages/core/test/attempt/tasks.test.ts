@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { assertBuilt } from '../../../../test/support/built.ts'
-import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../../test/support/stamp.ts'
 import { createProber, type ProberOptions } from '../../src/attempt/prober.ts'
 import type { Task, TaskResult } from '../../src/attempt/task.ts'
 import { ScoutError } from '../../src/model/errors.ts'
@@ -150,7 +150,8 @@ describe.each([
     const before = answered
     await eventually(() => answered >= before + 5, 'results that wait')
     prober.close()
-    await eventually(() => resultsOf('a').length >= answered - 1, 'the rest')
+    // Answers that it has not read yet are those of cancelled attempts.
+    await eventually(() => resultsOf('a').length >= answered - 3, 'the rest')
     expect(resultsOf('silent')).toEqual([])
     await expect(prober.setTasks([])).rejects.toThrow('this prober is closed')
   })
@@ -201,7 +202,7 @@ function udp(id: string, target: string, intervalMs = everyMs): Task {
 async function echo(onAsked: (port: number) => void = () => {}) {
   const server = await listenUdp((bytes, { port, address }, socket) => {
     onAsked(port)
-    socket.send(echoReplyTo(bytes), port, address)
+    socket.send(stampAnswerTo(bytes), port, address)
   })
   return { target: `127.0.0.1:${server.address().port}` }
 }

@@ -19,7 +19,8 @@ const program = `
           const routes = { '/question': (request) => handOver('/question', request) }
           const { port: given } = workerData
           const http = await startHttpResponder({ host: '127.0.0.1', port: given, document: () => ({}), routes })
-          return { port: http.port, counters: () => ({ http: { ...http.counters } }), close: http.close }
+          const arrivals = () => new Map([['10.0.0.1', 5]])
+          return { port: http.port, counters: () => ({ http: { ...http.counters } }), arrivals, close: http.close }
         },
       },
     })
@@ -47,6 +48,7 @@ test('a thread probes, answers, and forwards requests that the other thread answ
   expect(result).toMatchObject({ ok: true, detail: { body: '{"answer":42}' } })
   expect(asked).toEqual(['/question 127.0.0.1'])
   await eventually(() => prober.counters()['http']?.answered === 1, 'its counters')
+  expect([...prober.arrivals()]).toEqual([['10.0.0.1', 5]])
   await eventually(() => prober.silentMs() === 0, 'a sign of life')
 })
 

@@ -4,10 +4,10 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { blockFor } from '../../../../test/support/block.ts'
 import { assertBuilt } from '../../../../test/support/built.ts'
-import { echoReplyTo } from '../../../../test/support/echo.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenTcp, listenUdp } from '../../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../../test/support/stamp.ts'
 import { createProber, type ProberOptions } from '../../src/attempt/prober.ts'
 
 function proberInThread(options: ProberOptions = {}) {
@@ -64,7 +64,7 @@ testWith(nativePart)('a session lives in the thread until it is closed', async (
   const from: number[] = []
   const server = await listenUdp((bytes, { port, address }, socket) => {
     from.push(port)
-    socket.send(echoReplyTo(bytes), port, address)
+    socket.send(stampAnswerTo(bytes), port, address)
   })
   const prober = proberInThread()
   const session = prober.openSession()

@@ -61,16 +61,29 @@ describe('the catalogue', () => {
     expect(Object.fromEntries(checks.map(({ name, intervalMs: ms }) => [name, ms / 1000]))).toMatchInlineSnapshot(`
       {
         "dns": 10,
+        "dns-kept": 10,
+        "dns-parallel": 30,
+        "dns-tcp": 30,
         "http": 10,
         "http-large": 30,
         "icmp": 10,
         "icmp-large": 30,
         "syn": 10,
         "tcp": 30,
+        "tcp-idle": 605,
         "udp": 10,
+        "udp-fragmented": 30,
         "udp-large": 10,
       }
     `)
+  })
+
+  test('keeps an idle connection of each link, and a socket that queries names', () => {
+    const kept = catalogue.map(make).flatMap(({ name, socket }) => (socket === undefined ? [] : [[name, socket]]))
+    expect(kept).toEqual([
+      ['tcp-idle', 'idle'],
+      ['dns-kept', 'kept'],
+    ])
   })
 
   test('states how many bytes each check sends or requests, if that is configurable', () => {
@@ -79,6 +92,7 @@ describe('the catalogue', () => {
       'http-large': 100_000,
       udp: 64,
       'udp-large': 1400,
+      'udp-fragmented': 4000,
       icmp: 56,
       'icmp-large': 1400,
     })

@@ -53,24 +53,17 @@ describe('the closed set of causes', () => {
     )
     expect(waiting).toMatchInlineSnapshot(`
       [
-        "fragments-dropped: datagrams above the MTU",
-        "path-loss: several flows of each link, told apart by source port",
         "accept-queue-full: counters of the nodes",
-        "idle-flow-dropped: sockets that are kept or idle, beside fresh ones",
-        "nat-entry-stale: sockets that are kept or idle, beside fresh ones",
         "conntrack-exhausted: counters of the nodes",
         "neighbour-overflow: counters of the nodes",
         "jitter: the spread of the times of a link",
         "bandwidth-limited: volleys of packets sent together",
         "buffer-bloat: volleys of packets sent together",
-        "duplication: duplicated and reordered packets of each link",
-        "reordering: duplicated and reordered packets of each link",
-        "dns-truncation-blocked: name servers asked one by one, over UDP and TCP, for several kinds of names",
-        "dns-race: name servers asked one by one, over UDP and TCP, for several kinds of names",
-        "dns-upstream-limited: name servers asked one by one, over UDP and TCP, for several kinds of names",
+        "reordering: volleys of packets sent together, whose order reflectors count",
+        "dns-upstream-limited: checks of names outside the cluster",
         "hairpin-broken: checks of services and of the own service, by cluster address",
         "link-flapping: findings over time, which the agents keep and one look does not have",
-        "asymmetric-route: losses counted in each direction",
+        "asymmetric-route: counts of what arrives from each node, for packets that nothing answers",
         "dscp-rewritten: the DSCP with which packets arrive",
       ]
     `)

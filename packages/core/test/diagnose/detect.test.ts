@@ -29,6 +29,33 @@ function fed(results: (round: number) => Result, rounds = 1_000): Detector {
   return detector
 }
 
+/** Returns the attempts over a path that loses these shares of packets, or all requests, before a reflector that counts. */
+function lossyPath(forth: number, back: number): (round: number, isDead?: boolean) => Result {
+  const random = randomOf(7)
+  let lost = { forth: 0, back: 0 }
+  return (_, isDead = false) => {
+    if (isDead || random() < forth) {
+      lost.forth++
+      return failure('timeout')
+    }
+    if (random() < back) {
+      lost.back++
+      return failure('timeout')
+    }
+    const packets = { returned: 1, arrived: 1 + lost.back, lostForth: lost.forth, duplicated: 0 }
+    lost = { forth: 0, back: 0 }
+    return { ...success(), packets }
+  }
+}
+
+/** Bounds that hold the rate, unless that is none at all. */
+function within(rate: number) {
+  return {
+    low: { asymmetricMatch: (low: number) => low <= rate },
+    high: { asymmetricMatch: (high: number) => high >= rate && high < rate + 0.05 },
+  }
+}
+
 describe('a detector', () => {
   test('finds nothing in a healthy series', () => {
     const random = randomOf(1)
@@ -50,6 +77,40 @@ describe('a detector', () => {
     const { loss, slow } = fed(() => (random() < 0.2 ? repeated : success())).state
     expect(loss).toBeDefined()
     expect(slow).toBeUndefined()
+  })
+
+  test.each([
+    { name: 'there', forth: 0.1, back: 0 },
+    { name: 'back', forth: 0, back: 0.1 },
+    { name: 'both ways', forth: 0.1, back: 0.05 },
+  ])('tells how much is lost on which way: $name', ({ forth, back }) => {
+    const { loss } = fed(lossyPath(forth, back), 3_000).state
+    expect(loss?.forth).toMatchObject(within(forth))
+    expect(loss?.back).toMatchObject(within(back))
+    expect(loss?.forth?.of).toBeGreaterThan(2_500)
+  })
+
+  test('knows no direction if the other side does not count', () => {
+    const random = randomOf(2)
+    const { loss } = fed(() => (random() < 0.2 ? failure('timeout') : success())).state
+    expect(Object.keys(loss ?? {})).toEqual(['low', 'high', 'sinceMs', 'trials'])
+  })
+
+  test('counts the packets of the present loss, and none of an earlier one', () => {
+    const [forth, back] = [lossyPath(0.2, 0), lossyPath(0, 0.2)]
+    const { loss } = fed((round) => {
+      if (round < 300) return forth(round)
+      return round < 2_000 ? success() : back(round)
+    }, 3_000).state
+    expect(loss?.forth?.lost).toBe(0)
+    expect(loss?.back).toMatchObject(within(0.2))
+  })
+
+  test('leaves the packets of an outage beside the loss out of both directions', () => {
+    const path = lossyPath(0.05, 0)
+    const isDead = (round: number) => round >= 1_500 && round < 1_600
+    const { loss } = fed((round) => path(round, isDead(round)), 3_000).state
+    expect(loss?.forth).toMatchObject(within(0.05))
   })
 
   test('leaves a series that always fails to its state', () => {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { shareOf } from '../../src/diagnose/detect/proportion.ts'
 import { explain } from '../../src/diagnose/explain/explain.ts'
 import { evidenceOf } from '../../src/diagnose/facts.ts'
 import { scopeText } from '../../src/diagnose/scope.ts'
-import type { Row, SeriesReport } from '../../src/mesh/row.ts'
+import type { Row } from '../../src/mesh/row.ts'
+import type { SeriesReport } from '../../src/mesh/series-report.ts'
 import { failed, nowMs, rowOf, seriesOf } from '../mesh/rows.ts'
 
 const loss = { low: 0.03, high: 0.09, sinceMs: nowMs - 90_000, trials: 300 }
@@ -37,6 +39,18 @@ describe('facts', () => {
     expect(factOf({ ...failed({ from: 'node-1', to: 'node-2' }, 'timeout'), loss })).toMatchObject(expected)
   })
 
+  test('say how many packets were lost on which way', () => {
+    const byDirection = { forth: shareOf(30, 300), back: shareOf(0, 270) }
+    expect(factOf({ loss: { ...loss, ...byDirection } })?.loss).toEqual({ low: 0.03, high: 0.09, ...byDirection })
+  })
+
+  test('say that packets arrive twice, and how many on which way, unless some are lost', () => {
+    const copies = { low: 0.1, high: 0.3, forth: shareOf(20, 100), back: shareOf(0, 100) }
+    const duplicated = { ...copies, sinceMs: nowMs - 90_000, trials: 100 }
+    expect(factOf({ duplicated, slow })).toMatchObject({ symptom: 'duplicated', copies, trials: 100 })
+    expect(factOf({ duplicated, loss })).toMatchObject({ symptom: 'lossy' })
+  })
+
   test('say that a series is slow, unless it fails or loses packets', () => {
     expect(factOf({ slow })).toMatchObject({
       symptom: 'slow',
@@ -57,6 +71,51 @@ describe('facts', () => {
     expect(factOf({ hindered: hinderedBy('EADDRNOTAVAIL') })).toMatchObject(expected)
     expect(factOf({ state: 'waiting', last: undefined, hindered: hinderedBy('EADDRNOTAVAIL') })).toMatchObject(expected)
     expect(factOf({ hindered: hinderedBy('EMFILE') })).toMatchObject({ symptom: 'passes' })
+  })
+
+  test('say of a flow that is kept whether it passes or was dropped, and nothing else', () => {
+    const socket = 'idle'
+    const age = { ageNs: 6e11, idleNs: 6e11 }
+    const failing = (reason: 'flow-dropped' | 'timeout') =>
+      factOf({ ...failed({ from: 'node-1', to: 'node-2' }, reason), socket })
+    expect(factOf({ socket, last: { ...last, detail: age }, loss, slow })).toMatchObject({ symptom: 'passes', socket })
+    expect(failing('flow-dropped')).toMatchObject({ symptom: 'forgotten', socket })
+    // What fails over a new flow as well is for other checks to show, and an attempt that opened one has tried no old one.
+    expect(failing('timeout')).toBe(undefined)
+    expect(factOf({ socket })).toBe(undefined)
+  })
+
+  test('count of a flow that was dropped only the attempts that found it so, not what failed otherwise before', () => {
+    const series = failed({ from: 'node-1', to: 'node-2' }, 'flow-dropped')
+    const at = (reason: 'flow-dropped' | 'timeout', agoMs: number) => {
+      const { last: failure } = failed({ from: 'node-1', to: 'node-2' }, reason)
+      return { ...(failure ?? last), startedAtMs: nowMs - agoMs }
+    }
+    const failures = [
+      at('flow-dropped', 90_000),
+      at('timeout', 30_000),
+      at('flow-dropped', 20_000),
+      at('flow-dropped', 10_000),
+    ]
+    const fact = factOf({ ...series, socket: 'kept', trials: 9, sinceMs: nowMs - 30_000, failures })
+    expect(fact).toMatchObject({ symptom: 'forgotten', trials: 2, sinceMs: nowMs - 20_000 })
+  })
+
+  test('say nothing of failures in a row that are as likely as not at the loss of their link', () => {
+    const silentAfter = (trials: number, ...shares: readonly number[]) => {
+      const link = { from: 'node-1', to: 'node-2' }
+      const lossy = shares.map((high, index) =>
+        seriesOf({ ...link, last, check: `udp-${index}`, loss: { ...loss, high } }),
+      )
+      const { facts } = evidenceFrom([...lossy, { ...failed(link, 'timeout'), trials }])
+      return facts.some(({ symptom }) => symptom === 'silent')
+    }
+    expect(silentAfter(2, 0.09, 0.09)).toBe(false)
+    expect(silentAfter(3, 0.09, 0.09)).toBe(true)
+    expect(silentAfter(9, 0.5, 0.6)).toBe(false)
+    expect(silentAfter(10, 0.5, 0.6)).toBe(true)
+    expect(silentAfter(20, 1, 1)).toBe(true)
+    expect(silentAfter(2, 0.5), 'where only one check is lossy').toBe(true)
   })
 
   test('name the phase in which a check fails', () => {
@@ -136,5 +195,57 @@ describe('latency', () => {
     expect(
       findingsOf((from, to) => isAcross(from, to) && !(from === 'node-1' && ['node-2', 'node-4'].includes(to))),
     ).toEqual(['latency-raised zone-0 <-> zone-1'])
+  })
+})
+
+describe('facts about servers of cluster DNS', () => {
+  const dns = { from: 'node-1', check: 'dns', protocol: 'dns', target: 'a@10.96.0.10', last } as const
+  const podOf = (node: string, address: string) =>
+    ({ ...dns, path: 'dns-pod', to: node, family: 'ipv4', target: `a@${address}:53` }) as const
+  const answers = seriesOf({ ...podOf('node-2', '10.244.2.10'), succeededAtMs: nowMs - 1_000 })
+  const address = seriesOf({ ...dns, path: 'dns-server' })
+  const silent = failed(podOf('node-3', '10.244.3.10'), 'timeout')
+  const ofPods = (series: readonly SeriesReport[]) =>
+    evidenceFrom(series).facts.flatMap(({ path, to, server, symptom }) =>
+      path === 'dns-pod' ? [`${to.kind} ${to.name}: ${server} ${symptom}`] : [],
+    )
+
+  test('are about the name server that stands for them, each with its address', () => {
+    expect(ofPods([address, answers, silent])).toEqual([
+      'name-server 10.96.0.10: 10.244.2.10:53 passes',
+      'name-server 10.96.0.10: 10.244.3.10:53 silent',
+    ])
+  })
+
+  test('are about the second name server where that is the one that answers', () => {
+    const first = failed({ ...dns, path: 'dns-server', target: 'a@10.0.0.4' }, 'timeout')
+    expect(ofPods([first, { ...address, path: 'dns-server-2' }, answers])).toEqual([
+      'name-server 10.96.0.10: 10.244.2.10:53 passes',
+    ])
+  })
+
+  test('name the one of two on a node that loses queries, whichever was asked last', () => {
+    const { last: lost } = failed(podOf('node-3', '10.244.3.10'), 'timeout')
+    if (lost === undefined) throw new Error('a failed series has a last result')
+    const both = seriesOf({ ...podOf('node-3', '10.244.3.11'), succeededAtMs: nowMs - 1_000, loss, failures: [lost] })
+    expect(ofPods([address, both])).toEqual(['name-server 10.96.0.10: 10.244.3.10:53 lossy'])
+    const failing = { ...both, state: 'failing', loss: undefined, last: lost } as const
+    expect(ofPods([address, failing])).toEqual(['name-server 10.96.0.10: 10.244.3.10:53 silent'])
+  })
+
+  test('are none where not one has ever answered, because a policy may admit only their address', () => {
+    expect(ofPods([address, silent])).toEqual([])
+  })
+
+  test('are none where not one answers any more while their address does, because a new policy may do the same', () => {
+    const before = { ...silent, succeededAtMs: nowMs - 600_000 }
+    expect(ofPods([address, before])).toEqual([])
+    expect(ofPods([failed({ ...dns, path: 'dns-server' }, 'timeout'), before])).toHaveLength(1)
+  })
+
+  test('are those of a node with two of which one fails, though no series passes', () => {
+    expect(ofPods([address, { ...silent, succeededAtMs: nowMs - 1_000 }])).toEqual([
+      'name-server 10.96.0.10: 10.244.3.10:53 silent',
+    ])
   })
 })

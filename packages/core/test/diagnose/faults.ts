@@ -55,6 +55,8 @@ export function drawnWorld(
   const options: WorldOptions = {
     nodes,
     services: [service],
+    isProven: true,
+    dnsPods: ['10.244.1.10', '10.244.2.10'],
     node: ({ name }) => ({
       isOverlay: faults.some(({ cause }) => overlays.has(cause.name)) || undefined,
       ...(faults.some(({ cause }) => cause.name === 'routing-broken') ? { isOverlay: false } : {}),
@@ -120,6 +122,7 @@ function isIn({ scope, direction }: DrawnFault, fact: Fact, zoneOf: (node: strin
     case 'link':
       return direction === 'both' ? isBetween(fact, scope.from, scope.to) : from === scope.from && to.name === scope.to
     case 'node':
+    case 'prober':
       return from === scope.node || to.name === scope.node
     case 'node-side':
       return scope.side === 'out' ? from === scope.node : to.name === scope.node
@@ -133,7 +136,5 @@ function isIn({ scope, direction }: DrawnFault, fact: Fact, zoneOf: (node: strin
       return to.kind === 'name-server'
     case 'service':
       return to.kind === 'service'
-    case 'prober':
-      return from === scope.node
   }
 }

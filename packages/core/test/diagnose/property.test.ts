@@ -17,6 +17,9 @@ import { variantsOf } from './tables.ts'
 const overshadowed: Readonly<Record<string, string>> = {
   // A closed port refuses both, too.
   'protocol-filtered the port refused': 'application-refusing',
+  // It refuses all who ask.
+  'protocol-filtered TCP refused on a side': 'application-refusing',
+  'protocol-filtered UDP refused on a side': 'application-refusing',
   // Where the node's own name server answers, only counters of the kernel tell.
   'checksum-broken all': 'protocol-filtered',
 }
@@ -108,6 +111,7 @@ function faultsIn(nodes: number): readonly DrawnFault[] {
     .flatMap((cause) =>
       placesOf(cause, nodes).flatMap((place) =>
         variantsOf(cause)
+          .filter(({ scopes }) => scopes?.includes(place.scope.kind) !== false)
           .map((variant): DrawnFault => ({ cause, variant, ...place }))
           .filter((fault) => isShown(fault, nodes)),
       ),

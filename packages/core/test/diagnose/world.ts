@@ -2,6 +2,8 @@ import { catalogue } from '../../src/checks/catalogue.ts'
 import { makeCheck } from '../../src/checks/check.ts'
 import { ownAspect } from '../../src/diagnose/aspects.ts'
 import type { Evidence, Fact, NodeEvidence, Symptom } from '../../src/diagnose/evidence.ts'
+import { proofs } from '../../src/diagnose/proofs/index.ts'
+import { proofAspect } from '../../src/diagnose/proofs/proof.ts'
 
 /** Wall clock at which the evidence is read, and at which faults began. */
 const atMs = Date.UTC(2026, 0, 2, 12, 0, 0)
@@ -17,8 +19,12 @@ export interface WorldOptions {
   readonly isOverlay?: boolean
   /** Services that every node asks, by name. */
   readonly services?: readonly string[]
+  /** Servers behind the address of the name server, which every node asks one by one. */
+  readonly dnsPods?: readonly string[]
   /** Whether every node also looks up the name of every other. */
   readonly looksUpPeers?: boolean
+  /** Whether every proof has been collected on every link. */
+  readonly isProven?: boolean
   /** Changes what is known of a node. */
   readonly node?: (node: NodeEvidence) => Partial<NodeEvidence>
 }
@@ -27,7 +33,15 @@ const dnsServer = '10.96.0.10'
 
 /** Returns the evidence of a mesh in which every link without a fault is well. */
 export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): Evidence {
-  const { nodes = 3, zones = 2, families = ['ipv4', 'ipv6'], isOverlay, services = [], node = () => ({}) } = options
+  const {
+    nodes = 3,
+    zones = 2,
+    families = ['ipv4', 'ipv6'],
+    isOverlay,
+    services = [],
+    dnsPods = [],
+    node = () => ({}),
+  } = options
   const named = options.looksUpPeers === true ? [{ name: 'peer-name', protocol: 'dns', path: 'name' } as const] : []
   const checks = [...catalogue, ...named].map((check) => makeCheck(check, { intervalMs: 10_000 }))
   const all = Array.from({ length: nodes }, (_, index): NodeEvidence => {
@@ -72,13 +86,14 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
     ),
   )
   const facts = speaking.flatMap(({ name: from }) =>
-    checks.flatMap(({ name: check, protocol, bytes, path, vantage }): readonly Fact[] => {
+    checks.flatMap(({ name: check, protocol, bytes, path, vantage, socket }): readonly Fact[] => {
       const common = {
         check,
         protocol,
         bytes,
         path,
         vantage,
+        socket,
         from,
         symptom: 'passes',
         sinceMs: atMs - 10_000_000,
@@ -86,7 +101,15 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
       } as const
       const lastMs = atMs - 3_000
       if (path === 'dns-server')
-        return [{ ...common, to: { kind: 'name-server', name: dnsServer }, target: `kubernetes@${dnsServer}`, lastMs }]
+        return [dnsServer, ...(check === 'dns' ? dnsPods : [])].map(
+          (address): Fact => ({
+            ...common,
+            ...(address === dnsServer ? {} : { path: 'dns-pod', family: 'ipv4', server: address }),
+            to: { kind: 'name-server', name: dnsServer },
+            target: `kubernetes@${address}`,
+            lastMs,
+          }),
+        )
       return all
         .filter(({ name }) => name !== from)
         .flatMap(({ name }) =>
@@ -96,7 +119,34 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
         )
     }),
   )
-  return { atMs, nodes: all, facts: [...clocks, ...[...facts, ...asked].map((fact) => broken(fact, faults))] }
+  const pairs = speaking.flatMap(({ name: from }) => all.flatMap(({ name: to }) => (from === to ? [] : [{ from, to }])))
+  const proven = (options.isProven === true ? pairs : []).flatMap(({ from, to }) =>
+    families.flatMap((family) =>
+      Object.values(proofs).flatMap(({ subject }): readonly Fact[] =>
+        subject === undefined
+          ? []
+          : [
+              {
+                ...proofAspect(subject, family),
+                from,
+                to: { kind: 'node', name: to },
+                target: `${to}:8081`,
+                symptom: 'passes',
+                sinceMs: atMs - 3_000,
+                trials: 100,
+                lastMs: atMs - 3_000,
+              },
+            ],
+      ),
+    ),
+  )
+  const shown = [...facts, ...proven, ...asked].map((fact) => broken(fact, faults)).filter(isShown)
+  return { atMs, nodes: all, facts: [...clocks, ...shown] }
+}
+
+/** A flow that is kept shows only whether it passes or was dropped. */
+function isShown({ socket, symptom }: Fact): boolean {
+  return socket === undefined || symptom === 'passes' || symptom === 'forgotten'
 }
 
 /** Returns the fact as the first fault that changes it leaves it. */
@@ -105,7 +155,9 @@ export function broken(fact: Fact, faults: readonly Fault[]): Fact {
     const change = fault(fact)
     if (change === undefined) continue
     const changed = typeof change === 'string' ? { symptom: change } : change
-    return { ...fact, sinceMs: onsetMs, trials: 4, ...changed }
+    // A flow in use has to fail more often than others.
+    const trials = changed.symptom === 'forgotten' ? 5 : 4
+    return { ...fact, sinceMs: onsetMs, trials, ...changed }
   }
   return fact
 }

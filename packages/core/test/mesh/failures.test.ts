@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { failureGroups, failureSentence, nodesText } from '../../src/mesh/failures.ts'
 import { type Link, meshOf } from '../../src/mesh/links.ts'
-import type { SeriesReport } from '../../src/mesh/row.ts'
+import type { SeriesReport } from '../../src/mesh/series-report.ts'
 import { failed, nowMs, rowOf, seriesOf } from './rows.ts'
 
 const nodes = ['a', 'b', 'c', 'd', 'e']

@@ -1,4 +1,5 @@
-import type { Row, SeriesReport } from '../../src/mesh/row.ts'
+import type { Row } from '../../src/mesh/row.ts'
+import type { SeriesReport } from '../../src/mesh/series-report.ts'
 import type { FailureReason } from '../../src/model/failure.ts'
 
 /** Fixed time for all tests, in the local time zone. */
@@ -13,12 +14,14 @@ export function rowOf(node: string, series: readonly SeriesReport[]): Row {
     knowledge: { source: 'a test' },
     peers: [],
     vantages: [],
+    arrivals: [],
     series,
     durations: [],
     schedule: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
     setAside: 0,
     held: 0,
     greetings: { answered: 0, malformed: 0, silent: 0, unreached: 0 },
+    collected: [],
     diagnosis: { isSpeaking: false, rows: 1, ready: 1, incidents: [], sent: {}, received: {} },
     console: { answered: 0, rejected: 0, unsent: 0 },
     logLinesLost: 0,

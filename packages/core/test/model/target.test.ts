@@ -5,11 +5,13 @@ import { ScoutError } from '../../src/model/errors.ts'
 import { formatHostPort, parseTarget, type TargetForm } from '../../src/model/target.ts'
 
 const defaults = { nameServer: () => '10.96.0.10' }
-const forms: readonly TargetForm[] = ['host', 'host:port', 'url', 'name@server']
+const forms: readonly TargetForm[] = ['host', 'host:port', 'host[:port]', 'url', 'name@server']
 
 describe('a valid target', () => {
   test.for<[TargetForm, string, object]>([
     ['host', '10.244.1.31', { host: '10.244.1.31' }],
+    ['host[:port]', 'fd00::1', { host: 'fd00::1' }],
+    ['host[:port]', '[fd00::1]:8081', { host: 'fd00::1', port: 8081 }],
     ['host', '  scout.default.svc. ', { text: 'scout.default.svc.', host: 'scout.default.svc.' }],
     ['host', 'fd00::1', { host: 'fd00::1' }],
     ['host', '[fd00::1]', { text: '[fd00::1]', host: 'fd00::1' }],
@@ -19,6 +21,8 @@ describe('a valid target', () => {
     ['host:port', 'scout:1', { host: 'scout', port: 1 }],
     ['host:port', '[fd00::1]:65535', { host: 'fd00::1', port: 65535 }],
     ['host:port', '[fe80::1%eth0]:80', { host: 'fe80::1%eth0', port: 80 }],
+    ['host[:port]', '10.244.1.31:8081', { host: '10.244.1.31', port: 8081 }],
+    ['host[:port]', 'fd00::1', { host: 'fd00::1' }],
     ['url', '10.244.1.31', { host: '10.244.1.31', port: 80 }],
     ['url', 'scout:8081/path?query', { host: 'scout', port: 8081 }],
     ['url', 'https://scout', { host: 'scout', port: 443 }],

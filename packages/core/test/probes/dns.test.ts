@@ -1,5 +1,4 @@
 import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { type Answer, type DecodedPacket, decode, encode, type Packet, TRUNCATED_RESPONSE } from 'dns-packet'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -205,10 +204,9 @@ describe('an answer', () => {
   })
 
   test('that is truncated, and does not come over TCP either, says both', async () => {
-    const port = await answerByUdp((query) => [answer(query, { flags: TRUNCATED_RESPONSE })])
-    const silent = createServer((socket) => socket.on('error', () => {}).resume()).listen(port, '127.0.0.1')
-    onTestFinished(() => void silent.close())
-    await once(silent, 'listening')
+    const truncated = () => answerByUdp((query) => [answer(query, { flags: TRUNCATED_RESPONSE })])
+    let port = await truncated()
+    while (!(await isSilentOverTcp(port))) port = await truncated()
     const result = await probe('dns', `example@127.0.0.1:${port}`, { timeoutMs: 1_000 })
     expect(result).toMatchObject({ failure: { reason: 'timeout', phase: 'retry' } })
     expect(messageOf(result)).toBe(
@@ -372,6 +370,13 @@ async function answerByUdp(reply: (query: DecodedPacket) => readonly Buffer[]): 
     for (const message of reply(decode(bytes))) socket.send(message, from.port, from.address)
   })
   return server.address().port
+}
+
+/** Accepts connections at a port until the test ends, and answers nothing; resolves to false if another program has the port. */
+async function isSilentOverTcp(port: number): Promise<boolean> {
+  const server = createServer((socket) => socket.on('error', () => {}).resume()).listen(port, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  return new Promise((resolve) => server.on('listening', () => resolve(true)).on('error', () => resolve(false)))
 }
 
 async function answerByTcp(reply: (query: DecodedPacket) => Buffer): Promise<number> {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { expect, onTestFinished } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { capability, testWith } from '../../../../test/support/requirements.ts'
 import { createProber } from '../../src/attempt/prober.ts'
 import { tcpPortFilter } from '../../src/net/native/socket-filter.ts'
+import type { SeenFlows } from '../../src/probes/flows.ts'
 import { readUint16, readUint32, writeUint16, writeUint32 } from '../../src/wire/bytes.ts'
 import { internetChecksum } from '../../src/wire/checksum.ts'
 import { nativePresent, record } from '../net/native/timed-sockets.ts'
@@ -43,6 +44,24 @@ test('a reset that acknowledges the SYN is a refusal', async () => {
   await answer([flag.rst | flag.ack])
   expect(await refused).toMatchObject({ ok: false, failure: { reason: 'refused' } })
 })
+
+test('one attempt may use several source ports, and those that fail keep failing', async () => {
+  const server = createServer((socket) => socket.destroy()).listen(0, host)
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const prober = createProber()
+  onTestFinished(() => prober.close())
+  const ask = () => prober.probe('syn', `${host}:${port}`, { flows: 16, timeoutMs: 5_000 })
+  const [one, other] = [await ask(), await ask()]
+  expect(one).toMatchObject({ ok: true, packets: { sent: 16, returned: 16, reordered: 0 } })
+  expect(new Set(portsOf(one)).size).toBe(16)
+  expect(portsOf(other)).toEqual(portsOf(one))
+})
+
+function portsOf({ detail }: { readonly detail?: SeenFlows }): readonly unknown[] {
+  return detail?.flows?.map(({ sourcePort }) => sourcePort) ?? []
+}
 
 /** Listens without accepting. Linux drops a SYN to a port whose accept queue is full (listen(2), net.ipv4.tcp_abort_on_overflow). */
 const neverAccepting = `

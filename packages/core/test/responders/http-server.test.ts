@@ -31,6 +31,17 @@ test('beyond the limit on connections, a client that has the most itself is refu
   expect(counters.refused).toBe(1)
 })
 
+test('beyond its own limit on connections, a client loses its oldest, and others none', async () => {
+  const { port, counters } = await serve({ mostConnections: 10, mostPerClient: 2 })
+  const other = await open(port, '127.0.0.3')
+  const many = [await open(port, '127.0.0.2'), await open(port, '127.0.0.2'), await open(port, '127.0.0.2')]
+  expect(await answerTo(many[2] ?? other)).toMatch(/^HTTP\/1.1 200 /)
+  await eventually(() => many[0]?.closed === true, 'the oldest was closed')
+  expect(many.map(({ closed }) => closed)).toEqual([true, false, false])
+  expect(await answerTo(other)).toMatch(/^HTTP\/1.1 200 /)
+  expect(counters.refused).toBe(1)
+})
+
 test('a client that does not take its answer in time loses its connection', async () => {
   let begun = 0
   const { port, counters } = await serve({
@@ -61,6 +72,25 @@ test('a connection that waits for its next request is not late', async () => {
   expect(counters.refused).toBe(0)
 })
 
+test('a connection that is idle for longer than the limit is closed', async () => {
+  const { port, counters } = await serve({ idleMostMs: 50 })
+  const client = await open(port, '127.0.0.2')
+  await answerTo(client)
+  await eventually(() => client.closed, 'it was closed')
+  expect(counters.refused).toBe(0)
+})
+
+test('where half of all connections are open, none is kept after its answer', async () => {
+  const { port, counters } = await serve({ mostConnections: 4, idleMostMs: 60_000 })
+  const clients = [await open(port, '127.0.0.2'), await open(port, '127.0.0.3')]
+  for (const client of clients) await answerTo(client)
+  const next = await open(port, '127.0.0.4')
+  await answerTo(next)
+  await eventually(() => next.closed, 'it was closed')
+  expect(clients.map(({ closed }) => closed)).toEqual([false, false])
+  expect(counters.refused).toBe(0)
+})
+
 test('a client that sends too many requests ahead is refused before the rest of them is parsed', async () => {
   let parsed = 0
   const count = () => void parsed++
@@ -72,6 +102,44 @@ test('a client that sends too many requests ahead is refused before the rest of 
   await eventually(() => client.closed, 'it was closed')
   expect(parsed).toBeLessThan(20)
   expect(counters).toMatchObject({ refused: 1, rejected: 0 })
+})
+
+test('a client that sends much ahead is refused, however few requests it is', async () => {
+  const { port, counters } = await serve({ answer: () => {} })
+  const client = await open(port, '127.0.0.2')
+  // One is being answered, and two wait.
+  client.write(largeRequest.repeat(3))
+  const small = await open(port, '127.0.0.3')
+  small.write(request.repeat(10))
+  client.write(largeRequest)
+  await eventually(() => client.closed, 'it was closed')
+  expect(small.closed).toBe(false)
+  expect(counters).toMatchObject({ refused: 1, rejected: 0 })
+})
+
+test('requests that wait are refused where those of all clients together are too large', async () => {
+  const { port, counters } = await serve({ mostConnections: 400, answer: () => {} })
+  const clients: Socket[] = []
+  for (let i = 0; i < 160; i++) clients.push(await open(port, '127.0.0.2'))
+  for (const client of clients) client.write(largeRequest.repeat(3))
+  // 15,000 bytes of two waiting requests of each: 4 MiB are those of some 140.
+  await eventually(() => counters.refused > 10, 'some were refused')
+  expect(clients.filter(({ closed }) => !closed).length).toBeGreaterThan(100)
+})
+
+test('of a thousand header fields, few more than a hundred are kept', async () => {
+  let kept = 0
+  const { port } = await serve({
+    answer({ request: { rawHeaders }, response }) {
+      kept = rawHeaders.length / 2
+      response.end('ok')
+    },
+  })
+  const client = await open(port, '127.0.0.2')
+  client.write(request.replace('\r\n\r\n', `\r\n${'x: y\r\n'.repeat(1_000)}\r\n`))
+  await once(client, 'data')
+  // The parser hands them over in portions.
+  expect(kept).toBeLessThan(150)
 })
 
 test('what takes long waits until everyone is accepted, so that a quick answer comes soon', async () => {
@@ -173,6 +241,7 @@ const idleClients = `
 `
 
 const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
+const largeRequest = request.replace('\r\n\r\n', `\r\nx: ${'y'.repeat(15_000)}\r\n\r\n`)
 
 async function serve(options: Partial<HttpServerOptions> = {}) {
   const server = await startHttpServer({

@@ -225,6 +225,21 @@ describe('a client that asks for more than it takes', () => {
     expect(received()).toBeGreaterThan(4 << 20)
   })
 
+  test('a client that holds uploads open does not keep others from theirs, and gets 503 for most of its own', async () => {
+    const { port, counters } = await respond({ routes: { '/note': async () => ({}) }, bodies: { '/note': 100_000 } })
+    const holders = Array.from({ length: 120 }, () => connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }))
+    onTestFinished(() => holders.forEach((holder) => void holder.destroy()))
+    let unavailable = 0
+    for (const holder of holders) {
+      holder.on('error', () => {}).on('data', (text) => (unavailable += String(text).includes(' 503 ') ? 1 : 0))
+      holder.write(`POST /note HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(50_000)}`)
+    }
+    const upload = { method: 'POST', sendBytes: 1_000, timeoutMs: 10_000 } as const
+    expect(await probe('http', `127.0.0.1:${port}/note`, upload)).toMatchObject({ ok: true })
+    await eventually(() => unavailable === 116, 'all but four were refused')
+    expect(counters.refused).toBe(116)
+  })
+
   test('uploads at the rate of a reader, after a burst', async () => {
     const { port } = await respond()
     const startMs = performance.now()

@@ -8,14 +8,23 @@ import { watchHandles } from '../../../../test/support/handles.ts'
 import { sendFromPortZero } from '../../../../test/support/port-zero.ts'
 import { capability, describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { listenUdp } from '../../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../../test/support/stamp.ts'
 import { probe } from '../../src/attempt/prober.ts'
 import { formatHostPort } from '../../src/model/target.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
-import { encodeEchoDatagram, maxPayloadBytes } from '../../src/wire/echo-datagram.ts'
+import { unixNowNs } from '../../src/time/clock.ts'
+import { maxUdpPayloadBytes } from '../../src/wire/ip.ts'
+import { encodeStampRequest } from '../../src/wire/stamp.ts'
+import { timestampOf } from '../../src/wire/stamp-time.ts'
+import { encodeNumber } from '../../src/wire/stamp-tlv.ts'
 
-const request = (size = 64, key = '') => encodeEchoDatagram({ kind: 'request', number: 2n }, size, key)
+function request(size = 64, key = ''): Uint8Array {
+  const estimate = { format: 'ntp', isSynchronized: false, errorNs: 1e9 } as const
+  const sent = timestampOf(unixNowNs(), 'ntp')
+  return encodeStampRequest({ sequence: 2, sent, estimate, ssid: 7 }, encodeNumber(2n, size, key), key)
+}
 
-test.for([28, 64, 1472, maxPayloadBytes])(
+test.for([56, 64, 1472, maxUdpPayloadBytes])(
   'answers a request of %i bytes with an answer of the same size',
   async (size) => {
     const { responder, client, received } = await setUp()
@@ -30,28 +39,27 @@ describe('counts and never answers', () => {
   test.for<[what: string, bytes: Uint8Array]>([
     ['nothing at all', new Uint8Array()],
     ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
-    ['garbage as long as a datagram can be', new Uint8Array(maxPayloadBytes)],
-    ['a truncated request', request().subarray(0, 63)],
-    ['a request truncated within its header', request().subarray(0, 20)],
-    ['a request with trailing bytes', Buffer.concat([request(), Buffer.of(0)])],
-    ['a request made with another key', request(64, 'other')],
-    ['a reply', encodeEchoDatagram({ kind: 'reply', number: 2n }, 64, 'secret')],
+    ['garbage as long as a datagram can be', new Uint8Array(maxUdpPayloadBytes)],
+    ['a request truncated within its header', request(200, 'secret').subarray(0, 111)],
+    ['a request that is not authenticated', request(200)],
+    ['a request made with another key', request(200, 'other')],
+    ['an answer', stampAnswerTo(request(200, 'secret'), 'secret')],
   ])('%s', async ([, bytes]) => {
     const { responder, client, received } = await setUp('secret')
     client.send(bytes, responder.port, '127.0.0.1')
     await eventually(() => responder.counters.rejected === 1, 'it was counted')
     // An answer to the earlier datagram would have arrived before the answer to this one.
-    client.send(request(64, 'secret'), responder.port, '127.0.0.1')
+    client.send(request(200, 'secret'), responder.port, '127.0.0.1')
     await eventually(() => received.length > 0, 'a request is answered')
     expect(responder.counters).toMatchObject({ answered: 1, rejected: 1, unsent: 0 })
     expect(received.length).toBe(1)
   })
 
   test('random bytes', async () => {
-    const { responder, client, received } = await setUp()
+    const { responder, client, received } = await setUp('secret')
     let sent = 0
     await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ maxLength: 100 }), async (bytes) => {
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         sent++
         client.send(bytes, responder.port, '127.0.0.1')
         await eventually(() => responder.counters.rejected === sent, 'it was counted')

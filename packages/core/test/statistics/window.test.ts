@@ -4,6 +4,7 @@ import { type FailureReason, reasons } from '../../src/model/failure.ts'
 import type { Result } from '../../src/probes/result.ts'
 import { Histogram } from '../../src/statistics/histogram.ts'
 import { Ring } from '../../src/statistics/ring.ts'
+import { reasonNames } from '../../src/statistics/slots.ts'
 import { attemptsOf, countOf, Window } from '../../src/statistics/window.ts'
 
 const measured = {
@@ -93,6 +94,23 @@ describe('a window', () => {
     expect(window.counts.packets).toEqual({ sent: 6, returned: 2, duplicated: 2, reordered: 0, late: 0 })
     window.add({ ...success(5), packets: { ...one, arrived: 3 } }, 'time')
     expect(window.counts.packets?.arrived).toBe(3)
+  })
+
+  test('counts what arrived and what was lost forth, as later answers report it', () => {
+    const one = { sent: 1, returned: 1, duplicated: 0, reordered: 0, late: 0 }
+    const lost = { ...failed('timeout'), packets: { ...one, returned: 0 } }
+    const window = new Window()
+    window.add(lost, 'time')
+    expect(window.counts.packets).toEqual({ ...one, returned: 0 })
+    for (const result of [lost, lost]) window.add(result, 'time')
+    window.add({ ...success(5), packets: { ...one, arrived: 3, lostForth: 1 } }, 'time')
+    window.add({ ...success(5), packets: { ...one, arrived: 1, lostForth: 0 } }, 'time')
+    const sum = { ...one, sent: 5, arrived: 4, lostForth: 1, returned: 2 }
+    expect(window.counts.packets).toEqual(sum)
+    const merged = new Window()
+    for (const part of [window, window]) merged.merge(part)
+    expect(merged.counts.packets).toMatchObject({ sent: 10, arrived: 8, lostForth: 2, returned: 4 })
+    expect(window.counts.packets).toEqual(sum)
   })
 })
 
@@ -229,5 +247,93 @@ describe('a ring', () => {
     for (let i = 0; i < 65_540; i++) add(history, start, failed('timeout'))
     add(history, start + minute, success(1))
     expect(history.read(start + minute)[0]?.failed).toBe(65_535)
+  })
+
+  test('has the packets that were sent and lost, by direction where the other side counts them, in open and closed slots', () => {
+    const history = ring()
+    const packets = { sent: 10, returned: 7, arrived: 9, lostForth: 1, duplicated: 0, reordered: 0, late: 0 }
+    const { arrived: _, lostForth: __, ...uncounted } = packets
+    add(history, start, { ...success(1), packets })
+    add(history, start, { ...failed('timeout'), packets: { ...uncounted, returned: 0 } })
+    add(history, start + minute, { ...success(1), packets: uncounted })
+    add(history, start + 2 * minute, success(1))
+    add(history, start + minute, { ...success(1), packets })
+    add(history, start + 3 * minute, { ...success(1), packets })
+    expect(history.read(start + 3 * minute).map(({ lost }) => lost)).toEqual([
+      { sent: 20, lost: 13, forth: 1, back: 2 },
+      { sent: 20, lost: 6, forth: 1, back: 2 },
+      undefined,
+      { sent: 10, lost: 3, forth: 1, back: 2 },
+    ])
+    expect(history.sum(start + 3 * minute).lost).toEqual({ sent: 50, lost: 22, forth: 3, back: 6 })
+  })
+
+  test('has no directions where the other side counts nothing, and none of a search, whose packets are meant to vanish', () => {
+    const history = ring()
+    const packets = { sent: 2, returned: 1, duplicated: 0, reordered: 0, late: 0 }
+    add(history, start, { ...success(1), packets })
+    history.add({ ...success(1), packets }, { atMs: start + minute, nowMs: start + minute, yields: 'facts' })
+    expect(history.read(start + minute).map(({ lost }) => lost)).toEqual([{ sent: 2, lost: 1 }, undefined])
+    expect(history.sum(start + minute).lost).toEqual({ sent: 2, lost: 1 })
+  })
+
+  test('goes on in another process where it was packed, in the middle of a slot, too', () => {
+    const [whole, before, after] = [ring(), ring(), ring()]
+    const packets = { sent: 10, returned: 7, arrived: 9, lostForth: 1, duplicated: 0, reordered: 0, late: 0 }
+    const results = [success(1), failed('refused'), { ...success(1), packets }, failed('timeout')]
+    for (const [at, result] of results.entries())
+      for (const one of [whole, before]) add(one, start + Math.floor(at / 2) * minute, result)
+    after.unpack(before.pack(start + minute, 'all'), { reasons: reasonNames, nowMs: start + minute })
+    expect(after.read(start + minute)).toEqual(whole.read(start + minute))
+    const later = [
+      { at: 1, result: failed('reset') },
+      { at: 1, result: success(1) },
+      { at: 2, result: success(1) },
+      { at: 1, result: failed('timeout') },
+    ]
+    for (const { at, result } of later) for (const one of [whole, after]) add(one, start + at * minute, result)
+    expect(after.read(start + 2 * minute)).toEqual(whole.read(start + 2 * minute))
+    expect(after.sum(start + 2 * minute)).toEqual(whole.sum(start + 2 * minute))
+  })
+
+  test('packs what has changed since it was packed last, late results, too', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.integer({ min: -2, max: 3 }), fc.boolean()), { maxLength: 40 }), (steps) => {
+        const [history, copy] = [ring(), ring()]
+        let nowMs = start
+        const sync = () => copy.unpack(history.pack(nowMs, 'changed'), { reasons: reasonNames, nowMs })
+        for (const [minutes, isPacked] of steps) {
+          const atMs = nowMs + minutes * minute
+          nowMs = Math.max(nowMs, atMs)
+          history.add(success(1), { atMs, nowMs, yields: 'time' })
+          if (isPacked) sync()
+        }
+        sync()
+        expect(copy.read(nowMs)).toEqual(history.read(nowMs))
+        expect(history.pack(nowMs, 'changed')).toHaveLength(0)
+      }),
+    )
+  })
+
+  test('takes no packed slot that is too old or, because the clock was set back, ahead', () => {
+    const [history, nowMs] = [ring(), start + 1_441 * minute]
+    for (const at of [1, 1_440, 1_443, 1_444, 2_000]) add(history, start + at * minute, success(1))
+    const late = ring()
+    for (const packed of [history.pack(start + minute, 'all'), history.pack(start + 2_000 * minute, 'all')])
+      late.unpack(packed, { reasons: reasonNames, nowMs })
+    const minutes = () => late.read(nowMs).map(({ fromMs }) => (fromMs - start) / minute)
+    expect(minutes()).toEqual([1_440, 1_443])
+    add(late, nowMs, success(1))
+    expect(minutes()).toEqual([1_440, 1_441, 1_443])
+  })
+
+  test('knows reasons by the names that another version gave its bits, and leaves out those that it has not', () => {
+    const [history, other] = [ring(), ring()]
+    add(history, start, failed('timeout'))
+    add(history, start, failed('refused'))
+    const [, , ...others] = reasonNames
+    other.unpack(history.pack(start, 'all'), { reasons: ['of-another-version', 'timeout', ...others], nowMs: start })
+    expect(reasonNames.slice(0, 2)).toEqual(['timeout', 'refused'])
+    expect(other.read(start)[0]?.reasons).toEqual(['timeout'])
   })
 })

@@ -10,8 +10,15 @@ const encoders = [
   'encodeDnsQuestion',
   'encodeDnsReply',
   'encodeEcho',
-  'encodeEchoDatagram',
+  'encodeHmacTlv',
   'encodeName',
+  'encodeNumber',
+  'encodeQuestion',
+  'encodeStampRequest',
+  'encodeTlv',
+  'encodeTraceDatagram',
+  'encodeTraceEcho',
+  'encodeTraceSyn',
   'expandIpv6',
   'fillerOf',
   'framed',
@@ -20,7 +27,7 @@ const encoders = [
   'writeUint32',
 ]
 /** What decoders use, one step for one call. */
-const parts = ['characterStringText', 'isLetter', 'readUint16', 'readUint32']
+const parts = ['characterStringText', 'isLetter', 'numberedBytes', 'readUint16', 'readUint32']
 
 test('every decoder is among those whose work is bounded', async () => {
   const folder = new URL('../../src/wire/', import.meta.url)

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import { isRequest, toReply } from './datagram.mjs'
 
 /** @typedef {{ addresses: readonly string[], port: number }} Place */
@@ -59,24 +60,41 @@ export async function answerUdp({ addresses, port }) {
   )
 }
 
-/** Answers every query for an IPv4 address with the same one, and any other with no record (RFC 1035 §4.1). */
+/** Answers every query for an IPv4 address with the same one, and any other with no record (RFC 1035 §4.1), over UDP and TCP. */
 export async function answerNames(/** @type {string} */ address) {
   const socket = createSocket('udp4')
   socket.on('message', (query, from) => {
-    const end = endOfQuestion(query)
-    if (end === undefined) return
-    const isForIpv4 = query.readUInt16BE(end - 4) === 1
-    const head = Buffer.alloc(12)
-    query.copy(head, 0, 0, 2)
-    head.writeUInt16BE(0x8580, 2) // a response, authoritative, no error
-    head.writeUInt16BE(1, 4)
-    head.writeUInt16BE(isForIpv4 ? 1 : 0, 6)
-    // The name of the question, A, IN, 30 s, 4 bytes: 10.96.0.1.
-    const record = Buffer.from('c00c000100010000001e00040a600001', 'hex')
-    socket.send([head, query.subarray(12, end), ...(isForIpv4 ? [record] : [])], from.port, from.address)
+    const answer = answerTo(query)
+    if (answer !== undefined) socket.send(answer, from.port, from.address)
   })
   socket.bind(53, address)
-  await once(socket, 'listening')
+  // A query is one segment, with its length before it (RFC 1035 §4.2.2).
+  const server = createTcpServer((connection) => {
+    connection.on('error', () => {})
+    connection.once('data', (query) => {
+      const answer = answerTo(query.subarray(2))
+      const length = Buffer.alloc(2)
+      length.writeUInt16BE(answer?.length ?? 0)
+      connection.end(Buffer.concat([length, answer ?? length.subarray(2)]))
+    })
+  })
+  server.listen(53, address)
+  await Promise.all([once(socket, 'listening'), once(server, 'listening')])
+}
+
+/** @param {Buffer} query */
+function answerTo(query) {
+  const end = endOfQuestion(query)
+  if (end === undefined) return undefined
+  const isForIpv4 = query.readUInt16BE(end - 4) === 1
+  const head = Buffer.alloc(12)
+  query.copy(head, 0, 0, 2)
+  head.writeUInt16BE(0x8580, 2) // a response, authoritative, no error
+  head.writeUInt16BE(1, 4)
+  head.writeUInt16BE(isForIpv4 ? 1 : 0, 6)
+  // The name of the question, A, IN, 30 s, 4 bytes: 10.96.0.1.
+  const record = Buffer.from('c00c000100010000001e00040a600001', 'hex')
+  return Buffer.concat([head, query.subarray(12, end), ...(isForIpv4 ? [record] : [])])
 }
 
 /** @param {Buffer} query */

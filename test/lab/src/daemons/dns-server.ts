@@ -16,6 +16,7 @@ const ttlSeconds = 5
 const [answersFile = '', recordsFile = '', ...addresses] = process.argv.slice(2)
 const records = parseRecords(readFileSync(recordsFile, 'utf8'))
 let queries = 0
+let answers: Answers = { mode: 'true' }
 
 await Promise.all(addresses.flatMap((address) => [listenUdp(address), listenTcp(address)]))
 console.log('ready')
@@ -58,7 +59,7 @@ function answer(message: Buffer, transport: 'udp' | 'tcp', send: (reply: Packet)
   const query = tryDecode(message)
   if (query === undefined) return
   queries++
-  const how = parseAnswers(readFileSync(answersFile, 'utf8'))
+  const how = answersNow()
   switch (how.mode) {
     case 'silent':
       return
@@ -111,8 +112,14 @@ function bare({ id, questions }: Packet, flags: number): Packet {
   }
 }
 
-function parseAnswers(text: string): Answers {
-  return JSON.parse(text)
+/** Returns how to answer. While the file is being written, that is as before. */
+function answersNow(): Answers {
+  try {
+    answers = JSON.parse(readFileSync(answersFile, 'utf8'))
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  return answers
 }
 
 function parseRecords(text: string): Records {

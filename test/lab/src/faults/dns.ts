@@ -112,10 +112,13 @@ const dnsNoEndpoints = defineFault({
   parameters: z.strictObject({}),
   changes: (topology) => {
     const hooks: readonly Hook[] = [...arriving, { hook: 'output', priority: -300 }]
-    const rules = topology.families.map((family) =>
-      hit(`${ip[family]} daddr ${dnsAddress[family]}`, 'reject with icmpx type port-unreachable'),
-    )
-    return topology.nodes.map((node) => tableAt(node, hooks, rules))
+    const refused = 'reject with icmpx type port-unreachable'
+    const rules = topology.families.map((family) => hit(`${ip[family]} daddr ${dnsAddress[family]}`, refused))
+    return [
+      ...topology.nodes.map((node) => tableAt(node, hooks, rules)),
+      // What is not ready does not listen.
+      ...topology.nameServers.map((pod) => toPod(topology, pod, (match) => [hit(`${match} th dport 53`, refused)])),
+    ]
   },
 })
 

@@ -4,6 +4,7 @@ import type { Protocol } from '../../probes/index.ts'
 import type { Result } from '../../probes/result.ts'
 import type { RouteRequest } from '../../responders/http.ts'
 import type { ResponderCounters } from '../../responders/responder.ts'
+import type { Arrivals } from '../../responders/udp.ts'
 import type { AttemptRequest } from '../engine.ts'
 import type { ResultBatch, TaskChange } from '../task.ts'
 
@@ -44,5 +45,5 @@ export type FromResponders =
   | { readonly kind: 'listening'; readonly port: number }
   /** A responder received a request for a path that the other thread answers. */
   | { readonly kind: 'request'; readonly id: number; readonly path: string; readonly request: RouteRequest }
-  | { readonly kind: 'counted'; readonly counters: CountersByResponder }
+  | { readonly kind: 'counted'; readonly counters: CountersByResponder; readonly arrivals: Arrivals }
   | { readonly kind: 'pong' }

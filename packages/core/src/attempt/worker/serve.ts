@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { ScoutError } from '../../model/errors.ts'
 import type { RouteRequest } from '../../responders/http.ts'
+import type { Arrivals } from '../../responders/udp.ts'
 import { type AttemptRequest, createEngine, type EngineOptions } from '../engine.ts'
 import type { TaskChange } from '../task.ts'
 import type { CountersByResponder, FromThread, ToThread } from './messages.ts'
@@ -12,6 +13,8 @@ export type HandOver = (path: string, request: RouteRequest) => Promise<object |
 export interface ThreadResponders {
   readonly port: number
   counters(): CountersByResponder
+  /** Returns from where the UDP responder has had requests; each changes a counter. */
+  arrivals(): Arrivals
   close(): Promise<void>
 }
 
@@ -114,13 +117,13 @@ interface Answering {
   stop(): Promise<void>
 }
 
-/** Sends the responders' port, and their counters whenever they change. */
+/** Sends the responders' port, and whenever their counters change, what they count. */
 function announce(responders: ThreadResponders, send: (message: FromThread) => void): Answering {
   let sent = ''
   const count = () => {
     const counters = responders.counters()
     const text = JSON.stringify(counters)
-    if (text !== sent) send({ kind: 'counted', counters })
+    if (text !== sent) send({ kind: 'counted', counters, arrivals: responders.arrivals() })
     sent = text
   }
   const timer = setInterval(count, countMs)

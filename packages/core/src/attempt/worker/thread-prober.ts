@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import type { RouteRequest } from '../../responders/http.ts'
+import type { Arrivals } from '../../responders/udp.ts'
 import { type Prober, type ProberOptions, proberOver, taskListOf } from '../prober.ts'
 import type { CountersByResponder, FromResponders } from './messages.ts'
 import { createPulse } from './pulse.ts'
@@ -18,6 +19,8 @@ export interface ThreadProber extends Prober {
   readonly failed: Promise<never>
   /** Returns the counters of the responders, at most a second old. */
   counters(): CountersByResponder
+  /** Returns from where the UDP responder has had requests, as of a second ago. */
+  arrivals(): Arrivals
   /** Returns how long the thread has failed to answer the heartbeat; 0 while it answers. */
   silentMs(): number
   /**
@@ -36,6 +39,7 @@ export function createThreadProber(
   { onStray = () => {}, onRequest = () => undefined, ...options }: ThreadProberOptions = {},
 ): ThreadProber {
   let counters: CountersByResponder = {}
+  let arrivals: Arrivals = new Map()
   let isStopping = false
   const failed = new Promise<never>((_, reject) => {
     thread.on('error', reject)
@@ -60,6 +64,7 @@ export function createThreadProber(
         return onListening(message.port)
       case 'counted':
         counters = message.counters
+        arrivals = message.arrivals
         return
       case 'request':
         return void answer(message)
@@ -81,6 +86,7 @@ export function createThreadProber(
     listening,
     failed,
     counters: () => counters,
+    arrivals: () => arrivals,
     silentMs: pulse.silentMs,
     close,
     async stop() {

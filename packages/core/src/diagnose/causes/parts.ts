@@ -1,6 +1,23 @@
-import { both, isIcmp, isOwn, isTcp, isUdp, type Said, type Selector, type Variant } from '../cause.ts'
+import {
+  both,
+  isDns,
+  isDnsOverTcp,
+  isDnsPod,
+  isDnsUsual,
+  isIcmp,
+  isOld,
+  isOwn,
+  isTcp,
+  isUdp,
+  type Said,
+  type Selector,
+  type Variant,
+} from '../cause.ts'
 import type { Fact, NodeEvidence, Symptom } from '../evidence.ts'
+import { type ProofName, proofs } from '../proofs/index.ts'
+import { isProof } from '../proofs/proof.ts'
 import type { ScopeKind } from '../scope.ts'
+import { shellWord } from '../shell.ts'
 
 /** What causes share: selectors of what travels over the pod network, variants by family, and parts of sentences. */
 
@@ -11,10 +28,20 @@ export const ofLinks: readonly ScopeKind[] = ['link', 'node-side', 'node', 'zone
 export const overPods: Selector = ({ path }) => path === 'pod'
 
 /** By the address of a service, which nodes translate. */
-export const overServices: Selector = ({ path }) => path === 'service' || path === 'name'
+export const overServices: Selector = (aspect) =>
+  (aspect.path === 'service' || aspect.path === 'name') && !isOld(aspect)
+
+/** Queries to a name server by the address that stands for its servers. */
+export const isByAddress: Selector = (aspect) => isDns(aspect) && !isDnsPod(aspect)
 
 /** Checks that send many packets at once. */
 export const isVolley: Selector = ({ check }) => check.startsWith('volley')
+
+/** Returns a selector of what a proof shows. */
+export function proven(name: ProofName): Selector {
+  const { subject } = proofs[name]
+  return (aspect) => isProof(aspect) && aspect.check === subject
+}
 
 /** Kinds of packets that filters tell apart. */
 export const kinds = [
@@ -55,6 +82,19 @@ export function ifSeen(failing: readonly Fact[], about: Selector, variant: Varia
   return failing.some(about) ? [variant] : []
 }
 
+/** Returns whether a query over UDP had an answer, and failed only in its retry over TCP. */
+export function isAnsweredByUdp(fact: Fact): boolean {
+  return isDns(fact) && !isDnsOverTcp(fact) && (fact.phase === 'connect' || fact.phase === 'retry')
+}
+
+/** Attempts in a row that pass by chance where half of them are lost: once in thirty times. */
+export const steadyTrials = 5
+
+/** Returns whether single queries over UDP pass only since a moment ago, so that they may be lost as well as others. */
+export function isUnsteady(passing: readonly Fact[]): boolean {
+  return passing.some((fact) => isDnsUsual(fact) && fact.trials < steadyTrials)
+}
+
 /** Returns those of these symptoms that occur. */
 export function seenOf<S extends Symptom>(failing: readonly Fact[], symptoms: readonly S[]): readonly S[] {
   return symptoms.filter((symptom) => failing.some((fact) => fact.symptom === symptom))
@@ -75,14 +115,16 @@ export function overFamily({ failing, passing }: Pick<Said, 'failing' | 'passing
 export function repeated({ failing }: Said, options = ''): string {
   const fact = failing.find((one) => !isOwn(one))
   if (fact === undefined) return 'scout-probe mesh'
-  return `scout-probe --from ${fact.from} ${fact.protocol} ${fact.target}${options}`
+  return `scout-probe --from ${[fact.from, fact.protocol, fact.target].map(shellWord).join(' ')}${options}`
 }
 
 /** Returns the command that runs another one on the node that a finding is about: the receiving one, if it is about a link. */
 export function onNode({ scope, failing: [fact] }: Said, command: string): string {
   const receiver = fact?.to.kind === 'node' ? fact.to.name : fact?.from
   const node = 'node' in scope ? scope.node : receiver
-  return node === undefined ? 'scout-probe mesh' : `kubectl debug node/${node} -it --image=busybox -- ${command}`
+  return node === undefined
+    ? 'scout-probe mesh'
+    : `kubectl debug ${shellWord(`node/${node}`)} -it --image=busybox -- ${command}`
 }
 
 /** Returns nats by whether the pod network is an overlay: `yes` if it is, `no` if it is not. */

@@ -1,4 +1,4 @@
-import { type Cause, either, type Selector, surely } from '../cause.ts'
+import { type Cause, type Selector, surely } from '../cause.ts'
 import { aspectIdOf, type Fact, type Symptom, symptoms } from '../evidence.ts'
 import { listed } from '../explain/words.ts'
 import { repeated } from './parts.ts'
@@ -22,6 +22,7 @@ const otherSymptoms = symptoms.filter((symptom) => symptom !== 'passes' && !comm
 export const unexplained: Cause = {
   name: 'unexplained',
   scopes: ['link', 'node-side', 'node', 'zone-pair', 'node-group', 'name-server', 'service', 'cluster'],
+  proofs: ['trace'],
   severity: 'warning',
   rarity: 3,
   because: 'the cause is unknown',
@@ -33,7 +34,7 @@ export const unexplained: Cause = {
     const aspects = new Map(failing.map((fact) => [aspectIdOf(fact), fact]))
     const lines = [commonSymptoms, otherSymptoms].flatMap((shown) => {
       const facts = [...aspects.values()].filter(({ symptom }) => shown.includes(symptom))
-      return facts.length === 0 ? [] : [surely(either(...facts.map(sameAs)), ...shown)]
+      return facts.length === 0 ? [] : [surely(oneOf(facts), ...shown)]
     })
     return aspects.size === 0 ? [] : [{ id: [...aspects.keys()].toSorted().join(), lines }]
   },
@@ -42,7 +43,9 @@ export const unexplained: Cause = {
   next: (said) => repeated(said),
 }
 
-function sameAs(fact: Fact): Selector {
-  const id = aspectIdOf(fact)
-  return (other) => other.check === fact.check && aspectIdOf(other) === id
+/** Agents may report thousands of aspects of one check, so that comparing each with each takes too long. */
+function oneOf(facts: readonly Fact[]): Selector {
+  const checks = new Set(facts.map(({ check }) => check))
+  const ids = new Set(facts.map(aspectIdOf))
+  return (aspect) => checks.has(aspect.check) && ids.has(aspectIdOf(aspect))
 }

@@ -1,13 +1,19 @@
 import { type FailureReason, outcomeOf } from '../../model/failure.ts'
+import type { Packets } from '../../model/packets.ts'
 import { pathNs, type Yields } from '../../statistics/window.ts'
-import type { Interval } from '../evidence.ts'
-import { type LossAlarm, LossChart } from './chart.ts'
+import type { Loss } from '../evidence.ts'
+import { LossChart } from './chart.ts'
+import { type Copied, CopyChart } from './copies.ts'
+import { Directions, type Reported } from './directions.ts'
 import { LatencyChart } from './latency.ts'
+import type { LossAlarm } from './tally.ts'
 
 /** What is wrong with a series that neither passes nor fails as a whole. */
 export interface Detected {
-  /** Some attempts are lost: bounds of their proportion (95 %), wall clock of the first, and attempts since then. */
-  readonly loss?: (Interval & Since) | undefined
+  /** Some attempts are lost: wall clock of the first, and attempts since then. */
+  readonly loss?: (Loss & Since) | undefined
+  /** Some packets arrive twice. */
+  readonly duplicated?: Copied | undefined
   /** Successes take longer than usual by this much. */
   readonly slow?: (Since & { readonly byNs: number }) | undefined
 }
@@ -22,6 +28,7 @@ type Attempted = {
   readonly totalNs: number
   readonly phasesNs: Readonly<Partial<Record<string, number>>>
   readonly clock: { readonly rx: string }
+  readonly packets?: Pick<Packets, 'arrived' | 'lostForth' | 'returned' | 'duplicated' | 'duplicatedForth'>
   readonly detail?: unknown
 } & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
 
@@ -39,9 +46,11 @@ const excess = 3
 /** Attempts in a row that are lost at random, as opposed to an outage. */
 const mostLost = 2
 
-/** Watches one series for loss and delay. */
+/** Watches one series for loss, copies and delay. */
 export class Detector {
   readonly #loss: LossChart
+  readonly #directions = new Directions()
+  readonly #copies = new CopyChart()
   readonly #latency: LatencyChart | undefined
   readonly #link: LossChart | undefined
   /** Bad results in a row at present, and wall clock of the first. */
@@ -65,8 +74,18 @@ export class Detector {
     const isBad = outcome === 'failure' || isRetransmitted(result.detail)
     this.#loss.add(isBad, startedAtMs)
     this.#tellLink(isBad, startedAtMs)
+    this.#countDirections(result)
+    // Where nobody counts what arrives, copies have no direction, and may be those of another target behind the address.
+    if (result.packets?.arrived !== undefined) this.#copies.add(result.packets, startedAtMs)
     // The event loop stamps late on a busy host.
     if (!isBad && result.clock.rx !== 'user') this.#latency?.add(roundTripNs(result), startedAtMs)
+  }
+
+  /** Counts while it or its link remembers a loss: the fewer are lost, the sooner the series alone has forgotten. */
+  #countDirections(result: Attempted): void {
+    if (this.#loss.isQuiet && this.#link?.isQuiet !== false) return this.#directions.forget()
+    const reported = reportedBy(result)
+    if (reported !== undefined) this.#directions.add(reported)
   }
 
   /** To its link, a series that fails for long has an outage and no loss. Which of both it is shows when it passes again. */
@@ -83,9 +102,13 @@ export class Detector {
 
   get state(): Detected {
     const loss = this.#lossAlarm()
+    const duplicated = this.#copies.alarm
     const slow = this.#latency?.alarm
     return {
-      ...(loss === undefined ? {} : { loss: { ...loss.loss, sinceMs: loss.sinceMs, trials: loss.trials } }),
+      ...(loss === undefined
+        ? {}
+        : { loss: { ...loss.loss, ...this.#directions.losses, sinceMs: loss.sinceMs, trials: loss.trials } }),
+      ...(duplicated === undefined ? {} : { duplicated }),
       ...(slow === undefined ? {} : { slow }),
     }
   }
@@ -105,6 +128,12 @@ export class Detector {
 /** Returns the time of the path alone: with a connection that of its handshake, which the other kernel answers. */
 function roundTripNs(result: Attempted): number {
   return result.phasesNs['connect'] ?? pathNs(result)
+}
+
+/** Returns what a result reports about packets before it; undefined if that cannot be known. */
+function reportedBy({ packets }: Attempted): Reported | undefined {
+  if (packets?.lostForth === undefined || packets.arrived === undefined) return undefined
+  return { forth: packets.lostForth, back: packets.arrived - packets.returned }
 }
 
 /** Returns whether TCP hid a loss: it repeated the SYN. */

@@ -1,10 +1,8 @@
-import { upperBoundOf } from './proportion.ts'
+import { upperBoundOf, usualRate } from './proportion.ts'
 
-/** Ten times what is usual between the hosts of a data centre (Pingmesh 2015: 1e-5 to 1e-4). */
-const leastRate = 1e-3
 /** Where more is usual than this, only half of all trials or more would be a fault. */
 const mostRate = 0.2
-/** Successes that a new series is assumed to have had: without them, half a day would pass until its bound falls to `leastRate`. */
+/** Successes that a new series is assumed to have had: without them, half a day would pass until its bound falls to `usualRate`. */
 const assumedTrials = 3_000
 /** Trials after which the older half is forgotten: six hours of one each 10 s. */
 const halfTrials = 2_160
@@ -29,6 +27,6 @@ export class History {
   /** Returns the upper 95 % bound of the rate, at least that of a good network. */
   healthyRate(): number {
     const bound = upperBoundOf(this.#bad + this.#olderBad, this.#trials + this.#olderTrials + assumedTrials)
-    return Math.min(mostRate, Math.max(leastRate, bound))
+    return Math.min(mostRate, Math.max(usualRate, bound))
   }
 }

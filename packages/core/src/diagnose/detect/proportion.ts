@@ -1,4 +1,7 @@
-import type { Interval } from '../evidence.ts'
+import type { Interval, Share } from '../evidence.ts'
+
+/** Rate of loss below which none is a fault: ten times what is usual between the hosts of a data centre (Pingmesh 2015: 1e-5 to 1e-4). */
+export const usualRate = 1e-3
 
 /** Normal quantiles of two-sided and one-sided 95 %. */
 const z = { twoSided: 1.96, oneSided: 1.645 } as const
@@ -8,9 +11,22 @@ export function intervalOf(bad: number, trials: number): Interval {
   return { low: bound(bad, trials, -z.twoSided), high: bound(bad, trials, z.twoSided) }
 }
 
+/** Returns a proportion with its counts. */
+export function shareOf(lost: number, of: number): Share {
+  return { lost, of, ...intervalOf(lost, of) }
+}
+
 /** Returns the upper 95 % bound of a proportion. */
 export function upperBoundOf(bad: number, trials: number): number {
   return bound(bad, trials, z.oneSided)
+}
+
+/** Returns the nats of the Chernoff bound by which so many are more than a rate yields by chance; 0 if they are not more. */
+export function natsAbove(rate: number, lost: number, of: number): number {
+  const share = lost / of
+  if (!(share > rate)) return 0
+  const rest = share === 1 ? 0 : (of - lost) * Math.log((1 - share) / (1 - rate))
+  return lost * Math.log(share / rate) + rest
 }
 
 function bound(bad: number, trials: number, z: number): number {

@@ -1,7 +1,10 @@
 import { groupBy } from '../../model/group-by.ts'
 import type { Cause } from '../cause.ts'
-import type { Evidence, Fact } from '../evidence.ts'
+import type { Evidence, Fact, SharesByDirection } from '../evidence.ts'
+import type { Scope } from '../scope.ts'
+import { arrivalBetween } from './arrivals.ts'
 import { dependentsOf } from './dependents.ts'
+import { type Compass, isOneWay, orientedAt } from './directions.ts'
 import { type Candidate, createGains } from './gains.ts'
 import { isFailing, type LinkFacts, linksOf } from './links.ts'
 import { type Area, narrowPlaces, type Place, wideAreas } from './places.ts'
@@ -16,6 +19,10 @@ import { createVectors } from './vectors.ts'
 /** A candidate that was accepted, with the failures it explains. Its place is without what earlier ones had explained. */
 export interface Accepted extends Candidate {
   readonly failing: readonly Fact[]
+  /** Packets lost from the first end of its scope to the other, and back, if they tell the direction. */
+  readonly losses?: SharesByDirection | undefined
+  /** Whether its direction is that of requests that do not arrive, while those of the other way do. */
+  readonly arrivesBack?: boolean | undefined
   /** Failures elsewhere that follow from those. */
   readonly following: readonly Fact[]
   /** The best candidate of each other cause for the same place, best first. */
@@ -32,7 +39,13 @@ const leastShare = 0.5
 export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: Cause): readonly Accepted[] {
   const { vectorOf, vectorOfFacts, split } = createVectors()
   const links = linksOf(evidence.facts, vectorOfFacts)
-  const gains = createGains(evidence.nodes, { named: causes, lastResort }, vectorOf)
+  const compass = { nodes: evidence.nodes, arrivalOf: arrivalBetween(evidence.arrivals) }
+  const gains = createGains({
+    nodes: evidence.nodes,
+    causes: { named: causes, lastResort },
+    vectorOf,
+    isOneWay: (place) => isOneWay(place, compass),
+  })
   const dependents = dependentsOf(links)
   const accepted: Accepted[] = []
   /** By link, how many candidates had been accepted when one last changed it. */
@@ -116,7 +129,7 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
     if (best.length === 0) break
     for (const one of best) accept(one)
   }
-  return merged(accepted).map((one) => {
+  return merged(accepted, compass).map((one) => {
     const explained = new Set(carried.length === 0 ? [] : one.failing)
     const isFollowing = (fact: Fact) => dependents.get(fact)?.some((carrier) => explained.has(carrier)) === true
     return { ...one, following: carried.filter(isFollowing) }
@@ -124,26 +137,32 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
 }
 
 /** Joins the forms of one cause at one place, which are one trouble; both sides of a node are the node. */
-function merged(accepted: readonly Accepted[]): readonly Accepted[] {
-  const byPlace = groupBy(accepted, ({ cause, place: { scope } }) => {
-    const isSide = scope.kind === 'node-side' && cause.scopes.includes('node')
-    return JSON.stringify([cause.name, isSide ? { kind: 'node', node: scope.node } : scope])
-  })
+function merged(accepted: readonly Accepted[], compass: Compass): readonly Accepted[] {
+  const oriented = (one: Accepted): Accepted => {
+    const found = orientedAt(one.place, one.failing, compass)
+    return { ...one, ...found, arrivesBack: found !== undefined && found.losses === undefined }
+  }
+  const byPlace = groupBy(accepted.map(oriented), ({ cause, place }) =>
+    JSON.stringify([cause.name, placeIdOf(cause, place)]),
+  )
   return byPlace.flatMap((forms) => {
     const [first] = forms.toSorted((a, b) => b.gain - a.gain)
     if (first === undefined) return []
     return forms.length === 1
       ? [first]
-      : [{ ...first, place: placeOfAll(first, forms), failing: forms.flatMap(({ failing }) => failing) }]
+      : [oriented({ ...first, place: placeOfAll(first, forms), failing: forms.flatMap(({ failing }) => failing) })]
   })
 }
 
+function placeIdOf({ scopes }: Cause, { scope, direction }: Place): Scope {
+  if (scope.kind === 'node-side' && scopes.includes('node')) return { kind: 'node', node: scope.node }
+  return scope.kind === 'link' && direction === 'return' ? { kind: 'link', from: scope.to, to: scope.from } : scope
+}
+
 function placeOfAll({ cause, place }: Accepted, forms: readonly Accepted[]): Place {
-  const { scope } = place
-  const isOfOne = forms.every((form) => JSON.stringify(form.place.scope) === JSON.stringify(scope))
-  if (isOfOne || scope.kind !== 'node-side' || !cause.scopes.includes('node')) return place
-  const links = forms.flatMap((form) => form.place.links)
-  return { scope: { kind: 'node', node: scope.node }, direction: 'both', links }
+  const isOfOne = forms.every((form) => JSON.stringify(form.place.scope) === JSON.stringify(place.scope))
+  if (isOfOne || place.scope.kind === 'node') return place
+  return { scope: placeIdOf(cause, place), direction: 'both', links: forms.flatMap((form) => form.place.links) }
 }
 
 /** An area, with the best candidate there unless that is stale. */

@@ -1,6 +1,6 @@
 import { groupBy } from '../../model/group-by.ts'
-import { isSmall, isTranslated } from '../cause.ts'
-import { type Fact, oneEventMs } from '../evidence.ts'
+import { either, isDns, isDnsOverTcp, isSmall, isTcp, isTranslated } from '../cause.ts'
+import { type Fact, oneEventMs, type Symptom } from '../evidence.ts'
 import { isFailing, type LinkFacts } from './links.ts'
 
 /*
@@ -10,11 +10,15 @@ import { isFailing, type LinkFacts } from './links.ts'
 
 /** Returns failures that others carry with them: each failed lookup or request to a service, with the failures between pods that may be why. */
 export function dependentsOf(links: readonly LinkFacts[]): ReadonlyMap<Fact, readonly Fact[]> {
-  const failing = failuresOf(links)
-  const carried = failing.filter(isTranslated)
+  const failing = links.filter(isFailing)
+  const carried = failing
+    .filter(({ vector }) => vector.failing.some(isServed))
+    .flatMap(({ facts }) => facts.filter((fact) => hasFailed(fact) && isServed(fact)))
   if (carried.length === 0) return new Map()
   const senders = new Set(carried.map(({ from }) => from))
-  const carriers = failing.filter((fact) => fact.path === 'pod' && senders.has(fact.from) && isSmall(fact))
+  const carriers = failing
+    .filter(({ from }) => senders.has(from))
+    .flatMap(({ facts }) => facts.filter((fact) => hasFailed(fact) && fact.path === 'pod' && isSmall(fact)))
   const bySender = new Map(groupBy(carriers, ({ from }) => from).map((group) => [group[0]?.from, group]))
   return new Map(
     carried.flatMap((fact) => {
@@ -24,16 +28,27 @@ export function dependentsOf(links: readonly LinkFacts[]): ReadonlyMap<Fact, rea
   )
 }
 
-function failuresOf(links: readonly LinkFacts[]): readonly Fact[] {
-  return links.filter(isFailing).flatMap(({ facts }) => facts.filter(({ symptom }) => symptom !== 'passes'))
+/** What pods answer whose nodes are not known. */
+const isServed = either(isTranslated, isDns)
+
+/** Of packets that arrive all the same. */
+const arriving: ReadonlySet<Symptom> = new Set(['slow', 'duplicated'])
+
+function hasFailed({ symptom }: Fact): boolean {
+  return symptom !== 'passes'
 }
 
 function isCarriedBy(fact: Fact, carrier: Fact): boolean {
   return (
     // Of several pods behind one address, some are still reached.
-    (carrier.symptom === fact.symptom || (fact.symptom === 'lossy' && carrier.symptom !== 'slow')) &&
+    (carrier.symptom === fact.symptom || (fact.symptom === 'lossy' && !arriving.has(carrier.symptom))) &&
     (fact.family === undefined || carrier.family === fact.family) &&
-    carrier.protocol === (fact.protocol === 'dns' ? 'udp' : fact.protocol) &&
+    isCarrier(fact, carrier) &&
     Math.abs(carrier.sinceMs - fact.sinceMs) <= oneEventMs
   )
+}
+
+function isCarrier(fact: Fact, carrier: Fact): boolean {
+  if (isDnsOverTcp(fact)) return isTcp(carrier)
+  return carrier.protocol === (fact.protocol === 'dns' ? 'udp' : fact.protocol)
 }

@@ -2,14 +2,16 @@ import { groupBy } from '../../model/group-by.ts'
 import { isOwn, type Said } from '../cause.ts'
 import { causes, unexplained } from '../causes/index.ts'
 import { overFamily } from '../causes/parts.ts'
-import type { Evidence, Fact } from '../evidence.ts'
+import { collectedAbout, withCollected } from '../collected.ts'
+import { type Evidence, type Fact, ofSome } from '../evidence.ts'
 import type { Finding, RuledOut, Weight } from '../finding.ts'
+import { isProof } from '../proofs/proof.ts'
 import { scopeText } from '../scope.ts'
 import { type Accepted, cover } from './cover.ts'
 import type { Candidate } from './gains.ts'
 import { separatorOf } from './tables.ts'
 import { cellsOf, weightOf } from './vectors.ts'
-import { aspectText, clausesOf, observedOf, predicateOf } from './words.ts'
+import { arrivalClause, aspectText, clausesOf, observedOf, predicateOf } from './words.ts'
 
 /** Nats within which another cause remains possible (1 : 20). */
 const rivalNats = 3
@@ -24,42 +26,51 @@ const shownRuledOut = 4
 const usualBurstMs = 10_000
 const trialsTogether = 2
 const trialsAlone = 3
+/** Of a flow in use that was dropped: kube-proxy may take half a minute to forget the endpoint of a pod that is gone. */
+const trialsOfKept = 5
 
 /**
  * Returns the causes that explain all failures at present. A pure function: what it does not know from `evidence`, it does not use. Failures
  * must have lasted for `burstMs`.
  */
 export function explain(evidence: Evidence, { burstMs = usualBurstMs } = {}): readonly Finding[] {
-  return cover(evidence, causes, unexplained)
+  const known = withCollected(evidence)
+  return cover(known, causes, unexplained)
     .filter(({ failing }) => isEstablished(failing, evidence.atMs - burstMs))
-    .map(findingOf)
+    .map((accepted) => findingOf(accepted, known))
 }
 
 /**
  * Returns whether failures are more than one burst: they last, and each failed again, or one failed several times. A detector has seen enough
- * of what is lossy or slow; but a path is so for all that travels on it, and one such series between two nodes is its own matter.
+ * of what is lossy or slow; but a path is so for all that travels on it, and one such series between two nodes is its own matter. What was
+ * collected is about failures that are established without it.
  */
 function isEstablished(failing: readonly Fact[], byMs: number): boolean {
   let repeated = 0
   let detected = 0
-  for (const { symptom, to, sinceMs, trials } of failing) {
-    if (symptom === 'lossy' || symptom === 'slow') {
+  for (const fact of failing) {
+    const { symptom, to, sinceMs, trials, socket } = fact
+    if (isProof(fact) || (symptom === 'forgotten' && socket === 'kept' && trials < trialsOfKept)) continue
+    if (ofSome.has(symptom)) {
       if (to.kind !== 'node' || ++detected > 1) return true
     } else if (sinceMs <= byMs && trials >= trialsTogether && (++repeated > 1 || trials >= trialsAlone)) return true
   }
   return false
 }
 
-function findingOf(accepted: Accepted): Finding {
-  const { cause, variant, place, failing, following, rivals, gain } = accepted
+function findingOf(accepted: Accepted, evidence: Evidence): Finding {
+  const { cause, variant, place, losses, arrivesBack, failing, following, rivals, gain } = accepted
   const { scope } = place
   const passing = place.links
     .slice(0, toldLinks)
-    .flatMap(({ facts }) => facts.filter(({ symptom }) => symptom === 'passes'))
-  const told = failing.slice(0, toldFacts)
-  const untold = failing.length - told.length
+    .flatMap(({ facts }) => facts.filter((fact) => fact.symptom === 'passes' && !isProof(fact)))
+  const shown = failing.filter((fact) => !isProof(fact))
+  const told = shown.slice(0, toldFacts)
+  const untold = shown.length - told.length
+  const { collected, clauses } = collectedAbout(evidence, failing)
   const direction = variant.direction ?? place.direction
-  const said: Said = { scope, direction, where: scopeText(scope, direction), variant, failing: told, passing }
+  const where = scopeText(scope, direction)
+  const said: Said = { scope, direction, losses, where, variant, failing: told, passing, collected }
   const near = rivals.filter((rival) => gain - rival.gain < rivalNats)
   const shares = shareOut([gain, ...rivals.map((rival) => rival.gain)])
   return {
@@ -73,6 +84,8 @@ function findingOf(accepted: Accepted): Finding {
     evidence: [
       ...clausesOf([...told, ...following.slice(0, toldFacts)]),
       ...(untold > 0 ? [`${untold} more checks fail`] : []),
+      ...(arrivesBack === true ? [arrivalClause(scope, direction)] : []),
+      ...clauses,
       ...clausesOf(passing.filter((fact) => !isOwn(fact))),
     ],
     weights: weightsOf(accepted),

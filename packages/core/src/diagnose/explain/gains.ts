@@ -20,6 +20,13 @@ export interface Causes {
   readonly lastResort: Cause
 }
 
+/** What explains one link alone. */
+interface Alone {
+  readonly gain: number
+  /** What its names cost, which the gain is less by. */
+  readonly cost: number
+}
+
 /** What a candidate has to do with one of the links of a wide place. */
 interface Share {
   /** What it is worth there. */
@@ -28,18 +35,22 @@ interface Share {
   readonly restAlone: number
 }
 
+interface GainsOptions {
+  readonly nodes: readonly NodeEvidence[]
+  readonly causes: Causes
+  readonly vectorOf: (cells: readonly Cell[]) => Vector
+  /** Whether requests still arrive on one of the two ways between a place and the rest. */
+  readonly isOneWay: (place: Place) => boolean
+}
+
 /** Computes what causes gain at places. Remembers what it computed for vectors, which many links share. */
-export function createGains(
-  nodes: readonly NodeEvidence[],
-  { named, lastResort }: Causes,
-  vectorOf: (cells: readonly Cell[]) => Vector,
-) {
+export function createGains({ nodes, causes: { named, lastResort }, vectorOf, isOneWay }: GainsOptions) {
   const causes = [...named, lastResort]
   const valueOf = createValuation()
   const nodesByName = new Map(nodes.map((node) => [node.name, node]))
   const variants = new Map<string, Variant>()
   const suggested = new WeakMap<readonly Fact[], Map<Cause, readonly Variant[]>>()
-  const gainsAlone = new Map<Vector, number>()
+  const gainsAlone = new Map<Vector, Alone>()
   const shares = new Map<Value, Share>()
   const namedOfLinks = named.filter(({ scopes }) => scopes.includes('link'))
 
@@ -65,13 +76,14 @@ export function createGains(
   }
 
   const bestOnLink = (some: readonly Cause[], vector: Vector) => {
-    let best: { readonly gain: number; readonly value: Value } | undefined
+    let best: (Alone & { readonly value: Value }) | undefined
     for (const cause of vector.failing.length === 0 ? [] : some) {
       if (cause.isExcluded?.(vector.failing, vector.passing) === true) continue
       for (const variant of variantsOf(cause, vector.failing)) {
         const value = valueOf(variant, vector)
-        const gain = value.nats - prices.link - cause.rarity - (variant.price ?? 0)
-        if (value.explained.length > 0 && gain > (best?.gain ?? 0)) best = { gain, value }
+        const cost = prices.link + cause.rarity + (variant.price ?? 0)
+        const gain = value.nats - cost
+        if (value.explained.length > 0 && gain > (best?.gain ?? 0)) best = { gain, cost, value }
       }
     }
     return best
@@ -81,14 +93,19 @@ export function createGains(
    * Returns what a link with this vector gains if it is explained alone, by as many causes as that takes. No single name for all of it beats
    * several that are known, only because it is one.
    */
-  const gainAlone = (vector: Vector): number => {
+  const explainedAlone = (vector: Vector): Alone => {
     const known = gainsAlone.get(vector)
     if (known !== undefined) return known
     const best = bestOnLink(namedOfLinks, vector)
-    const byNames = best === undefined ? 0 : best.gain + gainAlone(restOf(vector, best.value))
-    const gain = Math.max(byNames, bestOnLink([lastResort], vector)?.gain ?? 0)
-    gainsAlone.set(vector, gain)
-    return gain
+    const rest = best === undefined ? undefined : explainedAlone(restOf(vector, best.value))
+    const byNames =
+      best === undefined || rest === undefined
+        ? { gain: 0, cost: vector.failing.length === 0 ? 0 : prices.link }
+        : { gain: best.gain + rest.gain, cost: best.cost + rest.cost }
+    const riddle = bestOnLink([lastResort], vector)
+    const alone = riddle !== undefined && riddle.gain > byNames.gain ? { ...riddle, cost: prices.link } : byNames
+    gainsAlone.set(vector, alone)
+    return alone
   }
 
   const shareOf = (vector: Vector, value: Value): Share => {
@@ -96,7 +113,7 @@ export function createGains(
     if (known !== undefined) return known
     const rest = restOf(vector, value)
     // What the rest is worth without this candidate is no merit of it: caps hold for all explanations of a link together.
-    const share = { nats: Math.min(value.nats, vector.worth - rest.worth), restAlone: gainAlone(rest) }
+    const share = { nats: Math.min(value.nats, vector.worth - rest.worth), restAlone: explainedAlone(rest).gain }
     shares.set(value, share)
     return share
   }
@@ -107,6 +124,7 @@ export function createGains(
     return [...names].flatMap((name) => nodesByName.get(name) ?? [])
   }
 
+  const isAny = () => true
   const explains = (variant: Variant) => (link: LinkFacts) => valueOf(variant, link.vector).explained.length > 0
 
   const candidatesAt = (place: Place): readonly Candidate[] => {
@@ -122,6 +140,7 @@ export function createGains(
     const isWide = links.length > 1 && scope.kind !== 'link'
     return causes
       .filter((cause) => cause.scopes.includes(scope.kind) && cause.isExcluded?.(failing, passing) !== true)
+      .filter((cause) => cause.isOfBothWays !== true || !isOneWay(place))
       .flatMap((cause) => {
         const support = supportOf(cause)
         return variantsOf(cause, failing).flatMap((variant): readonly Candidate[] => {
@@ -138,18 +157,23 @@ export function createGains(
             isExplaining ||= value.explained.length > 0
             if (!isWide || value.explained.length === 0) {
               gain += value.nats * count
-              alone += cause === lastResort ? gainAlone(vector) * count : 0
+              alone += cause === lastResort ? explainedAlone(vector).gain * count : 0
               continue
             }
             const share = shareOf(vector, value)
             gain += share.nats * count
             // Links that have names of their own are no common riddle, whatever their names cost.
-            alone += (gainAlone(vector) + (cause === lastResort ? prices.link : 0)) * count
+            const { gain: gainAlone, cost } = explainedAlone(vector)
+            alone += (gainAlone + (cause === lastResort ? cost : 0)) * count
             rest += share.restAlone * count
           }
           if (!isSuggested || ((isWide || cause === lastResort) && gain + rest < alone)) return []
-          // What fails between two nodes alone is a matter of their link, even where nothing is known of others.
-          const isOfLink = isWide && cause.scopes.includes('link') && !areSeveral(links, explains(variant))
+          // What fails between two nodes alone is a matter of their link, even where nothing is known of others. A cause that no link has is
+          // named for two nodes only where there are no more.
+          const isOfLink =
+            isWide &&
+            !areSeveral(links, explains(variant)) &&
+            (cause.scopes.includes('link') || (isExplaining && areSeveral(links, isAny)))
           // What explains nothing is there to be ruled out.
           return isOfLink ? [] : [{ cause, variant, place, gain: isExplaining ? gain : Math.min(0, gain) }]
         })

@@ -39,8 +39,10 @@ export function wideAreas(links: readonly LinkFacts[], nodes: readonly NodeEvide
     if (troubled.has(from)) {
       addToNode(from, link, () => [{ kind: 'node', node: from }, 'both'])
       addToSender(from, link, () => [{ kind: 'node-side', node: from, side: 'out' }, 'forward'])
-      if (starved.has(from)) addToProber(from, link, () => [{ kind: 'prober', node: from }, 'none'])
     }
+    // An agent without CPU neither asks nor answers in time.
+    for (const node of to.kind === 'node' ? [from, to.name] : [from])
+      if (starved.has(node)) addToProber(node, link, () => [{ kind: 'prober', node }, 'none'])
     if (to.kind !== 'node') {
       addToReceiver(endIdOf(to), link, () => [scopeOfEnd(to), 'none'])
       continue
@@ -139,8 +141,9 @@ function separateGroups(links: readonly LinkFacts[]): ReadonlyMap<string, Readon
 }
 
 /** Returns whether something arrived since the last failure that shows nothing arriving. */
-function isReached({ facts, vector: { failing } }: LinkFacts): boolean {
+function isReached({ facts, vector: { cells, failing } }: LinkFacts): boolean {
   if (!failing.some(isSilent)) return facts.length > 0
+  if (cells.every(({ fact }) => isSilent(fact))) return false
   let failedMs = 0
   for (const fact of facts) if (isSilent(fact)) failedMs = Math.max(failedMs, fact.sinceMs)
   return facts.some((fact) => !isSilent(fact) && fact.lastMs >= failedMs)

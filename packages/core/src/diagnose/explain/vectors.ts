@@ -1,6 +1,6 @@
 import type { Line, Variant } from '../cause.ts'
 import { isTcp } from '../cause.ts'
-import { type Fact, oneEventMs, type Symptom } from '../evidence.ts'
+import { type Fact, ofSome, oneEventMs, type Symptom } from '../evidence.ts'
 
 /** One aspect of a link. Links that share a vector have the same symptom there; the fact is that of the first of them. */
 export interface Cell {
@@ -73,18 +73,26 @@ export function createVectors() {
     node.vector ??= vectorFrom(cells())
     return node.vector
   }
+  const vectorAnew = ({ facts, onsetMs }: Told): Vector => {
+    let node = root
+    for (const fact of facts) if (isKnown(fact, onsetMs)) node = step(node, codeOf(fact, isWeak(fact, onsetMs)))
+    return finish(node, () => cellsOf(facts))
+  }
+  let before: (Told & { readonly vector: Vector }) | undefined
   return {
     vectorOf: (cells: readonly Cell[]): Vector =>
       finish(
         cells.reduce((node, { fact, isWeak }) => step(node, codeOf(fact, isWeak)), root),
         () => cells,
       ),
-    /** Returns the vector of `cellsOf(facts)`, without making the cells if it is known: there are hundreds of thousands. */
+    /**
+     * Returns the vector of `cellsOf(facts)`, without making the cells if it is known: there are hundreds of thousands. Most links behave
+     * as the one before.
+     */
     vectorOfFacts(facts: readonly Fact[]): Vector {
-      const onsetMs = onsetOf(facts)
-      let node = root
-      for (const fact of facts) if (isKnown(fact, onsetMs)) node = step(node, codeOf(fact, isWeak(fact, onsetMs)))
-      return finish(node, () => cellsOf(facts))
+      const link = { facts, onsetMs: onsetOf(facts) }
+      if (before === undefined || !areAlike(link, before)) before = { ...link, vector: vectorAnew(link) }
+      return before.vector
     },
     /** Splits the facts of a link into those that these cells of its vector stand for, and the others. */
     split(facts: readonly Fact[], cells: readonly Cell[]): readonly [readonly Fact[], readonly Fact[]] {
@@ -104,21 +112,40 @@ function vectorFrom(cells: readonly Cell[]): Vector {
   return { cells, failing, passing, worth: sumOf(failing.map((fact) => ({ fact, nats: capOfAspect }))) }
 }
 
-/** Numbers cells by what distinguishes them. A check has one path and one vantage, and few forms, which are faster to compare than to look up. */
+/** Numbers cells by what distinguishes them. A check has one path and one vantage, and few forms at one server, which are faster to compare than to look up. */
 function createCodes(): (fact: Fact, isWeak: boolean) => number {
   const known = new Map<string, { readonly fact: Fact; readonly code: number }[]>()
   let count = 0
   return (fact, isWeak) => {
-    let alike = known.get(fact.check)
+    const name = fact.server === undefined ? fact.check : `${fact.check} ${fact.server}`
+    let alike = known.get(name)
     if (alike === undefined) {
       alike = []
-      known.set(fact.check, alike)
+      known.set(name, alike)
     }
     for (const { fact: other, code } of alike) if (isAlike(fact, other)) return isWeak ? code + 1 : code
     const code = 2 * count++
     alike.push({ fact, code })
     return isWeak ? code + 1 : code
   }
+}
+
+/** Facts about one link, and when its newest trouble began. */
+interface Told {
+  readonly facts: readonly Fact[]
+  readonly onsetMs: number | undefined
+}
+
+/** Returns whether the same cells follow from both. */
+function areAlike(one: Told, other: Told): boolean {
+  if (one.facts.length !== other.facts.length) return false
+  for (let index = 0; index < one.facts.length; index++) {
+    const [a, b] = [one.facts[index], other.facts[index]]
+    if (a === undefined || b === undefined || a.check !== b.check || !isAlike(a, b)) return false
+    if (isKnown(a, one.onsetMs) !== isKnown(b, other.onsetMs) || isWeak(a, one.onsetMs) !== isWeak(b, other.onsetMs))
+      return false
+  }
+  return true
 }
 
 /** Returns whether two facts of one check show the same of the same aspect. */
@@ -128,7 +155,6 @@ function isAlike(one: Fact, other: Fact): boolean {
     one.family === other.family &&
     one.direction === other.direction &&
     one.socket === other.socket &&
-    one.flow === other.flow &&
     one.server === other.server
   )
 }
@@ -165,7 +191,7 @@ function weightUnder(
     const nats = symptom === 'passes' ? 0 : Math.log(probability / formsOf(shows) / strayProbability)
     return { nats, explains: symptom !== 'passes' }
   }
-  const isOfSome = shows.every((one) => one === 'lossy' || one === 'slow')
+  const isOfSome = shows.every((one) => ofSome.has(one))
   // Few successes do not contradict a loss of some packets, and a failure of all packets hides it.
   const contradicts = isOfSome ? symptom === 'passes' && !isWeak : arrives.has(symptom)
   if (!contradicts || shows.includes('passes')) return { nats: 0, explains: false }
@@ -231,9 +257,14 @@ function clamp(nats: number, cap: number): number {
 /** Returns when the newest trouble of a link began; undefined if it has none. */
 function onsetOf(facts: readonly Fact[]): number | undefined {
   let newest: number | undefined
-  for (const { symptom, sinceMs } of facts)
-    if (symptom !== 'passes' && (newest === undefined || sinceMs > newest)) newest = sinceMs
+  let earliest = Number.POSITIVE_INFINITY
+  for (const { symptom, sinceMs } of facts) {
+    if (symptom === 'passes') continue
+    if (newest === undefined || sinceMs > newest) newest = sinceMs
+    if (sinceMs < earliest) earliest = sinceMs
+  }
   if (newest === undefined) return undefined
+  if (newest - earliest <= oneEventMs) return earliest
   let onset = newest
   for (const { symptom, sinceMs } of facts)
     if (symptom !== 'passes' && sinceMs < onset && newest - sinceMs <= oneEventMs) onset = sinceMs

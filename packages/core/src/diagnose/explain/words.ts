@@ -1,7 +1,8 @@
 import { familyNames } from '../../model/endpoint.ts'
 import { groupBy } from '../../model/group-by.ts'
 import { isOwn } from '../cause.ts'
-import type { Aspect, Fact, Symptom } from '../evidence.ts'
+import type { Aspect, Fact, Loss, Symptom } from '../evidence.ts'
+import { allNodes, type Direction, endsIn, type Scope } from '../scope.ts'
 
 /** Completes a sentence about checks: `udp and udp-large get no answer`. */
 const predicates: Readonly<Record<Symptom, readonly [one: string, several: string]>> = {
@@ -22,6 +23,7 @@ const predicates: Readonly<Record<Symptom, readonly [one: string, several: strin
   reordered: ['is reordered', 'are reordered'],
   limited: ['is limited in bandwidth', 'are limited in bandwidth'],
   queued: ['waits in a queue', 'wait in a queue'],
+  forgotten: ['loses its connection', 'lose their connections'],
   remarked: ['arrives with another DSCP', 'arrive with another DSCP'],
   skewed: ['is wrong', 'are wrong'],
   flapping: ['fails and recovers', 'fail and recover'],
@@ -37,6 +39,13 @@ export function clausesOf(facts: readonly Fact[]): readonly string[] {
     const families = [...new Set(all.flatMap(({ family }) => (family === undefined ? [] : [family])))]
     return clauseOf(all, families.length === 1 ? families : [])
   })
+}
+
+/** Returns what shows that everything is lost on one way: `no UDP request from node2 arrives at node3, while those from node3 arrive at node2`. */
+export function arrivalClause(scope: Scope, direction: Direction): string {
+  const [one = '', other = ''] = (endsIn(scope) ?? []).map((end) => (end === allNodes ? 'the other nodes' : end))
+  const [from, to] = direction === 'return' ? [other, one] : [one, other]
+  return `no UDP request from ${from} arrives at ${to}, while those from ${to} arrive at ${from}`
 }
 
 const kindNames: Readonly<Record<string, string>> = {
@@ -77,18 +86,28 @@ function clauseOf(facts: readonly Fact[], families: readonly string[]): string {
   }
   const links = linksOf(facts)
   const symptom = facts[0]?.symptom ?? 'passes'
-  const over = families.map((family) => ` over ${isFamily(family) ? familyNames[family] : family}`).join('')
+  const over = families.map(overText).join('')
   const on = links.length > 1 ? ` on ${links.length} links` : links.length === 1 ? ` on ${links[0]}` : ''
   const attempts = facts.reduce((sum, { trials }) => sum + trials, 0)
-  return `${listed(checks)} ${predicates[symptom][checks.length === 1 ? 0 : 1]}${over}${on} (${attempts} attempts${lossText(facts)})`
+  return `${listed(checks)} ${predicates[symptom][checks.length === 1 ? 0 : 1]}${over}${on} (${attempts} attempts${lossText(facts, links.length)})`
 }
 
-function lossText(facts: readonly Fact[]): string {
-  const losses = facts.flatMap(({ loss }) => loss ?? [])
+function lossText(facts: readonly Fact[], links: number): string {
+  const losses = facts.flatMap(({ loss, copies }) => loss ?? copies ?? [])
   if (losses.length === 0) return ''
   const low = Math.min(...losses.map((loss) => loss.low))
   const high = Math.max(...losses.map((loss) => loss.high))
-  return `, ${percent(low)} to ${percent(high)} lost`
+  return `, ${percent(low)} to ${percent(high)} ${facts.some(({ copies }) => copies !== undefined) ? 'twice' : 'lost'}${links === 1 ? directionText(losses) : ''}`
+}
+
+function directionText(losses: readonly Loss[]): string {
+  const known = losses.flatMap(({ forth, back }) =>
+    forth === undefined || back === undefined ? [] : [{ forth, back }],
+  )
+  if (known.length === 0) return ''
+  const forth = known.reduce((sum, one) => sum + one.forth.lost, 0)
+  const back = known.reduce((sum, one) => sum + one.back.lost, 0)
+  return `: ${forth} packets on the way there, ${back} on the way back`
 }
 
 /** Returns `2.6 %`. */
@@ -112,21 +131,25 @@ export function listed(words: readonly string[]): string {
 
 /** Returns an aspect as people name it: `udp-large over IPv6`. */
 export function aspectText(aspect: Aspect): string {
-  const { check, protocol, family, path, vantage, direction, socket, flow, server } = aspect
+  const { check, protocol, family, path, vantage, direction, socket, server } = aspect
   if (protocol === 'host') return `${check} of the node`
   const parts = [
     socket === undefined ? '' : `${articles[socket]} socket of `,
     check,
     direction === undefined ? '' : ` (${direction} only)`,
-    flow === undefined ? '' : ` from port ${flow}`,
     server === undefined ? '' : ` at ${server}`,
     path === 'node' ? (vantage === 'host' ? ' from node to node' : ' to the node itself') : '',
-    family === undefined ? '' : ` over ${isFamily(family) ? familyNames[family] : family}`,
+    overText(family),
   ]
   return parts.join('')
 }
 
-const articles = { fresh: 'a fresh', kept: 'a kept', idle: 'an idle' } as const
+const articles = { kept: 'a kept', idle: 'an idle' } as const
+
+/** Returns ` over IPv6`; nothing without a family. */
+export function overText(family: string | undefined): string {
+  return family === undefined ? '' : ` over ${isFamily(family) ? familyNames[family] : family}`
+}
 
 function isFamily(text: string): text is keyof typeof familyNames {
   return Object.hasOwn(familyNames, text)

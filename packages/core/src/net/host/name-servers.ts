@@ -2,7 +2,7 @@ import { NODATA, NOTFOUND, Resolver } from 'node:dns/promises'
 import { closeSync, openSync } from 'node:fs'
 import type { Family } from '../../model/endpoint.ts'
 import { isSystemError } from '../../model/failure.ts'
-import { candidatesFor, type ResolvConf, thisHost } from './resolv-conf.ts'
+import { candidatesFor, nameServersOf, type ResolvConf } from './resolv-conf.ts'
 
 /*
  * Asks the name servers of this host as glibc does (resolv/res_query.c, resolv/res_send.c): the same names in the same order, one server
@@ -33,9 +33,6 @@ interface Asking {
   readonly signal: AbortSignal
 }
 
-/** The limit of glibc (resolv.h, MAXNS). */
-const mostServers = 3
-
 /** Queries a name with its search domains, until one of them has an address. */
 export async function askNameServers(name: string, asking: Asking): Promise<Answer> {
   let withoutData: readonly Refusal[] | undefined
@@ -49,7 +46,7 @@ export async function askNameServers(name: string, asking: Asking): Promise<Answ
     last = refusals
     // That the name exists is worth more than that a longer one does not.
     if (refusals.some(({ code }) => code === codes.noData)) withoutData ??= refusals
-    if (!refusals.every(({ code }) => goesOn.has(code))) break
+    if (!refusals.every(({ code }) => searchesOn.has(code))) break
   }
   return { addresses: [], refusals: withoutData ?? last }
 }
@@ -78,12 +75,12 @@ const renamed: Readonly<Record<string, string>> = {
 const isOfOneServer: ReadonlySet<string> = new Set(['SERVFAIL', 'REFUSED', 'NOTIMP', codes.silent, codes.unreachable])
 
 /** Answers after which glibc tries the next search domain. */
-const goesOn: ReadonlySet<string> = new Set([codes.noData, codes.noName, 'SERVFAIL'])
+export const searchesOn: ReadonlySet<string> = new Set([codes.noData, codes.noName, 'SERVFAIL'])
 
 type Query = Pick<Refusal, 'name' | 'family'>
 
 async function askAll(query: Query, { conf, signal }: Asking): Promise<Answer> {
-  const servers = conf.nameServers.length === 0 ? [thisHost] : conf.nameServers.slice(0, mostServers)
+  const servers = nameServersOf(conf)
   const refusals = new Map<string, Refusal>()
   for (let round = 0; round < conf.attempts; round++) {
     const timeoutMs =

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { mostNameServers } from '../../model/endpoint.ts'
 import { isShortage, isSystemError } from '../../model/failure.ts'
 
 const systemPath = '/etc/resolv.conf'
@@ -18,11 +19,16 @@ export interface ResolvConf {
 
 /** Returns a function for the default name server: the given one, or the first of /etc/resolv.conf, read on each call where possible. */
 export function nameServerOrSystem(given?: string): () => string {
-  let last = thisHost
+  const servers = systemNameServers()
+  return () => given ?? servers()[0] ?? thisHost
+}
+
+/** Returns a function for the name servers of /etc/resolv.conf that applications ask, read on each call where possible. */
+export function systemNameServers(): () => readonly string[] {
+  let last: readonly string[] = [thisHost]
   return () => {
-    if (given !== undefined) return given
     try {
-      last = firstNameServer(systemPath)
+      last = nameServersOf(readResolvConf())
     } catch (error) {
       if (!isShortage(error)) throw error
     }
@@ -30,13 +36,13 @@ export function nameServerOrSystem(given?: string): () => string {
   }
 }
 
-/** Returns the first name server of a file; this host if the file has none or does not exist (resolv.conf(5)). */
-export function firstNameServer(path: string): string {
-  return readResolvConf(path).nameServers[0] ?? thisHost
+/** Returns the name servers that applications ask: this host if there is no entry. */
+export function nameServersOf({ nameServers }: ResolvConf): readonly string[] {
+  return nameServers.length === 0 ? [thisHost] : nameServers.slice(0, mostNameServers)
 }
 
 /** The name server without a `nameserver` entry. */
-export const thisHost = '127.0.0.1'
+const thisHost = '127.0.0.1'
 
 /** Reads the resolver's configuration. A missing file counts as empty. */
 export function readResolvConf(path = systemPath): ResolvConf {

@@ -55,8 +55,7 @@ export class EngineRecord {
 
   /** From departure to answer or error; for silence to its late answer; undefined if there was none. */
   get tookNs(): number | undefined {
-    const tookNs = this.#number(this.#layout.recordTookNs)
-    return Number.isNaN(tookNs) ? undefined : tookNs
+    return measured(this.#number(this.#layout.recordTookNs))
   }
 
   get clocks(): Clocks {
@@ -82,6 +81,40 @@ export class EngineRecord {
 
   get trafficClass(): number | undefined {
     return known(this.#view.getInt32(this.#row + this.#layout.recordTrafficClass, isLittleEndian))
+  }
+
+  /** Of STAMP: number of the question in its session, and of the answers that the reflector gave in it before this one. */
+  get stamp(): { readonly sequence: number; readonly reflected: number } {
+    return {
+      sequence: this.#word(this.#layout.recordStampSequence),
+      reflected: this.#word(this.#layout.recordReflected),
+    }
+  }
+
+  /** Of a further copy of an answer of STAMP: id of its question, and the reflector's numbers of the answer before and of this one. */
+  get copy(): { readonly of: number; readonly numbers: readonly [before: number, now: number] } | undefined {
+    const of = this.#number(this.#layout.recordCopyOf)
+    if (of === 0) return undefined
+    return { of, numbers: [this.#word(this.#layout.recordCopied), this.#word(this.#layout.recordReflected)] }
+  }
+
+  /** TTL with which the question arrived. */
+  get senderTtl(): number | undefined {
+    return known(this.#view.getInt32(this.#row + this.#layout.recordSenderTtl, isLittleEndian))
+  }
+
+  /** Time the question spent at the reflector, which `tookNs` is without. */
+  get residenceNs(): number | undefined {
+    return measured(this.#number(this.#layout.recordResidenceNs))
+  }
+
+  /** From our departure to the reflector's receipt, where both clocks follow UTC; and how wrong it may be. */
+  get forthNs(): number | undefined {
+    return measured(this.#number(this.#layout.recordForthNs))
+  }
+
+  get utcErrorNs(): number | undefined {
+    return measured(this.#number(this.#layout.recordUtcErrorNs))
   }
 
   /** Name of the errno. */
@@ -122,6 +155,10 @@ export class EngineRecord {
 }
 
 const isLittleEndian = endianness() === 'LE'
+
+function measured(ns: number): number | undefined {
+  return Number.isNaN(ns) ? undefined : ns
+}
 
 function known(value: number): number | undefined {
   return value < 0 ? undefined : value

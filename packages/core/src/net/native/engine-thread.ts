@@ -1,6 +1,7 @@
 import { endianness } from 'node:os'
 import type { SendingOptions } from '../packets/packet-socket.ts'
 import { EngineRecord } from './engine-record.ts'
+import { arrivalsIn, type LastArrival } from './engine-sessions.ts'
 import { errnoName } from './errno.ts'
 import type { Native, NativeEngine, NativeLaneOptions, NativeSocketOptions } from './native.ts'
 
@@ -15,6 +16,8 @@ export interface EngineRequest {
   readonly flow?: number | undefined
   readonly key?: Uint8Array | undefined
   readonly send?: SendingOptions | undefined
+  /** Of STAMP: its session, and the number of its first packet. */
+  readonly session?: { readonly ssid: number; readonly sequence: number; readonly isLight: boolean } | undefined
   /** Absent: once, at once. */
   readonly rounds?: { readonly intervalMs: number; readonly dueNs: number } | undefined
 }
@@ -26,6 +29,8 @@ export type OnRecord = (record: EngineRecord) => void
 export interface EngineResponder {
   readonly port: number
   counts(): { readonly answered: number; readonly rejected: number; readonly unsent: number; readonly dropped: number }
+  /** Returns when the last request of each session it keeps was read. */
+  arrivals(): readonly LastArrival[]
   close(): void
 }
 
@@ -43,7 +48,12 @@ interface Asked {
   readonly isOnce: boolean
   readonly onRecord: OnRecord
   readonly onEnded: () => void
+  /** Receives further copies of answers, also after that of a question asked once: a record of kind `stray`. */
+  readonly onCopy?: OnRecord | undefined
 }
+
+/** Copies come within moments, so that few questions need to be remembered. */
+const mostPast = 256
 
 /**
  * The packet engine of this JavaScript thread: a native thread that asks and answers with packets of fixed layout. It runs while someone
@@ -55,6 +65,8 @@ export class EngineThread {
   readonly #view: DataView
   readonly #record: EngineRecord
   readonly #asked = new Map<number, Asked>()
+  /** Receivers of copies, of the newest questions that were asked once. */
+  readonly #past = new Map<number, OnRecord>()
   readonly #strays = new Map<number, OnRecord>()
   readonly #freeSlots: number[] = []
   #slots = 0
@@ -94,9 +106,9 @@ export class EngineThread {
    * Asks. Results of repeated questions wait for `read`, except failures and the first success after them. `onEnded` is called instead of `onRecord` if the thread ends by itself. Returns a function that stops asking; no record comes
    * after it.
    */
-  ask(request: EngineRequest, { onRecord, onEnded }: Pick<Asked, 'onRecord' | 'onEnded'>): () => void {
+  ask(request: EngineRequest, on: Pick<Asked, 'onRecord' | 'onEnded' | 'onCopy'>): () => void {
     const { layout } = this.#native
-    const { rounds } = request
+    const { rounds, session } = request
     const slot = this.#freeSlots.pop() ?? this.#slots++
     const id = ++this.#ids
     this.#set(layout.requestSlot, slot)
@@ -108,13 +120,16 @@ export class EngineThread {
     this.#set(layout.requestIntervalMs, rounds?.intervalMs ?? 0)
     this.#set(layout.requestDueNs, rounds?.dueNs ?? 0)
     this.#set(layout.requestFlow, request.flow ?? -1)
+    this.#set(layout.requestSsid, session?.ssid ?? 0)
+    this.#set(layout.requestSequence, session?.sequence ?? 0)
+    this.#set(layout.requestIsLight, session?.isLight === true ? 1 : 0)
     try {
       this.#engine.add(request.address, request.key, request.send)
     } catch (error) {
       this.#freeSlots.push(slot)
       throw error
     }
-    this.#asked.set(id, { slot, isOnce: rounds === undefined, onRecord, onEnded })
+    this.#asked.set(id, { slot, isOnce: rounds === undefined, ...on })
     this.#wakeSoon()
     return () => {
       if (!this.#forget(id) || this.#ended !== undefined) return
@@ -136,6 +151,7 @@ export class EngineThread {
         unsent: count(layout.responderUnsent),
         dropped: count(layout.responderDropped),
       }),
+      arrivals: () => arrivalsIn(this.#view, layout, index),
       close: () => {
         if (this.#ended === undefined) this.#engine.closeResponder(index)
       },
@@ -176,6 +192,7 @@ export class EngineThread {
 
   close(): void {
     this.#asked.clear()
+    this.#past.clear()
     this.#engine.close()
     this.#ended ??= new Error('the packet engine is closed')
   }
@@ -183,11 +200,22 @@ export class EngineThread {
   #handOver(): void {
     const record = this.#record
     const { id } = record
-    if (record.kind === 'stray') return this.#strays.get(id)?.(record)
+    if (record.kind === 'stray') {
+      const { copy } = record
+      if (copy !== undefined) (this.#asked.get(copy.of)?.onCopy ?? this.#past.get(copy.of))?.(record)
+      return this.#strays.get(id)?.(record)
+    }
     const asked = this.#asked.get(id)
     if (asked === undefined) return
     if (asked.isOnce) this.#forget(id)
+    if (asked.isOnce && asked.onCopy !== undefined) this.#remember(id, asked.onCopy)
     asked.onRecord(record)
+  }
+
+  #remember(id: number, onCopy: OnRecord): void {
+    this.#past.set(id, onCopy)
+    const [oldest] = this.#past.keys()
+    if (oldest !== undefined && this.#past.size > mostPast) this.#past.delete(oldest)
   }
 
   #forget(id: number): boolean {

@@ -15,6 +15,8 @@ export interface NativeSocketOptions extends OpeningOptions {
   readonly packetBytes: number
   /** Requested size of the receive buffer and of the send buffer. */
   readonly bufferBytes: number
+  /** Whether a raw ICMP socket receives errors, too: whole, and about packets of all sockets of its namespace. */
+  readonly passesErrors?: boolean
   /** Classic BPF program, 8 bytes an instruction. The socket receives only packets that it accepts. */
   readonly filter?: Uint8Array
 }
@@ -38,7 +40,7 @@ export interface NativeSocket {
 
 /** Sockets of a lane: all alike, of one packet format. */
 export interface NativeLaneOptions extends NativeSocketOptions {
-  readonly format: 'echo' | 'datagram' | 'syn'
+  readonly format: 'echo' | 'stamp' | 'syn'
   readonly sockets: number
   /** Source ports of a format that writes its own, as 16-bit numbers. */
   readonly ports?: Uint8Array
@@ -62,7 +64,7 @@ export interface NativeEngine {
   release(rows: number): void
   /** Returns the errno with which the thread ended by itself; 0 while it runs. */
   failed(): number
-  /** Answers Scout's UDP echo. */
+  /** Starts a Session-Reflector of STAMP. */
   openResponder(options: NativeSocketOptions, key: Uint8Array): { readonly index: number; readonly port: number }
   closeResponder(index: number): void
   close(): void
@@ -143,9 +145,16 @@ export type NativeLayout = Readonly<
       >
     | Field<'record', 'port' | 'address' | 'addressLength'>
     | Field<'request', 'slot' | 'id' | 'lane' | 'port' | 'payloadBytes' | 'timeoutMs' | 'intervalMs' | 'dueNs' | 'flow'>
+    | Field<'request', 'ssid' | 'sequence' | 'isLight'>
+    | Field<
+        'record',
+        'stampSequence' | 'reflected' | 'copyOf' | 'copied' | 'senderTtl' | 'residenceNs' | 'forthNs' | 'utcErrorNs'
+      >
     | Field<'count', 'started' | 'late' | 'skipped' | 'inFlight' | 'lost'>
     | 'responders'
     | Field<'responder', 'bytes' | 'answered' | 'rejected' | 'unsent' | 'dropped'>
+    | `sessions${'' | 'Bytes'}`
+    | Field<'session', 'count' | 'bytes' | 'id' | 'address' | 'usedNs'>
     | `streamRow${'Bytes' | StreamField}`,
     number
   >
@@ -162,8 +171,13 @@ export interface Native {
   tcpInfo(fd: number): TcpInfo
   /** Reserves ports of `address` until they are released. The kernel answers SYN-ACKs to them with RST. */
   reservePorts(family: Family, address: string, count: number): PortReservation
-  /** Returns the descriptor of an unconnected TCP socket in the current namespace of this thread. */
-  openStreamSocket(family: Family): number
+  /** Returns the address of this host that packets to another one leave from. */
+  sourceAddress(family: Family, address: string): string
+  /**
+   * Returns the descriptor of an unconnected TCP socket in the current namespace of this thread. With `mostSegmentBytes`, 1 to 32767,
+   * neither side sends larger segments. An abrupt one is reset when it is closed.
+   */
+  openStreamSocket(family: Family, mostSegmentBytes?: number, isAbrupt?: boolean): number
   openStreams(onNews: NativeStreamNews): NativeStreams
   /**
    * Moves only the calling thread into the network namespace of a file such as `/proc/1/ns/net`. Pool threads inherit the namespace of

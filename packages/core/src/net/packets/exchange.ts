@@ -49,6 +49,7 @@ export interface ExchangeOptions {
 }
 
 interface Waiting extends Outgoing {
+  readonly onCopy: Shot<unknown>['onCopy'] | undefined
   readonly key: Key
   readonly volley: OpenVolley
   readonly index: number
@@ -60,6 +61,7 @@ interface Waiting extends Outgoing {
 
 interface Past extends Pick<Outgoing, 'socket' | 'to' | 'ticket'>, Followed {
   wasAnswered: boolean
+  onCopy: ((bytes: Uint8Array) => void) | undefined
 }
 
 /** How long a late answer is still recognised: at least the two minutes a packet may live (RFC 793 §3.3). */
@@ -79,9 +81,9 @@ export function openExchange(options: ExchangeOptions): Exchange {
     onForgotten: ({ socket, ticket }) => socket.forget(ticket),
   })
 
-  const end = ({ key, socket, to, ticket }: Waiting, wasAnswered: boolean): Past => {
+  const end = ({ key, socket, to, ticket, onCopy }: Waiting, wasAnswered: boolean): Past => {
     pending.delete(key)
-    const ended: Past = { socket, to, ticket, wasAnswered, volley: undefined }
+    const ended: Past = { socket, to, ticket, wasAnswered, onCopy, volley: undefined }
     past.remember(key, ended)
     return ended
   }
@@ -114,6 +116,10 @@ export function openExchange(options: ExchangeOptions): Exchange {
     const kind = gone.wasAnswered ? 'duplicate' : 'late'
     gone.wasAnswered = true
     gone.volley?.open.copied(gone.volley.index)
+    if (kind === 'duplicate') {
+      gone.onCopy?.(arrival.bytes)
+      gone.onCopy = undefined
+    }
     const departure = gone.socket.departure(gone.ticket)
     onStray(departure === undefined ? { kind, from } : { kind, from, afterNs: arrival.atNs - departure.atNs })
   }
@@ -196,7 +202,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
       for (const [index, socket] of from.entries()) {
         const shot = shots[index]
         if (shot === undefined) continue
-        const { bytes, to, send: options } = shot
+        const { bytes, to, send: options, onCopy } = shot
         const key = unboxed(shot.key)
         if (pending.has(key)) {
           volley.settled(index, { kind: 'unsent', code: unsentCodes.keyInUse })
@@ -204,7 +210,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
         }
         const address = { address: to.address, family, port: to.port ?? 0 }
         const state = { ticket: -1, mayBeOurs: false, likelyError: undefined }
-        const waiting: Waiting = { socket, to: address, key, bytes, options, volley, index, ...state }
+        const waiting: Waiting = { socket, to: address, key, bytes, options, onCopy, volley, index, ...state }
         pending.set(key, waiting)
         sent.push(waiting)
       }

@@ -6,6 +6,7 @@ import { formatHostPort } from '../../model/target.ts'
 import { type Clocks, clocksOf } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
 import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
+import type { SeenByDirection } from './stamp-session.ts'
 
 /** Identifies a pending request among all others of its exchange. A number has 32 bits. */
 export type Key = string | number
@@ -24,6 +25,8 @@ export interface Shot<Message> {
    * it counts as foreign, and the shot waits on.
    */
   readonly read: (bytes: Uint8Array) => Message | undefined
+  /** Receives a further copy of the answer, the first that arrives, also after the volley has ended. */
+  readonly onCopy?: (bytes: Uint8Array) => void
 }
 
 export interface Answered<Message> {
@@ -45,7 +48,13 @@ export interface Answered<Message> {
 export type Fate<Message> =
   | Answered<Message>
   /** A router or the destination returned an error about it. */
-  | { readonly kind: 'icmp'; readonly error: IcmpError; readonly tookNs: number; readonly clocks: Clocks }
+  | {
+      readonly kind: 'icmp'
+      readonly error: IcmpError
+      readonly tookNs: number
+      readonly clocks: Clocks
+      readonly sourcePort?: number
+    }
   /** This host refused to send it, or reported an error as an errno only (as node:dgram does). `mtu` is that of the route's first hop. */
   | { readonly kind: 'unsent'; readonly code: string; readonly mtu?: number }
   /** No answer arrived in time. */
@@ -57,6 +66,7 @@ export type Fate<Message> =
       readonly lateNs?: number
       /** What arrived in the place of an answer. */
       readonly doubt?: Doubt
+      readonly sourcePort?: number
     }
 
 /**
@@ -88,6 +98,21 @@ export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
     else latestNs = fate.atNs
   }
   return { sent, returned, duplicated, reordered, late }
+}
+
+/** Counts the only packet of an attempt, and what its answer says about earlier ones of the session. */
+export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>): Packets {
+  const packets = packetsOf([fate])
+  if (fate.kind !== 'answered' || fate.message.reflected === undefined) return packets
+  const { lost, duplicated } = fate.message.reflected
+  return {
+    ...packets,
+    arrived: 1 + (lost?.back ?? 0),
+    ...(lost === undefined ? {} : { lostForth: lost.forth }),
+    ...(duplicated === undefined
+      ? {}
+      : { duplicated: duplicated.forth + duplicated.back, duplicatedForth: duplicated.forth }),
+  }
 }
 
 /**
@@ -128,7 +153,7 @@ function doubtFailure(doubt: Doubt, { address, port = 0 }: Endpoint): FailureErr
     case 'otherKey':
       return new FailureError(
         'bad-reply',
-        `${who} answered with a tag made with a different key: use the same key on both sides`,
+        `${who} answered with an HMAC made with a different key: use the same key on both sides`,
       )
     case 'altered':
       return new FailureError(
@@ -138,7 +163,7 @@ function doubtFailure(doubt: Doubt, { address, port = 0 }: Endpoint): FailureErr
     case 'stranger':
       return new FailureError(
         'bad-reply',
-        `${who} answered, but not as a responder of Scout: another service is listening there, which needs the options send and expect`,
+        `${who} answered, but not as a STAMP reflector with this key: another service is listening there, which needs the options send and expect, or a reflector with another key`,
       )
   }
 }

@@ -8,8 +8,10 @@ import { tcpReplyFilter } from '../native/socket-filter.ts'
 import type { Stray } from './exchange.ts'
 import { doubts, type Fate, icmpErrorOf, unsentCodes } from './fate.ts'
 import { bufferBytes, nativeKinds, openPermitted, packetBytes } from './native-packet-socket.ts'
+import type { SendingOptions } from './packet-socket.ts'
 import { transports, udpPorts } from './providers.ts'
-import type { Asked, Asker, PacketAnswer, Question, Timing } from './question.ts'
+import type { Asked, Asker, PacketAnswer, Question, Reflected, Timing } from './question.ts'
+import { createStampSession, type StampSession } from './stamp-session.ts'
 
 export interface NativeAskerOptions {
   /** Runs a function in the network namespace of the sockets. */
@@ -25,9 +27,9 @@ interface Lane {
 }
 
 /** Bytes before the payload that an answer of this format arrives with. */
-const headerBytes = { echo: 8, datagram: 0, syn: 20 } as const
+const headerBytes = { echo: 8, stamp: 0, syn: 20 } as const
 
-const protocolNames = { echo: 'ICMP echo', datagram: 'UDP', syn: 'half-open TCP handshakes' } as const
+const protocolNames = { echo: 'ICMP echo', stamp: 'UDP', syn: 'half-open TCP handshakes' } as const
 
 /** Number of source ports of half-open handshakes: enough that everything sent from a port is answered before the port is reused. */
 const reservedPorts = 64
@@ -39,10 +41,12 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
   const waiting = new Set<() => void>()
   let isClosed = false
 
-  const laneFor = ({ format, to: { family } }: Question): Lane => {
+  const laneFor = ({ format, to: { family }, send = {} }: Question): Lane => {
     // A lane opened now would stay open.
     if (isClosed) throw new FailureError('cancelled', 'the prober was closed during this attempt')
-    const id = `${format} ${family}`
+    // DF is an option of the socket (IP_MTU_DISCOVER), so packets with another one need sockets of their own.
+    const { mtuDiscovery } = send
+    const id = `${format} ${family} ${mtuDiscovery ?? ''}`
     const known = lanes.get(id)
     if (known !== undefined && known.thread.ended === undefined) return known
     known?.close()
@@ -50,7 +54,7 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
     const part = nativePart()
     if (!part.isPresent) throw new TypeError('the native asker needs the native part')
     try {
-      const lane = openLane(part.native, { format, family, inside, onStray })
+      const lane = openLane(part.native, { format, family, mtuDiscovery, inside, onStray })
       lanes.set(id, lane)
       return lane
     } catch (error) {
@@ -59,9 +63,15 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
     }
   }
 
-  const begin = (question: Question, { timeoutMs, flow, rounds }: Timing, onAsked: (asked: Asked) => void) => {
+  const begin = (
+    question: Question,
+    { timeoutMs, flow, rounds, ...timing }: Timing,
+    onAsked: (asked: Asked) => void,
+  ) => {
     const { thread, number } = laneFor(question)
-    const { to, payloadBytes, key = '', send } = question
+    const { format, to, payloadBytes, key = '', send, isLight = false } = question
+    const session = format === 'stamp' ? (timing.session ?? createStampSession()) : undefined
+    const begun = session === undefined ? undefined : { ssid: session.ssid, sequence: session.nextSequence(), isLight }
     const request = {
       lane: number,
       address: to.address,
@@ -71,13 +81,20 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
       flow,
       key: key === '' ? undefined : Buffer.from(key),
       send,
+      session: begun,
       rounds,
     }
     return thread.ask(request, {
       onRecord(record) {
         const { startedNs, endedNs, startedAtMs } = record
-        onAsked({ fate: fateOf(record, question), startedNs, endedNs, startedAtMs })
+        if (begun !== undefined && rounds === undefined && record.kind === 'unsent') session?.unsent(begun.sequence)
+        onAsked({ fate: fateOf(record, question, session), startedNs, endedNs, startedAtMs })
       },
+      // A session that ends with this question has no use for them.
+      onCopy:
+        rounds === undefined && timing.session === undefined
+          ? undefined
+          : ({ copy }) => copy !== undefined && session?.copied(copy.numbers),
       onEnded() {
         const now = nowNs()
         onAsked({ fate: { kind: 'unsent', code: 'EIO' }, startedNs: now, endedNs: now, startedAtMs: Date.now() })
@@ -88,11 +105,11 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
   return {
     flows: (question) => laneFor(question).flows,
     begin,
-    ask(question, { flow, deadline }) {
+    ask(question, { deadline, ...asking }) {
       if (deadline.reason !== undefined) return Promise.resolve({ kind: 'unsent', code: unsentCodes.isOver })
       const timeoutMs = Math.max(0, deadline.remainingNs() / 1e6)
       return new Promise((resolve) => {
-        const stop = begin(question, { timeoutMs, flow }, ({ fate }) => {
+        const stop = begin(question, { timeoutMs, ...asking }, ({ fate }) => {
           off()
           waiting.delete(giveUp)
           // A question that stayed unanswered has run into its deadline, whether or not the deadline's timer has fired.
@@ -120,14 +137,20 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
   }
 }
 
+interface LaneKind {
+  readonly format: Question['format']
+  readonly family: Family
+  readonly mtuDiscovery: SendingOptions['mtuDiscovery']
+}
+
 function openLane(
   native: Native,
-  { format, family, inside, onStray }: NativeAskerOptions & { readonly format: Question['format']; family: Family },
+  { format, family, mtuDiscovery, inside, onStray }: NativeAskerOptions & LaneKind,
 ): Lane {
   const thread = acquireEngine(native)
   const opened: { release?: () => void } = {}
   try {
-    const flows = format === 'datagram' ? udpPorts : 1
+    const sockets = format === 'stamp' ? udpPorts : 1
     const number = inside(() => {
       const reservation =
         format === 'syn' ? native.reservePorts(family, family === 'ipv4' ? '0.0.0.0' : '::', reservedPorts) : undefined
@@ -138,9 +161,10 @@ function openLane(
           {
             kind,
             format,
-            sockets: flows,
+            sockets,
             packetBytes,
             bufferBytes,
+            ...(mtuDiscovery === undefined ? {} : { mtuDiscovery }),
             ...(ports === undefined ? {} : { ports: bytesOf(ports), filter: tcpReplyFilter(family, ports) }),
           },
           (record) => onStray(format, strayOf(record, family)),
@@ -151,7 +175,7 @@ function openLane(
     return {
       thread,
       number,
-      flows,
+      flows: format === 'syn' ? reservedPorts : sockets,
       close() {
         thread.closeLane(number)
         opened.release?.()
@@ -169,9 +193,14 @@ function bytesOf(ports: readonly number[]): Uint8Array {
   return new Uint8Array(Uint16Array.from(ports).buffer)
 }
 
-function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fate<PacketAnswer> {
+function fateOf(
+  record: EngineRecord,
+  { format, to: { family } }: Question,
+  session: StampSession | undefined,
+): Fate<PacketAnswer> {
   switch (record.kind) {
     case 'answered': {
+      const isFlawed = record.has('otherLength') || record.has('altered')
       const { tookNs = 0, clocks, startedNs, sourcePort, ttl, trafficClass } = record
       return {
         kind: 'answered',
@@ -180,6 +209,7 @@ function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fat
           payloadBytes: record.length - headerBytes[format],
           isReset: record.has('reset'),
           ...(record.has('otherLength') ? { flaw: 'length' } : record.has('altered') ? { flaw: 'bytes' } : {}),
+          ...(session === undefined || isFlawed ? {} : { reflected: reflectedOf(record, session) }),
         },
         tookNs,
         clocks,
@@ -191,21 +221,35 @@ function fateOf(record: EngineRecord, { format, to: { family } }: Question): Fat
       }
     }
     case 'icmp': {
-      const { icmp, info, address, tookNs = 0, clocks } = record
-      return { kind: 'icmp', error: icmpErrorOf(family, { ...icmp, from: address, info }), tookNs, clocks }
+      const { icmp, info, address, tookNs = 0, clocks, sourcePort } = record
+      return { kind: 'icmp', error: icmpErrorOf(family, { ...icmp, from: address, info }), tookNs, clocks, sourcePort }
     }
     case 'unsent':
       return { kind: 'unsent', code: record.code, ...(record.info > 0 ? { mtu: record.info } : {}) }
     default: {
-      const { tookNs } = record
+      const { tookNs, sourcePort } = record
       const doubt = doubts.find((one) => record.has(one))
       return {
         kind: 'silent',
         mayBeOurs: record.has('mayBeOurs'),
         ...(tookNs === undefined ? {} : { lateNs: tookNs }),
         ...(doubt === undefined ? {} : { doubt }),
+        sourcePort,
       }
     }
+  }
+}
+
+function reflectedOf(record: EngineRecord, session: StampSession): Reflected {
+  const { stamp, tookNs = 0, residenceNs, senderTtl, forthNs, utcErrorNs: errorNs } = record
+  const seen = session.answered(stamp.sequence, stamp.reflected)
+  return {
+    ...seen,
+    ...(residenceNs === undefined ? {} : { residenceNs }),
+    ...(senderTtl === undefined ? {} : { senderTtl }),
+    ...(forthNs === undefined || errorNs === undefined
+      ? {}
+      : { oneWay: { forthNs, backNs: tookNs - forthNs, errorNs } }),
   }
 }
 

@@ -9,7 +9,7 @@ import type { Question } from './question.ts'
 export type Transport = 'udp' | 'icmp' | 'tcp'
 
 /** Transport of each format of questions. */
-export const transports = { echo: 'icmp', datagram: 'udp', syn: 'tcp' } as const satisfies Readonly<
+export const transports = { echo: 'icmp', stamp: 'udp', syn: 'tcp' } as const satisfies Readonly<
   Record<Question['format'], Transport>
 >
 

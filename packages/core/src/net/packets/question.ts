@@ -1,20 +1,26 @@
 import type { Endpoint } from '../../model/endpoint.ts'
 import type { Deadline } from '../../time/deadline.ts'
+import type { ReflectedClass } from '../../wire/stamp-tlv.ts'
 import type { Fate } from './fate.ts'
 import type { SendingOptions } from './packet-socket.ts'
+import type { SeenByDirection, StampSession } from './stamp-session.ts'
 
 /**
- * A packet of fixed layout that asks for an answer: an ICMP echo request, a datagram of Scout's UDP echo (wire/echo-datagram.ts), or the
- * SYN of a half-open handshake.
+ * A packet of fixed layout that asks for an answer: an ICMP echo request, a packet of STAMP (wire/stamp.ts), or the SYN of a half-open
+ * handshake.
  */
 export interface Question {
-  readonly format: 'echo' | 'datagram' | 'syn'
+  readonly format: 'echo' | 'stamp' | 'syn'
   readonly to: Endpoint
   /** Bytes after the header of ICMP or UDP. A SYN has none. */
   readonly payloadBytes: number
-  /** Secret that tags a datagram. */
+  /** Of STAMP: secret shared with the reflector. */
   readonly key?: string
-  readonly send?: Pick<SendingOptions, 'ttl' | 'trafficClass'>
+  /** Of STAMP: the reflector may drop TLVs, as one of TWAMP Light does. */
+  readonly isLight?: boolean
+  /** Of STAMP: DSCP to send with; the reflector is asked which one arrived, and to answer with the same one. */
+  readonly dscp?: number
+  readonly send?: Pick<SendingOptions, 'ttl' | 'trafficClass' | 'mtuDiscovery'>
 }
 
 /** What an answer says. */
@@ -27,6 +33,19 @@ export interface PacketAnswer {
   readonly isReset: boolean
   /** It does not bring back what was sent: it has another length, or the same length and other bytes. */
   readonly flaw?: 'length' | 'bytes'
+  readonly reflected?: Reflected
+}
+
+/** What the answer of a STAMP reflector says. */
+export interface Reflected extends SeenByDirection {
+  /** Time between receipt and answer at the reflector, which the round trip is without; absent if its clock is wrong. */
+  readonly residenceNs?: number
+  /** TTL with which the question arrived. */
+  readonly senderTtl?: number
+  /** Class of service, if the question asked for it and the reflector understood it. */
+  readonly service?: ReflectedClass
+  /** One-way delays, and how far each may be from the truth: only where both clocks follow UTC. */
+  readonly oneWay?: { readonly forthNs: number; readonly backNs: number; readonly errorNs: number }
 }
 
 /** The fate of one of many questions, and when. */
@@ -44,8 +63,18 @@ export interface Timing {
   readonly timeoutMs: number
   /** Index of the source port (default: at random, or another one in each round). */
   readonly flow?: number
+  /** Of STAMP (default: a session that begins with this question). */
+  readonly session?: StampSession
   /** Repeats, first at `dueNs`, on the clock of `nowNs` (default: asks once, at once). */
   readonly rounds?: { readonly intervalMs: number; readonly dueNs: number }
+}
+
+/** How to ask once. */
+export interface Asking {
+  readonly flow: number
+  readonly deadline: Deadline
+  /** Of STAMP (default: a session of this question alone). */
+  readonly session?: StampSession
 }
 
 /** Asks questions over sockets of one vantage. */
@@ -53,7 +82,7 @@ export interface Asker {
   /** Returns the number of source ports that `flow` selects from. Throws `FailureError` if this process cannot ask such a question. */
   flows(question: Question): number
   /** Asks once. Resolves to the fate of the packet. Throws as `flows` does. */
-  ask(question: Question, by: { readonly flow: number; readonly deadline: Deadline }): Promise<Fate<PacketAnswer>>
+  ask(question: Question, by: Asking): Promise<Fate<PacketAnswer>>
   /**
    * Asks in a thread of its own, and calls `onAsked` with the fate of each question until the returned function is called. Absent
    * without a native packet engine. Throws as `flows` does.

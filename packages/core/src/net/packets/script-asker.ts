@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto'
 import type { Family } from '../../model/endpoint.ts'
 import { FailureError } from '../../model/failure.ts'
 import { readUint16, readUint32, writeUint32 } from '../../wire/bytes.ts'
-import { decodeEchoDatagram, echoHeaderBytes, encodeEchoDatagram, isGenuineEcho } from '../../wire/echo-datagram.ts'
 import { echoKindOf, encodeEcho, echoHeaderBytes as icmpHeaderBytes, isIntact } from '../../wire/icmp.ts'
+import { numberOfAnswer } from '../../wire/stamp-tlv.ts'
 import type { Exchange } from './exchange.ts'
 import type { Doubt, Fate, Shot } from './fate.ts'
 import type { PacketAddress } from './packet-socket.ts'
 import { providerOf, transports } from './providers.ts'
 import type { Asker, PacketAnswer, Question } from './question.ts'
+import { isAnswerTo, type StampShot, stampShot, withoutResidence } from './script-stamp.ts'
+import { createStampSession, type StampSession } from './stamp-session.ts'
 
 /** Opens the exchange for questions of a format; known ones are returned again. */
 export type ExchangeOf = (format: ScriptFormat, family: Family) => Exchange
@@ -22,6 +24,8 @@ interface Open {
   /** 16 bits of the header of an echo. */
   readonly sequence: number
   doubt: Doubt | undefined
+  /** Of STAMP. */
+  stamp?: StampShot
 }
 
 /** Asker whose exchanges are opened by its user, who passes on what they receive. */
@@ -46,24 +50,32 @@ export function createScriptAsker(exchangeOf: ExchangeOf): ScriptAsker {
   }
   return {
     flows: (question) => exchangeFor(question).flows,
-    async ask(question, { flow, deadline }) {
+    async ask(question, { flow, deadline, session = createStampSession() }) {
       const exchange = exchangeFor(question)
       const sequence = exchange.nextSequence()
       const open: Open = { question, sequence: sequence & 0xffff, doubt: undefined }
-      const shot = question.format === 'datagram' ? datagramShot(open, sequence) : echoShot(open, sequence, exchange)
+      const shot = question.format === 'stamp' ? stampOf(open, sequence, session) : echoShot(open, sequence, exchange)
       opened.add(open)
       try {
         const [fate] = await exchange.volley([{ ...shot, flow }], deadline)
-        return doubted(fate ?? { kind: 'silent', mayBeOurs: false }, open)
+        if (fate?.kind === 'unsent' && open.stamp !== undefined) session.unsent(open.stamp.asked.sequence)
+        return withoutResidence(doubted(fate ?? { kind: 'silent', mayBeOurs: false }, open))
       } finally {
         opened.delete(open)
       }
     },
     keyOf: {
-      datagram(bytes) {
-        const echo = decodeEchoDatagram(bytes)
-        isOfOtherFormat = echo?.kind !== 'reply'
-        return echo?.kind === 'reply' ? keyOfNumber(echo.number) : undefined
+      stamp(bytes) {
+        const number = numberOfAnswer(bytes)
+        const alike = [...opened].find(
+          ({ question, stamp }) =>
+            stamp !== undefined && (number === undefined || question.isLight === true) && isAnswerTo(stamp, bytes),
+        )
+        isOfOtherFormat = number === undefined && alike === undefined
+        if (alike?.question.isLight === true) return alike.stamp?.key
+        // An answer whose padding was cut off or replaced still has the timestamp of its question.
+        if (alike !== undefined) alike.doubt ??= 'altered'
+        return number === undefined ? undefined : keyOfNumber(number)
       },
       echo(message, family, sender) {
         if (echoKindOf(family, message) !== 'reply' || readUint16(message, 4) !== (sender & 0xffff)) return undefined
@@ -78,7 +90,7 @@ export function createScriptAsker(exchangeOf: ExchangeOf): ScriptAsker {
       if (!isOfOtherFormat) return
       for (const open of opened) {
         const { format, to } = open.question
-        if (format === 'datagram' && to.address === address && to.port === port) open.doubt ??= 'stranger'
+        if (format === 'stamp' && to.address === address && to.port === port) open.doubt ??= 'stranger'
       }
     },
     close() {}, // its exchanges belong to the sockets of the vantage
@@ -89,24 +101,10 @@ function doubted(fate: Fate<PacketAnswer>, { doubt }: Open): Fate<PacketAnswer> 
   return fate.kind === 'silent' && doubt !== undefined ? { ...fate, doubt } : fate
 }
 
-function datagramShot(open: Open, sequence: number): Shot<PacketAnswer> {
-  const { to, payloadBytes, key = '', send } = open.question
+function stampOf(open: Open, sequence: number, session: StampSession): StampShot {
   const number = randomNumber()
-  return {
-    key: keyOfNumber(number),
-    to,
-    ...(send === undefined ? {} : { send }),
-    bytes: encodeEchoDatagram({ kind: 'request', number }, payloadBytes, key),
-    read(bytes) {
-      const isCut = decodeEchoDatagram(bytes)?.isWhole !== true || bytes.length !== payloadBytes
-      if (!isGenuineEcho(bytes, key)) {
-        // Cut off within its tag it is no sign of another key.
-        open.doubt = bytes.length < echoHeaderBytes ? 'altered' : 'otherKey'
-        return undefined
-      }
-      return { sequence, payloadBytes: bytes.length, isReset: false, ...flawOf(isCut, bytes.subarray(echoHeaderBytes)) }
-    },
-  }
+  open.stamp = stampShot(open, { sequence, session, number, key: keyOfNumber(number) })
+  return open.stamp
 }
 
 /**
@@ -146,7 +144,7 @@ function flawOf(isCut: boolean, padding: Uint8Array | undefined): Pick<PacketAns
 /** Smallest payload of an echo. */
 export const tokenBytes = token.end - icmpHeaderBytes
 
-/** A number that nobody can guess who has seen others. */
+/** Returns a number that nobody can guess who has seen others. */
 function randomNumber(): bigint {
   return randomBytes(8).readBigUInt64BE()
 }

@@ -3,7 +3,7 @@ import type { Endpoint } from '../../model/endpoint.ts'
 import { FailureError } from '../../model/failure.ts'
 import { icmpFailure } from '../../model/icmp.ts'
 import { formatHostPort } from '../../model/target.ts'
-import { type Native, nativePart } from '../native/native.ts'
+import { type Native, nativePart, type TcpInfo } from '../native/native.ts'
 import { type StreamArrival, type StreamHandshake, type TimedStream, timedStreams } from '../native/timed-streams.ts'
 import type { Sockets } from '../sockets.ts'
 import { type Bytes, type BytesListener, bytesOver } from './bytes.ts'
@@ -38,6 +38,8 @@ export interface Connection {
   socket(): Socket
   /** Returns the kernel's data about the handshake so far; undefined once it is closed. */
   handshake(): Handshake | undefined
+  /** Returns all the kernel's data about the connection; undefined once it is closed, and without the native part. */
+  info(): TcpInfo | undefined
   /** Returns the kernel's times of one request and its response; undefined if any of them is unknown. */
   times(): ExchangeTimes | undefined
   close(): void
@@ -60,6 +62,10 @@ export interface ConnectionOptions {
   readonly isStamped: boolean
   /** Whether small segments are sent at once instead of waiting for the acknowledgement of the ones before (RFC 896). */
   readonly isUndelayed: boolean
+  /** Largest segment that either side sends, in bytes (default: what the interface and the route allow). Needs the native part. */
+  readonly mostSegmentBytes?: number | undefined
+  /** Whether closing it resets the connection, so that neither side retransmits any longer (default: no). Needs the native part. */
+  readonly isAbrupt?: boolean | undefined
 }
 
 /** Starts a connection. Throws the system's error if it cannot even begin. */
@@ -96,6 +102,7 @@ function connectionOver(socket: Socket, listener: ConnectionListener): Connectio
     exchange: (bytesListener) => bytesOver(socket, bytesListener),
     socket: () => socket,
     handshake: () => handshakeOf(socket),
+    info: () => undefined,
     times: () => undefined,
     close: () => void socket.destroy(),
   }
@@ -135,10 +142,10 @@ class NativeConnection implements Connection {
 
   constructor(
     native: Native,
-    { sockets, endpoint, isStamped, isUndelayed }: NativeRequest,
+    { sockets, endpoint, isStamped, isUndelayed, mostSegmentBytes, isAbrupt }: NativeRequest,
     listener: ConnectionListener,
   ) {
-    const fd = sockets.openStream(endpoint.family)
+    const fd = sockets.openStream({ family: endpoint.family, mostSegmentBytes, isAbrupt })
     this.#native = native
     this.#fd = fd
     this.#listener = listener
@@ -191,6 +198,10 @@ class NativeConnection implements Connection {
     if (this.#socket !== undefined) return handshakeOf(this.#socket)
     // The descriptor of a closed stream may belong to another socket.
     return this.#raw.isOpen ? handshakeFrom(this.#native.tcpInfo(this.#fd)) : undefined
+  }
+
+  info(): TcpInfo | undefined {
+    return this.#socket === undefined && this.#raw.isOpen ? this.#native.tcpInfo(this.#fd) : undefined
   }
 
   times(): ExchangeTimes | undefined {

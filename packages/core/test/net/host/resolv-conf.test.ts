@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { firstNameServer, readResolvConf } from '../../../src/net/host/resolv-conf.ts'
+import { nameServersOf, readResolvConf } from '../../../src/net/host/resolv-conf.ts'
 
 let folder = ''
 beforeAll(() => {
@@ -19,11 +19,11 @@ test.for<[what: string, text: string, server: string]>([
 ])('the name server is %s', ([, text, server]) => {
   const path = join(folder, 'resolv.conf')
   writeFileSync(path, text)
-  expect(firstNameServer(path)).toBe(server)
+  expect(nameServersOf(readResolvConf(path))[0]).toBe(server)
 })
 
 test('the name server is this host if there is no file', () => {
-  expect(firstNameServer(join(folder, 'absent'))).toBe('127.0.0.1')
+  expect(nameServersOf(readResolvConf(join(folder, 'absent')))[0]).toBe('127.0.0.1')
 })
 
 test('reads all name servers, and the search domains of the last such line', () => {

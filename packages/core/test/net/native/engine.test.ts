@@ -84,12 +84,10 @@ describeWith(nativePresent)('the packet engine', () => {
   test('tells the first failure and the first success after it within a fraction of a second', async () => {
     let isSilent = false
     const server = await listenUdp((bytes, from, socket) => {
-      const reply = Buffer.from(bytes)
-      reply[5] = 2
-      if (!isSilent) socket.send(reply, from.port, from.address)
+      if (!isSilent) socket.send(bytes, from.port, from.address)
     })
     const { prober, results } = proberOfTest()
-    // The tag is that of a request, so that each answer is a failure of another kind than silence.
+    // The request itself comes back, so that each answer is a failure of another kind than silence.
     await prober.setTasks([{ ...udpTask('a', `127.0.0.1:${server.address().port}`, 40), options: { timeoutMs: 30 } }])
     await eventually(() => reasonOf(results.at(-1)) === 'bad-reply', 'a reply that is not genuine')
     isSilent = true

@@ -132,6 +132,20 @@ describe('reserved ports', () => {
   })
 })
 
+describe('the source address', () => {
+  withNative('is the one that packets to another address leave from', () => {
+    expect(native().sourceAddress('ipv4', '127.0.0.1')).toBe('127.0.0.1')
+    expect(native().sourceAddress('ipv6', '::1')).toBe('::1')
+  })
+
+  withNative('is refused to what is no address of the family', () => {
+    expect(() => native().sourceAddress('ipv4', '::1')).toThrow('address must be an IPv4 address')
+    expect(() => native().sourceAddress('ipv4', '255.255.255.255')).toThrow(
+      expect.objectContaining({ syscall: 'connect' }),
+    )
+  })
+})
+
 describe('a step of the wall clock', () => {
   const program = `
     const { rmSync, writeFileSync } = require('node:fs')

@@ -104,14 +104,14 @@ describe('the answer of an only packet', () => {
   })
 
   test.each([
-    ['otherKey', 'answered with a tag made with a different key: use the same key on both sides'],
+    ['otherKey', 'answered with an HMAC made with a different key: use the same key on both sides'],
     [
       'altered',
       'answered without the bytes it was sent: the target, or a device on the path, cuts off or replaces them',
     ],
     [
       'stranger',
-      'answered, but not as a responder of Scout: another service is listening there, which needs the options send and expect',
+      'answered, but not as a STAMP reflector with this key: another service is listening there, which needs the options send and expect, or a reflector with another key',
     ],
   ] as const)('is a bad reply if only something else came back: %s', (doubt, message) => {
     const fate: Fate<never> = { kind: 'silent', mayBeOurs: false, doubt }

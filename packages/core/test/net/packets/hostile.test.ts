@@ -1,18 +1,21 @@
-import { createHmac } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 import { runAlone } from '../../../../../test/support/alone.ts'
 import { namespaces } from '../../../../../test/support/child.ts'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { describeWith, nativePart, testWith } from '../../../../../test/support/requirements.ts'
 import { listenUdp } from '../../../../../test/support/servers.ts'
+import { stampAnswerTo } from '../../../../../test/support/stamp.ts'
 import { createProber } from '../../../src/attempt/prober.ts'
 import type { TaskResult } from '../../../src/attempt/task.ts'
 import { openExchange, type Stray } from '../../../src/net/packets/exchange.ts'
 import { answerOf } from '../../../src/net/packets/fate.ts'
 import { nativeSockets } from '../../../src/net/packets/native-packet-socket.ts'
 import { startUdpResponder } from '../../../src/responders/udp.ts'
+import { unixNowNs } from '../../../src/time/clock.ts'
 import { createDeadlines } from '../../../src/time/deadline.ts'
-import { decodeEchoDatagram, encodeEchoDatagram } from '../../../src/wire/echo-datagram.ts'
+import { encodeStampRequest } from '../../../src/wire/stamp.ts'
+import { timestampOf } from '../../../src/wire/stamp-time.ts'
+import { encodeNumber, numberOfAnswer } from '../../../src/wire/stamp-tlv.ts'
 import { block, record } from '../native/timed-sockets.ts'
 
 testWith(nativePart)(
@@ -48,13 +51,18 @@ testWith(nativePart)(
   },
 )
 
-/** Returns the reply of a holder of the (empty) key to the question `step` after this one. */
+/** Returns the answer to the question whose number and timestamp are `step` after those of this one. */
 function replyTo(request: Buffer, step: number): Buffer {
-  const reply = Buffer.from(request)
-  reply[5] = 2
-  reply.writeBigUInt64BE(BigInt.asUintN(64, reply.readBigUInt64BE(8) + BigInt(step)), 8)
-  createHmac('sha256', '').update(reply.subarray(0, 16)).digest().copy(reply, 16, 0, 8)
+  const reply = Buffer.from(stampAnswerTo(request))
+  for (const offset of [28, 48])
+    reply.writeBigUInt64BE(BigInt.asUintN(64, reply.readBigUInt64BE(offset) + BigInt(step)), offset)
   return reply
+}
+
+function requestOf(number: bigint, payloadBytes: number): Uint8Array {
+  const estimate = { format: 'ntp', isSynchronized: false, errorNs: 1e9 } as const
+  const sent = timestampOf(unixNowNs(), 'ntp')
+  return encodeStampRequest({ sequence: 1, sent, estimate, ssid: 1 }, encodeNumber(number, payloadBytes, ''), '')
 }
 
 describeWith(nativePart)('packets that this host', () => {
@@ -104,7 +112,7 @@ describeWith(nativePart)('packets that this host', () => {
     const responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })
     onTestFinished(() => responder.close())
     const { socket } = record({ kind: 'udp4' })
-    const request = encodeEchoDatagram({ kind: 'request', number: 1n }, 24, '')
+    const request = requestOf(1n, 56)
     const requests = Array.from({ length: 1_024 }, () => request)
     const [addresses, ports] = [requests.map(() => '127.0.0.1'), requests.map(() => responder.port)]
     let sent = 0
@@ -137,7 +145,6 @@ testWith(
 
 /** Answers UDP probes of 127.0.0.1, and sends ICMP errors about them. */
 const vaguelyRefusing = `
-  import { createHmac } from 'node:crypto'
   import { createSocket } from 'node:dgram'
   import { once } from 'node:events'
   const { openRaw, withChecksum } = await import(process.env.RAW)
@@ -156,9 +163,10 @@ const vaguelyRefusing = `
     raw.send(withChecksum(Buffer.concat([Buffer.of(3, 3, 0, 0, 0, 0, 0, 0), ip, udp, quoted])), '127.0.0.1')
   }
   const answer = (request, from) => {
-    const reply = Buffer.from(request)
-    reply[5] = 2
-    createHmac('sha256', '').update(reply.subarray(0, 16)).digest().copy(reply, 16, 0, 8)
+    const reply = Buffer.alloc(request.length)
+    // RFC 8762 §4.3.1: its own number and time, then those of the request; behind them the padding.
+    for (const [from, to, end] of [[4, 4, 16], [4, 16, 12], [0, 24, 4], [4, 28, 14], [44, 44, request.length]])
+      request.copy(reply, to, from, end)
     setTimeout(() => server.send(reply, from.port, from.address), 50)
   }
   const manners = {
@@ -167,7 +175,7 @@ const vaguelyRefusing = `
     'error that quotes more': (request, from) => refuse(from.port, request),
     'error about another': (request, from) => {
       const other = Buffer.from(request)
-      other[15] ^= 1
+      other[55] ^= 1
       refuse(from.port, other)
       answer(request, from)
     },
@@ -273,7 +281,7 @@ async function exchangeOfTest() {
     sourcePorts: 1,
     family: 'ipv4',
     isShared: false,
-    keyOf: (bytes) => decodeEchoDatagram(bytes)?.number.toString(),
+    keyOf: (bytes) => numberOfAnswer(bytes)?.toString(),
     onStray: () => {},
   })
   onTestFinished(() => exchange.close())
@@ -292,7 +300,7 @@ async function exchangeOfTest() {
         return {
           key: number.toString(),
           to,
-          bytes: encodeEchoDatagram({ kind: 'request', number }, payloadBytes, ''),
+          bytes: requestOf(number, payloadBytes),
           read: (bytes: Uint8Array) => bytes.length,
         }
       })

@@ -1,29 +1,9 @@
-import { z } from 'zod'
 import type { Blackbox } from '../stage/blackbox.ts'
 import type { Host } from '../stage/host.ts'
 import { ports } from '../stage/ports.ts'
-import { runProgram } from '../stage/tool.ts'
-import { blackboxHttp, curl, fping, httptrace, type Pace, ping } from './peers.ts'
-import { figures, type Sample } from './sample.ts'
-import type { Conversation } from './wire.ts'
-
-/** One tool under one condition. */
-export interface Cell {
-  readonly tool: string
-  readonly condition: string
-  readonly host: Host
-  readonly conversation: Conversation
-  /** The program it runs, where that is one of the machine's. */
-  readonly command?: string
-  measure(): Promise<Readings>
-}
-
-export interface Readings {
-  /** In the order in which the probes began. */
-  readonly samples: readonly Sample[]
-  /** What Scout says it took the times with. */
-  readonly clocks?: string | undefined
-}
+import { type Cell, readings, scout } from './cell.ts'
+import { blackboxHttp, curl, dig, fping, httptrace, type Pace, ping } from './peers.ts'
+import { roundTrips } from './round-trips.ts'
 
 /** Who takes part; a peer this machine lacks is absent. */
 export interface Cast {
@@ -51,7 +31,8 @@ export function groupsOf(cast: Cast): readonly (readonly Cell[])[] {
     icmp6(cast),
     icmpOf500(cast),
     icmpWhileBusy(cast),
-    ...datagrams(cast),
+    roundTrips(cast.slow),
+    dns(cast),
     ...handshakes(cast),
     http(cast),
   ]
@@ -113,20 +94,22 @@ function icmpWhileBusy({ slow }: Cast): readonly Cell[] {
   ]
 }
 
-function datagrams({ slow }: Cast): readonly (readonly Cell[])[] {
-  const kinds = [
-    { protocol: 'udp', kind: 'echo', port: ports.echo, target: `${slow.address}:${ports.udp}` },
-    { protocol: 'dns', kind: 'dns', port: ports.dns, target: `bench.test@${slow.address}` },
+function dns({ slow }: Cast): readonly Cell[] {
+  const both = { host: slow, conversation: 'udp' } as const
+  const target = `bench.test@${slow.address}`
+  const request = { kind: 'dns', port: ports.dns, ...single, address: slow.address }
+  return [
+    scout({ ...both, condition: 'dns', protocol: 'dns', targets: [target], pace: single }),
+    scout({ ...both, condition: 'dns, busy', protocol: 'dns', targets: [target], pace: single, isBusy: true }),
+    { ...both, tool: 'dgram', condition: 'dns', measure: () => readings('accuracy/dgram-client.ts', request) },
+    {
+      ...both,
+      tool: 'dig',
+      command: 'dig',
+      condition: 'dns',
+      measure: async () => ({ samples: await dig('bench.test', slow.address, single) }),
+    },
   ]
-  return kinds.map(({ protocol, target, ...client }) => {
-    const both = { host: slow, conversation: 'udp' } as const
-    const request = { ...client, ...single, address: slow.address }
-    return [
-      scout({ ...both, condition: protocol, protocol, targets: [target], pace: single }),
-      scout({ ...both, condition: `${protocol}, busy`, protocol, targets: [target], pace: single, isBusy: true }),
-      { ...both, tool: 'dgram', condition: protocol, measure: () => readings('accuracy/dgram-client.ts', request) },
-    ]
-  })
 }
 
 function handshakes({ slow }: Cast): readonly (readonly Cell[])[] {
@@ -168,41 +151,4 @@ function http({ slow, blackbox, httptrace: program }: Cast): readonly Cell[] {
           },
         ]),
   ]
-}
-
-interface ScoutCell extends Pick<Cell, 'condition' | 'host' | 'conversation'> {
-  readonly protocol: string
-  readonly targets: readonly string[]
-  readonly pace: Pace
-  readonly timeoutMs?: number
-  readonly isBusy?: boolean
-  readonly isInWorker?: boolean
-  /** Each probe waits for the one before it, as it does in the peers of HTTP. */
-  readonly isSequential?: boolean
-}
-
-/** The main thread is the busy one. By default Scout probes in it; a worker would avoid that. */
-function scout({
-  protocol,
-  targets,
-  pace,
-  timeoutMs = 3_000,
-  isBusy = false,
-  isInWorker = false,
-  isSequential = false,
-  ...cell
-}: ScoutCell): Cell {
-  const request = { protocol, targets, ...pace, isBusy, isInWorker, isSequential, options: { timeoutMs } }
-  return { ...cell, tool: 'scout', measure: () => readings('accuracy/scout.ts', request) }
-}
-
-const readingsSchema = z.object({
-  samples: z.array(
-    z.object({ to: z.string(), timesNs: z.partialRecord(z.enum(figures), z.number()), limitMs: z.number().optional() }),
-  ),
-  clocks: z.string().optional(),
-})
-
-async function readings(program: string, request: object): Promise<Readings> {
-  return readingsSchema.parse(await runProgram(program, request))
 }

@@ -24,8 +24,12 @@ export interface Comparison {
 /** How many probes at the start count for nothing: code is compiled, neighbours are found. */
 const warmup = 20
 
-/** Pairs by order: a tool's nth probe of an address is the nth conversation with it on the wire. */
-export function compare(readings: readonly Sample[], truths: readonly Sample[]): Comparison {
+/**
+ * Pairs by order: a tool's nth probe of an address is the nth conversation with it on the wire. If a tool says when it sent its probes, it
+ * may leave out the first and the last of them.
+ */
+export function compare(readings: readonly Sample[], all: readonly Sample[]): Comparison {
+  const truths = readings.every(({ sentNs }) => sentNs !== undefined) ? sameTimes(readings, all) : all
   if (readings.length !== truths.length)
     throw new Error(`the tool reports ${readings.length} probes, and the wire shows ${truths.length}`)
   const truthOf = takeInOrder(truths)
@@ -42,6 +46,17 @@ export function compare(readings: readonly Sample[], truths: readonly Sample[]):
       }),
     ),
   }
+}
+
+/** The stretch of the wire whose departures are at the most constant distance from those that the tool reports. */
+function sameTimes(readings: readonly Sample[], all: readonly Sample[]): readonly Sample[] {
+  const stretches = Array.from({ length: Math.max(0, all.length - readings.length) + 1 }, (_, first) => {
+    const truths = all.slice(first, first + readings.length)
+    const apartNs = readings.map(({ sentNs = 0 }, i) => (truths[i]?.sentNs ?? 0) - sentNs)
+    const middleNs = median(apartNs) ?? 0
+    return { truths, strayNs: apartNs.reduce((sum, ns) => sum + Math.abs(ns - middleNs), 0) }
+  })
+  return stretches.toSorted((a, b) => a.strayNs - b.strayNs)[0]?.truths ?? []
 }
 
 function isFalselyLost(told: Sample, truth: Sample): boolean {

@@ -46,6 +46,32 @@ const limits: readonly Limit[] = [
       limits: { p99: 1.5 },
     }),
   ),
+  ...['udp', 'udp, both ends busy'].map(
+    (condition): Limit => ({
+      figure: condition.replace('udp', 'UDP'),
+      of: ['scout', condition],
+      against: [
+        ['irtt', condition],
+        ['sockperf', condition],
+      ],
+      by: 'round trip',
+      limits: { p99: 0.3 },
+    }),
+  ),
+  {
+    figure: 'UDP, reflector 80 % busy',
+    of: ['scout', 'udp, reflector busy'],
+    against: [['scout', 'udp']],
+    by: 'round trip',
+    limits: { p99: 1.5 },
+  },
+  {
+    figure: 'DNS',
+    of: ['scout', 'dns'],
+    against: [['dig', 'dns']],
+    by: 'round trip',
+    limits: { p99: 0.3 },
+  },
   ...['udp', 'dns'].map(
     (condition): Limit => ({
       figure: condition.toUpperCase(),

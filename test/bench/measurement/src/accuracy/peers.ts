@@ -1,8 +1,10 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { Blackbox } from '../stage/blackbox.ts'
 import { temporaryFolder } from '../stage/folder.ts'
+import { ports } from '../stage/ports.ts'
 import { run, sleep } from '../stage/tool.ts'
 import type { Sample } from './sample.ts'
 
@@ -38,6 +40,44 @@ export async function fping(addresses: readonly string[], { count, intervalMs }:
 /** Not a number is an answer that did not come. */
 function roundTrip(to: string, ms: number | undefined): Sample {
   return { to, timesNs: ms === undefined || Number.isNaN(ms) ? {} : { 'round trip': ms * 1e6 } }
+}
+
+/** dig, which asks for one name after another, as soon as it has the answer. */
+export async function dig(name: string, server: string, { count }: Pace): Promise<readonly Sample[]> {
+  const names = join(temporaryFolder(), 'names')
+  await writeFile(names, `${name}\n`.repeat(count))
+  const { stdout } = await run(['dig', '-u', `@${server}`, '+tries=1', '+noall', '+stats', '-f', names])
+  const times = [...stdout.matchAll(/Query time: (?<us>\d+) usec/g)].map(({ groups }) => Number(groups?.['us']))
+  return times.map((us) => ({ to: server, timesNs: { 'round trip': us * 1000 } }))
+}
+
+/** irtt, whose round trip is without the time that its server says the request spent there. */
+export async function irtt(address: string, { count, intervalMs }: Pace): Promise<readonly Sample[]> {
+  const duration = ['-i', `${intervalMs}ms`, '-d', `${count * intervalMs}ms`]
+  const { stdout } = await run(['irtt', 'client', ...duration, '-Q', '-o', '-', `${address}:${ports.irtt}`])
+  const { round_trips: trips } = irttReport.parse(JSON.parse(stdout))
+  return trips.map(({ delay }) => ({
+    to: address,
+    timesNs: delay.rtt === undefined ? {} : { 'round trip': delay.rtt },
+  }))
+}
+
+const irttReport = z.object({ round_trips: z.array(z.object({ delay: z.object({ rtt: z.number().optional() }) })) })
+
+/** sockperf, whose round trip includes the time at its server. It leaves out what it sent in its first 400 ms and its last 50. */
+export async function sockperf(address: string, { count, intervalMs }: Pace): Promise<readonly Sample[]> {
+  const log = join(temporaryFolder(), 'sockperf.log')
+  const seconds = Math.round((count * intervalMs) / 1000 + 0.5)
+  const pace = ['-t', `${seconds}`, '--mps', `${Math.round(1000 / intervalMs)}`]
+  const to = ['-i', address, '-p', `${ports.sockperf}`]
+  const { stdout } = await run(['sockperf', 'ping-pong', ...to, ...pace, '--full-rtt', '--full-log', log])
+  if (!stdout.includes('# dropped messages = 0;')) throw new Error('sockperf calls messages dropped')
+  const rows = (await readFile(log, 'utf8')).matchAll(/^\d+, (?<sent>[\d.]+), [\d.]+, (?<us>[\d.]+)$/gm)
+  return Array.from(rows, ({ groups }) => ({
+    to: address,
+    sentNs: Number(groups?.['sent']) * 1e9,
+    timesNs: { 'round trip': Number(groups?.['us']) * 1000 },
+  }))
 }
 
 export async function curl(address: string, { count, intervalMs }: Pace): Promise<readonly Sample[]> {

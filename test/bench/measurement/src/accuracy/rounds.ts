@@ -1,5 +1,5 @@
 import { captured } from './capture.ts'
-import type { Cell } from './cells.ts'
+import type { Cell } from './cell.ts'
 import { type Comparison, compare } from './errors.ts'
 import { conversationsOf } from './wire.ts'
 
@@ -38,11 +38,12 @@ interface Round {
   readonly problem?: string
 }
 
-async function runCell({ tool, condition, host, conversation, measure }: Cell): Promise<Round> {
+async function runCell(cell: Cell): Promise<Round> {
+  const { tool, condition } = cell
   process.stderr.write(`${tool}: ${condition} … `)
   try {
-    const { capture, outcome } = await captured(host.device, measure)
-    const comparison = compare(outcome.samples, conversationsOf(capture, conversation))
+    const { truths, outcome } = await measured(cell)
+    const comparison = compare(outcome.samples, truths)
     process.stderr.write('done\n')
     return { comparison, clocks: outcome.clocks }
   } catch (error) {
@@ -50,4 +51,14 @@ async function runCell({ tool, condition, host, conversation, measure }: Cell): 
     process.stderr.write(`failed: ${problem}\n`)
     return { problem: `${tool}: ${condition}: ${problem}` }
   }
+}
+
+async function measured({ host, conversation, sparesServer = false, measure }: Cell) {
+  const withNear = () => captured({ device: host.device }, measure)
+  if (!sparesServer) {
+    const { capture, outcome } = await withNear()
+    return { truths: conversationsOf(capture, conversation), outcome }
+  }
+  const { capture: atServer, outcome: near } = await captured({ device: 'lo', host }, withNear)
+  return { truths: conversationsOf(near.capture, conversation, atServer), outcome: near.outcome }
 }

@@ -19,6 +19,8 @@ export interface Sample {
   /** The address probed. */
   readonly to: string
   readonly timesNs: Readonly<Partial<Record<Figure, number>>>
+  /** When the request left, by any clock. */
+  readonly sentNs?: number
   /** By the wall clock, in milliseconds since 1970: of a tool's sample when its patience ends, of the wire's when the answer came. */
   readonly limitMs?: number | undefined
 }

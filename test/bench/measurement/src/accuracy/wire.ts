@@ -1,3 +1,4 @@
+import { ports } from '../stage/ports.ts'
 import { type Packet, parsePacket } from './packet.ts'
 import type { Capture } from './pcap.ts'
 import type { Sample } from './sample.ts'
@@ -5,60 +6,107 @@ import type { Sample } from './sample.ts'
 /** Which conversations a bench looks for on the wire. */
 export type Conversation = 'icmp' | 'udp' | 'tcp'
 
-/** The truth: every conversation with the far side, in the order in which they began. */
-export function conversationsOf({ startMs, frames }: Capture, kind: Conversation): readonly Sample[] {
-  const packets = frames.flatMap((frame) => parsePacket(frame) ?? []).filter(({ protocol }) => protocol === kind)
-  return kind === 'tcp' ? connectionsOf(packets) : exchangesOf(packets, startMs)
+/**
+ * The truth: every conversation with the far side, in the order in which they began. Without the time that each was at its server, if
+ * there is a capture of the device before that.
+ */
+export function conversationsOf(
+  { startMs, frames }: Capture,
+  kind: Conversation,
+  atServer?: Capture,
+): readonly Sample[] {
+  const packets = packetsOf(frames, kind)
+  if (kind === 'tcp') return connectionsOf(packets)
+  const residencesNs = atServer === undefined ? undefined : residencesOf(packetsOf(atServer.frames, kind))
+  return exchangesOf(packets).map(({ to, id, sentNs, answeredNs }) => {
+    const residenceNs = residencesNs === undefined ? 0 : residencesNs.get(id)
+    const isKnown = answeredNs !== undefined && residenceNs !== undefined
+    return {
+      to,
+      sentNs,
+      timesNs: isKnown ? { 'round trip': answeredNs - sentNs - residenceNs } : {},
+      ...(answeredNs === undefined ? {} : { limitMs: startMs + answeredNs / 1e6 }),
+    }
+  })
+}
+
+function packetsOf(frames: Capture['frames'], kind: Conversation): readonly Packet[] {
+  return frames.flatMap((frame) => parsePacket(frame) ?? []).filter(({ protocol }) => protocol === kind)
+}
+
+function residencesOf(packets: readonly Packet[]): ReadonlyMap<string, number> {
+  return new Map(
+    exchangesOf(packets).flatMap(({ id, sentNs, answeredNs }) =>
+      answeredNs === undefined ? [] : [[id, answeredNs - sentNs] as const],
+    ),
+  )
 }
 
 interface Exchange {
   readonly to: string
+  readonly id: string
   readonly sentNs: number
   answeredNs?: number
 }
 
-function exchangesOf(packets: readonly Packet[], startMs: number): readonly Sample[] {
+function exchangesOf(packets: readonly Packet[]): readonly Exchange[] {
   const exchanges: Exchange[] = []
   const waiting = new Map<string, Exchange>()
   for (const packet of packets) {
     const part = packet.protocol === 'icmp' ? echoPart(packet) : datagramPart(packet)
     if (part === undefined) continue
+    const { id } = part
     if (part.isRequest) {
-      const exchange: Exchange = { to: packet.destination, sentNs: packet.atNs }
+      const exchange: Exchange = { to: packet.destination, id, sentNs: packet.atNs }
       exchanges.push(exchange)
-      waiting.set(`${packet.destination} ${part.key}`, exchange)
+      waiting.set(`${packet.destination} ${part.client} ${id}`, exchange)
     } else {
-      const exchange = waiting.get(`${packet.source} ${part.key}`)
+      const exchange = waiting.get(`${packet.source} ${part.client} ${id}`)
       if (exchange !== undefined) exchange.answeredNs ??= packet.atNs
     }
   }
-  return exchanges.map(({ to, sentNs, answeredNs }) => {
-    if (answeredNs === undefined) return { to, timesNs: {} }
-    return { to, timesNs: { 'round trip': answeredNs - sentNs }, limitMs: startMs + answeredNs / 1e6 }
-  })
+  return exchanges
 }
 
 interface Part {
   readonly isRequest: boolean
-  /** Equal in a request and its answer, and in no other of the same time. */
-  readonly key: string
+  /** Port of the client, 0 where there are none. */
+  readonly client: number
+  /** Equal in a request and its answer, and in no other of this client at the time. A relay leaves it as it is. */
+  readonly id: string
 }
 
 /** RFC 792 "Echo or Echo Reply Message", RFC 4443 §4. */
 function echoPart({ bytes }: Packet): Part | undefined {
   const type = bytes.readUInt8(0)
   if (![0, 8, 128, 129].includes(type)) return undefined
-  return { isRequest: type === 8 || type === 128, key: bytes.toString('hex', 4, 8) }
+  return { isRequest: type === 8 || type === 128, client: 0, id: bytes.toString('hex', 4, 8) }
 }
 
-/** Identifies the datagrams of one client socket: the id of DNS (RFC 1035 §4.1.1), session and sequence of Scout's echo. */
-function datagramPart({ bytes }: Packet): Part {
+/**
+ * Where the datagrams of a client carry what tells them apart, from the header of UDP on: the id of DNS (RFC 1035 §4.1.1), the start of an
+ * echo, the number in the padding of STAMP (RFC 8762 §4.3.1, RFC 8972 §4.1), token and number of irtt, and the number of sockperf.
+ */
+const idPlaces: Readonly<Record<number, readonly [start: number, end: number]>> = {
+  [ports.dns]: [8, 10],
+  [ports.echo]: [16, 24],
+  [ports.udp]: [56, 64],
+  [ports.irtt]: [12, 24],
+  [ports.sockperf]: [8, 16],
+}
+
+/** The flags of irtt that open and close a session. */
+const irttSession = 0x01 | 0x04
+
+function datagramPart({ bytes }: Packet): Part | undefined {
   const source = bytes.readUInt16BE(0)
   const destination = bytes.readUInt16BE(2)
   const isRequest = destination < 32_768
   const [client, server] = isRequest ? [source, destination] : [destination, source]
-  const token = server === 53 ? bytes.subarray(8, 10) : bytes.subarray(16, 24)
-  return { isRequest, key: `${client} ${server} ${token.toString('hex')}` }
+  const place = idPlaces[server]
+  if (place === undefined) return undefined
+  if (server === ports.irtt && (bytes.readUInt8(11) & irttSession) !== 0) return undefined
+  return { isRequest, client, id: `${server} ${bytes.toString('hex', ...place)}` }
 }
 
 interface Connection {

@@ -6,6 +6,7 @@ import { publish } from '../report/report.ts'
 import { formatNumber, formatTable } from '../report/table.ts'
 import { startBlackbox } from '../stage/blackbox.ts'
 import { startHost } from '../stage/host.ts'
+import { at, reflector, startServer } from '../stage/servers.ts'
 import { isThere } from '../stage/tool.ts'
 import { type Cost, cellsOf } from './cells.ts'
 
@@ -52,8 +53,10 @@ process.exit(
 
 /** All tools in turn, and again in each round, so that what changes on the machine meets them all. */
 async function measure(): Promise<readonly Row[]> {
+  const host = await startHost({ number: 1, delayMs: 0 })
+  await startServer(at(host, reflector('idle')))
   const cells = cellsOf({
-    host: await startHost({ number: 1, delayMs: 0 }),
+    host,
     blackbox: isThere('prometheus-blackbox-exporter') ? await startBlackbox() : undefined,
   }).filter(({ tool, what, command }) => options.isWanted(tool, what) && isThere(command))
   const costs = cells.map((): Cost[] => [])

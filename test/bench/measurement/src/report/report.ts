@@ -6,7 +6,7 @@ import { type Ratio, verdictOf } from './ratios.ts'
 import { formatNumber, formatTable } from './table.ts'
 
 export interface Report {
-  readonly bench: 'accuracy' | 'cost'
+  readonly bench: 'accuracy' | 'cost' | 'paths'
   readonly machine: Machine
   /** Figures as a table. */
   readonly table: string

@@ -10,6 +10,8 @@ export interface Host {
   readonly address6: string
   /** Further addresses of the same host. */
   readonly addresses: readonly string[]
+  /** The command line that runs `argv` there. */
+  inside(argv: readonly string[]): readonly string[]
 }
 
 interface HostOptions {
@@ -23,18 +25,19 @@ const addressCount = 500
 
 /** Starts a host that answers ICMP, UDP, DNS, TCP and HTTP; it ends with this process. */
 export async function startHost({ number, delayMs }: HostOptions): Promise<Host> {
-  const responders = [process.execPath, programPath('stage/responders.ts'), String(delayMs)]
+  const [network, network6] = [`10.${number}`, `fd00:${number}:`]
+  const address = `${network}.0.2`
+  const responders = [process.execPath, programPath('stage/responders.ts'), String(delayMs), address]
   const child = spawn('unshare', ['--net', ...responders], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   await message(child) // it runs, in its own namespace by now
   const device = `near${number}`
-  const [network, network6] = [`10.${number}`, `fd00:${number}:`]
   const far = `--net=/proc/${child.pid}/ns/net`
   await run(['ip', 'link', 'add', device, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(child.pid)])
   await run(['nsenter', far, 'ip', '-batch', '-'], {
     input: `
       link set lo up
       link set far up
-      address add ${network}.0.2/24 dev far
+      address add ${address}/24 dev far
       address add ${network6}:2/64 dev far nodad
       route add local ${network}.4.0/22 dev lo
       route add default via ${network}.0.1`,
@@ -45,7 +48,7 @@ export async function startHost({ number, delayMs }: HostOptions): Promise<Host>
       link set ${device} up
       address add ${network}.0.1/24 dev ${device}
       address add ${network6}:1/64 dev ${device} nodad
-      route add ${network}.4.0/22 via ${network}.0.2`,
+      route add ${network}.4.0/22 via ${address}`,
   })
   child.send('linked')
   await message(child)
@@ -54,9 +57,10 @@ export async function startHost({ number, delayMs }: HostOptions): Promise<Host>
   })
   return {
     device,
-    address: `${network}.0.2`,
+    address,
     address6: `${network6}:2`,
     addresses: Array.from({ length: addressCount }, (_, i) => `${network}.${4 + (i >> 8)}.${i & 255}`),
+    inside: (argv) => ['nsenter', far, ...argv],
   }
 }
 

@@ -1,16 +1,18 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { startDnsResponder, startUdpResponder } from '@scout/core'
+import { isIPv6 } from 'node:net'
+import { startDnsResponder } from '@scout/core'
 import { answerEchoesAfter } from './icmp-responder.ts'
 import { ports } from './ports.ts'
 import { sleep } from './tool.ts'
 
 /*
- * The far side of a bench, run in a separate network namespace: responders.ts DELAY_MS. Reports that it runs, and, once it has
+ * The far side of a bench, run in a separate network namespace: responders.ts DELAY_MS ADDRESS. Reports that it runs, and, once it has
  * been notified of its link, that it answers.
  */
 const delayMs = Number(process.argv[2])
+const address = process.argv[3] ?? ''
 const host = '::'
 const bufferBytes = 4 << 20
 
@@ -21,17 +23,22 @@ await startAll()
 process.send?.('answering')
 
 async function startAll(): Promise<void> {
-  const echo = await listen(ports.echo)
+  const echo = await listen({ host, port: ports.echo })
   echo.on('message', (bytes, { port, address }) => void later(() => echo.send(bytes, port, address)))
   // Scout's responders answer at once; what delays an answer stands before them.
-  const udp = await startUdpResponder({ host: '127.0.0.1', port: 0 })
   const dns = await startDnsResponder({ host: '127.0.0.1', port: 0, addressesOf: () => ['192.0.2.1'] })
-  await relay(ports.udp, udp.port)
-  await relay(ports.dns, dns.port)
+  await relay({ host, port: ports.dns }, dns.port)
+  // Of these the server is a process of its own, on the same port of the loopback device (servers.ts).
+  for (const port of [ports.udp, ports.irtt, ports.sockperf]) await relay({ host: address, port }, port)
   const http = createServer((_, response) => void later(() => response.end('{"message":"connected"}\n')))
   http.listen({ host, port: ports.http, backlog: 4096 })
   await once(http, 'listening')
   if (delayMs > 0) answerEchoesAfter(delayMs)
+}
+
+interface Listen {
+  readonly host: string
+  readonly port: number
 }
 
 async function later(act: () => unknown): Promise<void> {
@@ -39,16 +46,16 @@ async function later(act: () => unknown): Promise<void> {
   await act()
 }
 
-async function listen(port: number): Promise<Socket> {
-  const socket = createSocket({ type: 'udp6', recvBufferSize: bufferBytes })
+async function listen({ host, port }: Listen): Promise<Socket> {
+  const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', recvBufferSize: bufferBytes })
   socket.bind(port, host)
   await once(socket, 'listening')
   return socket
 }
 
 /** Passes datagrams on to a responder of this host, each client by a socket of its own, and the answers back. */
-async function relay(port: number, to: number): Promise<void> {
-  const front = await listen(port)
+async function relay(at: Listen, to: number): Promise<void> {
+  const front = await listen(at)
   const backs = new Map<string, Promise<Socket>>()
   front.on('message', (bytes, client) => {
     const key = `${client.port} ${client.address}`

@@ -25,12 +25,20 @@ const rejections: readonly Symptom[] = ['refused', 'reset', 'prohibited']
 /** Nats that it costs if one side is refused and the other hears nothing, because the answers to it are rejected, too. */
 const bothWaysPrice = 0.5
 
-/** Nats that a refusal of TCP and UDP costs: a closed port refuses both, and a firewall rarely does. */
+/**
+ * Nats that a refusal costs: a firewall rarely refuses as a closed port does. Least on some of the ways to a node, because a closed port refuses
+ * on all of them; most for TCP and UDP together, which a closed port refuses both.
+ */
+const refusedPrice = 1
+const refusedOnASidePrice = 3
 const refusedPortPrice = 4
+
+const notOnASide = ofLinks.filter((kind) => kind !== 'node-side')
 
 export const protocolFiltered: Cause = {
   name: 'protocol-filtered',
   scopes: ofLinks,
+  proofs: ['trace'],
   severity: 'critical',
   rarity: 0,
   because: 'a firewall or policy stops it',
@@ -50,20 +58,18 @@ export const protocolFiltered: Cause = {
       return seen.flatMap((way): readonly Variant[] => {
         const isRejection = rejections.includes(way)
         if (name === 'every protocol' && !isRejection) return []
-        const price = way === 'refused' ? (name === 'the port' ? refusedPortPrice : 1) : 0
-        const form = (id: string, shows: readonly Symptom[], extra: number) =>
-          byFamily(failing, {
-            id: `${name} ${id}`,
-            lines: [surely(both(overPods, about), ...shows)],
-            price: price + extra,
-          })
+        const price = way === 'refused' ? (name === 'the port' ? refusedPortPrice : refusedPrice) : 0
+        const form = (id: string, shows: readonly Symptom[], more: Pick<Variant, 'price' | 'scopes'>) =>
+          byFamily(failing, { id: `${name} ${id}`, lines: [surely(both(overPods, about), ...shows)], ...more })
         return [
-          ...form(way, [way], 0),
+          ...(way === 'refused' && price < refusedOnASidePrice
+            ? [
+                ...form(way, [way], { price, scopes: notOnASide }),
+                ...form(`${way} on a side`, [way], { price: refusedOnASidePrice, scopes: ['node-side'] }),
+              ]
+            : form(way, [way], { price })),
           ...(isRejection && seen.includes('silent')
-            ? form(`${way} or silent`, [way, 'silent'], bothWaysPrice).map((one) => ({
-                ...one,
-                scopes: ['link'] as const,
-              }))
+            ? form(`${way} or silent`, [way, 'silent'], { price: price + bothWaysPrice, scopes: ['link'] })
             : []),
         ]
       })

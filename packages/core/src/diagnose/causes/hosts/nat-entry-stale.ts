@@ -1,15 +1,14 @@
 import { type Cause, surely } from '../../cause.ts'
-import { ifSeen, onNode, seenOf } from '../parts.ts'
+import { ifSeen, onNode } from '../parts.ts'
 
 const isKeptByService = ({ socket, path }: { readonly socket?: string | undefined; readonly path: string }) =>
-  socket === 'kept' && (path === 'service' || path === 'dns-server')
+  socket === 'kept' && (path === 'service' || path === 'name' || path.startsWith('dns-server'))
 
 export const natEntryStale: Cause = {
   name: 'nat-entry-stale',
   scopes: ['node-side', 'service', 'name-server'],
-  severity: 'critical',
+  severity: 'warning',
   rarity: 0,
-  waitsFor: 'sockets',
   because: 'a node translates it to an endpoint that is gone',
   means: 'A node still translates a flow to an endpoint that no longer exists, for as long as the flow sends.',
   shows: 'A socket that keeps sending to a Service gets no answer. A fresh socket to the same address does.',
@@ -23,7 +22,7 @@ export const natEntryStale: Cause = {
   variants: (failing) =>
     ifSeen(failing, isKeptByService, {
       id: 'all',
-      lines: [surely(isKeptByService, ...seenOf(failing, ['silent', 'refused', 'unreachable']))],
+      lines: [surely(isKeptByService, 'forgotten')],
     }),
   says: ({ where }) => `a node still translates flows to an endpoint that is gone: ${where}`,
   next: (said) => onNode(said, 'cat /proc/net/nf_conntrack'),

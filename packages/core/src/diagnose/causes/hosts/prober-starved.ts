@@ -1,4 +1,9 @@
-import { anything, type Cause, mostly } from '../../cause.ts'
+import { anything, both, type Cause, mostly, type Selector } from '../../cause.ts'
+import { shellWord } from '../../shell.ts'
+import { overPods } from '../parts.ts'
+
+/** What the agent answers and times itself. The kernel answers pings and handshakes, and stamps them. */
+const byAgent: Selector = both(overPods, ({ protocol }) => protocol === 'http' || protocol === 'udp')
 
 export const proberStarved: Cause = {
   name: 'prober-starved',
@@ -8,15 +13,22 @@ export const proberStarved: Cause = {
   because: 'the agent does not get enough CPU',
   means: 'An agent does not get enough CPU to measure, so that its failures are its own.',
   shows:
-    'Most checks from one node fail or are slow while its agent is late, and the same links pass from the other side.',
+    'HTTP and UDP checks from and to one node fail or are slow while its agent is late; pings and handshakes, which the kernel answers, may pass.',
   usually: [
     'a CPU limit that throttles the agent',
     'a node with more runnable processes than CPUs',
     'a virtual machine whose host is overcommitted',
   ],
   remedy: 'Raise or remove the CPU limit of the agent, or find what occupies the node.',
-  variants: () => [{ id: 'all', lines: [mostly(anything, 'silent', 'slow', 'lossy')], direction: 'none' }],
+  variants: () => [
+    {
+      id: 'all',
+      lines: [mostly(byAgent, 'silent', 'slow', 'lossy'), mostly(anything, 'silent', 'slow', 'lossy', 'passes')],
+      direction: 'none',
+    },
+  ],
   support: (nodes) => (nodes.some(({ isStarved }) => isStarved) ? 12 : -50),
   says: ({ where }) => `${where} does not get enough CPU to measure: its failures are no evidence about the network`,
-  next: ({ scope }) => `kubectl top pods -A --field-selector spec.nodeName=${'node' in scope ? scope.node : ''}`,
+  next: ({ scope }) =>
+    `kubectl top pods -A --field-selector ${shellWord(`spec.nodeName=${'node' in scope ? scope.node : ''}`)}`,
 }

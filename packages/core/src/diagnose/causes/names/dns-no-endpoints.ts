@@ -1,5 +1,5 @@
-import { type Cause, isDns, surely } from '../../cause.ts'
-import { seenOf } from '../parts.ts'
+import { type Cause, isDns, isDnsPod, surely } from '../../cause.ts'
+import { isAnsweredByUdp, seenOf } from '../parts.ts'
 
 export const dnsNoEndpoints: Cause = {
   name: 'dns-no-endpoints',
@@ -14,6 +14,7 @@ export const dnsNoEndpoints: Cause = {
   variants: (failing) => [
     { id: 'all', lines: [surely(isDns, ...seenOf(failing, ['refused', 'prohibited']))], direction: 'none' },
   ],
+  isExcluded: (failing, passing) => failing.some(isAnsweredByUdp) || passing.some(isDnsPod),
   says: ({ where }) => `${where} has no server behind it: nodes refuse its queries at once`,
   next: () => 'kubectl -n kube-system get endpointslices -l k8s-app=kube-dns',
 }

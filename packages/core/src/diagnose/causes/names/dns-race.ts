@@ -1,14 +1,12 @@
-import { type Cause, surely } from '../../cause.ts'
-import { ifSeen, onNode, seenOf } from '../parts.ts'
-
-const isParallel = ({ check }: { readonly check: string }) => check === 'dns-parallel'
+import { type Cause, isDns, isDnsInParallel, surely } from '../../cause.ts'
+import type { Fact } from '../../evidence.ts'
+import { ifSeen, isUnsteady, onNode, seenOf } from '../parts.ts'
 
 export const dnsRace: Cause = {
   name: 'dns-race',
   scopes: ['name-server', 'node-side'],
   severity: 'warning',
   rarity: 0,
-  waitsFor: 'servers',
   because: 'two queries of one socket race each other',
   means:
     'Resolvers send the queries for A and AAAA at once from one socket. Connection tracking drops one of them, and the resolver waits five seconds.',
@@ -22,11 +20,17 @@ export const dnsRace: Cause = {
   remedy:
     'Use NodeLocal DNSCache, or options single-request-reopen (glibc), or a newer kernel. Cilium without kube-proxy does not have it.',
   variants: (failing) =>
-    ifSeen(failing, isParallel, {
+    ifSeen(failing, isDnsInParallel, {
       id: 'all',
       direction: 'none',
-      lines: [surely(isParallel, ...seenOf(failing, ['slow', 'lossy', 'silent']))],
+      lines: [surely(isDnsInParallel, ...seenOf(failing, ['lossy', 'silent']))],
     }),
+  isExcluded: (failing, passing) => isUnsteady(passing) || failing.some((fact) => isDns(fact) && !isOfOneQuery(fact)),
   says: ({ where }) => `two queries of one socket race each other, so that names take five seconds: ${where}`,
   next: (said) => onNode(said, 'cat /proc/net/stat/nf_conntrack'),
+}
+
+/** Whether one of two queries may be all that is lost: where both are, the failure has no code of the lost one. */
+function isOfOneQuery(fact: Fact): boolean {
+  return isDnsInParallel(fact) && (fact.reason === undefined || fact.code !== undefined)
 }

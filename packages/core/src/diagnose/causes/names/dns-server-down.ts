@@ -1,5 +1,5 @@
-import { type Cause, isDns, surely } from '../../cause.ts'
-import { repeated, seenOf } from '../parts.ts'
+import { type Cause, isDns, isDnsPod, surely } from '../../cause.ts'
+import { isAnsweredByUdp, repeated, seenOf } from '../parts.ts'
 
 export const dnsServerDown: Cause = {
   name: 'dns-server-down',
@@ -19,6 +19,7 @@ export const dnsServerDown: Cause = {
   variants: (failing) => [
     { id: 'all', lines: [surely(isDns, ...seenOf(failing, ['silent', 'unreachable']))], direction: 'none' },
   ],
+  isExcluded: (failing, passing) => failing.some(isAnsweredByUdp) || passing.some(isDnsPod),
   says: ({ where }) => `${where} answers no node`,
   next: (said) => repeated(said),
 }

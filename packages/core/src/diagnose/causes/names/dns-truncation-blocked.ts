@@ -1,14 +1,13 @@
-import { type Cause, surely } from '../../cause.ts'
-import { ifSeen, repeated, seenOf } from '../parts.ts'
+import { type Cause, isDns, isDnsOverTcp, surely } from '../../cause.ts'
+import { ifSeen, isAnsweredByUdp, isUnsteady, repeated, seenOf } from '../parts.ts'
 
-const overTcp = ({ check }: { readonly check: string }) => check === 'dns-tcp'
+const ways = ['silent', 'refused', 'unreachable', 'prohibited'] as const
 
 export const dnsTruncationBlocked: Cause = {
   name: 'dns-truncation-blocked',
   scopes: ['name-server', 'node-side'],
   severity: 'warning',
   rarity: 0,
-  waitsFor: 'servers',
   because: 'DNS over TCP is blocked',
   means:
     'A name server answers over UDP but not over TCP, which resolvers need for answers that do not fit a datagram.',
@@ -20,12 +19,18 @@ export const dnsTruncationBlocked: Cause = {
     'a name server outside the cluster that does not serve TCP',
   ],
   remedy: 'Allow TCP 53 wherever UDP 53 is allowed.',
-  variants: (failing) =>
-    ifSeen(failing, overTcp, {
-      id: 'all',
+  variants: (failing) => [
+    ...ifSeen(failing, isDnsOverTcp, {
+      id: 'tcp',
       direction: 'none',
-      lines: [surely(overTcp, ...seenOf(failing, ['silent', 'refused', 'unreachable', 'prohibited']))],
+      lines: [surely(isDnsOverTcp, ...seenOf(failing, ways))],
     }),
+    // Where every answer is truncated, queries over UDP need TCP, too.
+    ...(failing.some(isAnsweredByUdp)
+      ? [{ id: 'truncated', direction: 'none', lines: [surely(isDns, ...seenOf(failing, ways))] } as const]
+      : []),
+  ],
+  isExcluded: (_, passing) => isUnsteady(passing),
   says: ({ where }) => `DNS over TCP is blocked, so that truncated answers cannot be completed: ${where}`,
   next: (said) => repeated(said),
 }

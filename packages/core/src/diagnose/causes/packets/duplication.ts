@@ -1,12 +1,15 @@
-import { type Cause, mostly } from '../../cause.ts'
+import { both, type Cause, isFragmented, isUdp, mostly } from '../../cause.ts'
+import { percent } from '../../explain/words.ts'
 import { byFamily, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
+
+/** What reflectors count. Of fragments, each would have to be duplicated. */
+const counted = both(overPods, isUdp, (aspect) => !isFragmented(aspect))
 
 export const duplication: Cause = {
   name: 'duplication',
   scopes: ofLinks,
   severity: 'warning',
   rarity: 0,
-  waitsFor: 'order',
   because: 'packets are duplicated',
   means: 'Packets arrive more than once.',
   shows: 'Pings and datagrams get several answers to one request. TCP hides it.',
@@ -18,8 +21,13 @@ export const duplication: Cause = {
   remedy: 'tcpdump on both nodes shows where the second copy appears; its TTL and MAC address tell who sent it.',
   variants: (failing) =>
     failing.some(({ symptom }) => symptom === 'duplicated')
-      ? byFamily(failing, { id: 'all', lines: [mostly(overPods, 'duplicated')] })
+      ? byFamily(failing, { id: 'all', lines: [mostly(counted, 'duplicated')] })
       : [],
-  says: (said) => `packets arrive twice${overFamily(said)}: ${said.where}`,
+  says(said) {
+    const shares = said.failing.flatMap(({ copies }) => copies ?? [])
+    const low = percent(Math.min(...shares.map((share) => share.low)))
+    const high = percent(Math.max(...shares.map((share) => share.high)))
+    return `packets arrive twice${overFamily(said)}, ${low} to ${high} of them: ${said.where}`
+  },
   next: (said) => repeated(said, ' --count 50 --interval 100ms'),
 }

@@ -1,16 +1,12 @@
-import { both, type Cause, either, isIcmp, isUdp, surely } from '../../cause.ts'
-import type { Aspect } from '../../evidence.ts'
+import { both, type Cause, isFragmented, surely } from '../../cause.ts'
 import { byFamily, ifSeen, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
-
-/** Larger than any Ethernet packet without jumbo frames, so that the sender makes fragments. */
-const isFragmented = both(overPods, either(isUdp, isIcmp), ({ bytes = 0 }: Aspect) => bytes > 1_500)
 
 export const fragmentsDropped: Cause = {
   name: 'fragments-dropped',
   scopes: ofLinks,
+  proofs: ['mtu'],
   severity: 'warning',
   rarity: 0,
-  waitsFor: 'fragments',
   because: 'fragments are dropped',
   means: 'Packets that are sent in fragments are dropped. Those of one piece pass, even full ones.',
   shows: 'Datagrams above the MTU are silent. Large ones below it pass.',
@@ -21,8 +17,8 @@ export const fragmentsDropped: Cause = {
   ],
   remedy: 'Make UDP applications send less than the MTU (DNS: EDNS buffer of 1,232 bytes), or let fragments pass.',
   variants: (failing) =>
-    ifSeen(failing, isFragmented, { id: 'all', lines: [surely(isFragmented, 'silent')] }).flatMap((variant) =>
-      byFamily(failing, variant),
+    ifSeen(failing, isFragmented, { id: 'all', lines: [surely(both(overPods, isFragmented), 'silent')] }).flatMap(
+      (variant) => byFamily(failing, variant),
     ),
   says: (said) => `fragments are dropped, packets of one piece pass${overFamily(said)}: ${said.where}`,
   next: (said) => repeated(said, ' --payload-bytes 4000'),

@@ -1,12 +1,14 @@
 import { hostIn } from '../../../model/target.ts'
-import { both, type Cause, isLarge, isSmall, isTcp, mostly, surely } from '../../cause.ts'
-import { byFamily, ofLinks, overFamily, overPods } from '../parts.ts'
+import { both, type Cause, evenly, isFragmented, isLarge, isSmall, isTcp, mostly, surely } from '../../cause.ts'
+import { shellWord } from '../../shell.ts'
+import { byFamily, ofLinks, overFamily, overPods, proven } from '../parts.ts'
 
 const isDatagram = (aspect: { readonly protocol: string }) => !isTcp({ check: '', path: '', vantage: '', ...aspect })
 
 export const mtuBlackHole: Cause = {
   name: 'mtu-black-hole',
   scopes: ofLinks,
+  proofs: ['mtu'],
   severity: 'critical',
   rarity: 0,
   because: 'large packets vanish',
@@ -25,15 +27,28 @@ export const mtuBlackHole: Cause = {
     ...byFamily(failing, {
       id: 'large',
       lines: [
+        surely(proven('mtu'), 'silent'),
+        // Routers may make smaller fragments of them over IPv4.
+        evenly(both(overPods, isFragmented), 'silent'),
         surely(both(overPods, isLarge, isDatagram), 'silent'),
         mostly(both(overPods, isLarge), 'silent'),
         surely(both(overPods, isSmall), 'passes'),
       ],
     }),
     // Between the size of a large datagram and a full segment.
-    ...byFamily(failing, { id: 'segments', lines: [surely(both(overPods, isLarge, isTcp), 'silent')], price: 1 }),
+    ...byFamily(failing, {
+      id: 'segments',
+      lines: [
+        surely(proven('mtu'), 'silent'),
+        evenly(both(overPods, isFragmented), 'silent'),
+        surely(both(overPods, isLarge, isTcp), 'silent'),
+      ],
+      price: 1,
+    }),
   ],
   says(said) {
+    const found = said.collected.find(({ proof, shows }) => proof === 'mtu' && shows === 'silent')
+    if (found !== undefined) return `${found.says}: ${said.where}`
     const smallest = Math.min(
       ...said.failing.flatMap(({ bytes = 0, protocol }) => (protocol === 'http' ? [] : [bytes])),
     )
@@ -43,6 +58,6 @@ export const mtuBlackHole: Cause = {
   next({ failing: [fact] }) {
     return fact === undefined
       ? 'scout-probe mesh'
-      : `scout-probe --from ${fact.from} icmp ${hostIn(fact.target)} --payload-bytes 1472`
+      : `scout-probe --from ${shellWord(fact.from)} icmp ${shellWord(hostIn(fact.target))} --payload-bytes 1472`
   },
 }

@@ -6,6 +6,7 @@ const names: Readonly<Record<string, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 export const familyBroken: Cause = {
   name: 'family-broken',
   scopes: ofLinks,
+  proofs: ['trace'],
   severity: 'critical',
   rarity: 0.5,
   because: 'one IP version is broken',

@@ -1,4 +1,5 @@
 import { anything, type Cause, surely } from '../../cause.ts'
+import { shellWord } from '../../shell.ts'
 import { seenOf } from '../parts.ts'
 
 export const nodeDown: Cause = {
@@ -27,5 +28,5 @@ export const nodeDown: Cause = {
   support: (nodes) =>
     nodes.reduce((sum, { hasRow, problems }) => sum + (hasRow ? -20 : 6) + (problems.length > 0 ? 3 : 0), 0),
   says: ({ where }) => `${where} answers nobody and its agent is silent: the node is down`,
-  next: ({ scope }) => `kubectl describe node ${'node' in scope ? scope.node : ''}`,
+  next: ({ scope }) => `kubectl describe node ${shellWord('node' in scope ? scope.node : '')}`,
 }

@@ -1,4 +1,5 @@
 import { anything, type Cause, surely } from '../../cause.ts'
+import { shellWord } from '../../shell.ts'
 import { seenOf } from '../parts.ts'
 
 export const nodeIsolated: Cause = {
@@ -6,6 +7,7 @@ export const nodeIsolated: Cause = {
   scopes: ['node'],
   severity: 'critical',
   rarity: 1,
+  isOfBothWays: true,
   because: 'the node is cut off from the network',
   means: 'A node runs, but the network does not reach it, in either direction.',
   shows: 'Every check from and to the node fails, name servers included.',
@@ -21,5 +23,5 @@ export const nodeIsolated: Cause = {
   ],
   support: (nodes) => nodes.reduce((sum, { hasRow }) => sum + (hasRow ? 1 : 0), 0),
   says: ({ where }) => `${where} is cut off: nothing reaches it and it reaches nothing`,
-  next: ({ scope }) => `kubectl describe node ${'node' in scope ? scope.node : ''}`,
+  next: ({ scope }) => `kubectl describe node ${shellWord('node' in scope ? scope.node : '')}`,
 }

@@ -4,6 +4,7 @@ import { ifOverlay, ofLinks, overPods, repeated } from '../parts.ts'
 export const overlayBlocked: Cause = {
   name: 'overlay-blocked',
   scopes: ofLinks,
+  proofs: ['trace'],
   severity: 'critical',
   rarity: 1,
   because: 'the tunnel of the pod network is blocked',

@@ -5,6 +5,7 @@ export const routingBroken: Cause = {
   name: 'routing-broken',
   // Between zones it is a partition.
   scopes: ofLinks.filter((scope) => scope !== 'zone-pair'),
+  proofs: ['trace'],
   severity: 'critical',
   rarity: 1,
   because: 'a route of the pod network is missing',

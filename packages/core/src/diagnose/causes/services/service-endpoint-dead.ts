@@ -1,4 +1,5 @@
 import { type Cause, surely } from '../../cause.ts'
+import { shellWord } from '../../shell.ts'
 import { overServices, repeated, seenOf } from '../parts.ts'
 
 export const serviceEndpointDead: Cause = {
@@ -29,6 +30,6 @@ export const serviceEndpointDead: Cause = {
       : `no endpoint of ${where} answers`,
   next: ({ scope, ...said }) =>
     scope.kind === 'service' && /^[a-z]/.test(scope.name)
-      ? `kubectl get endpointslices -A -l kubernetes.io/service-name=${scope.name.replace(/\..*$/, '')}`
+      ? `kubectl get endpointslices -A -l ${shellWord(`kubernetes.io/service-name=${scope.name.replace(/\..*$/, '')}`)}`
       : repeated({ scope, ...said }, ' --count 50'),
 }

@@ -1,0 +1,214 @@
+import { constants, createReadStream } from 'node:fs'
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createGunzip, createGzip } from 'node:zlib'
+import { latestMs, type Row } from '@scout/core'
+import { headLine, linesOf, readHistories, UnreadableHistory } from './history-format.ts'
+import type { Memory } from './memory.ts'
+import type { KeptHistory } from './series.ts'
+
+/*
+ * Keeps the history of a memory in a file, so that a restart does not lose it. Once a minute, and at the end, what has changed is appended.
+ * When the file has grown to twice its size, it is rewritten beside the old one, which it then replaces. So the file is whole at any moment,
+ * except for what was being appended when the power failed; reading takes what comes before.
+ *
+ * A disk that is full or hangs delays this alone, apart from the start and the stop of the agent, which wait for a bounded time.
+ */
+
+export interface HistoryFile {
+  readonly report: NonNullable<Row['history']>
+  /** Puts what the file has into the memory, and writes from then on. Never rejects. */
+  start(): Promise<void>
+  /** Writes a last time. Never rejects. */
+  stop(): Promise<void>
+}
+
+export interface HistoryFileOptions {
+  readonly path: string
+  /** Node of the agent: the histories of another are not its own. */
+  readonly node: string
+  readonly memory: Pick<Memory, 'histories' | 'restore'>
+  /** Called with what is wrong with the file when that begins, and with undefined once it is written again. */
+  readonly onTrouble: (trouble: string | undefined) => void
+  readonly everyMs?: number
+}
+
+/** How long the agent waits for the file when it starts, and when it stops. */
+const startMostMs = 20_000
+const stopMostMs = 5_000
+
+/** Growth that no rewriting is worth. */
+const spareBytes = 1 << 20
+
+export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
+  const { path, node, memory, onTrouble, everyMs = 60_000 } = options
+  const writes = { written: 0, failed: 0 }
+  let trouble: string | undefined
+  let isOfOthers = false
+  let isStopped = false
+  let timer: NodeJS.Timeout | undefined
+  let writing: Promise<void> = Promise.resolve()
+  /** The file as this process left it. */
+  let left: { readonly bytes: number; readonly wholeBytes: number; readonly atMs: number } | undefined
+
+  const troubled = (now: string | undefined) => {
+    const isNews = (trouble === undefined) !== (now === undefined)
+    trouble = now
+    if (isNews) onTrouble(now)
+  }
+
+  const read = async () => {
+    const into = new Map<string, KeptHistory>()
+    try {
+      await readFile(path, { node, into })
+    } catch (error) {
+      const what = `cannot use the history in ${path}: ${messageOf(error)}`
+      // What cannot be read at all may be anything.
+      isOfOthers = error instanceof UnreadableHistory ? error.isOfOthers : into.size === 0
+      const kept = into.size === 0 ? 'the agent starts without it' : 'the agent starts with what comes before'
+      troubled(
+        isOfOthers
+          ? `${what}; the agent starts without it and leaves the file alone: set historyFile to a file of this agent, or remove that one`
+          : `${what}; ${kept} and replaces the file`,
+      )
+    }
+    return into
+  }
+
+  const write = async () => {
+    const known = left
+    left = undefined
+    const atMs = Date.now()
+    // After a step back of the clock, slots that were written are gone.
+    const isWhole =
+      known === undefined || known.bytes > 2 * known.wholeBytes + spareBytes || atMs + latestMs < known.atMs
+    try {
+      const appended = isWhole
+        ? undefined
+        : await append(path, { from: known.bytes, lines: linesOf(memory.histories, 'changed') })
+      const bytes = appended ?? (await replace(path, [headLine(node)], linesOf(memory.histories, 'all')))
+      left = { bytes, atMs, wholeBytes: appended === undefined ? bytes : (known?.wholeBytes ?? bytes) }
+      writes.written++
+      troubled(undefined)
+    } catch (error) {
+      writes.failed++
+      troubled(
+        `cannot keep the history in ${path}: ${messageOf(error)}; it is tried again every minute, and a restart loses what is not written`,
+      )
+    }
+  }
+
+  const writeNext = () => {
+    if (!isOfOthers) writing = writing.then(write)
+    return writing
+  }
+
+  return {
+    get report() {
+      return { path, bytes: left?.bytes ?? 0, writtenAtMs: left?.atMs, writes: { ...writes }, trouble }
+    },
+    async start() {
+      const restored = await Promise.race([read(), sleep(startMostMs, undefined, { ref: false })])
+      if (restored === undefined) {
+        isOfOthers = true
+        troubled(
+          `cannot use the history in ${path}: reading takes longer than ${startMostMs / 1000} s; the agent runs without it`,
+        )
+        return
+      }
+      memory.restore(restored.values(), performance.now())
+      if (isStopped) return
+      timer = setInterval(() => void writeNext(), everyMs).unref()
+    },
+    async stop() {
+      isStopped = true
+      if (timer === undefined) return
+      clearInterval(timer)
+      await Promise.race([writeNext(), sleep(stopMostMs, undefined, { ref: false })])
+    },
+  }
+}
+
+async function readFile(path: string, options: Parameters<typeof readHistories>[1]): Promise<void> {
+  const kind = await stat(path).catch(undefinedIfMissing)
+  if (kind === undefined) return
+  // Writing replaces it, which must not happen to a device, and reading a pipe would wait.
+  if (!kind.isFile()) throw new UnreadableHistory('it is not a regular file', { isOfOthers: true })
+  if (kind.size === 0) return
+  const source = createReadStream(path)
+  const text = createGunzip({ chunkSize: 64 << 10 }).setEncoding('utf8')
+  source.once('error', (error) => text.destroy(error))
+  try {
+    await readHistories(source.pipe(text), options)
+  } finally {
+    source.destroy()
+  }
+}
+
+/** Appends lines. Resolves to the size of the file; to undefined if somebody else has changed it. */
+async function append(
+  path: string,
+  { from, lines }: { readonly from: number; readonly lines: Iterable<string> },
+): Promise<number | undefined> {
+  const file = await open(path, constants.O_WRONLY | constants.O_APPEND).catch(undefinedIfMissing)
+  if (file === undefined) return undefined
+  try {
+    if ((await file.stat()).size !== from) return undefined
+    try {
+      const bytes = from + (await writeLines(file, lines))
+      return (await file.stat()).size === bytes ? bytes : undefined
+    } catch (error) {
+      await file.truncate(from)
+      throw error
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** Writes a file beside the old one, which it replaces. Resolves to its size. */
+async function replace(path: string, head: readonly string[], lines: Iterable<string>): Promise<number> {
+  const aside = `${path}.new`
+  try {
+    // What is there may be a link to a file of somebody else.
+    await rm(aside, { force: true })
+    const file = await open(aside, 'wx', 0o600)
+    try {
+      const bytes = (await writeLines(file, head)) + (await writeLines(file, lines))
+      await rename(aside, path)
+      return bytes
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    await rm(aside, { force: true }).catch(() => {}) // the disk may be read-only, which the error says
+    throw error
+  }
+}
+
+/** Resolves to the number of bytes, once they are on the disk. */
+async function writeLines(file: FileHandle, lines: Iterable<string>): Promise<number> {
+  let bytes = 0
+  // The fastest level: what takes space is packed already.
+  await pipeline(Readable.from(lines), createGzip({ level: 1 }), async (parts: AsyncIterable<Buffer>) => {
+    for await (const part of parts) {
+      await file.appendFile(part)
+      bytes += part.length
+    }
+  })
+  await file.sync()
+  return bytes
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+  throw error
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const isOfZlib = 'code' in error && typeof error.code === 'string' && error.code.startsWith('Z_')
+  return isOfZlib ? `it is damaged (${error.message})` : error.message
+}

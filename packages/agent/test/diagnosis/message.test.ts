@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest'
+import { parseAnswer } from '../../src/diagnosis/answer.ts'
+import { createHoldings } from '../../src/diagnosis/holdings.ts'
+import { parseMessage } from '../../src/diagnosis/message.ts'
+import { reportOf } from '../../src/diagnosis/report.ts'
+import { failingSeriesOf, rowOf, seriesOf } from '../support/rows.ts'
+
+const sound = {
+  check: 'udp',
+  protocol: 'udp',
+  path: 'pod',
+  vantage: 'pod',
+  to: { kind: 'node', name: 'node-2' },
+  target: '10.0.0.2:8081',
+  symptom: 'silent',
+  sinceMs: 1_000,
+  trials: 3,
+  lastMs: 2_000,
+}
+
+function read(parts: object) {
+  const message = {
+    from: { name: 'scout-1', process: 'p', startedAtMs: 1 },
+    sequence: 1,
+    takenAtMs: 1_000,
+    nextMs: 10_000,
+    node: { name: 'node-1', isStarved: false },
+    baseId: 1,
+    facts: [],
+    unknown: [],
+    ...parts,
+  }
+  return parseMessage(JSON.stringify(message))
+}
+
+function factsOf(fact: object) {
+  return read({ facts: [{ ...sound, ...fact }] })?.facts
+}
+
+describe('evidence of another agent', () => {
+  it('is read', () => {
+    expect(factsOf({})).toMatchObject([sound])
+  })
+
+  it.each([
+    ['a time that is no date', { sinceMs: -1e300 }],
+    ['a time after all dates', { lastMs: 1e16 }],
+    ['more lost than sent', { symptom: 'lossy', loss: { low: 0.1, high: 1e300 } }],
+    ['less than no time', { slowerNs: -1 }],
+    ['a target of two lines', { target: '10.0.0.2:80; reboot\n' }],
+    ['a name that a terminal obeys', { check: '\u001b[2J' }],
+  ])('is left out if it has %s', (_, fact) => {
+    expect(factsOf(fact)).toEqual([])
+  })
+})
+
+describe('arrivals at another agent', () => {
+  const arrival = { from: 'node-2', family: 'ipv4', lastMs: 1_000 }
+
+  it('are read, on the clock of the reader', () => {
+    const message = read({ arrivals: [arrival] })
+    if (message === undefined) throw new TypeError('it is read')
+    const holdings = createHoldings()
+    holdings.take(message, 501_000)
+    expect(holdings.fresh().get('node-1')?.arrivals).toEqual([
+      { at: 'node-1', from: 'node-2', family: 'ipv4', lastMs: 501_000, asOfMs: 501_000 },
+    ])
+  })
+
+  it('are none from one of an earlier version', () => {
+    expect(read({})?.arrivals).toEqual([])
+  })
+
+  it.each([
+    ['a time that is no date', [{ ...arrival, lastMs: -1e300 }]],
+    ['a name that a terminal obeys', [{ ...arrival, from: '\u001b[2J' }]],
+    ['more of them than facts', Array.from({ length: 1_025 }, () => arrival)],
+  ])('with %s are refused', (_, arrivals) => {
+    expect(read({ arrivals })).toBeUndefined()
+  })
+
+  it('are sent of nodes of which something fails', () => {
+    const series = [failingSeriesOf('timeout', { to: 'node-2' }), seriesOf({ to: 'node-3', tookSeconds: [0.1] })]
+    const arrivals = (['node-2', 'node-3'] as const).map((from) => ({ from, family: 'ipv4', atMs: 1_000 }) as const)
+    expect(reportOf(rowOf({ series, arrivals })).arrivals.map(({ from }) => from)).toEqual(['node-2'])
+  })
+})
+
+it('an answer with more incidents than a watcher publishes is refused', () => {
+  const incident = {
+    id: '1',
+    cause: 'node-down',
+    scope: { kind: 'cluster' },
+    direction: 'none',
+    state: 'open',
+    severity: 'critical',
+    confidence: 1,
+    openedAtMs: 1,
+    summary: '',
+    evidence: [],
+    ruledOut: [],
+    rivals: [],
+    next: '',
+  }
+  const answer = (count: number) =>
+    parseAnswer(
+      JSON.stringify({
+        accepted: true,
+        needsBase: false,
+        rows: 1,
+        speaks: true,
+        version: '1',
+        incidents: Array.from({ length: count }, () => incident),
+      }),
+    )
+  expect(answer(96)).toBeDefined()
+  expect(answer(97)).toBeUndefined()
+})

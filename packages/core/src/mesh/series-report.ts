@@ -1,0 +1,156 @@
+import { z } from 'zod'
+
+/* What a row has of each series, and of the durations between two zones. */
+
+export const family = z.enum(['ipv4', 'ipv6'])
+const clock = z.enum(['kernel', 'tcp-info', 'user'])
+export const byReason = z.record(z.string(), z.int())
+
+const packets = z.object({
+  sent: z.int(),
+  arrived: z.int().optional(),
+  lostForth: z.int().optional(),
+  returned: z.int(),
+  duplicated: z.int(),
+  duplicatedForth: z.int().optional(),
+  reordered: z.int(),
+  late: z.int(),
+})
+
+const measured = {
+  protocol: z.string(),
+  target: z.string(),
+  endpoint: z
+    .object({
+      host: z.string(),
+      address: z.string(),
+      family,
+      port: z.int().optional(),
+      addressCount: z.int().optional(),
+    })
+    .optional(),
+  startedAtMs: z.number(),
+  phasesNs: z.record(z.string(), z.number()),
+  totalNs: z.number(),
+  clock: z.object({ tx: clock, rx: clock }),
+  packets: packets.optional(),
+}
+
+/** Result of any probe, as JSON. */
+const result = z.discriminatedUnion('ok', [
+  z.object({ ...measured, ok: z.literal(true), detail: z.unknown() }),
+  z.object({
+    ...measured,
+    ok: z.literal(false),
+    failure: z.object({
+      reason: z.string(),
+      phase: z.string(),
+      message: z.string(),
+      code: z.string().optional(),
+      icmp: z.object({ type: z.int(), code: z.int(), from: z.string(), mtu: z.int().optional() }).optional(),
+    }),
+    detail: z.unknown().optional(),
+  }),
+])
+
+const interval = { low: z.number(), high: z.number() }
+/** Lost or duplicated packets, of how many, and bounds of their proportion (95 %). */
+const share = z.object({ lost: z.int(), of: z.int(), ...interval })
+
+/** Packets without an answer in time, of how many; and those lost on either way, if the other side counts them. */
+const lost = z.object({ sent: z.int(), lost: z.int(), forth: z.int().optional(), back: z.int().optional() })
+
+const counts = { passed: z.int(), reasons: byReason, packets: packets.optional() }
+
+const key = {
+  check: z.string(),
+  path: z.string(),
+  vantage: z.string(),
+  family: family.optional(),
+}
+
+/** One series, as an agent reports it. */
+export const series = z.object({
+  ...key,
+  protocol: z.string(),
+  from: z.string(),
+  to: z.string().optional(),
+  /** Zone of `to`. */
+  toZone: z.string().optional(),
+  /** Target of the last attempt, or of the next one if there was none. */
+  target: z.string(),
+  /**
+   * `waiting`: there is no current result, because none has arrived yet, the last one is stale, or no peer on that node is ready.
+   * `unable`: this process lacks a privilege or feature that the probe needs.
+   */
+  state: z.enum(['ok', 'failing', 'waiting', 'unable']),
+  /** Wall clock at which it became ok or failing. */
+  sinceMs: z.number().optional(),
+  /** Conclusive attempts since then. */
+  trials: z.int().default(1),
+  /** Bytes that the check sends or requests, if its size matters. */
+  bytes: z.int().optional(),
+  /** If the attempts of the check share a flow: whether it is in use, or idle between them. */
+  socket: z.enum(['kept', 'idle']).optional(),
+  total: z.object(counts),
+  /** Wall clock at which the last attempt that succeeded started; absent if none did. */
+  succeededAtMs: z.number().optional(),
+  /** Attempts in the last ten minutes. `other` counts inconclusive ones, `lost` packets, if the probe sends them itself. */
+  recent: z.object({ passed: z.int(), failed: z.int(), other: z.int(), lost: lost.optional() }),
+  /**
+   * If some attempts are lost, by the detector: bounds of their proportion (95 %), wall clock of the first, attempts since then; and the packets
+   * lost on either way, if the other side counts them.
+   */
+  loss: z
+    .object({
+      ...interval,
+      forth: share.optional(),
+      back: share.optional(),
+      sinceMs: z.number(),
+      trials: z.int(),
+    })
+    .optional(),
+  /** If packets arrive twice, by the detector: the same of those that do, and answers since the first. */
+  duplicated: z.object({ ...interval, forth: share, back: share, sinceMs: z.number(), trials: z.int() }).optional(),
+  /** Median path time in nanoseconds of the newest successes, 15 at most. */
+  medianNs: z.number().optional(),
+  /** If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then. */
+  slow: z.object({ byNs: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
+  /**
+   * If nothing could be learned since the last conclusive attempt, because the agent's host lacks what an attempt needs (a free port): wall
+   * clock of the first such attempt, how many there were, and the newest.
+   */
+  hindered: z.object({ sinceMs: z.number(), trials: z.int(), last: result }).optional(),
+  /** Results that were discarded because a peer's state changed while they were in flight. */
+  setAside: z.int(),
+  last: result.optional(),
+  /** The newest failures, newest last. */
+  failures: z.array(result).readonly(),
+})
+
+/** Attempts of one check between two zones. They outlive the nodes they were measured on, because counters must not decrease. */
+export const durations = z.object({
+  ...key,
+  protocol: z.string(),
+  fromZone: z.string(),
+  toZone: z.string(),
+  total: z.object({ passed: z.int(), reasons: byReason }).default({ passed: 0, reasons: {} }),
+  /** Sum over the successes, by phase. */
+  phasesNs: z.record(z.string(), z.number()).default({}),
+  /** One count per edge of `durationEdgesSeconds`, for values above the previous edge and up to this one; then one for values above all. */
+  counts: z.array(z.int()).readonly(),
+  sumNs: z.number(),
+})
+
+export type SeriesReport = z.output<typeof series>
+export type DurationsReport = z.output<typeof durations>
+
+/**
+ * Returns what a series whose attempts share a flow shows of old flows: whether the last attempt passed over one, or found it dropped. Another
+ * failure shows nothing of them: other checks show how new flows fail.
+ */
+export function flowShown({ state, last }: Pick<SeriesReport, 'state' | 'last'>): 'passes' | 'dropped' | undefined {
+  if (last === undefined || (state !== 'ok' && state !== 'failing')) return undefined
+  if (!last.ok) return last.failure.reason === 'flow-dropped' ? 'dropped' : undefined
+  return typeof last.detail === 'object' && last.detail !== null && 'ageNs' in last.detail ? 'passes' : undefined
+}

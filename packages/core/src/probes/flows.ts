@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import type { Endpoint } from '../model/endpoint.ts'
+import { FailureError } from '../model/failure.ts'
+import { type Answered, answerOf, type Fate } from '../net/packets/fate.ts'
+import { udpPorts } from '../net/packets/providers.ts'
+import type { Asker, PacketAnswer, Question } from '../net/packets/question.ts'
+import type { Deadline } from '../time/deadline.ts'
+
+/*
+ * Several source ports at once. Routers and bundles of links choose the way of a packet by its addresses and ports, so that a bad member
+ * breaks some ports and no others. Ports stay the same from attempt to attempt, as long as the prober lives: those that fail go on failing.
+ */
+
+export const flowsOption = z
+  .int()
+  .min(1)
+  .max(udpPorts)
+  .default(1)
+  .describe(
+    'source ports to send from at once, one packet each: an attempt succeeds if all are answered, and names those that are not',
+  )
+
+/** What became of the packet of one source port. */
+interface Flow {
+  readonly sourcePort?: number
+  /** Absent without an answer. */
+  readonly rttNs?: number
+}
+
+/** Detail of an attempt that uses several. */
+export interface SeenFlows {
+  readonly flows?: readonly Flow[]
+}
+
+/** Asks once from each of so many source ports, from the one given on. */
+export function askFlows(
+  asker: Asker,
+  question: Question,
+  { count, by }: { readonly count: number; readonly by: Parameters<Asker['ask']>[1] },
+): Promise<readonly Fate<PacketAnswer>[]> {
+  const known = asker.flows(question)
+  if (count > known) {
+    throw new FailureError(
+      'not-supported',
+      `${count} source ports at once need the native part (install a C compiler, make and python3, then npm rebuild @scout/core)`,
+    )
+  }
+  return Promise.all(Array.from({ length: count }, (_, index) => asker.ask(question, { ...by, flow: by.flow + index })))
+}
+
+export function flowOf(fate: Fate<PacketAnswer>): Flow {
+  return {
+    ...('sourcePort' in fate && fate.sourcePort !== undefined ? { sourcePort: fate.sourcePort } : {}),
+    ...(fate.kind === 'answered' ? { rttNs: fate.tookNs } : {}),
+  }
+}
+
+/**
+ * Returns the answers, the quickest first.
+ * @throws {FailureError} if one is missing; of several source ports it names those
+ */
+export function answersOf(
+  fates: readonly Fate<PacketAnswer>[],
+  to: Endpoint,
+  deadline: Pick<Deadline, 'reason' | 'timedOut'>,
+): readonly Answered<PacketAnswer>[] {
+  const answered = fates.filter((fate) => fate.kind === 'answered')
+  const missing = fates.filter((fate) => fate.kind !== 'answered')
+  if (missing.length === 0) return answered.toSorted((a, b) => a.tookNs - b.tookNs)
+  try {
+    return [answerOf(missing[0], to, deadline)]
+  } catch (error) {
+    if (!(error instanceof FailureError) || fates.length === 1) throw error
+    const { reason, message, code, icmp } = error
+    const ports = missing.flatMap((fate) => flowOf(fate).sourcePort ?? [])
+    const which = missing.length === fates.length ? 'all' : `source ports ${ports.join(', ')}`
+    throw new FailureError(reason, `${missing.length} of ${fates.length} flows fail (${which}): ${message}`, {
+      ...(code === undefined ? {} : { code }),
+      ...(icmp === undefined ? {} : { icmp }),
+    })
+  }
+}

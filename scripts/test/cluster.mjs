@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { root } from '../command.mjs'
 import { prepare } from '../prepare.mjs'
 import { imageFlags, imageUsage, loadImage } from './cluster-image.mjs'
-import { closeReport } from './report.mjs'
+import { closeReport, retry } from './report.mjs'
 
 const usage = `usage: npm run test:cluster -- [options] [files]
 
@@ -41,6 +41,7 @@ const { testNamePattern } = values
 const vitest = await startVitest('test', positionals, {
   config: join(root, 'vitest.cluster.config.ts'),
   watch: false,
+  retry,
   ...(testNamePattern === undefined ? {} : { testNamePattern }),
 })
 closeReport(vitest)

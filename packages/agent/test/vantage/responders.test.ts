@@ -8,8 +8,7 @@ test('a port that is in use only for UDP is an error, and leaves nothing open', 
   const host = '127.53.7.1'
   const socket = await listenUdp(() => {}, host)
   const { port } = socket.address()
-  const start = () =>
-    startResponders({ host, port, key: '' }, async () => undefined, { paths: {}, bodies: {} })
+  const start = () => startResponders({ host, port, key: '' }, async () => undefined, { paths: {}, bodies: {} })
   await expect(start()).rejects.toThrow('EADDRINUSE')
   await expect(fetch(`http://${host}:${port}/`)).rejects.toThrow('fetch failed')
   const http = await startHttpResponder({ host, port, document: () => ({}) })

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import type { Cell, HistoryDocument } from '../state/documents.ts'
 import { clockText, threeDigits } from '../state/format.ts'
-import type { PhaseLog } from '../state/phases.ts'
 import { alignedTo, jointly, type Points, pointsOf, type Span } from '../state/series.ts'
-import { Chart } from './chart.tsx'
-import { useDocument } from './use-document.ts'
+import { Chart } from '../views/chart.tsx'
+import { useDocument } from '../views/use-document.ts'
+import type { PhaseLog } from './phases.ts'
 
 const refreshMs = 10_000
 

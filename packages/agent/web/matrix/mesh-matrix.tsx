@@ -1,11 +1,11 @@
 import { useMemo } from 'preact/hooks'
-import { type Level, matrixOf, placesOf } from '../matrix/model.ts'
 import type { LinksDocument } from '../state/documents.ts'
 import { countText } from '../state/format.ts'
 import type { Route } from '../state/route.ts'
-import type { Go } from './app.tsx'
-import { MatrixCanvas } from './matrix-canvas.tsx'
-import { MatrixFilter } from './matrix-filter.tsx'
+import type { Go } from '../views/app.tsx'
+import { MatrixCanvas } from './canvas.tsx'
+import { MatrixFilter } from './filter.tsx'
+import { type Level, matrixOf, placesOf } from './model.ts'
 import { NodeLinks } from './node-links.tsx'
 
 interface Shown {

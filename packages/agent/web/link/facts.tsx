@@ -1,6 +1,6 @@
 import type { Collected, LinkDocument, Series } from '../state/documents.ts'
 import { countText, durationText, shareText } from '../state/format.ts'
-import { Ago } from './times.tsx'
+import { Ago } from '../views/times.tsx'
 import { Trace } from './trace.tsx'
 
 interface Shown {

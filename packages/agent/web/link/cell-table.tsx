@@ -1,7 +1,7 @@
 import { levelOf, troubleText } from '../matrix/model.ts'
 import type { Cell, CheckReport } from '../state/documents.ts'
 import { durationText, shareText } from '../state/format.ts'
-import { Ago } from './times.tsx'
+import { Ago } from '../views/times.tsx'
 
 interface Shown {
   readonly cells: readonly Cell[]

@@ -1,4 +1,4 @@
-import type { Way } from './documents.ts'
+import type { Way } from '../state/documents.ts'
 
 /** Who answers at one hop, for all flows that show it. */
 export interface Stop {

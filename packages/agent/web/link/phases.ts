@@ -1,4 +1,4 @@
-import type { LinkDocument, Series } from './documents.ts'
+import type { LinkDocument, Series } from '../state/documents.ts'
 
 /** Phases of the successes of one check that were the newest at some time, oldest first. */
 export interface PhasePoints {

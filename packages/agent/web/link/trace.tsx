@@ -1,7 +1,7 @@
 import type { Collected } from '../state/documents.ts'
 import { countText, durationText, shareText } from '../state/format.ts'
-import { origin, type Stop, type TraceGraph, traceGraphOf } from '../state/trace-graph.ts'
-import { Ago } from './times.tsx'
+import { Ago } from '../views/times.tsx'
+import { origin, type Stop, type TraceGraph, traceGraphOf } from './trace-graph.ts'
 
 const box = { width: 172, height: 38, gap: 14, below: 26 } as const
 

@@ -1,14 +1,14 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { failuresText, levelOf } from '../matrix/model.ts'
 import type { LinkDocument, LinksDocument } from '../state/documents.ts'
-import { PhaseLog } from '../state/phases.ts'
-import type { Go } from './app.tsx'
+import type { Go } from '../views/app.tsx'
+import { Ago } from '../views/times.tsx'
+import { useDocument } from '../views/use-document.ts'
 import { CellTable } from './cell-table.tsx'
+import { LinkCharts } from './charts.tsx'
+import { LinkFacts } from './facts.tsx'
 import { LastResults } from './last-results.tsx'
-import { LinkCharts } from './link-charts.tsx'
-import { LinkFacts } from './link-facts.tsx'
-import { Ago } from './times.tsx'
-import { useDocument } from './use-document.ts'
+import { PhaseLog } from './phases.ts'
 
 const refreshMs = 10_000
 

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { layoutOf, positionAt } from '../matrix/layout.ts'
-import { cellsText, failuresText, levels, type Matrix } from '../matrix/model.ts'
-import { type Colours, type Cursor, coloursOf, paintCursor, paintMatrix } from '../matrix/paint.ts'
+import { layoutOf, positionAt } from './layout.ts'
+import { cellsText, failuresText, levels, type Matrix } from './model.ts'
+import { type Colours, type Cursor, coloursOf, paintCursor, paintMatrix } from './paint.ts'
 
 interface Shown {
   readonly matrix: Matrix

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { cellsText, failuresText, type Level, levels, type Matrix } from '../matrix/model.ts'
 import type { LinkReport } from '../state/documents.ts'
-import type { Go } from './app.tsx'
+import type { Go } from '../views/app.tsx'
+import { cellsText, failuresText, type Level, levels, type Matrix } from './model.ts'
 
 interface Shown {
   readonly matrix: Matrix

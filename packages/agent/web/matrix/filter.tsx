@@ -1,6 +1,6 @@
 import type { LinksDocument } from '../state/documents.ts'
 import type { Filter } from '../state/route.ts'
-import type { Go } from './app.tsx'
+import type { Go } from '../views/app.tsx'
 
 interface Shown {
   readonly links: LinksDocument

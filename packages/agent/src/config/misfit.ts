@@ -1,4 +1,4 @@
-import type { Misfit } from '@scout/core'
+import { type Misfit, messageOf } from '@scout/core'
 
 /** Returns one sentence that names a setting and its mistake; `originOf` adds its source. */
 export function explainMisfit(misfit: Misfit, originOf: (path: readonly string[]) => string = () => ''): string {
@@ -10,6 +10,6 @@ export function explainMisfit(misfit: Misfit, originOf: (path: readonly string[]
 
 /** Returns why a file cannot be read, in one sentence: YAML errors continue with the offending lines. */
 export function explainError(error: unknown): string {
-  const [sentence = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+  const [sentence = ''] = messageOf(error).split('\n')
   return sentence.replace(/:$/, '')
 }

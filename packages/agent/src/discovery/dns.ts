@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Family, familyOf, ScoutError } from '@scout/core'
+import { type Family, familyOf, messageOf, ScoutError } from '@scout/core'
 import { clusterDomain } from '../config/host.ts'
 import { inOrder } from '../kubernetes/slices.ts'
 import type { Greeting } from '../peers/greeting.ts'
@@ -227,10 +227,6 @@ export async function resolveBoth(name: string, servers?: readonly string[]): Pr
 
 function reasonOf({ reason }: PromiseRejectedResult): unknown {
   return reason
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** Whether the name exists but has no address of this family. */

@@ -3,7 +3,7 @@ import type { RequestOptions } from 'node:https'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
-import { nearest, ScoutError } from '@scout/core'
+import { messageOf, nearest, ScoutError } from '@scout/core'
 import type { ApiAccess } from './api.ts'
 
 export interface AccessOptions {
@@ -50,7 +50,7 @@ function load({ kubeconfig, context, environment }: AccessOptions): KubeConfig {
     if (kubeconfig === undefined) config.loadFromDefault()
     else config.loadFromFile(kubeconfig)
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new ScoutError(
       'invalid-option',
       `cannot use the kubeconfig ${source}: ${why} (name another with --kubeconfig, or in KUBECONFIG)`,

@@ -21,3 +21,8 @@ export class ScoutError extends Error {
 export function closedError(): ScoutError {
   return new ScoutError('closed', 'this prober is closed: create a new one')
 }
+
+/** Returns what a caught value says, whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { closedError, ScoutError } from '../../model/errors.ts'
+import { closedError, messageOf, ScoutError } from '../../model/errors.ts'
 import type { Result } from '../../probes/result.ts'
 import type { Engine, EngineOptions, Vantages } from '../engine.ts'
 import type { FromResponders, FromThread, ToThread } from './messages.ts'
@@ -77,7 +77,7 @@ export function createThreadEngine(
     try {
       post(message)
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
+      const why = messageOf(cause)
       throw new ScoutError('invalid-option', `cannot pass the options to another thread: ${why}; use plain data`, {
         cause,
       })

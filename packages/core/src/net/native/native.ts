@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Family } from '../../model/endpoint.ts'
+import { messageOf } from '../../model/errors.ts'
 import { failureErrorOf, isSystemError } from '../../model/failure.ts'
 import type { OpeningOptions, SendingOptions } from '../packets/packet-socket.ts'
 
@@ -222,7 +223,7 @@ function load(): NativePart {
   } catch (error) {
     const shortage = shortageOfFiles(folder)
     if (shortage !== undefined) return { isPresent: false, reason: shortage, isTemporary: true }
-    const [cause] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
+    const [cause] = messageOf(error).split('\n', 1)
     return {
       isPresent: false,
       reason: `the native part cannot be loaded from ${folder} (${cause}): install a C compiler, make and python3, then npm rebuild @scout/core`,

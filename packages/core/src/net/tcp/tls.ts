@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { isIP, type Socket } from 'node:net'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import { splitZone } from '../../model/address.ts'
+import { messageOf } from '../../model/errors.ts'
 import { FailureError } from '../../model/failure.ts'
 import { handshakeFailureOf } from './tls-failure.ts'
 
@@ -106,7 +107,7 @@ async function contextOf(ca: string): Promise<SecureContext> {
     contexts.set(file, { version, context })
     return context
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error)
+    const cause = messageOf(error)
     throw new FailureError('not-supported', `cannot trust the authorities of ${file}: ${cause}`, { cause: error })
   }
 }

@@ -488,6 +488,25 @@ describe('what explains', () => {
   })
 })
 
+describe('a server of cluster DNS that is down', () => {
+  const summaryOf = (fault: Fault) => explain(worldOf([fault], { dnsPods })).map(({ summary }) => summary)
+
+  test('costs queries only where some are seen to be lost', () => {
+    const isDown: Fault = ({ server }) => (server === dnsPods[0] ? 'silent' : undefined)
+    const isLossy: Fault = (fact) => (fact.check === 'dns' && fact.server === undefined ? lossy : isDown(fact))
+    expect([summaryOf(isDown), summaryOf(isLossy)]).toMatchInlineSnapshot(`
+      [
+        [
+          "10.244.1.10, one of the servers behind name server 10.96.0.10, does not answer",
+        ],
+        [
+          "10.244.1.10, one of the servers behind name server 10.96.0.10, does not answer, so that a part of the queries is lost",
+        ],
+      ]
+    `)
+  })
+})
+
 describe('a near tie', () => {
   test('is said with both names', () => {
     const refused: Fault = ({ protocol, from, to }) =>

@@ -54,9 +54,11 @@ export const dnsEndpointDown: Cause = {
     if (servers.length === 0 || !passing.some(isDnsPod))
       return `a part of the queries to ${where} is lost, as if one of its servers were down`
     const [one, several] = verbs[failing.find(isDnsPod)?.symptom ?? 'silent'] ?? silence
+    // It may be down before anything is lost through the address, and kube-proxy may know it by then.
+    const effect = failing.some(isByAddress) ? ', so that a part of the queries is lost' : ''
     return servers.length === 1
-      ? `${servers[0]}, one of the servers behind ${where}, ${one}, so that a part of the queries is lost`
-      : `${listed(servers)}, servers behind ${where}, ${several}, so that a part of the queries is lost`
+      ? `${servers[0]}, one of the servers behind ${where}, ${one}${effect}`
+      : `${listed(servers)}, servers behind ${where}, ${several}${effect}`
   },
   next({ failing, ...said }) {
     const direct = failing.filter(isDnsPod)

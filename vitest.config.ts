@@ -22,6 +22,8 @@ export default defineConfig({
     // For what hangs; no test measures by it.
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Half of the time tests wait.
+    maxWorkers: 3,
     projects: [
       // These leave nothing behind, which is among what they test, so their files share a process and load the library once.
       { extends: true, test: { name: 'core', include: core, isolate: false } },

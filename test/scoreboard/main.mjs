@@ -51,7 +51,7 @@ if (values.help === true) {
   --interval TIME     general interval of the checks (10s)
   --labs NUMBER       labs that run at the same time (2)
   --share PART/PARTS  one part of the trials (${values.share}); --from joins what the runs wrote
-  --quick             ${quick.length} faults at an interval of 1s, in a lab each
+  --quick             ${quick.length} faults at an interval of 1s, 3 labs at the same time
   --without-waiting   only faults that today's checks can name
   --healthy MINUTES   no fault, so that each incident is an error. Names, instead of faults, choose what happens to a mesh
                       each: ${Object.keys(conditions).join(', ')} (all)
@@ -74,7 +74,7 @@ examples: npm run scoreboard -- --interval 2s tcp-blocked dns-down
 const ending = new AbortController()
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => ending.abort())
 const intervalMs = durationMs(values.interval ?? (values.quick ? '1s' : '10s'))
-const labs = number('labs', values.labs ?? (values.quick ? String(quick.length) : '2'))
+const labs = number('labs', values.labs ?? (values.quick ? '3' : '2'))
 const nodes = number('nodes', values.nodes)
 const networks = networksOf(values.network)
 

@@ -167,6 +167,11 @@ test('tcp shows its summary and flags', async () => {
       --expect <text>            what the first 4096 bytes of the answer must
                                  contain: as send, or a regular expression (/^220
                                  /i)
+      --flows <number>           connections to open at once, each from another
+                                 source port, which the kernel chooses: an attempt
+                                 succeeds if all open, and names the ports of those
+                                 that do not; not used with send or expect (default:
+                                 1)
       --keep                     send over one connection in all attempts of a
                                  series, and only with send; where it no longer
                                  passes packets while a new one does, fail as

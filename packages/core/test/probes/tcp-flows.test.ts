@@ -6,6 +6,7 @@ import { watchHandles } from '../../../../test/support/handles.ts'
 import { describeWith, nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { desertedTcpPort, listenTcp } from '../../../../test/support/servers.ts'
 import { createProber, probe } from '../../src/attempt/prober.ts'
+import type { TaskResult } from '../../src/attempt/task.ts'
 
 test.for([
   ['127.0.0.1', '127.0.0.1'],
@@ -54,6 +55,21 @@ test('a target that accepts and resets at once is up', async () => {
     expect(await probe('tcp', `127.0.0.1:${port}`, { flows: 16 })).toMatchObject({
       ok: true,
       detail: { flows: Array.from({ length: 16 }, () => ({ rttNs: expect.any(Number) })) },
+    })
+})
+
+test('a task opens them in every attempt', async () => {
+  const port = await listenTcp((socket) => socket.resume())
+  const results: TaskResult[] = []
+  const prober = createProber({ onResults: (batch) => results.push(...batch) })
+  onTestFinished(() => prober.close())
+  const target = `127.0.0.1:${port}`
+  await prober.setTasks([{ id: 'a', protocol: 'tcp', target, intervalMs: 20, options: { flows: 4 } }])
+  await eventually(() => results.length > 2, 'results')
+  for (const { result } of results)
+    expect(result).toMatchObject({
+      ok: true,
+      detail: { flows: Array.from({ length: 4 }, () => ({ rttNs: expect.any(Number) })) },
     })
 })
 

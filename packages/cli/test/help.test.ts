@@ -244,11 +244,12 @@ test('udp shows its summary and flags', async () => {
                                  packets arrive at the reflector and return, and
                                  which way changes it (default: packets are not
                                  marked)
-      --timestamps               ask the reflector by what clock and method it
-                                 stamps packets, and when its answer before left:
-                                 from the second packet of a series on, the result
-                                 has the time for which its host held the packet
-                                 before
+      --timestamps               ask the reflector what stamps its packets
+                                 (hardware, software or control-plane; of Scout,
+                                 software is the kernel and control-plane the
+                                 process), what its clock follows, and when its
+                                 previous answer left: results then say how long its
+                                 host held the previous packet of the series
       --flows <number>           source ports to send from at once, one packet each:
                                  an attempt succeeds if all are answered, and names
                                  those that are not (default: 1)

@@ -12,8 +12,9 @@ export interface Stamps {
   /** The same of the time at which an answer leaves. */
   readonly departureStamp?: StampMethod
   readonly departureClock?: StampClock
-  /** Time for which the reflector's host held the packet before, up to a departure that this stamped; absent if it cannot be known. */
+  /** Time for which the reflector's host held the previous packet of the series; absent if it cannot be known. */
   readonly previousResidenceNs?: number
+  /** What took the time at which that ends. */
   readonly previousDepartureStamp?: StampMethod
   /** Sentence about what the reflector does not say; absent if it says all that it is asked. */
   readonly stampsUnknown?: string
@@ -25,7 +26,7 @@ export function stampsOf(reflector: string, { stamps, previous }: Pick<Reflected
       ? ['how it stamps packets: it does not fill in the Timestamp Information TLV (RFC 8972 §4.3)']
       : []),
     ...(previous === undefined
-      ? ['when its answer before left: it does not fill in the Follow-Up Telemetry TLV (RFC 8972 §4.7)']
+      ? ['when its previous answer left: it does not fill in the Follow-Up Telemetry TLV (RFC 8972 §4.7)']
       : []),
   ].map((what) => `${reflector} does not say ${what}`)
   return {

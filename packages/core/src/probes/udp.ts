@@ -46,7 +46,7 @@ const options = z.object({
     .boolean()
     .default(false)
     .describe(
-      'ask the reflector by what clock and method it stamps packets, and when its answer before left: from the second packet of a series on, the result has the time for which its host held the packet before',
+      'ask the reflector what stamps its packets (hardware, software or control-plane; of Scout, software is the kernel and control-plane the process), what its clock follows, and when its previous answer left: results then say how long its host held the previous packet of the series',
     ),
   flows: flowsOption,
   keep: keepOption('send from one source port in all attempts of a series; flows are not used then'),

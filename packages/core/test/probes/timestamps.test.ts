@@ -21,7 +21,7 @@ describeWith(nativePart)('a Scout responder that is asked for timestamps', () =>
     ['::1', '[::1]', ''],
     ['::1', '[::1]', 'secret'],
   ] as const)(
-    'at %s says that its kernel takes them, also of the answer before: %s, key %j',
+    'at %s says that its kernel takes them, also of its previous answer: %s, key %j',
     async ([host, written, key]) => {
       const responder = await respond({ host, key })
       const { prober, session } = seriesOfTest()
@@ -61,7 +61,7 @@ describeWith(nativePart)('a Scout responder that is asked for timestamps', () =>
     })
   })
 
-  test('from several ports has no answer before, because each is a session of its own', async () => {
+  test('from several ports has no previous answer, because each is a session of its own', async () => {
     const result = await probe('udp', `127.0.0.1:${(await respond()).port}`, { timestamps: true, flows: 8 })
     expect(result).toMatchObject({ ok: true, detail: { arrivalStamp: 'software' }, packets: { sent: 8, returned: 8 } })
     expect(result.detail).not.toHaveProperty('previousResidenceNs')
@@ -98,7 +98,7 @@ test('a reflector without the native part says that its process takes all timest
   })
 })
 
-describe('the residence of the packet before', () => {
+describe('the residence of the previous packet', () => {
   /** Nanoseconds from arrival to departure, as the reflector says in its next answer. */
   const heldNs = 23_100
 
@@ -137,7 +137,7 @@ describe('is no failure where the reflector', () => {
     for (const key of ['', 'secret']) {
       const { ask } = await reflector(() => 0, { key, knows: false })
       expect(shown(await ask({ key }))).toMatchInlineSnapshot(
-        `"127.0.0.1:PORT does not say how it stamps packets: it does not fill in the Timestamp Information TLV (RFC 8972 §4.3); 127.0.0.1:PORT does not say when its answer before left: it does not fill in the Follow-Up Telemetry TLV (RFC 8972 §4.7)"`,
+        `"127.0.0.1:PORT does not say how it stamps packets: it does not fill in the Timestamp Information TLV (RFC 8972 §4.3); 127.0.0.1:PORT does not say when its previous answer left: it does not fill in the Follow-Up Telemetry TLV (RFC 8972 §4.7)"`,
       )
     }
   })
@@ -146,7 +146,7 @@ describe('is no failure where the reflector', () => {
     for (const length of [41, 84]) {
       const { ask } = await reflector(() => 0, { length })
       expect(shown(await ask({ light: true }))).toMatchInlineSnapshot(
-        `"127.0.0.1:PORT does not say how it stamps packets: it does not fill in the Timestamp Information TLV (RFC 8972 §4.3); 127.0.0.1:PORT does not say when its answer before left: it does not fill in the Follow-Up Telemetry TLV (RFC 8972 §4.7)"`,
+        `"127.0.0.1:PORT does not say how it stamps packets: it does not fill in the Timestamp Information TLV (RFC 8972 §4.3); 127.0.0.1:PORT does not say when its previous answer left: it does not fill in the Follow-Up Telemetry TLV (RFC 8972 §4.7)"`,
       )
     }
   })

@@ -69,7 +69,7 @@ describe.for(['', 'secret'])('with the key %j', (key) => {
     return bytes
   }
 
-  test('an answer names clocks and methods, and when the answer before left', () => {
+  test('an answer names clocks and methods, and when the previous answer left', () => {
     expect(bringsBackQuestion(answered(), question)).toBe(true)
     expect(readFilledIn(answered(), question)).toEqual(told)
   })
@@ -82,7 +82,7 @@ describe.for(['', 'secret'])('with the key %j', (key) => {
     })
   })
 
-  test('a reflector without an answer before says that there is none', () => {
+  test('a reflector without a previous answer says that there is none', () => {
     const { previous: _, ...first } = reflection
     expect(readFilledIn(answered(first), question)).toEqual({ ...told, previous: null })
   })

@@ -20,7 +20,7 @@ export interface Question {
   readonly isLight?: boolean
   /** Of STAMP: DSCP to send with; the reflector is asked which one arrived, and to answer with the same one. */
   readonly dscp?: number
-  /** Of STAMP: the reflector is asked how it stamps packets, and when the answer before left. */
+  /** Of STAMP: the reflector is asked how it stamps packets, and when its previous answer left. */
   readonly asksStamps?: boolean
   readonly send?: Pick<SendingOptions, 'ttl' | 'trafficClass' | 'mtuDiscovery'>
 }
@@ -48,13 +48,13 @@ export interface Reflected extends SeenByDirection {
   readonly service?: ReflectedClass
   /** How the reflector stamps packets, if the question asked for it and the reflector understood it. */
   readonly stamps?: ReflectedStamps
-  /** The packet before, if the question asked for it and the reflector understood it; null if it has sent no answer before. */
+  /** The previous packet, if the question asked for it and the reflector understood it; null if there is none. */
   readonly previous?: Previous | null
   /** One-way delays, and how far each may be from the truth: only where both clocks follow UTC. */
   readonly oneWay?: { readonly forthNs: number; readonly backNs: number; readonly errorNs: number }
 }
 
-/** What a reflector says of the packet of the session before. */
+/** What a reflector says of the previous packet of a session. */
 export interface Previous {
   /** What took the time at which its answer left. */
   readonly sentBy: StampMethod

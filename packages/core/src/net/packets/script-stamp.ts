@@ -123,7 +123,7 @@ function withoutResidence(fate: Answered<PacketAnswer>, previous: Pick<Reflected
   return { ...fate, tookNs: fate.tookNs - (isCredible ? residenceNs : 0), message: { ...fate.message, reflected } }
 }
 
-/** Returns what the reflector says of the packet before; undefined if it was not asked, or does not know the question. */
+/** Returns what the reflector says of the previous packet; undefined if it was not asked, or does not know the question. */
 function previousOf(
   { answer, filledIn: { previous } }: { readonly answer: StampAnswer; readonly filledIn: FilledIn },
   tookNs: number,

@@ -35,7 +35,7 @@ export interface StampSession {
    */
   copied(numbers: readonly [before: number, now: number]): void
   /**
-   * Takes an answer, how long it took, and when the reflector says that its answer before left. Returns how long the packet of that was
+   * Takes an answer, how long it took, and when the reflector says that its previous answer left. Returns how long the previous packet was
    * at the reflector; undefined if that cannot be known.
    */
   residence(answer: StampAnswer, tookNs: number, previous: FollowUp | null): number | undefined

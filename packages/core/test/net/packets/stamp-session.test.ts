@@ -114,7 +114,7 @@ test('begins each session with another identifier, which is never zero', () => {
   expect(new Set(ssids).size).toBeGreaterThan(900)
 })
 
-test('tells how long a packet was at the reflector only by timestamps of one format, and of the answer before', () => {
+test('tells how long a packet was at the reflector only by timestamps of one format, and of the previous answer', () => {
   const session = createStampSession()
   const answer = (sequence: number, format: 'ntp' | 'ptp') => {
     const received = timestampOf(1_698_685_789_500_000_000n, format)

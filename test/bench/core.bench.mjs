@@ -14,8 +14,8 @@ import { readDnsAnswer } from '../../packages/core/dist/wire/dns-answer.js'
 import { echoKindOf, encodeEcho } from '../../packages/core/dist/wire/icmp.js'
 import { ipPacket } from '../../packages/core/dist/wire/ip.js'
 import { decodeStampRequest, encodeStampRequest, isGenuineStamp } from '../../packages/core/dist/wire/stamp.js'
+import { encodeNumber } from '../../packages/core/dist/wire/stamp-question.js'
 import { timestampOf } from '../../packages/core/dist/wire/stamp-time.js'
-import { encodeNumber } from '../../packages/core/dist/wire/stamp-tlv.js'
 
 const idle = /** @type {import('@scout/core').Probe} */ (
   defineProbe({

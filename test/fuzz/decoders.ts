@@ -18,6 +18,12 @@ import {
   turnIntoStampAnswer,
 } from '../../packages/core/src/wire/stamp.ts'
 import {
+  bringsBackQuestion,
+  encodeQuestion,
+  numberOfAnswer,
+  readFilledIn,
+} from '../../packages/core/src/wire/stamp-question.ts'
+import {
   nsBetween,
   readErrorEstimate,
   readTimestamp,
@@ -25,15 +31,7 @@ import {
   writeErrorEstimate,
   writeTimestamp,
 } from '../../packages/core/src/wire/stamp-time.ts'
-import {
-  bringsBackQuestion,
-  encodeHmacTlv,
-  encodeTlv,
-  numberOfAnswer,
-  readReflectedClass,
-  readTlvs,
-  reflectTlvs,
-} from '../../packages/core/src/wire/stamp-tlv.ts'
+import { areIntact, encodeHmacTlv, encodeTlv, readTlvs, reflectTlvs } from '../../packages/core/src/wire/stamp-tlv.ts'
 import { decodeTcpHeader } from '../../packages/core/src/wire/tcp-header.ts'
 import { decodeTcpPacket } from '../../packages/core/src/wire/tcp-packet.ts'
 
@@ -71,6 +69,7 @@ const tlvs = [
 ].flatMap((tlv) => [...tlv])
 const padding = encodeTlv(1, new Uint8Array(8))
 const stamped = { sequence: 2 ** 32 - 1, sent: moment, estimate, ssid: 0xabcd }
+const asked = { key: '', dscp: 46, asksStamps: true }
 const reflection = {
   trafficClass: 0xb8,
   clockSource: 5,
@@ -170,11 +169,10 @@ export const decoders: Readonly<Record<string, Decoder>> = {
     sample: encodeStampRequest(stamped, Uint8Array.of(...tlvs, ...padding), ''),
   },
   'stamp-authenticated': {
-    of: ['bringsBackQuestion', 'isStampAnswer', 'numberOfAnswer', 'readReflectedClass', 'readTlvs', 'reflectTlvs'],
+    of: ['areIntact', 'isStampAnswer', 'numberOfAnswer', 'readTlvs', 'reflectTlvs'],
     decode: (bytes) => [
       String(numberOfAnswer(bytes)),
-      bringsBackQuestion(bytes, 'key', 0),
-      readReflectedClass(bytes, 'key', 0),
+      areIntact(bytes, readTlvs(bytes, stampBytes('key')), 'key'),
       answerStamp(bytes, 'key'),
       stampTag(bytes, 'key').length,
     ],
@@ -183,6 +181,16 @@ export const decoders: Readonly<Record<string, Decoder>> = {
       Uint8Array.of(...tlvs, ...encodeHmacTlv(Uint8Array.from(tlvs), 'key'), ...padding),
       'key',
     ),
+  },
+  'stamp-question': {
+    of: ['bringsBackQuestion', 'readFilledIn'],
+    // With all that may be asked, without a key and with one.
+    decode: (bytes) =>
+      ['', 'key'].flatMap((key) => [
+        bringsBackQuestion(bytes, { ...asked, key }),
+        readFilledIn(bytes, { ...asked, key }),
+      ]),
+    sample: encodeStampRequest(stamped, encodeQuestion(2n, 96, asked), ''),
   },
   'stamp-time': {
     of: ['nsBetween', 'readErrorEstimate', 'readTimestamp', 'timestampOf', 'writeErrorEstimate', 'writeTimestamp'],

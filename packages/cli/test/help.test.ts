@@ -167,6 +167,11 @@ test('tcp shows its summary and flags', async () => {
       --expect <text>            what the first 4096 bytes of the answer must
                                  contain: as send, or a regular expression (/^220
                                  /i)
+      --flows <number>           connections to open at once, each from another
+                                 source port, which the kernel chooses: an attempt
+                                 succeeds if all open, and names the ports of those
+                                 that do not; not used with send or expect (default:
+                                 1)
       --keep                     send over one connection in all attempts of a
                                  series, and only with send; where it no longer
                                  passes packets while a new one does, fail as
@@ -226,9 +231,10 @@ test('udp shows its summary and flags', async () => {
       target                     host:port
 
     Options:
-      --payload-bytes <number>   size of the UDP payload, at least 124 with a key,
-                                 64 with a DSCP and 152 with both; sent in fragments
-                                 if the packet exceeds the MTU (default: 64)
+      --payload-bytes <number>   size of the UDP payload; larger where a key, a DSCP
+                                 or timestamps need it, which together take 180;
+                                 sent in fragments if the packet exceeds the MTU
+                                 (default: 64)
       --key <text>               secret shared by prober and reflector: packets are
                                  authenticated
       --light                    the reflector is one of TWAMP Light, or of STAMP
@@ -238,6 +244,12 @@ test('udp shows its summary and flags', async () => {
                                  packets arrive at the reflector and return, and
                                  which way changes it (default: packets are not
                                  marked)
+      --timestamps               ask the reflector what stamps its packets
+                                 (hardware, software or control-plane; of Scout,
+                                 software is the kernel and control-plane the
+                                 process), what its clock follows, and when its
+                                 previous answer left: results then say how long its
+                                 host held the previous packet of the series
       --flows <number>           source ports to send from at once, one packet each:
                                  an attempt succeeds if all are answered, and names
                                  those that are not (default: 1)
@@ -246,12 +258,12 @@ test('udp shows its summary and flags', async () => {
                                  passes packets while a new one does, fail as
                                  flow-dropped
       --plain                    the target is an echo server (RFC 862), which sends
-                                 back what it is sent; key, dscp, flows, keep, send
-                                 and expect are not used then
+                                 back what it is sent; key, dscp, timestamps, flows,
+                                 keep, send and expect are not used then
       --send <text>              datagram for a service other than a reflector: text
                                  with escapes (\\r, \\n, \\x00), or hex: and bytes;
-                                 payload size, key, dscp, flows and keep are not
-                                 used then
+                                 payload size, key, dscp, timestamps, flows and keep
+                                 are not used then
       --expect <text>            what the answer of such a service must contain:
                                  text, hex: and bytes, or /a regular expression/
                                  (default: any answer)

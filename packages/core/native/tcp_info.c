@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "address.h"
 #include "arguments.h"
 #include "errors.h"
 #include "exports.h"
@@ -25,7 +26,20 @@ static const struct {
   {"retransmits", offsetof(struct tcp_info, tcpi_total_retrans)},
 };
 
-/* tcpInfo(fd): the kernel's measurements of a TCP connection. Fields that an older kernel lacks are absent. */
+/* The port is absent before the kernel has chosen it. */
+static bool set_local_port(napi_env env, napi_value object, int fd)
+{
+  union address address = {.any.sa_family = AF_UNSPEC};
+  socklen_t length = sizeof address;
+
+  if (getsockname(fd, &address.any, &length) != 0 || address_port(&address) == 0)
+    return true;
+  return set_number(env, object, "localPort", address_port(&address));
+}
+
+/*
+ * tcpInfo(fd): the kernel's measurements of a TCP connection, and its port on this side. Fields that an older kernel lacks are absent.
+ */
 napi_value read_tcp_info(napi_env env, napi_callback_info info)
 {
   struct tcp_info tcp = {0};
@@ -39,7 +53,7 @@ napi_value read_tcp_info(napi_env env, napi_callback_info info)
     throw_errno(env, errno, "getsockopt TCP_INFO");
     return NULL;
   }
-  if (!ok(env, napi_create_object(env, &object)))
+  if (!ok(env, napi_create_object(env, &object)) || !set_local_port(env, object, (int)fd))
     return NULL;
   if (length > offsetof(struct tcp_info, tcpi_state) && !set_number(env, object, "state", tcp.tcpi_state))
     return NULL;

@@ -34,8 +34,8 @@ export interface Sockets {
   exchange(kind: ExchangeKind, family: Family): Exchange
   /** Opens an exchange that the caller closes, with a source port of its own. Throws as `exchange` does. */
   exchangeAlone(kind: ExchangeKind, family: Family): Exchange
-  /** Returns what asks such questions: the native packet engine, or this thread where that is missing, and for those with a DSCP. */
-  asker(question: Pick<Question, 'format' | 'dscp'>): Asker
+  /** Returns what asks such questions: the native packet engine, or this thread where that is missing, and for those with TLVs. */
+  asker(question: Pick<Question, 'format' | 'dscp' | 'asksStamps'>): Asker
   /** Returns an asker of STAMP with a socket of its own, which this thread asks by and the caller closes. */
   stampAskerAlone(): Asker
   /**
@@ -119,8 +119,10 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
         },
       }
     },
-    asker: ({ format, dscp }) =>
-      dscp === undefined && providerOf(transports[format]).name === 'native' ? native : script,
+    asker({ format, dscp, asksStamps = false }) {
+      const hasTlvs = dscp !== undefined || asksStamps
+      return !hasTlvs && providerOf(transports[format]).name === 'native' ? native : script
+    },
     observer(remotePort) {
       const observer = observers.get(remotePort) ?? inside(() => observeConnections([remotePort]))
       // The one used last is the last of the map.

@@ -9,6 +9,7 @@ import type { Deadline } from '../time/deadline.ts'
 /*
  * Several source ports at once. Routers and bundles of links choose the way of a packet by its addresses and ports, so that a bad member
  * breaks some ports and no others. Ports stay the same from attempt to attempt, as long as the prober lives: those that fail go on failing.
+ * The kernel chooses those of TCP connections, in each attempt others.
  */
 
 export const flowsOption = z
@@ -20,8 +21,8 @@ export const flowsOption = z
     'source ports to send from at once, one packet each: an attempt succeeds if all are answered, and names those that are not',
   )
 
-/** What became of the packet of one source port. */
-interface Flow {
+/** What became of the packet, or the connection, of one source port. */
+export interface Flow {
   readonly sourcePort?: number
   /** Absent without an answer. */
   readonly rttNs?: number
@@ -71,12 +72,19 @@ export function answersOf(
     return [answerOf(missing[0], to, deadline)]
   } catch (error) {
     if (!(error instanceof FailureError) || fates.length === 1) throw error
-    const { reason, message, code, icmp } = error
-    const ports = missing.flatMap((fate) => flowOf(fate).sourcePort ?? [])
-    const which = missing.length === fates.length ? 'all' : `source ports ${ports.join(', ')}`
-    throw new FailureError(reason, `${missing.length} of ${fates.length} flows fail (${which}): ${message}`, {
-      ...(code === undefined ? {} : { code }),
-      ...(icmp === undefined ? {} : { icmp }),
-    })
+    throw flowsFailure(error, { failing: missing.map(flowOf), count: fates.length })
   }
+}
+
+/** Returns the failure of an attempt of several flows of which some fail, the first one with this error. */
+export function flowsFailure(
+  { reason, message, code, icmp }: FailureError,
+  { failing, count }: { readonly failing: readonly Flow[]; readonly count: number },
+): FailureError {
+  const ports = failing.flatMap(({ sourcePort }) => sourcePort ?? [])
+  const which = failing.length === count ? 'all' : `source ports ${ports.join(', ')}`
+  return new FailureError(reason, `${failing.length} of ${count} flows fail (${which}): ${message}`, {
+    ...(code === undefined ? {} : { code }),
+    ...(icmp === undefined ? {} : { icmp }),
+  })
 }

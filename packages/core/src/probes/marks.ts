@@ -1,4 +1,4 @@
-import type { ReflectedClass } from '../wire/stamp-tlv.ts'
+import type { ReflectedClass } from '../wire/stamp-question.ts'
 
 /** DSCP of a request on its way, 0 to 63. */
 export interface Marks {

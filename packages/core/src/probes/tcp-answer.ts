@@ -1,4 +1,4 @@
-import { FailureError } from '../model/failure.ts'
+import { FailureError, isSystemError } from '../model/failure.ts'
 import type { BytesListener } from '../net/tcp/bytes.ts'
 import { expectationOf, mostExpectedBytes, shown } from './expectation.ts'
 import type { Attempt } from './probe.ts'
@@ -14,6 +14,14 @@ export interface TcpOptions {
 /** What has arrived of an answer. */
 export interface Received {
   bytes: Buffer
+}
+
+/**
+ * Returns whether the other side reset a connection that it had accepted. Linux reports a RST to a SYN as ECONNREFUSED, and a RST to an
+ * established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
+ */
+export function isResetAfterHandshake(error: Error): boolean {
+  return isSystemError(error) && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 }
 
 /** Returns the failure of an exchange that its deadline ended: a service that answered otherwise was not silent. */

@@ -1,18 +1,20 @@
 import { z } from 'zod'
-import { isSystemError } from '../model/failure.ts'
 import { type Connected, type Connection, openConnection } from '../net/tcp/connection.ts'
 import { type Handshake, handshakeClocks } from '../net/tcp/tcp-info.ts'
 import { bytesToSend, expectOption, mostExpectedBytes, sendOption } from './expectation.ts'
+import { flowsOption, type SeenFlows } from './flows.ts'
 import { type FlowAge, keepOption } from './kept.ts'
 import { defineProbe } from './probe.ts'
 import {
   answerListener,
   endedBefore,
+  isResetAfterHandshake,
   type Received,
   type TcpAttempt,
   type TcpOptions,
   type TcpPhase,
 } from './tcp-answer.ts'
+import { openFlows } from './tcp-flows.ts'
 import { askKept } from './tcp-kept.ts'
 
 interface Outcome extends Connected {
@@ -22,7 +24,7 @@ interface Outcome extends Connected {
   readonly answerBytes?: number
 }
 
-export interface TcpDetail extends Partial<FlowAge>, Omit<Handshake, 'time'> {
+export interface TcpDetail extends Partial<FlowAge>, SeenFlows, Omit<Handshake, 'time'> {
   readonly sourcePort?: number
   readonly isResetAtOnce: boolean
   readonly answerBytes?: number
@@ -44,10 +46,14 @@ export const tcp = defineProbe({
     expect: expectOption.describe(
       `what the first ${mostExpectedBytes} bytes of the answer must contain: as send, or a regular expression (/^220 /i)`,
     ),
+    flows: flowsOption.describe(
+      'connections to open at once, each from another source port, which the kernel chooses: an attempt succeeds if all open, and names the ports of those that do not; not used with send or expect',
+    ),
     keep: keepOption('send over one connection in all attempts of a series, and only with send'),
   }),
   async measure(attempt, options): Promise<TcpDetail> {
     if (options.keep && options.send !== '') return askKept(attempt, options)
+    if (options.flows > 1 && !isExchange(options)) return openFlows(attempt, options.flows)
     attempt.stopwatch.enter('connect')
     const { handshake = {}, sourcePort, isResetAtOnce, answerBytes } = await connected(attempt, options)
     const { time, ...facts } = handshake
@@ -60,13 +66,14 @@ export const tcp = defineProbe({
   },
 })
 
-/**
- * Resolves when the handshake is complete, or the service has answered as expected. Linux reports a RST to a SYN as ECONNREFUSED, and a
- * RST to an established connection as ECONNRESET or EPIPE (net/ipv4/tcp_input.c, tcp_reset).
- */
+function isExchange({ send, expect }: TcpOptions): boolean {
+  return send !== '' || expect !== ''
+}
+
+/** Resolves when the handshake is complete, or the service has answered as expected. */
 function connected(attempt: TcpAttempt, options: TcpOptions): Promise<Outcome> {
   const { sockets, endpoint, deadline, record, stopwatch } = attempt
-  const isExchange = options.send !== '' || options.expect !== ''
+  const exchanges = isExchange(options)
   const received: Received = { bytes: Buffer.alloc(0) }
   return new Promise((resolve, reject) => {
     let synRetransmits: number | undefined
@@ -85,11 +92,11 @@ function connected(attempt: TcpAttempt, options: TcpOptions): Promise<Outcome> {
     }
     const connection = openConnection(
       { sockets, endpoint },
-      { isStamped: isExchange, isUndelayed: isExchange },
+      { isStamped: exchanges, isUndelayed: exchanges },
       {
         onConnected(outcome) {
           settle(outcome)
-          if (!isExchange) return succeed({ ...outcome, isResetAtOnce: false })
+          if (!exchanges) return succeed({ ...outcome, isResetAtOnce: false })
           synRetransmits = outcome.handshake?.synRetransmits
           stopwatch.enter('answer')
           answered(attempt, { connection, received }, options).then((answerBytes) => {
@@ -98,8 +105,7 @@ function connected(attempt: TcpAttempt, options: TcpOptions): Promise<Outcome> {
           }, fail)
         },
         onError(error, outcome = { handshake: undefined, sourcePort: undefined, sourceAddress: undefined }) {
-          if (isExchange || !isSystemError(error) || (error.code !== 'ECONNRESET' && error.code !== 'EPIPE'))
-            return fail(error, outcome.handshake)
+          if (exchanges || !isResetAfterHandshake(error)) return fail(error, outcome.handshake)
           settle(outcome)
           succeed({ ...outcome, isResetAtOnce: true })
         },

@@ -5,22 +5,23 @@ import { answerOf, type Fate, packetsOf } from '../net/packets/fate.ts'
 import type { PacketAnswer, Reflected } from '../net/packets/question.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
 import { maxUdpPayloadBytes } from '../wire/ip.ts'
-import { numberedBytes } from '../wire/stamp-tlv.ts'
+import { numberedBytes } from '../wire/stamp-question.ts'
 import { bytesToSend, expectationOf, expectOption, mostExpectedBytes, sendOption, shown } from './expectation.ts'
 import { flowsOption, type SeenFlows } from './flows.ts'
 import { askOverKept, type FlowAge, keepOption } from './kept.ts'
 import { type Marks, marksOf } from './marks.ts'
 import { ask, definePacketProbe } from './packet.ts'
 import { type Attempt, defineProbe } from './probe.ts'
+import { type Stamps, stampsOf } from './stamps.ts'
 
 const options = z.object({
   payloadBytes: z
     .int()
-    .min(numberedBytes(''))
+    .min(numberedBytes({ key: '' }))
     .max(maxUdpPayloadBytes)
     .default(64)
     .describe(
-      `size of the UDP payload, at least ${numberedBytes('any')} with a key, ${numberedBytes('', 0)} with a DSCP and ${numberedBytes('any', 0)} with both; sent in fragments if the packet exceeds the MTU`,
+      `size of the UDP payload; larger where a key, a DSCP or timestamps need it, which together take ${numberedBytes({ key: 'any', dscp: 0, asksStamps: true })}; sent in fragments if the packet exceeds the MTU`,
     ),
   key: z
     .string()
@@ -41,16 +42,22 @@ const options = z.object({
     .describe(
       'DSCP to send with; the result says with which one packets arrive at the reflector and return, and which way changes it (default: packets are not marked)',
     ),
+  timestamps: z
+    .boolean()
+    .default(false)
+    .describe(
+      'ask the reflector what stamps its packets (hardware, software or control-plane; of Scout, software is the kernel and control-plane the process), what its clock follows, and when its previous answer left: results then say how long its host held the previous packet of the series',
+    ),
   flows: flowsOption,
   keep: keepOption('send from one source port in all attempts of a series; flows are not used then'),
   plain: z
     .boolean()
     .default(false)
     .describe(
-      'the target is an echo server (RFC 862), which sends back what it is sent; key, dscp, flows, keep, send and expect are not used then',
+      'the target is an echo server (RFC 862), which sends back what it is sent; key, dscp, timestamps, flows, keep, send and expect are not used then',
     ),
   send: sendOption.describe(
-    'datagram for a service other than a reflector: text with escapes (\\r, \\n, \\x00), or hex: and bytes; payload size, key, dscp, flows and keep are not used then',
+    'datagram for a service other than a reflector: text with escapes (\\r, \\n, \\x00), or hex: and bytes; payload size, key, dscp, timestamps, flows and keep are not used then',
   ),
   expect: expectOption.describe(
     'what the answer of such a service must contain: text, hex: and bytes, or /a regular expression/ (default: any answer)',
@@ -63,7 +70,8 @@ export interface UdpDetail
   extends SeenFlows,
     Partial<FlowAge>,
     Partial<Marks>,
-    Omit<Reflected, 'lost' | 'duplicated' | 'oneWay' | 'service'> {
+    Stamps,
+    Omit<Reflected, 'lost' | 'duplicated' | 'oneWay' | 'service' | 'stamps' | 'previous'> {
   readonly payloadBytes: number
   /** Number of the datagram; absent for a service other than a reflector. */
   readonly sequence?: number
@@ -86,19 +94,21 @@ const echo = definePacketProbe({
   phase: 'echo',
   phases: { echo: 'packet sent to answer received, less the time at the reflector' },
   options,
-  question: ({ payloadBytes, key, light, dscp }) => ({
-    payloadBytes: Math.max(payloadBytes, numberedBytes(key, dscp)),
+  question: ({ payloadBytes, key, light, dscp, timestamps: asksStamps }) => ({
+    payloadBytes: Math.max(payloadBytes, numberedBytes({ key, dscp, asksStamps })),
     key,
     isLight: light,
     ...(dscp === undefined ? {} : { dscp }),
+    ...(asksStamps ? { asksStamps } : {}),
   }),
   flows: ({ flows }) => flows,
-  detail: ({ payloadBytes, sequence, ttl, trafficClass, target, reflected }, { dscp }): UdpDetail => ({
+  detail: ({ payloadBytes, sequence, ttl, trafficClass, target, reflected }, { dscp, timestamps }): UdpDetail => ({
     payloadBytes,
     sequence,
     ...(ttl === undefined ? {} : { ttl }),
     ...(reflected === undefined ? {} : detailOf(reflected)),
     ...(dscp === undefined ? {} : marksOf(dscp, { target, trafficClass, service: reflected?.service })),
+    ...(timestamps ? stampsOf(target.text, reflected) : {}),
   }),
 })
 
@@ -119,6 +129,8 @@ function detailOf({
   duplicated: _,
   oneWay,
   service: __,
+  stamps: ___,
+  previous: ____,
   ...reflected
 }: Reflected): Omit<UdpDetail, 'payloadBytes'> {
   return {

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { readUint16, writeUint16, writeUint32 } from './bytes.ts'
-import { isStampAnswer, type StampKey, stampBytes, stampTag, tagBytes } from './stamp.ts'
+import { type StampKey, stampTag, tagBytes } from './stamp.ts'
 import { type Timestamp, writeTimestamp } from './stamp-time.ts'
 
 /*
@@ -19,7 +19,7 @@ export const timestampMethods = { software: 2, controlPlane: 3 } as const
 /** The clock of a timestamp (RFC 8972 §4.3): NTP, or free-running. */
 export const clockSources = { ntp: 1, free: 5 } as const
 
-const tlvHeaderBytes = 4
+export const tlvHeaderBytes = 4
 
 export interface Tlv {
   readonly flags: number
@@ -56,100 +56,6 @@ export function encodeHmacTlv(tlvs: Uint8Array, key: StampKey): Uint8Array {
   return encodeTlv(tlvTypes.hmac, stampTag(tlvs, key))
 }
 
-/** Least length of a packet with a number in its padding, and with a question for the class of service if there is a DSCP. */
-export function numberedBytes(key: StampKey, dscp?: number): number {
-  return stampBytes(key) + tlvHeaderBytes + numberBytes + classBytes(key, dscp)
-}
-
-/** Returns padding for a packet of so many bytes, which begins with a number of 64 bits. The rest is zeros. */
-export function encodeNumber(number: bigint, packetBytes: number, key: StampKey): Uint8Array {
-  const value = new Uint8Array(packetBytes - stampBytes(key) - tlvHeaderBytes)
-  new DataView(value.buffer).setBigUint64(0, number)
-  return encodeTlv(tlvTypes.padding, value)
-}
-
-/**
- * Returns the TLVs of a request of so many bytes: padding with a number, and with a DSCP the question for the class of service that it
- * arrives with (RFC 8972 §4.4), to be answered with the same one.
- */
-export function encodeQuestion(
-  number: bigint,
-  { packetBytes, key, dscp }: { readonly packetBytes: number; readonly key: StampKey; readonly dscp?: number },
-): Uint8Array {
-  const padding = encodeNumber(number, packetBytes - classBytes(key, dscp), key)
-  if (dscp === undefined) return padding
-  const tlvs = joined(padding, encodeTlv(tlvTypes.classOfService, Uint8Array.of(dscp << 2, 0, 0, 0)))
-  return key === '' ? tlvs : joined(tlvs, encodeHmacTlv(tlvs, key))
-}
-
-/**
- * Returns whether an answer as long as its request brings back the TLVs of `encodeQuestion`. Where a reflector fills in the class of
- * service, its HMAC must be right.
- */
-export function bringsBackQuestion(bytes: Uint8Array, key: StampKey, dscp?: number): boolean {
-  const from = stampBytes(key)
-  const at = bytes.length - classBytes(key, dscp)
-  if (readUint16(bytes, from + 2) !== at - from - tlvHeaderBytes) return false
-  if (!bytes.subarray(numberedBytes(key), at).every((byte) => byte === 0)) return false
-  if (dscp === undefined) return true
-  if (!isClassAt(bytes, at, dscp)) return false
-  const hmacAt = at + tlvHeaderBytes + classValueBytes
-  return key === '' || bytes[hmacAt] !== 0 || areIntact(bytes, readTlvs(bytes, from), key)
-}
-
-/** What a reflector answers to the question for the class of service. */
-export interface ReflectedClass {
-  /** DSCP with which the request arrived. */
-  readonly arrived: number
-  /** The answer left with the DSCP that it was asked for. */
-  readonly isUsed: boolean
-}
-
-/** Returns the class of service of an answer; undefined if its reflector did not fill it in, or the answer does not bring back the question. */
-export function readReflectedClass(bytes: Uint8Array, key: StampKey, dscp: number): ReflectedClass | undefined {
-  const at = bytes.length - classBytes(key, dscp)
-  if (at < numberedBytes(key) || !bringsBackQuestion(bytes, key, dscp)) return undefined
-  const flags = key === '' ? [bytes[at]] : [bytes[at], bytes[at + tlvHeaderBytes + classValueBytes]]
-  if (flags.some((flag) => flag !== 0)) return undefined
-  const value = readUint16(bytes, at + tlvHeaderBytes)
-  return { arrived: (value >>> 4) & 0x3f, isUsed: (value & 3) === 0 }
-}
-
-/** Length of what follows the padding: the class of service, and with a key the HMAC that it needs. */
-function classBytes(key: StampKey, dscp: number | undefined): number {
-  if (dscp === undefined) return 0
-  return tlvHeaderBytes + classValueBytes + (key === '' ? 0 : tlvHeaderBytes + tagBytes)
-}
-
-function isClassAt(bytes: Uint8Array, at: number, dscp: number): boolean {
-  const isClass = bytes[at + 1] === tlvTypes.classOfService && readUint16(bytes, at + 2) === classValueBytes
-  return isClass && (bytes[at + tlvHeaderBytes] ?? 0) >>> 2 === dscp
-}
-
-function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(one.length + other.length)
-  bytes.set(one)
-  bytes.set(other, one.length)
-  return bytes
-}
-
-/** Returns the number of an answer, in either mode; undefined for what is no answer, or has none. */
-export function numberOfAnswer(bytes: Uint8Array): bigint | undefined {
-  for (const key of modes) {
-    const at = stampBytes(key)
-    if (bytes.length < numberedBytes(key) || !isStampAnswer(bytes, key)) continue
-    if (bytes[at + 1] !== tlvTypes.padding || readUint16(bytes, at + 2) < numberBytes) continue
-    return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at + tlvHeaderBytes)
-  }
-  return undefined
-}
-
-const numberBytes = 8
-const classValueBytes = 4
-
-/** Keys of authenticated and unauthenticated packets: the layout depends on no more than whether there is one. */
-const modes: readonly StampKey[] = ['any', '']
-
 /** Returns the TLVs that begin at an offset. The last one ends behind the packet if it is malformed. */
 export function readTlvs(bytes: Uint8Array, from: number): readonly Tlv[] {
   const tlvs: Tlv[] = []
@@ -162,11 +68,13 @@ export function readTlvs(bytes: Uint8Array, from: number): readonly Tlv[] {
 }
 
 /** Length that the value of each understood type must have; padding may have any. */
+export const tlvValueBytes = { timestampInformation: 4, classOfService: 4, followUp: 16, hmac: tagBytes } as const
+
 const lengths: Readonly<Record<number, number>> = {
-  [tlvTypes.timestampInformation]: 4,
-  [tlvTypes.classOfService]: classValueBytes,
-  [tlvTypes.followUp]: 16,
-  [tlvTypes.hmac]: tagBytes,
+  [tlvTypes.timestampInformation]: tlvValueBytes.timestampInformation,
+  [tlvTypes.classOfService]: tlvValueBytes.classOfService,
+  [tlvTypes.followUp]: tlvValueBytes.followUp,
+  [tlvTypes.hmac]: tlvValueBytes.hmac,
 }
 
 /**
@@ -210,7 +118,7 @@ function flagOf({ type, at, end }: Tlv, length: number, key: StampKey): number {
 }
 
 /** A single TLV of padding needs no HMAC. Otherwise there must be one behind all others but padding (RFC 8972 §4.8). */
-function areIntact(bytes: Uint8Array, tlvs: readonly Tlv[], key: StampKey): boolean {
+export function areIntact(bytes: Uint8Array, tlvs: readonly Tlv[], key: StampKey): boolean {
   const [first] = tlvs
   if (first === undefined || (tlvs.length === 1 && first.type === tlvTypes.padding)) return true
   const index = tlvs.findIndex(({ type }) => type === tlvTypes.hmac)
@@ -237,7 +145,7 @@ function describeTimestamps(bytes: Uint8Array, at: number, { clockSource, receiv
 
 /** RFC 8972 §4.7: number and time of the previous answer; zeros if there is none. */
 function followUp(bytes: Uint8Array, at: number, { previous }: Reflection): void {
-  bytes.fill(0, at, at + 16)
+  bytes.fill(0, at, at + tlvValueBytes.followUp)
   if (previous === undefined) return
   writeUint32(bytes, at, previous.sequence)
   writeTimestamp(bytes, at + 4, previous.sent)

@@ -12,7 +12,7 @@ import {
 
 /*
  * Packets of STAMP (RFC 8762 §4.2 and §4.3, with the session identifier of RFC 8972 §3). An answer is its request with other contents, so
- * it is never larger. Behind both there may be TLVs (stamp-tlv.ts).
+ * it is never larger. Behind both there may be TLVs (stamp-tlv.ts, stamp-question.ts).
  */
 
 /** Secret shared by both sides. If empty, packets are unauthenticated. */

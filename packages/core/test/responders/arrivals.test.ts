@@ -6,8 +6,8 @@ import { eventually } from '../../../../test/support/eventually.ts'
 import { nativePart, testWith } from '../../../../test/support/requirements.ts'
 import { nowNs, unixNowNs } from '../../src/time/clock.ts'
 import { encodeStampRequest } from '../../src/wire/stamp.ts'
+import { encodeNumber } from '../../src/wire/stamp-question.ts'
 import { timestampOf } from '../../src/wire/stamp-time.ts'
-import { encodeNumber } from '../../src/wire/stamp-tlv.ts'
 import { nativeFolder } from '../net/native/timed-sockets.ts'
 
 function request({ ssid = 7, key = '' } = {}): Uint8Array {

@@ -15,8 +15,8 @@ import { startUdpResponder } from '../../src/responders/udp.ts'
 import { unixNowNs } from '../../src/time/clock.ts'
 import { maxUdpPayloadBytes } from '../../src/wire/ip.ts'
 import { encodeStampRequest } from '../../src/wire/stamp.ts'
+import { encodeNumber } from '../../src/wire/stamp-question.ts'
 import { timestampOf } from '../../src/wire/stamp-time.ts'
-import { encodeNumber } from '../../src/wire/stamp-tlv.ts'
 
 function request(size = 64, key = ''): Uint8Array {
   const estimate = { format: 'ntp', isSynchronized: false, errorNs: 1e9 } as const

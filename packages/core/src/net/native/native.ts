@@ -82,6 +82,8 @@ export interface TcpInfo {
   readonly rttVarianceUs?: number
   readonly minRttUs?: number
   readonly retransmits?: number
+  /** Port of this side; absent before the kernel has chosen it. */
+  readonly localPort?: number
 }
 
 /** Called once per wake-up with the number of streams that have news, one row each (native/streams.h). */

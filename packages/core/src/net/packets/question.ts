@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../model/endpoint.ts'
 import type { Deadline } from '../../time/deadline.ts'
-import type { ReflectedClass } from '../../wire/stamp-tlv.ts'
+import type { ReflectedClass, ReflectedStamps, StampMethod } from '../../wire/stamp-question.ts'
 import type { Fate } from './fate.ts'
 import type { SendingOptions } from './packet-socket.ts'
 import type { SeenByDirection, StampSession } from './stamp-session.ts'
@@ -20,6 +20,8 @@ export interface Question {
   readonly isLight?: boolean
   /** Of STAMP: DSCP to send with; the reflector is asked which one arrived, and to answer with the same one. */
   readonly dscp?: number
+  /** Of STAMP: the reflector is asked how it stamps packets, and when its previous answer left. */
+  readonly asksStamps?: boolean
   readonly send?: Pick<SendingOptions, 'ttl' | 'trafficClass' | 'mtuDiscovery'>
 }
 
@@ -44,8 +46,20 @@ export interface Reflected extends SeenByDirection {
   readonly senderTtl?: number
   /** Class of service, if the question asked for it and the reflector understood it. */
   readonly service?: ReflectedClass
+  /** How the reflector stamps packets, if the question asked for it and the reflector understood it. */
+  readonly stamps?: ReflectedStamps
+  /** The previous packet, if the question asked for it and the reflector understood it; null if there is none. */
+  readonly previous?: Previous | null
   /** One-way delays, and how far each may be from the truth: only where both clocks follow UTC. */
   readonly oneWay?: { readonly forthNs: number; readonly backNs: number; readonly errorNs: number }
+}
+
+/** What a reflector says of the previous packet of a session. */
+export interface Previous {
+  /** What took the time at which its answer left. */
+  readonly sentBy: StampMethod
+  /** Time between its arrival and that; absent if its answer did not arrive, or the clock of the reflector is wrong. */
+  readonly residenceNs?: number
 }
 
 /** The fate of one of many questions, and when. */

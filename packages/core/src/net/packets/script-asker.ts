@@ -3,13 +3,13 @@ import type { Family } from '../../model/endpoint.ts'
 import { FailureError } from '../../model/failure.ts'
 import { readUint16, readUint32, writeUint32 } from '../../wire/bytes.ts'
 import { echoKindOf, encodeEcho, echoHeaderBytes as icmpHeaderBytes, isIntact } from '../../wire/icmp.ts'
-import { numberOfAnswer } from '../../wire/stamp-tlv.ts'
+import { numberOfAnswer } from '../../wire/stamp-question.ts'
 import type { Exchange } from './exchange.ts'
 import type { Doubt, Fate, Shot } from './fate.ts'
 import type { PacketAddress } from './packet-socket.ts'
 import { providerOf, transports } from './providers.ts'
 import type { Asker, PacketAnswer, Question } from './question.ts'
-import { isAnswerTo, type StampShot, stampShot, withoutResidence } from './script-stamp.ts'
+import { isAnswerTo, type StampShot, stampShot } from './script-stamp.ts'
 import { createStampSession, type StampSession } from './stamp-session.ts'
 
 /** Opens the exchange for questions of a format; known ones are returned again. */
@@ -59,7 +59,8 @@ export function createScriptAsker(exchangeOf: ExchangeOf): ScriptAsker {
       try {
         const [fate] = await exchange.volley([{ ...shot, flow }], deadline)
         if (fate?.kind === 'unsent' && open.stamp !== undefined) session.unsent(open.stamp.asked.sequence)
-        return withoutResidence(doubted(fate ?? { kind: 'silent', mayBeOurs: false }, open))
+        const seen = doubted(fate ?? { kind: 'silent', mayBeOurs: false }, open)
+        return open.stamp?.settled(seen) ?? seen
       } finally {
         opened.delete(open)
       }

@@ -8,10 +8,16 @@ import {
   type StampRequest,
   stampBytes,
 } from '../../wire/stamp.ts'
+import {
+  bringsBackQuestion,
+  encodeQuestion,
+  type FilledIn,
+  readFilledIn,
+  type StampQuestion,
+} from '../../wire/stamp-question.ts'
 import { nsBetween, timestampOf } from '../../wire/stamp-time.ts'
-import { bringsBackQuestion, encodeQuestion, readReflectedClass } from '../../wire/stamp-tlv.ts'
-import type { Doubt, Fate, Shot } from './fate.ts'
-import type { PacketAnswer, Question, Reflected } from './question.ts'
+import type { Answered, Doubt, Fate, Shot } from './fate.ts'
+import type { PacketAnswer, Previous, Question, Reflected } from './question.ts'
 import type { StampSession } from './stamp-session.ts'
 
 /** A question of STAMP in flight, and what came in the place of its answer. */
@@ -24,12 +30,14 @@ export interface StampShot extends Shot<PacketAnswer> {
   readonly key: string
   readonly asked: StampRequest
   readonly secret: string
+  /** Completes its fate: the time at the reflector is no part of the round trip. */
+  readonly settled: (fate: Fate<PacketAnswer>) => Fate<PacketAnswer>
 }
 
 /** Distance from UTC of a clock that nothing is known about: the bound of the kernel (NTP_PHASE_LIMIT in include/linux/timex.h). */
 const unknownErrorNs = 16e9
 
-/** Returns the packet of a question, and how its answer is read. native/formats.c has the same, without the class of service. */
+/** Returns the packet of a question, and how its answer is read. native/formats.c has the same, without TLVs other than padding. */
 export function stampShot(
   open: OpenStamp,
   {
@@ -45,7 +53,7 @@ export function stampShot(
   },
 ): StampShot {
   const { to, payloadBytes, key = '', isLight = false, dscp } = open.question
-  const asking = { packetBytes: payloadBytes, key, ...(dscp === undefined ? {} : { dscp }) }
+  const question = questionOf(open.question)
   const send = dscp === undefined ? open.question.send : { ...open.question.send, trafficClass: dscp << 2 }
   const { seconds, fraction } = timestampOf(unixNowNs(), 'ntp')
   const asked: StampRequest = {
@@ -55,7 +63,7 @@ export function stampShot(
     estimate: { format: 'ntp', isSynchronized: false, errorNs: unknownErrorNs },
     ssid: session.ssid,
   }
-  let reflected: number | undefined
+  let read: { readonly answer: StampAnswer; readonly filledIn: FilledIn } | undefined
   const doubt = (what: Doubt) => {
     open.doubt = what
     return undefined
@@ -66,7 +74,7 @@ export function stampShot(
     asked,
     secret: key,
     ...(send === undefined ? {} : { send }),
-    bytes: encodeStampRequest(asked, encodeQuestion(number, asking), key),
+    bytes: encodeStampRequest(asked, encodeQuestion(number, payloadBytes, question), key),
     read(bytes) {
       // Cut off within its HMAC it is no sign of another key.
       if (!isGenuineStamp(bytes, key)) return doubt(bytes.length < stampBytes(key) ? 'altered' : 'otherKey')
@@ -75,15 +83,28 @@ export function stampShot(
       const isSame = isAsked(answer, asked) && (isLight || answer.ssid === asked.ssid)
       if (!isSame && key !== '') return doubt('altered')
       const flaw = isSame && isLight ? undefined : flawOf(bytes, open.question, isSame)
-      const read = { sequence, payloadBytes: bytes.length, isReset: false }
-      if (flaw !== undefined) return { ...read, flaw }
-      reflected = answer.sequence
-      const service = dscp === undefined ? undefined : readReflectedClass(bytes, key, dscp)
-      return { ...read, reflected: { ...reflectedOf(answer, session), ...(service === undefined ? {} : { service }) } }
+      const message = { sequence, payloadBytes: bytes.length, isReset: false }
+      if (flaw !== undefined) return { ...message, flaw }
+      const filledIn = readFilledIn(bytes, question)
+      read = { answer, filledIn }
+      const { service, stamps } = filledIn
+      return {
+        ...message,
+        reflected: {
+          ...reflectedOf(answer, session),
+          ...(service === undefined ? {} : { service }),
+          ...(stamps === undefined ? {} : { stamps }),
+        },
+      }
+    },
+    settled(fate) {
+      if (fate.kind !== 'answered' || read === undefined) return fate
+      const previous = previousOf(read, fate.tookNs, session)
+      return withoutResidence(fate, previous === undefined ? {} : { previous })
     },
     onCopy(bytes) {
       const answer = decodeStampAnswer(bytes, key)
-      if (answer !== undefined && reflected !== undefined) session.copied([reflected, answer.sequence])
+      if (answer !== undefined && read !== undefined) session.copied([read.answer.sequence, answer.sequence])
     },
   }
 }
@@ -95,11 +116,27 @@ export function isAnswerTo({ asked, secret }: StampShot, bytes: Uint8Array): boo
 }
 
 /** Takes the time at the reflector out of the round trip. Where it is longer, its clock was stepped or is wrong. */
-export function withoutResidence(fate: Fate<PacketAnswer>): Fate<PacketAnswer> {
-  if (fate.kind !== 'answered' || fate.message.reflected === undefined) return fate
-  const { residenceNs = 0, ...reflected } = fate.message.reflected
-  if (residenceNs < 0 || residenceNs >= fate.tookNs) return { ...fate, message: { ...fate.message, reflected } }
-  return { ...fate, tookNs: fate.tookNs - residenceNs }
+function withoutResidence(fate: Answered<PacketAnswer>, previous: Pick<Reflected, 'previous'>): Fate<PacketAnswer> {
+  const { residenceNs = 0, ...others } = fate.message.reflected ?? {}
+  const isCredible = residenceNs >= 0 && residenceNs < fate.tookNs
+  const reflected = { ...others, ...previous, ...(isCredible ? { residenceNs } : {}) }
+  return { ...fate, tookNs: fate.tookNs - (isCredible ? residenceNs : 0), message: { ...fate.message, reflected } }
+}
+
+/** Returns what the reflector says of the previous packet; undefined if it was not asked, or does not know the question. */
+function previousOf(
+  { answer, filledIn: { previous } }: { readonly answer: StampAnswer; readonly filledIn: FilledIn },
+  tookNs: number,
+  session: StampSession,
+): Previous | null | undefined {
+  if (previous === undefined) return undefined
+  const residenceNs = session.residence(answer, tookNs, previous)
+  if (previous === null) return null
+  return { sentBy: previous.sentBy, ...(residenceNs === undefined ? {} : { residenceNs }) }
+}
+
+function questionOf({ key = '', dscp, asksStamps }: Question): StampQuestion {
+  return { key, dscp, asksStamps }
 }
 
 function isAsked({ sender }: StampAnswer, { sequence, sent }: StampRequest): boolean {
@@ -107,9 +144,9 @@ function isAsked({ sender }: StampAnswer, { sequence, sent }: StampRequest): boo
 }
 
 /** Returns what is wrong with an answer, which must bring back the TLVs, and for `isSame` did so with what is before them. */
-function flawOf(bytes: Uint8Array, { payloadBytes, key = '', dscp }: Question, isSame: boolean): PacketAnswer['flaw'] {
-  if (bytes.length !== payloadBytes) return 'length'
-  return isSame && bringsBackQuestion(bytes, key, dscp) ? undefined : 'bytes'
+function flawOf(bytes: Uint8Array, question: Question, isSame: boolean): PacketAnswer['flaw'] {
+  if (bytes.length !== question.payloadBytes) return 'length'
+  return isSame && bringsBackQuestion(bytes, questionOf(question)) ? undefined : 'bytes'
 }
 
 /** The clock of this process may be far from UTC, so there are no one-way delays. */

@@ -1,4 +1,7 @@
 import { randomInt } from 'node:crypto'
+import type { StampAnswer } from '../../wire/stamp.ts'
+import type { FollowUp } from '../../wire/stamp-question.ts'
+import { nsBetween } from '../../wire/stamp-time.ts'
 
 /** Numbers of packets, on their way to the reflector and back. */
 export interface ByDirection {
@@ -31,6 +34,11 @@ export interface StampSession {
    * if they do not, the answer itself was duplicated.
    */
   copied(numbers: readonly [before: number, now: number]): void
+  /**
+   * Takes an answer, how long it took, and when the reflector says that its previous answer left. Returns how long the previous packet was
+   * at the reflector; undefined if that cannot be known.
+   */
+  residence(answer: StampAnswer, tookNs: number, previous: FollowUp | null): number | undefined
 }
 
 /**
@@ -74,6 +82,7 @@ export function createStampSession(): StampSession {
     if (reflected === sent && asked > 1) return undefined
     return lostBetween(asked, received)
   }
+  let answeredBefore: { readonly answer: StampAnswer; readonly tookNs: number } | undefined
   return {
     ssid: randomInt(1, 2 ** 16),
     nextSequence() {
@@ -95,6 +104,16 @@ export function createStampSession(): StampSession {
       if (before === now) duplicated = { ...duplicated, back: duplicated.back + 1 }
       else duplicated = { ...duplicated, forth: duplicated.forth + 1 }
       if (last !== undefined && ((now - last.reflected) | 0) > 0) extra++
+    },
+    residence(answer, tookNs, previous) {
+      const before = answeredBefore
+      answeredBefore = { answer, tookNs }
+      const { format } = answer.estimate
+      if (before === undefined || previous?.sequence !== before.answer.sequence) return undefined
+      if (before.answer.estimate.format !== format) return undefined
+      const residenceNs = nsBetween(before.answer.received, previous.sent, format)
+      // Where it is longer than its round trip, the clock was stepped or is wrong.
+      return residenceNs < 0 || residenceNs >= before.tookNs ? undefined : residenceNs
     },
   }
 }

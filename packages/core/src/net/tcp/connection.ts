@@ -38,6 +38,8 @@ export interface Connection {
   socket(): Socket
   /** Returns the kernel's data about the handshake so far; undefined once it is closed. */
   handshake(): Handshake | undefined
+  /** Returns the port of this side; undefined once it is closed, and before the kernel has chosen it. */
+  sourcePort(): number | undefined
   /** Returns all the kernel's data about the connection; undefined once it is closed, and without the native part. */
   info(): TcpInfo | undefined
   /** Returns the kernel's times of one request and its response; undefined if any of them is unknown. */
@@ -102,6 +104,7 @@ function connectionOver(socket: Socket, listener: ConnectionListener): Connectio
     exchange: (bytesListener) => bytesOver(socket, bytesListener),
     socket: () => socket,
     handshake: () => handshakeOf(socket),
+    sourcePort: () => socket.localPort,
     info: () => undefined,
     times: () => undefined,
     close: () => void socket.destroy(),
@@ -198,6 +201,10 @@ class NativeConnection implements Connection {
     if (this.#socket !== undefined) return handshakeOf(this.#socket)
     // The descriptor of a closed stream may belong to another socket.
     return this.#raw.isOpen ? handshakeFrom(this.#native.tcpInfo(this.#fd)) : undefined
+  }
+
+  sourcePort(): number | undefined {
+    return this.#socket === undefined ? this.info()?.localPort : this.#socket.localPort
   }
 
   info(): TcpInfo | undefined {

@@ -14,8 +14,8 @@ import { startUdpResponder } from '../../../src/responders/udp.ts'
 import { unixNowNs } from '../../../src/time/clock.ts'
 import { createDeadlines } from '../../../src/time/deadline.ts'
 import { encodeStampRequest } from '../../../src/wire/stamp.ts'
+import { encodeNumber, numberOfAnswer } from '../../../src/wire/stamp-question.ts'
 import { timestampOf } from '../../../src/wire/stamp-time.ts'
-import { encodeNumber, numberOfAnswer } from '../../../src/wire/stamp-tlv.ts'
 import { block, record } from '../native/timed-sockets.ts'
 
 testWith(nativePart)(

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createStampSession } from '../../../src/net/packets/stamp-session.ts'
+import { timestampOf } from '../../../src/wire/stamp-time.ts'
 
 /** A reflector that keeps count, over a path that loses what it is told to. */
 function counting() {
@@ -111,6 +112,26 @@ test('begins each session with another identifier, which is never zero', () => {
   const ssids = Array.from({ length: 1_000 }, () => createStampSession().ssid)
   expect(Math.min(...ssids)).toBeGreaterThan(0)
   expect(new Set(ssids).size).toBeGreaterThan(900)
+})
+
+test('tells how long a packet was at the reflector only by timestamps of one format, and of the previous answer', () => {
+  const session = createStampSession()
+  const answer = (sequence: number, format: 'ntp' | 'ptp') => {
+    const received = timestampOf(1_698_685_789_500_000_000n, format)
+    const asked = { sequence, sent: received, estimate: { format, isSynchronized: true, errorNs: 1 } }
+    return { ...asked, ssid: 1, received, sender: asked, senderTtl: 64 }
+  }
+  const left = (sequence: number, format: 'ntp' | 'ptp') => ({
+    sequence,
+    sent: timestampOf(1_698_685_789_500_000_250n, format),
+    sentBy: 'software' as const,
+  })
+  expect(session.residence(answer(0, 'ntp'), 1e6, null)).toBeUndefined()
+  expect(session.residence(answer(1, 'ntp'), 1e6, left(0, 'ntp'))).toBe(250)
+  expect(session.residence(answer(2, 'ptp'), 1e6, left(1, 'ptp'))).toBeUndefined()
+  expect(session.residence(answer(3, 'ptp'), 1e6, left(2, 'ptp'))).toBe(250)
+  expect(session.residence(answer(5, 'ptp'), 200, left(4, 'ptp'))).toBeUndefined()
+  expect(session.residence(answer(6, 'ptp'), 200, left(5, 'ptp'))).toBeUndefined()
 })
 
 describe('packets that arrived twice', () => {

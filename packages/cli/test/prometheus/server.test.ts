@@ -1,33 +1,15 @@
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { selfSigned } from '../../../../test/support/certificate.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
 import { createEndless } from '../../../agent/test/support/api-double.ts'
+import { agent, answers, portOf, type Respond, say, serve } from '../support/prometheus-double.ts'
 import { runCli } from '../support/run-cli.ts'
-
-type Respond = (request: IncomingMessage, response: ServerResponse) => void
-
-/** Starts a server that answers every query in this way; returns its port. */
-async function serve(respond: Respond): Promise<number> {
-  const server = createServer(respond)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return portOf(server.address())
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  return address.port
-}
 
 /** Runs `mesh --prometheus`, with the port masked. */
 async function look(port: number, argv: readonly string[] = [], environment: Record<string, string> = {}) {
@@ -36,34 +18,6 @@ async function look(port: number, argv: readonly string[] = [], environment: Rec
   })
   return { code, out, err: err.replaceAll(`:${port}`, ':9090') }
 }
-
-const say =
-  (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Respond =>
-  (_, response) => {
-    const text = typeof body === 'string' ? body : JSON.stringify(body)
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text)
-  }
-
-interface Given {
-  readonly metric: Readonly<Record<string, string>>
-  readonly value: number
-}
-
-/** Answers as Prometheus does, each query by the first metric that it names. */
-const answers =
-  (byMetric: Readonly<Record<string, readonly Given[]>>, requests: IncomingMessage[] = []): Respond =>
-  (request, response) => {
-    requests.push(request)
-    const query = new URL(request.url ?? '', 'http://x').searchParams.get('query') ?? ''
-    const [, found = []] = Object.entries(byMetric).find(([metric]) => query.includes(metric)) ?? []
-    const result = found.map(({ metric, value }) => ({ metric, value: [0, String(value)] }))
-    say(200, { status: 'success', data: { resultType: 'vector', result } })(request, response)
-  }
-
-const agent = (node: string, more: Readonly<Record<string, string>> = {}): Given => ({
-  metric: { node, instance: `${node}:8080`, ...more },
-  value: Date.now() / 1000,
-})
 
 interface Told {
   readonly code: number

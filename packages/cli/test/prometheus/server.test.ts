@@ -157,6 +157,61 @@ test('sends credentials, headers and labels, and shows none of the secrets', asy
   expect(`${out}${err}`).not.toContain('s3cret')
 })
 
+describe('of 3,000 incidents', () => {
+  const incidents = Array.from({ length: 3_000 }, (_, index) => ({
+    metric: {
+      id: `i${index}`,
+      cause: 'packet-loss',
+      scope: 'link',
+      severity: index === 9 ? 'critical' : 'warning',
+      summary: 's',
+    },
+    value: 1,
+  }))
+  const serveAll = () => serve(answers({ scout_build_info: [agent('node1')], scout_incident_info: incidents }))
+
+  test('the gravest twenty are printed, and how many more there are', async () => {
+    const { code, out } = await look(await serveAll())
+    expect(code).toBe(1)
+    expect(out.match(/incident i\d+$/gm)).toHaveLength(20)
+    expect(out).toMatch(/^critical: s\n.*incident i9$/m)
+    expect(out).toContain('\n\nand 2980 more incidents: --json lists all\n')
+  })
+
+  test('all are in the JSON', async () => {
+    const { out } = await look(await serveAll(), ['--json'])
+    expect(out.match(/"kind":"incident"/g)).toHaveLength(3_000)
+  })
+
+  test('a watch without a terminal prints the first hundred', async () => {
+    const port = await serveAll()
+    const { out, err } = await runCli(['mesh', '--prometheus', `http://127.0.0.1:${port}`, '--watch'], {
+      onOutput: (text, end) => {
+        if (text.split('\n').length > 100) end()
+      },
+    })
+    expect(out.trimEnd().split('\n')).toHaveLength(100)
+    expect(err).toContain('scout-probe: 2900 more changes of incidents: --json lists all\n')
+  })
+})
+
+test.each(['NaN', '+Inf', '-Inf', '1e999', '1e300', '-1e300'])('a sample of %s is like none', async (value) => {
+  const metric = { source_node: 'node1', target_node: 'node2', check: 'tcp', path: 'pod', family: 'ipv4' }
+  const incident = { id: 'x', cause: 'packet-loss', scope: 'link', severity: 'critical', summary: 's' }
+  const port = await serve(
+    answers({
+      scout_build_info: [agent('node1'), agent('node2'), { metric: { node: 'node3', instance: 'node3' }, value }],
+      scout_incident_info: [{ metric: incident, value }],
+      __name__: [{ metric: { __name__: 'scout_evidence_rows', state: 'ready', instance: 'node1:8080' }, value }],
+      scout_probe_failing: [{ metric, value }],
+    }),
+  )
+  const { out } = await look(port)
+  expect(out).toContain('samples of 2 agents, ')
+  expect(out).toContain('2 links between 2 nodes: 2 not probed')
+  expect(out).not.toMatch(/NaN|Infinity|node3|critical|packet-loss/)
+})
+
 test('quotes what a shell would run of the name of a cause, which anything that is scraped may claim', async () => {
   const incident = {
     metric: { id: 'x', cause: 'x; id #', scope: 'link', severity: 'critical', summary: 's' },

@@ -58,6 +58,19 @@ export function headLine(node: string): string {
   return lineOf({ scout: 'history', version, node, reasons: reasonNames } satisfies z.input<typeof ownHead>)
 }
 
+/**
+ * Returns an empty member of a gzip file, whose comment (RFC 1952 §2.3.1) says whose history it is, uncompressed. Every write ends with it, so
+ * that a file that is damaged anywhere else can be told from one of somebody else.
+ */
+export function markOf(node: string): Buffer {
+  const head = Buffer.from([0x1f, 0x8b, 8, hasComment, 0, 0, 0, 0, 0, 3])
+  const emptyWithChecksums = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+  // JSON has no NUL, which ends the comment.
+  return Buffer.concat([head, Buffer.from(`scout history of ${JSON.stringify(node)}\0`), emptyWithChecksums])
+}
+
+const hasComment = 1 << 4
+
 /** Yields a line for each history: with all its slots, or with those that have changed since the last call, if any have. */
 export function* linesOf(histories: Iterable<KeptHistory>, which: 'all' | 'changed'): Generator<string> {
   for (const { key, recent, day } of histories) {

@@ -1,4 +1,4 @@
-import { appendFile, lstat, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -57,7 +57,7 @@ describe('a history file', () => {
 
   test('is appended to while it grows little, and rewritten beside the old one beyond that', async () => {
     const path = await place()
-    const first = await process(path, tasks, 10)
+    const first = await process(path, tasks, { everyMs: 10 })
     first.record(success, [7_200, 3_600, 60])
     await first.written(2)
     const { ino, size } = await stat(path)
@@ -135,7 +135,7 @@ describe('a history file', () => {
   ])('%s is left alone, with one warning', async (_, content, why) => {
     const path = await place()
     await writeFile(path, content)
-    const { troubles, file, record } = await process(path, tasks, 10)
+    const { troubles, file, record } = await process(path, tasks, { everyMs: 10 })
     expect(troubles).toEqual([expect.stringContaining(why)])
     expect(troubles[0]).toMatch(/leaves the file alone: set historyFile to a file of this agent, or remove that one$/)
     record(success, [0])
@@ -144,9 +144,62 @@ describe('a history file', () => {
     expect(file.report).toMatchObject({ trouble: troubles[0], writes: { written: 0, failed: 0 } })
   })
 
+  describe('that is damaged in its first bytes', () => {
+    const damaged = async () => {
+      const path = await place()
+      const first = await process(path, tasks, { everyMs: 10 })
+      first.record(success, [60])
+      await first.written(1)
+      first.record(success, [0])
+      await first.file.stop()
+      const content = await readFile(path)
+      await writeFile(path, content.fill(0x2a, 0, 40))
+      return { path, content }
+    }
+
+    test('is set aside, with one warning that says where it is, and a new one is begun', async () => {
+      const { path, content } = await damaged()
+      await writeFile(`${path}.damaged`, 'an earlier one')
+      const second = await process(path)
+      expect(second.troubles).toEqual([
+        `cannot use the history in ${path}, because its beginning is damaged; the agent starts without it and begins a new one; the old one is now ${path}.damaged`,
+      ])
+      expect(await readFile(`${path}.damaged`)).toEqual(content)
+      second.record(success, [60, 0])
+      await second.file.stop()
+      expect(second.troubles.slice(1)).toEqual([undefined])
+      const third = await process(path)
+      expect(third.troubles).toEqual([])
+      expect(third.history().series).toEqual(second.history().series)
+    })
+
+    test('is set aside even if what it has first can still be read', async () => {
+      const { path, content } = await damaged()
+      await writeFile(path, Buffer.concat([gzipSync('{}\n'), content.subarray(60)]))
+      expect((await process(path)).troubles).toEqual([expect.stringContaining(`the old one is now ${path}.damaged`)])
+    })
+
+    test('is left alone if it is that of another node', async () => {
+      const { path, content } = await damaged()
+      const other = await process(path, tasks, { node: 'node-9' })
+      expect(other.troubles).toEqual([expect.stringMatching(/leaves the file alone/)])
+      await other.file.stop()
+      expect(await readFile(path)).toEqual(content)
+    })
+
+    test('is left alone if it cannot be set aside, with one warning', async () => {
+      const { path, content } = await damaged()
+      await mkdir(join(`${path}.damaged`, 'full'), { recursive: true })
+      const { troubles, file } = await process(path, tasks, { everyMs: 10 })
+      expect(troubles).toEqual([expect.stringMatching(/starts without it and keeps none: .*; remove that file$/)])
+      await file.stop()
+      expect(await readFile(path)).toEqual(content)
+    })
+  })
+
   test('that cannot be written is one warning, however long, is counted, and is written once it can be', async () => {
     const path = join(await temporaryFolder(), 'missing', 'history')
-    const { troubles, file, record, written } = await process(path, tasks, 10)
+    const { troubles, file, record, written } = await process(path, tasks, { everyMs: 10 })
     record(success, [60])
     await eventually(() => file.report.writes.failed > 3, 'several attempts')
     expect(troubles).toEqual([expect.stringContaining(`cannot keep the history in ${path}: ENOENT`)])
@@ -185,15 +238,19 @@ async function place(): Promise<string> {
 }
 
 /** What an agent does with the file: it reads it before its first plan. */
-async function process(path: string, planned: readonly PlannedTask[] = tasks, everyMs?: number) {
+async function process(
+  path: string,
+  planned: readonly PlannedTask[] = tasks,
+  { everyMs = 60_000, node = 'node-1' } = {},
+) {
   const memory = createMemory()
   const troubles: (string | undefined)[] = []
   const file = createHistoryFile({
     path,
-    node: 'node-1',
+    node,
     memory,
     onTrouble: (trouble) => troubles.push(trouble),
-    ...(everyMs === undefined ? {} : { everyMs }),
+    everyMs,
   })
   onTestFinished(() => file.stop())
   await file.start()

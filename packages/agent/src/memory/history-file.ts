@@ -49,6 +49,7 @@ export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
   const { path, node, memory, onTrouble, everyMs = 60_000 } = options
   const writes = { written: 0, failed: 0 }
   const mark = markOf(node)
+  const written = new WeakSet<KeptHistory['failures']>()
   let trouble: string | undefined
   let isOfOthers = false
   let isStopped = false
@@ -99,8 +100,14 @@ export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
     try {
       const appended = isWhole
         ? undefined
-        : await append(path, { from: known.bytes, mark, lines: linesOf(memory.histories, 'changed') })
-      const bytes = appended ?? (await replace(path, mark, [[headLine(node)], linesOf(memory.histories, 'all')]))
+        : await append(path, {
+            from: known.bytes,
+            mark,
+            lines: linesOf(memory.histories, { which: 'changed', written }),
+          })
+      const bytes =
+        appended ??
+        (await replace(path, mark, [[headLine(node)], linesOf(memory.histories, { which: 'all', written })]))
       left = { bytes, atMs, wholeBytes: appended === undefined ? bytes : (known?.wholeBytes ?? bytes) }
       writes.written++
       troubled(undefined)

@@ -1,6 +1,7 @@
 import { appendFile, lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import type { AnyResult } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { historyOf } from '../../src/memory/history.ts'
@@ -24,7 +25,8 @@ describe('a history file', () => {
     await first.file.stop()
     const second = await process(path)
     expect(second.history().series).toHaveLength(4)
-    expect(second.history()).toEqual({ ...first.history(), failures: [] })
+    expect(second.history()).toEqual(first.history())
+    expect(second.history().failures).toHaveLength(8)
     expect(second.troubles).toEqual([])
   })
 
@@ -43,6 +45,47 @@ describe('a history file', () => {
     await fourth.file.stop()
     const fifth = await process(path)
     expect(fifth.history()).toEqual(fourth.history())
+  })
+
+  test('keeps the newest five failures of each series, without details, of the last day', async () => {
+    const path = await place()
+    const first = await process(path, tasks, { everyMs: 10 })
+    first.record(failure, [90_000, 300, 240])
+    await first.written(2)
+    first.record(failure, [180, 120])
+    await first.written(2)
+    await first.file.stop()
+    const second = await process(path)
+    const failuresIn = ({ memory }: typeof first) => [...memory.series].map(({ failures }) => failures)
+    expect(failuresIn(second)).toEqual(failuresIn(first).map((failures) => failures.slice(1)))
+    second.record(failure, [60, 0])
+    expect(failuresIn(second)[0]).toHaveLength(5)
+    expect(failuresIn(second)[0]?.slice(0, 3)).toEqual(failuresIn(first)[0]?.slice(2))
+  })
+
+  test('has the failures of a series once, and not again while there are no new ones', async () => {
+    const path = await place()
+    const first = await process(path, tasks, { everyMs: 10 })
+    first.record(failure, [60])
+    await first.written(2)
+    for (const ago of [50, 40, 30]) {
+      first.record(success, [ago])
+      await first.written(2)
+    }
+    await first.file.stop()
+    const text = gunzipSync(await readFile(path)).toString()
+    expect(text.match(/"failures":/g)).toHaveLength(tasks.length)
+  })
+
+  test('keeps no failures that are longer than a file should have', async () => {
+    const path = await place()
+    const first = await process(path)
+    const long = (atMs: number) => failure(atMs, 'timeout', 'x'.repeat(30_000))
+    first.record(long, [60])
+    await first.file.stop()
+    const second = await process(path)
+    expect(second.troubles).toEqual([])
+    expect(second.history()).toEqual({ ...first.history(), failures: [] })
   })
 
   test('forgets nodes that have had no peer for ten minutes', async () => {
@@ -107,6 +150,7 @@ describe('a history file', () => {
     ],
     ['with a field that it does not have', headOf({}) + lineOf({ more: 1 }), 'line 2 is damaged'],
     ['with half a slot', headOf({}) + lineOf({ day: 'AAAA' }), 'line 2 is damaged'],
+    ['with failures that are none', headOf({}) + lineOf({ failures: [{ ok: false }] }), 'line 2 is damaged'],
     ['with slots that are none', headOf({}) + lineOf({ day: {} }), 'line 2 is damaged'],
     ['with more reasons than fit', headOf({ reasons: Array.from({ length: 33 }, () => 'x') }), 'line 1 is damaged'],
     ['with an endless line', headOf({}) + 'x'.repeat(1 << 20), 'it is too large'],
@@ -262,7 +306,7 @@ async function process(
     troubles,
     history: () => historyOf(memory, {}, nowMs),
     /** Records results that started this long ago. */
-    record(make: typeof success | typeof failure, agoSeconds: readonly number[]) {
+    record(make: (atMs: number) => AnyResult, agoSeconds: readonly number[]) {
       for (const ago of agoSeconds) for (const task of planned) memory.record(task, make(nowMs - ago * seconds), true)
     },
     /** Waits for so many writes from now on. */

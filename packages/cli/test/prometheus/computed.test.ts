@@ -18,8 +18,8 @@ interface Mesh {
   readonly gauges?: readonly Given[]
 }
 
-/** Starts a store with the metrics of a mesh; returns what `scout-probe mesh` makes of them. */
-async function look(mesh: Mesh, ...argv: readonly string[]) {
+/** Returns what a store with the metrics of a mesh answers. */
+function metricsOf(mesh: Mesh) {
   const { fails, failingSeconds = 180, reason = 'timeout', incidents = [], isShown = () => true, gauges = [] } = mesh
   const series = checks.flatMap((check) =>
     nodes.flatMap((from) =>
@@ -31,21 +31,24 @@ async function look(mesh: Mesh, ...argv: readonly string[]) {
     ),
   )
   const failing = series.filter(({ isFailing }) => isFailing)
-  const port = await serve(
-    answers({
-      scout_build_info: nodes.map((node) => agent(node)),
-      __name__: gauges,
-      scout_incident_info: incidents.map((metric) => ({ metric, value: 1 })),
-      'outcome="failure"': failing.map(({ labels }) => ({ metric: { ...labels, reason }, value: 18 })),
-      outcome: [],
-      scout_probe_last_success: series.map(({ labels, isFailing }) => ({
-        metric: labels,
-        value: nowSeconds - (isFailing ? failingSeconds : 2),
-      })),
-      source_zone: nodes.map((node) => ({ metric: { source_node: node, source_zone: `zone-${node}` }, value: 1 })),
-      scout_probe_failing: series.map(({ labels, isFailing }) => ({ metric: labels, value: Number(isFailing) })),
-    }),
-  )
+  return answers({
+    scout_build_info: nodes.map((node) => agent(node)),
+    __name__: gauges,
+    scout_incident_info: incidents.map((metric) => ({ metric, value: 1 })),
+    'outcome="failure"': failing.map(({ labels }) => ({ metric: { ...labels, reason }, value: 18 })),
+    outcome: [],
+    scout_probe_last_success: series.map(({ labels, isFailing }) => ({
+      metric: labels,
+      value: nowSeconds - (isFailing ? failingSeconds : 2),
+    })),
+    source_zone: nodes.map((node) => ({ metric: { source_node: node, source_zone: `zone-${node}` }, value: 1 })),
+    scout_probe_failing: series.map(({ labels, isFailing }) => ({ metric: labels, value: Number(isFailing) })),
+  })
+}
+
+/** Starts a store with the metrics of a mesh; returns what `scout-probe mesh` makes of them. */
+async function look(mesh: Mesh, ...argv: readonly string[]) {
+  const port = await serve(metricsOf(mesh))
   return runCli(['mesh', '--prometheus', `http://127.0.0.1:${port}`, ...argv])
 }
 
@@ -65,6 +68,20 @@ test('names the cause of failures that no agent reports an incident about, and w
         next: scout-probe explain protocol-filtered"
   `)
   expect(out).toContain('what is computed from metrics rests on the last results of the default checks between nodes')
+})
+
+test('a watch closes it when it ends, although no agent speaks', async () => {
+  let present = metricsOf(udpIsFiltered)
+  const port = await serve((request, response) => present(request, response))
+  const { out } = await runCli(['mesh', '--prometheus', `http://127.0.0.1:${port}`, '--watch', '-i', '1s'], {
+    onOutput(text, end) {
+      present = metricsOf({ fails: () => false })
+      if (text.includes(' closed')) end()
+    },
+  })
+  expect(out.replaceAll(/^\S+ /gm, '').replaceAll(/after \S+:/g, 'after #:')).toMatch(
+    /^opened: critical, computed from metrics: UDP is dropped: node1 -> node2 \(.*\)\nclosed after #: critical, computed/,
+  )
 })
 
 test('says in JSON that it is computed, and no confidence', async () => {
@@ -98,7 +115,7 @@ test.each([
 test('an agent that lacks CPU is the cause of what it answers and asks too late', async () => {
   const byAgent = (check: string) => isUdp(check) || check === 'http'
   const fails = (check: string, from: string, to: string) => byAgent(check) && [from, to].includes('node1')
-  const { out } = await look({ fails, gauges: [gauge('node1', 'scout_prober_starved', 1)] })
+  const { out } = await look({ fails, gauges: [gauge('node1', { name: 'scout_prober_starved', value: 1 })] })
   expect(out).toContain('warning, computed from metrics: the agent on node1 does not get enough CPU to measure')
   expect(out).not.toContain('critical')
 })
@@ -122,7 +139,7 @@ test.each([
 test('an agent that withholds what passes hides no cause, and makes no fault wider than it is', async () => {
   const fails = (check: string, from: string, to: string) => isUdp(check) && from === 'node1' && to !== 'node4'
   const isShown = (check: string, from: string, to: string) => check === 'http' || fails(check, from, to)
-  const gauges = nodes.map((node) => gauge(node, 'scout_series_budget_withheld', 5, 'other'))
+  const gauges = nodes.map((node) => gauge(node, { name: 'scout_series_budget_withheld', value: 5, state: 'other' }))
   const { out } = await look({ fails, isShown, gauges })
   expect(out).toMatch(/^critical, computed from metrics: .*node1 -> node2/m)
   expect(out).toMatch(/^critical, computed from metrics: .*node1 -> node3/m)
@@ -131,9 +148,12 @@ test('an agent that withholds what passes hides no cause, and makes no fault wid
 
 test.each([
   ['links without samples', { isShown: (_: string, from: string, to: string) => from !== 'node1' || to !== 'node4' }],
-  ['failures without samples', { gauges: [gauge('node3', 'scout_series_budget_withheld', 1, 'failing')] }],
+  [
+    'failures without samples',
+    { gauges: [gauge('node3', { name: 'scout_series_budget_withheld', value: 1, state: 'failing' })] },
+  ],
 ])('names no cause where there are %s, and says so', async (_, parts) => {
-  const withheld = gauge('node1', 'scout_series_budget_withheld', 3, 'other')
+  const withheld = gauge('node1', { name: 'scout_series_budget_withheld', value: 3, state: 'other' })
   const { code, out } = await look({
     ...udpIsFiltered,
     ...parts,
@@ -144,6 +164,12 @@ test.each([
   expect(out).not.toMatch(/^critical, computed/m)
 })
 
-function gauge(node: string, name: string, value: number, state?: string): Given {
-  return { metric: { __name__: name, instance: `${node}:8080`, ...(state === undefined ? {} : { state }) }, value }
+interface Gauge {
+  readonly name: string
+  readonly value: number
+  readonly state?: string
+}
+
+function gauge(node: string, { name, value, state = '' }: Gauge): Given {
+  return { metric: { __name__: name, instance: `${node}:8080`, state }, value }
 }

@@ -76,6 +76,7 @@ describeWith(...labNeeds, 'prometheus')('a Prometheus that scrapes agents in the
     expect(now.out).toMatch(/^from http:\/\/127\.0\.0\.1:\d+: samples of 3 agents, \ds/)
     expect(now.out).toContain(`: ${alert?.annotations['summary']}\n    protocol-filtered, in the metrics since `)
     expect(now.out).toContain(`incident ${alert?.labels['id']}`)
+    expect(now.out).not.toContain('computed from metrics')
     expect(now.out).toMatch(/^node1 +- +udp .*: timeout/m)
     expect(now.out).toMatch(/^node1 -> node2: udp.* since .*: timeout: no answer arrived before the deadline$/m)
 

@@ -584,7 +584,8 @@ test('mesh shows its summary and flags', async () => {
     Reads the agents through the API server: only the API server must be reachable
     from here. With --prometheus it asks no agent: it reads their metrics in
     Prometheus, Thanos, Mimir or VictoriaMetrics, at any time in the past with --at.
-    What the metrics do not cover is shown as unknown.
+    What the metrics do not cover is shown as unknown. Causes of failures that no
+    agent reports are computed from them, and marked.
 
     With --wait it exits with 0 as soon as every agent has answered, each check of
     each link has a result that began after the command did, all of them pass and no

@@ -53,7 +53,8 @@ An incident is one cause at one place over time. As JSON it is one object, the s
   and checks that agents cannot run (\`inability\`);
 - a line of \`scout-probe mesh --watch --json\` whenever its cause, scope, direction or state changes;
 - the same with \`--prometheus\`, after a line about the metrics (\`kind\` is \`source\`), as far as they describe it: without \`direction\` and
-  \`confidence\`, with the \`kind\` of the scope alone and no evidence; \`openedAtMs\` is the time of its first sample, a week back at most;
+  \`confidence\`, with the \`kind\` of the scope alone and no evidence; \`openedAtMs\` is the time of its first sample, a week back at most.
+  Those with \`isComputed\` are not of agents: see below;
 - in \`incidents\` of \`/api/v1/incidents\` and \`/api/v1/mesh\` at every agent;
 - a line of \`scout-probe all HOST --json\` for each cause that the results name, after the attempts, which have no \`kind\`. One run does not
   know when a trouble began, so that these lines have only ${timeless.map(code).join(', ')}.
@@ -68,6 +69,20 @@ ${table(
   ['`kind`', 'other keys', 'what it covers'],
   Object.entries(scopes).map(([kind, [others, meaning]]) => [code(kind), others.map(code).join(', '), meaning]),
 )}
+## Computed from metrics
+
+\`scout-probe mesh --prometheus\` runs the explainer of the agents over what their metrics show, and lists causes that no incident of agents may
+be about, with \`isComputed\` and without \`confidence\`. An incident of agents wins if its sentence names the same node or both ends of the same
+link, or if it is about more than one node. The metrics have less evidence than agents:
+
+- only last results count, and their reason: no loss, latency, ICMP error or code, and nothing that agents collected. \`prohibited\` is left out,
+  because the reason alone does not tell whether the sender or another host prohibits;
+- only the default checks between nodes count, because metrics have no options: a check with the name of a default one is taken for that one.
+  Flows that are kept or idle are left out, and so are name servers and services, whose addresses are not in the metrics;
+- a failure must have lasted for a minute, in which agents would have reported it;
+- if an agent withholds series that fail (\`metrics.series\`), or all series of a link, nothing is computed. What it withholds otherwise
+  passes where another check of that link does.
+
 ## Weights
 
 \`scout-probe mesh --explain\` and \`scout-probe all HOST --explain\` list what each check weighs for the named cause, in nats: the natural

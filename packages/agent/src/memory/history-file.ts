@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { latestMs, type Row } from '@scout/core'
-import { headLine, linesOf, readHistories, UnreadableHistory } from './history-format.ts'
+import { headLine, linesOf, markOf, readHistories, UnreadableHistory } from './history-format.ts'
 import type { Memory } from './memory.ts'
 import type { KeptHistory } from './series.ts'
 
@@ -39,12 +39,17 @@ export interface HistoryFileOptions {
 const startMostMs = 20_000
 const stopMostMs = 5_000
 
+/** Bytes at the end of a damaged file in which its mark is looked for: what is appended at once has far fewer. */
+const markedBytes = 1 << 20
+
 /** Growth that no rewriting is worth. */
 const spareBytes = 1 << 20
 
 export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
   const { path, node, memory, onTrouble, everyMs = 60_000 } = options
   const writes = { written: 0, failed: 0 }
+  const mark = markOf(node)
+  const written = new WeakSet<KeptHistory['failures']>()
   let trouble: string | undefined
   let isOfOthers = false
   let isStopped = false
@@ -59,14 +64,23 @@ export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
     if (isNews) onTrouble(now)
   }
 
-  const read = async () => {
-    const into = new Map<string, KeptHistory>()
+  const read = async (into: Map<string, KeptHistory>) => {
     try {
       await readFile(path, { node, into })
     } catch (error) {
-      const what = `cannot use the history in ${path}: ${messageOf(error)}`
       // What cannot be read at all may be anything.
-      isOfOthers = error instanceof UnreadableHistory ? error.isOfOthers : into.size === 0
+      const isForeign = error instanceof UnreadableHistory ? error.isOfOthers : into.size === 0
+      const aside = isForeign && (await isMarked(path, node)) ? await setAside(path) : undefined
+      isOfOthers = isForeign && aside?.ok !== true
+      if (aside !== undefined) {
+        const what = `cannot use the history in ${path}, because its beginning is damaged; the agent starts without it`
+        return troubled(
+          aside.ok
+            ? `${what} and begins a new one; the old one is now ${aside.path}`
+            : `${what} and keeps none: ${aside.message}; remove that file`,
+        )
+      }
+      const what = `cannot use the history in ${path}: ${messageOf(error)}`
       const kept = into.size === 0 ? 'the agent starts without it' : 'the agent starts with what comes before'
       troubled(
         isOfOthers
@@ -74,7 +88,6 @@ export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
           : `${what}; ${kept} and replaces the file`,
       )
     }
-    return into
   }
 
   const write = async () => {
@@ -87,8 +100,14 @@ export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
     try {
       const appended = isWhole
         ? undefined
-        : await append(path, { from: known.bytes, lines: linesOf(memory.histories, 'changed') })
-      const bytes = appended ?? (await replace(path, [headLine(node)], linesOf(memory.histories, 'all')))
+        : await append(path, {
+            from: known.bytes,
+            mark,
+            lines: linesOf(memory.histories, { which: 'changed', written }),
+          })
+      const bytes =
+        appended ??
+        (await replace(path, mark, [[headLine(node)], linesOf(memory.histories, { which: 'all', written })]))
       left = { bytes, atMs, wholeBytes: appended === undefined ? bytes : (known?.wholeBytes ?? bytes) }
       writes.written++
       troubled(undefined)
@@ -110,8 +129,9 @@ export function createHistoryFile(options: HistoryFileOptions): HistoryFile {
       return { path, bytes: left?.bytes ?? 0, writtenAtMs: left?.atMs, writes: { ...writes }, trouble }
     },
     async start() {
-      const restored = await Promise.race([read(), sleep(startMostMs, undefined, { ref: false })])
-      if (restored === undefined) {
+      const restored = new Map<string, KeptHistory>()
+      const isLate = await Promise.race([read(restored), sleep(startMostMs, true, { ref: false })])
+      if (isLate === true) {
         isOfOthers = true
         troubled(
           `cannot use the history in ${path}: reading takes longer than ${startMostMs / 1000} s; the agent runs without it`,
@@ -147,17 +167,48 @@ async function readFile(path: string, options: Parameters<typeof readHistories>[
   }
 }
 
+/** Whether a file is marked as the history of a node. */
+async function isMarked(path: string, node: string): Promise<boolean> {
+  try {
+    if (!(await stat(path)).isFile()) return false
+    const file = await open(path)
+    try {
+      const { size } = await file.stat()
+      const length = Math.min(size, markedBytes)
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length)
+      return buffer.subarray(0, bytesRead).includes(markOf(node))
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return false // what cannot be read is not touched
+  }
+}
+
+type SetAside = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly message: string }
+
+/** Renames a file, in the place of one that was set aside before. */
+async function setAside(path: string): Promise<SetAside> {
+  const aside = `${path}.damaged`
+  try {
+    await rename(path, aside)
+    return { ok: true, path: aside }
+  } catch (error) {
+    return { ok: false, message: messageOf(error) }
+  }
+}
+
 /** Appends lines. Resolves to the size of the file; to undefined if somebody else has changed it. */
 async function append(
   path: string,
-  { from, lines }: { readonly from: number; readonly lines: Iterable<string> },
+  { from, mark, lines }: { readonly from: number; readonly mark: Buffer; readonly lines: Iterable<string> },
 ): Promise<number | undefined> {
   const file = await open(path, constants.O_WRONLY | constants.O_APPEND).catch(undefinedIfMissing)
   if (file === undefined) return undefined
   try {
     if ((await file.stat()).size !== from) return undefined
     try {
-      const bytes = from + (await writeLines(file, lines))
+      const bytes = from + (await writeLines(file, mark, [lines]))
       return (await file.stat()).size === bytes ? bytes : undefined
     } catch (error) {
       await file.truncate(from)
@@ -169,14 +220,14 @@ async function append(
 }
 
 /** Writes a file beside the old one, which it replaces. Resolves to its size. */
-async function replace(path: string, head: readonly string[], lines: Iterable<string>): Promise<number> {
+async function replace(path: string, mark: Buffer, members: readonly Iterable<string>[]): Promise<number> {
   const aside = `${path}.new`
   try {
     // What is there may be a link to a file of somebody else.
     await rm(aside, { force: true })
     const file = await open(aside, 'wx', 0o600)
     try {
-      const bytes = (await writeLines(file, head)) + (await writeLines(file, lines))
+      const bytes = await writeLines(file, mark, members)
       await rename(aside, path)
       return bytes
     } finally {
@@ -188,16 +239,19 @@ async function replace(path: string, head: readonly string[], lines: Iterable<st
   }
 }
 
-/** Resolves to the number of bytes, once they are on the disk. */
-async function writeLines(file: FileHandle, lines: Iterable<string>): Promise<number> {
-  let bytes = 0
-  // The fastest level: what takes space is packed already.
-  await pipeline(Readable.from(lines), createGzip({ level: 1 }), async (parts: AsyncIterable<Buffer>) => {
-    for await (const part of parts) {
-      await file.appendFile(part)
-      bytes += part.length
-    }
-  })
+/** Writes lines, each list as one member, then the mark. Resolves to the number of bytes, once they are on the disk. */
+async function writeLines(file: FileHandle, mark: Buffer, members: readonly Iterable<string>[]): Promise<number> {
+  let bytes = mark.length
+  for (const lines of members) {
+    // The fastest level: what takes space is packed already.
+    await pipeline(Readable.from(lines), createGzip({ level: 1 }), async (parts: AsyncIterable<Buffer>) => {
+      for await (const part of parts) {
+        await file.appendFile(part)
+        bytes += part.length
+      }
+    })
+  }
+  await file.appendFile(mark)
   await file.sync()
   return bytes
 }

@@ -1,10 +1,10 @@
-import { idOf, reasonNames, rowBytes } from '@scout/core'
+import { idOf, latestMs, reasonNames, row, rowBytes } from '@scout/core'
 import { z } from 'zod'
-import { createRings, type KeptHistory } from './series.ts'
+import { createRings, type KeptHistory, keptFailures } from './series.ts'
 
 /*
- * The file that keeps histories: lines of JSON, compressed. The first says what it is; each other one has slots of one series, packed, which
- * replace those of earlier lines. So changes can be appended, each time as another member of the gzip file (RFC 1952 §2.2):
+ * The file that keeps histories: lines of JSON, compressed. The first says what it is; each other one has slots of one series, packed, and its
+ * failures, which replace those of earlier lines. So changes can be appended, each time as another member of the gzip file (RFC 1952 §2.2):
  * `gzip -dc FILE | head -c 1000` shows it.
  */
 
@@ -12,6 +12,8 @@ const version = 1
 
 /** A packed series, with room for slots that are written twice. */
 const mostLineLength = 200_000
+/** Failures of one series that are written. Those that are longer are left out. */
+const mostFailuresLength = 20_000
 /** Twice as many as the largest sample of nodes has with the default checks, and their lines with all that was appended. */
 const mostSeries = 4_000
 const mostLength = 512 << 20
@@ -40,6 +42,8 @@ const line = z.strictObject({
   to: name.optional(),
   recent: packed,
   day: packed,
+  /** Absent if they are those of an earlier line. */
+  failures: row.shape.series.unwrap().element.shape.failures.unwrap().max(keptFailures).readonly().optional(),
 })
 
 /** Why a file is not read, or not to its end. */
@@ -58,12 +62,33 @@ export function headLine(node: string): string {
   return lineOf({ scout: 'history', version, node, reasons: reasonNames } satisfies z.input<typeof ownHead>)
 }
 
-/** Yields a line for each history: with all its slots, or with those that have changed since the last call, if any have. */
-export function* linesOf(histories: Iterable<KeptHistory>, which: 'all' | 'changed'): Generator<string> {
-  for (const { key, recent, day } of histories) {
+/**
+ * Returns an empty member of a gzip file, whose comment (RFC 1952 §2.3.1) says whose history it is, uncompressed. Every write ends with it, so
+ * that a file that is damaged anywhere else can be told from one of somebody else.
+ */
+export function markOf(node: string): Buffer {
+  const head = Buffer.from([0x1f, 0x8b, 8, hasComment, 0, 0, 0, 0, 0, 3])
+  const emptyWithChecksums = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+  // JSON has no NUL, which ends the comment.
+  return Buffer.concat([head, Buffer.from(`scout history of ${JSON.stringify(node)}\0`), emptyWithChecksums])
+}
+
+const hasComment = 1 << 4
+
+export interface LinesOptions {
+  readonly which: 'all' | 'changed'
+  /** Failures that have been written. */
+  readonly written: WeakSet<KeptHistory['failures']>
+}
+
+/** Yields a line for each history: with all it has, or with what has changed since the last call, if anything has. */
+export function* linesOf(histories: Iterable<KeptHistory>, { which, written }: LinesOptions): Generator<string> {
+  for (const { key, recent, day, failures } of histories) {
     const nowMs = Date.now()
     const [ofRecent, ofDay] = [recent.pack(nowMs, which), day.pack(nowMs, which)]
-    if (ofRecent.length + ofDay.length === 0) continue
+    const isNew = failures.length > 0 && (which === 'all' || !written.has(failures))
+    if (ofRecent.length + ofDay.length === 0 && !isNew) continue
+    written.add(failures)
     const { check, path, vantage, family, to } = key
     yield lineOf({
       check,
@@ -73,8 +98,15 @@ export function* linesOf(histories: Iterable<KeptHistory>, which: 'all' | 'chang
       to,
       recent: ofRecent.toString('base64'),
       day: ofDay.toString('base64'),
+      failures: isNew ? shortened(failures) : undefined,
     } satisfies z.input<typeof line>)
   }
+}
+
+/** Returns failures without the details of their probe, which may be long. */
+function shortened(failures: KeptHistory['failures']): KeptHistory['failures'] | undefined {
+  const short = failures.map((one) => ({ ...one, detail: undefined }))
+  return JSON.stringify(short).length > mostFailuresLength ? undefined : short
 }
 
 /**
@@ -94,18 +126,27 @@ export async function readHistories(
     }
     const { data } = line.safeParse(jsonOf(written))
     if (data === undefined) throw new UnreadableHistory(`line ${count + 2} is damaged`)
-    const { recent, day, ...place } = data
+    const { recent, day, failures, ...place } = data
     const key = { ...place, from: node }
     const id = idOf(key)
-    const known = into.get(id) ?? { key, ...createRings() }
+    const known = into.get(id) ?? { key, ...createRings(), failures: [] }
     if (into.size === mostSeries && !into.has(id)) throw new UnreadableHistory(`it has more than ${mostSeries} series`)
-    into.set(id, known)
-    const options = { reasons, nowMs: Date.now() }
+    const nowMs = Date.now()
+    into.set(id, {
+      ...known,
+      failures: failures?.filter(({ startedAtMs }) => isRecent(startedAtMs, nowMs)) ?? known.failures,
+    })
+    const options = { reasons, nowMs }
     known.recent.unpack(recent, options)
     known.day.unpack(day, options)
     if (++count % linesAtOnce === 0) await new Promise((resolve) => void setImmediate(resolve))
   }
   if (reasons === undefined) throw ofOthers
+}
+
+/** A history is that of a day. */
+function isRecent(atMs: number, nowMs: number): boolean {
+  return atMs > nowMs - 86_400_000 && atMs < nowMs + latestMs
 }
 
 const ofOthers = new UnreadableHistory('it is no history of Scout', { isOfOthers: true })

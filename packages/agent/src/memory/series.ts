@@ -8,13 +8,14 @@ import {
   type Protocol,
   Ring,
   type SeriesKey,
+  type SeriesReport,
 } from '@scout/core'
 import type { PlannedTask } from '../plan/plan.ts'
 import { NewestTimes } from './newest-times.ts'
 import { stateOf } from './state.ts'
 
 /** Number of failures that a series keeps in full. */
-const keptFailures = 5
+export const keptFailures = 5
 
 /** Everything recorded for one check on one link. It outlives the pods on its node. */
 export interface Series {
@@ -35,7 +36,7 @@ export interface Series {
   /** The one of those results that started last; if none is left, of the peers that are gone. */
   readonly last: AnyResult | undefined
   /** Newest last; later successes do not remove them. */
-  readonly failures: readonly AnyResult[]
+  readonly failures: SeriesReport['failures']
   /** Whether the last result of any task is a failure, and the wall clock of the last change of that. */
   readonly isFailing: boolean
   readonly sinceMs: number | undefined
@@ -52,7 +53,7 @@ export interface Series {
 export type Rings = Pick<Series, 'recent' | 'day'>
 
 /** History of a series, which may be of an earlier process. */
-export interface KeptHistory extends Rings {
+export interface KeptHistory extends Rings, Pick<Series, 'failures'> {
   readonly key: Parameters<typeof idOf>[0]
 }
 
@@ -83,11 +84,11 @@ export interface KeptSeries extends Mutable<Omit<Series, 'latest'>> {
   idleSinceMs: number | undefined
 }
 
-/** `rings`: its history, if an earlier process has left one. */
+/** `kept`: its history, if an earlier process has left one. */
 export function newSeries(
   { key, check: { protocol }, peer, target }: PlannedTask,
   detector: Detector,
-  rings = createRings(),
+  { recent, day, failures }: Omit<KeptHistory, 'key'> = { ...createRings(), failures: [] },
 ): KeptSeries {
   return {
     key,
@@ -95,13 +96,14 @@ export function newSeries(
     toZone: peer?.zone,
     target,
     total: new Counter(),
-    ...rings,
+    recent,
+    day,
     times: new NewestTimes(),
     latest: new Map(),
     succeededAtMs: undefined,
     last: undefined,
     owesRecovery: false,
-    failures: [],
+    failures,
     isFailing: false,
     sinceMs: undefined,
     trials: 0,

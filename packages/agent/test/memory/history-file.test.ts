@@ -1,6 +1,7 @@
-import { appendFile, lstat, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import type { AnyResult } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { historyOf } from '../../src/memory/history.ts'
@@ -24,7 +25,8 @@ describe('a history file', () => {
     await first.file.stop()
     const second = await process(path)
     expect(second.history().series).toHaveLength(4)
-    expect(second.history()).toEqual({ ...first.history(), failures: [] })
+    expect(second.history()).toEqual(first.history())
+    expect(second.history().failures).toHaveLength(8)
     expect(second.troubles).toEqual([])
   })
 
@@ -45,6 +47,47 @@ describe('a history file', () => {
     expect(fifth.history()).toEqual(fourth.history())
   })
 
+  test('keeps the newest five failures of each series, without details, of the last day', async () => {
+    const path = await place()
+    const first = await process(path, tasks, { everyMs: 10 })
+    first.record(failure, [90_000, 300, 240])
+    await first.written(2)
+    first.record(failure, [180, 120])
+    await first.written(2)
+    await first.file.stop()
+    const second = await process(path)
+    const failuresIn = ({ memory }: typeof first) => [...memory.series].map(({ failures }) => failures)
+    expect(failuresIn(second)).toEqual(failuresIn(first).map((failures) => failures.slice(1)))
+    second.record(failure, [60, 0])
+    expect(failuresIn(second)[0]).toHaveLength(5)
+    expect(failuresIn(second)[0]?.slice(0, 3)).toEqual(failuresIn(first)[0]?.slice(2))
+  })
+
+  test('has the failures of a series once, and not again while there are no new ones', async () => {
+    const path = await place()
+    const first = await process(path, tasks, { everyMs: 10 })
+    first.record(failure, [60])
+    await first.written(2)
+    for (const ago of [50, 40, 30]) {
+      first.record(success, [ago])
+      await first.written(2)
+    }
+    await first.file.stop()
+    const text = gunzipSync(await readFile(path)).toString()
+    expect(text.match(/"failures":/g)).toHaveLength(tasks.length)
+  })
+
+  test('keeps no failures that are longer than a file should have', async () => {
+    const path = await place()
+    const first = await process(path)
+    const long = (atMs: number) => failure(atMs, 'timeout', 'x'.repeat(30_000))
+    first.record(long, [60])
+    await first.file.stop()
+    const second = await process(path)
+    expect(second.troubles).toEqual([])
+    expect(second.history()).toEqual({ ...first.history(), failures: [] })
+  })
+
   test('forgets nodes that have had no peer for ten minutes', async () => {
     const path = await place()
     const first = await process(path)
@@ -57,7 +100,7 @@ describe('a history file', () => {
 
   test('is appended to while it grows little, and rewritten beside the old one beyond that', async () => {
     const path = await place()
-    const first = await process(path, tasks, 10)
+    const first = await process(path, tasks, { everyMs: 10 })
     first.record(success, [7_200, 3_600, 60])
     await first.written(2)
     const { ino, size } = await stat(path)
@@ -107,6 +150,7 @@ describe('a history file', () => {
     ],
     ['with a field that it does not have', headOf({}) + lineOf({ more: 1 }), 'line 2 is damaged'],
     ['with half a slot', headOf({}) + lineOf({ day: 'AAAA' }), 'line 2 is damaged'],
+    ['with failures that are none', headOf({}) + lineOf({ failures: [{ ok: false }] }), 'line 2 is damaged'],
     ['with slots that are none', headOf({}) + lineOf({ day: {} }), 'line 2 is damaged'],
     ['with more reasons than fit', headOf({ reasons: Array.from({ length: 33 }, () => 'x') }), 'line 1 is damaged'],
     ['with an endless line', headOf({}) + 'x'.repeat(1 << 20), 'it is too large'],
@@ -135,7 +179,7 @@ describe('a history file', () => {
   ])('%s is left alone, with one warning', async (_, content, why) => {
     const path = await place()
     await writeFile(path, content)
-    const { troubles, file, record } = await process(path, tasks, 10)
+    const { troubles, file, record } = await process(path, tasks, { everyMs: 10 })
     expect(troubles).toEqual([expect.stringContaining(why)])
     expect(troubles[0]).toMatch(/leaves the file alone: set historyFile to a file of this agent, or remove that one$/)
     record(success, [0])
@@ -144,9 +188,62 @@ describe('a history file', () => {
     expect(file.report).toMatchObject({ trouble: troubles[0], writes: { written: 0, failed: 0 } })
   })
 
+  describe('that is damaged in its first bytes', () => {
+    const damaged = async () => {
+      const path = await place()
+      const first = await process(path, tasks, { everyMs: 10 })
+      first.record(success, [60])
+      await first.written(1)
+      first.record(success, [0])
+      await first.file.stop()
+      const content = await readFile(path)
+      await writeFile(path, content.fill(0x2a, 0, 40))
+      return { path, content }
+    }
+
+    test('is set aside, with one warning that says where it is, and a new one is begun', async () => {
+      const { path, content } = await damaged()
+      await writeFile(`${path}.damaged`, 'an earlier one')
+      const second = await process(path)
+      expect(second.troubles).toEqual([
+        `cannot use the history in ${path}, because its beginning is damaged; the agent starts without it and begins a new one; the old one is now ${path}.damaged`,
+      ])
+      expect(await readFile(`${path}.damaged`)).toEqual(content)
+      second.record(success, [60, 0])
+      await second.file.stop()
+      expect(second.troubles.slice(1)).toEqual([undefined])
+      const third = await process(path)
+      expect(third.troubles).toEqual([])
+      expect(third.history().series).toEqual(second.history().series)
+    })
+
+    test('is set aside even if what it has first can still be read', async () => {
+      const { path, content } = await damaged()
+      await writeFile(path, Buffer.concat([gzipSync('{}\n'), content.subarray(60)]))
+      expect((await process(path)).troubles).toEqual([expect.stringContaining(`the old one is now ${path}.damaged`)])
+    })
+
+    test('is left alone if it is that of another node', async () => {
+      const { path, content } = await damaged()
+      const other = await process(path, tasks, { node: 'node-9' })
+      expect(other.troubles).toEqual([expect.stringMatching(/leaves the file alone/)])
+      await other.file.stop()
+      expect(await readFile(path)).toEqual(content)
+    })
+
+    test('is left alone if it cannot be set aside, with one warning', async () => {
+      const { path, content } = await damaged()
+      await mkdir(join(`${path}.damaged`, 'full'), { recursive: true })
+      const { troubles, file } = await process(path, tasks, { everyMs: 10 })
+      expect(troubles).toEqual([expect.stringMatching(/starts without it and keeps none: .*; remove that file$/)])
+      await file.stop()
+      expect(await readFile(path)).toEqual(content)
+    })
+  })
+
   test('that cannot be written is one warning, however long, is counted, and is written once it can be', async () => {
     const path = join(await temporaryFolder(), 'missing', 'history')
-    const { troubles, file, record, written } = await process(path, tasks, 10)
+    const { troubles, file, record, written } = await process(path, tasks, { everyMs: 10 })
     record(success, [60])
     await eventually(() => file.report.writes.failed > 3, 'several attempts')
     expect(troubles).toEqual([expect.stringContaining(`cannot keep the history in ${path}: ENOENT`)])
@@ -185,15 +282,19 @@ async function place(): Promise<string> {
 }
 
 /** What an agent does with the file: it reads it before its first plan. */
-async function process(path: string, planned: readonly PlannedTask[] = tasks, everyMs?: number) {
+async function process(
+  path: string,
+  planned: readonly PlannedTask[] = tasks,
+  { everyMs = 60_000, node = 'node-1' } = {},
+) {
   const memory = createMemory()
   const troubles: (string | undefined)[] = []
   const file = createHistoryFile({
     path,
-    node: 'node-1',
+    node,
     memory,
     onTrouble: (trouble) => troubles.push(trouble),
-    ...(everyMs === undefined ? {} : { everyMs }),
+    everyMs,
   })
   onTestFinished(() => file.stop())
   await file.start()
@@ -205,7 +306,7 @@ async function process(path: string, planned: readonly PlannedTask[] = tasks, ev
     troubles,
     history: () => historyOf(memory, {}, nowMs),
     /** Records results that started this long ago. */
-    record(make: typeof success | typeof failure, agoSeconds: readonly number[]) {
+    record(make: (atMs: number) => AnyResult, agoSeconds: readonly number[]) {
       for (const ago of agoSeconds) for (const task of planned) memory.record(task, make(nowMs - ago * seconds), true)
     },
     /** Waits for so many writes from now on. */

@@ -16,12 +16,14 @@ it('a question is asked once for all who ask within a moment', async () => {
 })
 
 it.each([
-  ['takes twenty times its text in memory', `[${'[],'.repeat(400_000)}[]]`],
-  ['is far larger than any document', JSON.stringify('x'.repeat(9 << 20))],
-  ['is no JSON', '{'],
-])('an answer that %s is none', async (_, document) => {
-  const asked = createAsked(async () => answerOf(document))
-  expect(await asked('b', question())).toBeUndefined()
+  ['takes twenty times its text in memory', answerOf(`[${'[],'.repeat(400_000)}[]]`), 'too-large'],
+  ['is far larger than any document', answerOf(JSON.stringify('x'.repeat(9 << 20))), 'too-large'],
+  ['is no JSON', answerOf('{'), 'malformed'],
+  ['is not compressed', '{"gzip":"AAAA"}', 'malformed'],
+  ['is empty', '', 'refused'],
+])('an answer that %s has no document', async (_, text, why) => {
+  const asked = createAsked(async () => text)
+  expect(await asked('b', question())).toBe(why)
 })
 
 it('what is beyond the limit is busy, which is not the silence of an agent', async () => {

@@ -1,16 +1,16 @@
 import { once } from 'node:events'
 import { get, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { programHeader, type Row } from '@scout/core'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../../test/support/collect.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { type History, historyOf } from '../../src/memory/history.ts'
 import { createMemory } from '../../src/memory/memory.ts'
 import { createRuntimeMetrics, metrics } from '../../src/outputs/metrics/metrics.ts'
 import { type ConsoleOptions, startConsole } from '../../src/outputs/server.ts'
-import { consoleOptions, referenceDocument } from '../support/console.ts'
+import { consoleOptions, referenceDocument, startTestConsole } from '../support/console.ts'
 import { incidentOf, meshViewOf } from '../support/mesh-view.ts'
 import { failure, success } from '../support/results.ts'
 import { rowOf, seriesOf } from '../support/rows.ts'
@@ -116,6 +116,56 @@ test('returns the history of the selected series at /api/v1/history', async () =
   ])
   expect((await ask('')).series.map(({ to }) => to)).toEqual(['node-2', 'node-3'])
   expect(await ask('?to=node-9')).toMatchObject({ from: 'node-1', to: 'node-9', series: [], failures: [] })
+})
+
+describe('of another node, where its agent', () => {
+  const series = (count: number) =>
+    Array.from({ length: count }, (_, index) => seriesOf({ check: `c${index}`, from: 'node-2', to: 'node-3' }))
+  const documentOf = (count: number) => ({ takenAtMs: 1, from: 'node-2', series: series(count), collected: [] })
+  const compressed = (document: object) =>
+    JSON.stringify({ gzip: gzipSync(JSON.stringify(document)).toString('base64') })
+
+  test.each([
+    ['does not answer', undefined, 'no agent on node-2 answers'],
+    [
+      'answers without a document',
+      '',
+      'the agent on node-2 does not answer this one: it does not know it, is asked too much, or has another version',
+    ],
+    [
+      'has more series than are shown',
+      compressed(documentOf(5_001)),
+      'the agent on node-2 has more than another one shows, such as 5000 series',
+    ],
+    [
+      'answers with more than is read',
+      compressed({ x: 'x'.repeat(9 << 20) }),
+      'the agent on node-2 has more than another one shows, such as 5000 series',
+    ],
+    [
+      'answers with another document',
+      compressed({ hello: 1 }),
+      'the agent on node-2 gives an answer that this one cannot read: it may have another version',
+    ],
+  ])('%s, says so instead of results', async (_, answer, why) => {
+    const { url } = await startTestConsole(undefined, { ask: async () => answer })
+    const [status, document] = await statusAndJson(`${url}/api/v1/link?from=node-2`)
+    expect(status).toBe(200)
+    expect(document).toEqual({
+      takenAtMs: expect.any(Number),
+      from: 'node-2',
+      missing: `${why}; its own page shows what it knows`,
+      series: [],
+      collected: [],
+    })
+  })
+
+  test('has as many as are shown, returns all', async () => {
+    const { url } = await startTestConsole(undefined, { ask: async () => compressed(documentOf(5_000)) })
+    const [, document] = await statusAndJson(`${url}/api/v1/link?from=node-2`)
+    expect(document).toMatchObject({ from: 'node-2', series: { length: 5_000 } })
+    expect(document).not.toHaveProperty('missing')
+  })
 })
 
 test('returns its metrics and those of the process at /metrics', async () => {

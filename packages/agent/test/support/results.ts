@@ -14,8 +14,8 @@ export function success(startedAtMs = 1_000): AnyResult {
   return { ...measured, startedAtMs, ok: true, detail: { isResetAtOnce: false } }
 }
 
-export function failure(startedAtMs = 1_000, reason: FailureReason = 'timeout'): AnyResult {
-  return { ...measured, startedAtMs, ok: false, failure: { reason, phase: 'connect', message: 'no answer' } }
+export function failure(startedAtMs = 1_000, reason: FailureReason = 'timeout', message = 'no answer'): AnyResult {
+  return { ...measured, startedAtMs, ok: false, failure: { reason, phase: 'connect', message } }
 }
 
 /** Returns the result as a vantage delivers it. */

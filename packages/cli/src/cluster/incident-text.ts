@@ -29,9 +29,10 @@ export interface IncidentView {
 }
 
 /** `critical: UDP is dropped: node2 -> node1` */
-export function headOf({ severity, state, summary }: SeenIncident, { colours }: Output): string {
+export function headOf({ severity, state, summary, isComputed }: SeenIncident, { colours }: Output): string {
   const colour = severity === 'critical' ? colours.red : colours.yellow
-  return `${colour(state === 'transient' ? 'transient' : severity)}: ${printable(summary)}`
+  const origin = isComputed === true ? ', computed from metrics' : ''
+  return `${colour(state === 'transient' ? 'transient' : severity)}${origin}: ${printable(summary)}`
 }
 
 /** `closed, 11:57:50 to 12:00:00: UDP is dropped: node2 -> node1` */
@@ -50,9 +51,10 @@ function folded(line: string, { columns = Number.POSITIVE_INFINITY }: Output): r
 }
 
 function detailsOf(incident: SeenIncident, nowMs: number): readonly string[] {
-  const { openedAtMs, evidence, ruledOut, rivals, next, id } = incident
+  const { openedAtMs, evidence, ruledOut, rivals, next, id, confidence, isComputed } = incident
+  const since = confidence === undefined && isComputed !== true ? 'in the metrics since' : 'since'
   return [
-    `${nameText(incident)}, ${incident.confidence === undefined ? 'in the metrics since' : 'since'} ${sinceText(openedAtMs, nowMs)}, incident ${id}`,
+    `${nameText(incident)}, ${since} ${sinceText(openedAtMs, nowMs)}, incident ${id}`,
     ...evidence,
     ...rivals.map((rival) => `or ${rival.cause} (${Math.round(rival.confidence * 100)} %): look ${rival.separatedBy}`),
     ...(ruledOut.length === 0 ? [] : [`not ${ruledOut.map((one) => `${one.cause}: ${one.because}`).join('; not ')}`]),

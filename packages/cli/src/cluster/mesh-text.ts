@@ -22,6 +22,9 @@ const indent = '    '
 /** Maximum number of sentences printed; --json has the rest. */
 const shownSentences = 20
 
+/** Maximum number of open incidents printed, the gravest; --json has the rest. */
+const shownIncidents = 20
+
 /** Maximum number of closed incidents on a screen. */
 const shownClosed = 5
 
@@ -70,7 +73,13 @@ function sourceOf({ source, reports }: Look, out: Output): string {
 
 function openIncidents({ incidents, nowMs }: Look, isExplained: boolean, out: Output): string {
   const open = incidents.filter(({ state }) => state !== 'closed')
-  return incidentsText(open, { nowMs, isExplained }, out)
+  const hidden = open.length - shownIncidents
+  const shown = incidentsText(open.slice(0, shownIncidents), { nowMs, isExplained }, out)
+  return hidden > 0 ? `${shown}\n${lines([`and ${counted(hidden, 'more incident')}: --json lists all`], out)}` : shown
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function pods({ reports }: Look): string {

@@ -16,6 +16,8 @@ export interface SeenIncident extends Omit<Incident, 'scope' | 'direction' | 'co
   readonly scope: { readonly kind: string }
   readonly direction?: string | undefined
   readonly confidence?: number | undefined
+  /** That no agent reports it: it follows from what their metrics show of the links. */
+  readonly isComputed?: true
 }
 
 /** A server that stores the metrics of agents, and what its samples show and do not show. */

@@ -4,6 +4,9 @@ import { headOf, nameText } from './incident-text.ts'
 import type { Look, SeenIncident } from './seen.ts'
 import type { Face, WatchFormat } from './watch.ts'
 
+/** Maximum number of changes printed of one look, the gravest; as JSON, all are. */
+const shownChanges = 100
+
 /** Prints a line for each incident that opens, changes or closes; remarks go to standard error, each once. */
 export function linesFace({ isJson }: Pick<WatchFormat, 'isJson'>, { name, out, err }: Io): Face {
   let known: ReadonlyMap<string, SeenIncident> = new Map()
@@ -18,12 +21,16 @@ export function linesFace({ isJson }: Pick<WatchFormat, 'isJson'>, { name, out, 
       failure = undefined
       for (const text of present) if (!remarks.has(text)) remark(text)
       remarks = new Set(present)
+      let changes = 0
       for (const incident of incidents) {
         const change = shownChangeOf(known.get(incident.id), incident)
         if (change === undefined) continue
-        const line = isJson ? JSON.stringify(incidentObject(incident)) : lineOf(incident, { change, nowMs, out })
-        out.write(`${line}\n`)
+        changes++
+        if (isJson) out.write(`${JSON.stringify(incidentObject(incident))}\n`)
+        else if (changes <= shownChanges) out.write(`${lineOf(incident, { change, nowMs, out })}\n`)
       }
+      const hidden = changes - shownChanges
+      if (!isJson && hidden > 0) remark(`${hidden} more changes of incidents: --json lists all`)
       known = new Map(incidents.map((incident) => [incident.id, incident]))
     },
     fail(message) {

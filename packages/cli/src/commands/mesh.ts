@@ -36,7 +36,8 @@ export function addMeshCommand(program: Command, { io, finish }: Invocation): vo
       'show the incidents of a cluster and the links between its nodes, as measured by its agents\n\n' +
         'Reads the agents through the API server: only the API server must be reachable from here. With --prometheus it ' +
         'asks no agent: it reads their metrics in Prometheus, Thanos, Mimir or VictoriaMetrics, at any time in the past with ' +
-        '--at. What the metrics do not cover is shown as unknown.\n\n' +
+        '--at. What the metrics do not cover is shown as unknown. Causes of failures that no agent reports are computed from ' +
+        'them, and marked.\n\n' +
         'With --wait it exits with 0 as soon as every agent has answered, each check of each link has a result that began ' +
         'after the command did, all of them pass and no incident is open. At the end of the wait it exits with 1 if an ' +
         'incident is open, otherwise with 4, and prints what is missing. Informational incidents do not count.',

@@ -3,8 +3,9 @@ import { exitCodeOf, type Looking, type SeenIncident, type Source } from '../clu
 import { CommandError, exitCodes } from '../shell/exit-code.ts'
 import type { Io } from '../shell/io.ts'
 import { type AccessChoice, accessOf } from './access.ts'
+import { computedIncidents } from './computed.ts'
 import { ask, type Sample } from './query.ts'
-import { type AgentGauges, gaugesOf, incidentsIn, rebuiltMesh, reportsOf } from './rebuild.ts'
+import { type AgentGauges, gaugesOf, incidentsIn, rebuiltMesh, reportsOf, seriesOf } from './rebuild.ts'
 import { type Ask, agentsQuery, type Labels, readSamples, type Samples } from './samples.ts'
 
 export interface PrometheusChoice extends AccessChoice {
@@ -44,13 +45,16 @@ export function createPrometheusLooking(choice: PrometheusChoice, io: Io): Looki
     refuseMany(new Set(reports.map(({ agent }) => agent.node)).size, 'nodes')
     refuseLong(samples)
     const gauges = gaugesOf(samples)
-    const mesh = rebuiltMesh(samples, reports, nowMs)
-    const present = incidentsIn(samples, nowMs)
+    const series = seriesOf(samples, nowMs)
+    const mesh = rebuiltMesh({ series, gauges, reports, atMs: nowMs })
+    const reported = incidentsIn(samples, nowMs)
+    const computed = computedIncidents({ series, gauges, zones: zonesOf(samples), mesh, reported, atMs: nowMs })
     const isSpoken = gauges.some(({ isSpeaking }) => isSpeaking)
-    const incidents = followed(present, { nowMs, isSpoken })
+    const incidents = followed([...reported, ...computed.incidents], { nowMs, isSpoken })
     const remarks = [
       ...remarksOn(gauges, nowMs),
-      ...unlisted(samples, present),
+      ...unlisted(samples, reported),
+      ...computed.remarks,
       ...[...warnings].map((text) => `${access.server} warns: ${text}`),
     ]
     const times = gauges.map(({ sampledAtMs }) => sampledAtMs)
@@ -158,10 +162,18 @@ function remarksOn(gauges: readonly AgentGauges[], nowMs: number): readonly stri
 }
 
 /** Agents list only the gravest incidents, and count all. */
-function unlisted({ gauges }: Samples, present: readonly SeenIncident[]): readonly string[] {
+function unlisted({ gauges }: Samples, reported: readonly SeenIncident[]): readonly string[] {
   const open = gauges.filter(({ labels }) => labels['__name__'] === 'scout_incident_open')
-  const more = open.reduce((sum, { value }) => sum + value, 0) - present.length
+  const more = open.reduce((sum, { value }) => sum + value, 0) - reported.length
   return more > 0 ? [`${more} more incidents are counted, but not listed, by the metrics`] : []
+}
+
+function zonesOf({ nodeZones }: Samples): ReadonlyMap<string, string> {
+  return new Map(
+    nodeZones.flatMap(({ labels: { source_node: node = '', source_zone: zone = '' } }) =>
+      zone === '' ? [] : [[node, zone]],
+    ),
+  )
 }
 
 function zonesText({ zones }: Samples): readonly string[] {
@@ -180,7 +192,7 @@ const closedMs = 3_600_000
 
 interface Round {
   readonly nowMs: number
-  /** Whether an agent spoke: without one, no incident is known to have ended. */
+  /** Whether an agent spoke: without one, no incident of agents is known to have ended. */
   readonly isSpoken: boolean
 }
 
@@ -193,7 +205,9 @@ function createFollowed(): (present: readonly SeenIncident[], round: Round) => r
       .filter(({ id, closedAtMs }) => !ids.has(id) && nowMs - (closedAtMs ?? nowMs) < closedMs)
       .map(
         (one): SeenIncident =>
-          one.state === 'closed' || !isSpoken ? one : { ...one, state: 'closed', closedAtMs: nowMs },
+          one.state === 'closed' || (!isSpoken && one.isComputed !== true)
+            ? one
+            : { ...one, state: 'closed', closedAtMs: nowMs },
       )
     known = [...present, ...earlier]
     return known

@@ -28,6 +28,8 @@ const serverSeconds = 25
 
 /** Largest answer: the links of 1,000 agents with default settings have 6 MiB. */
 const mostBytes = 32 << 20
+/** Largest value: the last time of a `Date`, in seconds. NaN and infinite ones are none either. */
+const mostValue = 8.64e12
 /** Characters of a message of the server that are shown. */
 const mostSaid = 300
 
@@ -46,7 +48,7 @@ const succeeded = z.object({
   warnings: z.array(text).optional(),
 })
 
-/** Returns the samples of a query at a time. @throws {CommandError} with what to do */
+/** Returns the samples of a query at a time. One with a value that no agent has is as good as absent. @throws {CommandError} with what to do */
 export async function ask({ access, query, atMs, signal, onWarning }: Question): Promise<readonly Sample[]> {
   const { server } = access
   const parameters = { query, time: (atMs / 1000).toFixed(3), timeout: `${serverSeconds}s` }
@@ -60,7 +62,7 @@ export async function ask({ access, query, atMs, signal, onWarning }: Question):
     throw broken(server, 'its answer is not that of the HTTP API of Prometheus: check the URL, and its path prefix')
   }
   for (const warning of data.warnings ?? []) onWarning(warning.slice(0, mostSaid))
-  return data.data.result
+  return data.data.result.filter(({ value }) => Math.abs(value) <= mostValue)
 }
 
 interface Answer {

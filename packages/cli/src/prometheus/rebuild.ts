@@ -17,6 +17,8 @@ export interface AgentGauges {
   readonly node: string
   readonly sampledAtMs: number
   readonly isSpeaking: boolean
+  /** Whether it lacked the CPU to measure. */
+  readonly isStarved: boolean
   /** Rows that it holds for the diagnosis, of how many ready agents. */
   readonly held: number
   readonly ready: number
@@ -33,6 +35,7 @@ export function gaugesOf({ agents, gauges }: Samples): readonly AgentGauges[] {
       node: agent.labels['node'] ?? '',
       sampledAtMs: agent.value * 1000,
       isSpeaking: value('scout_incident_speaker') === 1,
+      isStarved: value('scout_prober_starved') === 1,
       held: value('scout_evidence_rows', 'held'),
       ready: value('scout_evidence_rows', 'ready'),
       withheld: {
@@ -85,11 +88,16 @@ export function reportsOf({ agents, states, waiting }: Samples): readonly AgentR
   ]
 }
 
+interface Rebuilt {
+  readonly series: readonly Series[]
+  readonly gauges: readonly AgentGauges[]
+  readonly reports: readonly AgentReport[]
+  readonly atMs: number
+}
+
 /** Returns the mesh as the samples show it. Links that they may leave out are unknown. */
-export function rebuiltMesh(samples: Samples, reports: readonly AgentReport[], atMs: number): Mesh {
-  const bySource = new Map(
-    groupBy(seriesOf(samples, atMs), ({ from }) => from).map((group) => [group[0]?.from, group] as const),
-  )
+export function rebuiltMesh({ series, gauges, reports, atMs }: Rebuilt): Mesh {
+  const bySource = new Map(groupBy(series, ({ from }) => from).map((group) => [group[0]?.from, group] as const))
   const nodes = new Map(reports.map(({ agent: { node }, answer: { ok } }) => [node, ok]))
   const mesh = meshOf(
     [...nodes].map(([node, ok]) => ({
@@ -98,34 +106,43 @@ export function rebuiltMesh(samples: Samples, reports: readonly AgentReport[], a
     })),
   )
   const partial = new Set(
-    gaugesOf(samples).flatMap(({ node, withheld: { failing, other } }) => (failing + other > 0 ? [node] : [])),
+    gauges.flatMap(({ node, withheld: { failing, other } }) => (failing + other > 0 ? [node] : [])),
   )
   const isLeftOut = ({ from, state }: Mesh['links'][number]) => state === 'not probed' && partial.has(from)
   return { ...mesh, links: mesh.links.map((link) => (isLeftOut(link) ? { ...link, state: 'unknown' } : link)) }
 }
 
-interface Series extends SeriesState {
+/** One series, as far as its samples describe it. */
+export interface Series extends SeriesState {
   readonly from: string
+  /** Wall clock of its last success. */
+  readonly succeededAtMs?: number | undefined
+  /** Failures of the last minutes, if it fails. */
+  readonly failures?: number
 }
 
-function seriesOf(samples: Samples, atMs: number): readonly Series[] {
+export function seriesOf(samples: Samples, atMs: number): readonly Series[] {
   const { states, waiting, unable, reasons: counts, successes, agentStarts, agents } = samples
   const succeeded = new Map(successes.map(({ labels, value }) => [seriesId(labels), value * 1000]))
   const worst = new Map<string, Sample>()
+  const failed = new Map<string, number>()
   for (const sample of counts) {
     const id = seriesId(sample.labels)
+    failed.set(id, (failed.get(id) ?? 0) + sample.value)
     if ((worst.get(id)?.value ?? 0) < sample.value) worst.set(id, sample)
   }
   const started = new Map(agentStarts.map((sample) => [targetOf(sample), sample.value * 1000]))
   const starts = new Map(agents.map((agent) => [agent.labels['node'], started.get(targetOf(agent))]))
   return [
     ...states.map(({ labels, value }): Series => {
-      if (value === 0) return { ...keyOf(labels), state: 'ok', last: { ok: true } }
       const id = seriesId(labels)
+      const succeededAtMs = succeeded.get(id)
+      if (value === 0) return { ...keyOf(labels), state: 'ok', last: { ok: true }, succeededAtMs }
       // What never succeeded fails since the agent's start.
-      const sinceMs = Math.min(succeeded.get(id) ?? starts.get(labels['source_node']) ?? atMs, atMs)
+      const sinceMs = Math.min(succeededAtMs ?? starts.get(labels['source_node']) ?? atMs, atMs)
       const failure = failureBy(worst.get(id)?.labels['reason'])
-      return { ...keyOf(labels), state: 'failing', sinceMs, last: { ok: false, failure } }
+      const failures = failed.get(id) ?? 0
+      return { ...keyOf(labels), state: 'failing', sinceMs, last: { ok: false, failure }, succeededAtMs, failures }
     }),
     ...waiting.map(({ labels }): Series => ({ ...keyOf(labels), state: 'waiting' })),
     ...unable.map(

@@ -18,10 +18,12 @@ export interface Samples {
   readonly unable: readonly Sample[]
   /** Failures of the failing series by reason. */
   readonly reasons: readonly Sample[]
-  /** Last successes of the failing series, as time. */
+  /** Last successes, as time, if some series fail. */
   readonly successes: readonly Sample[]
   /** Starts of the agents' processes, as time. */
   readonly agentStarts: readonly Sample[]
+  /** Nodes with their zones, if some series fail. */
+  readonly nodeZones: readonly Sample[]
   /** Share of the attempts that failed by pair of zones, if not every series has samples. */
   readonly zones: readonly Sample[]
 }
@@ -34,6 +36,7 @@ const gaugeNames = [
   'scout_incident_speaker',
   'scout_incident_open',
   'scout_evidence_rows',
+  'scout_prober_starved',
 ]
 
 /** Returns the samples of the agents, with the time of each as value: without one of them, nothing else is worth asking for. */
@@ -61,7 +64,7 @@ export async function readSamples(ask: Ask, labels: Labels, agents: readonly Sam
   const first = (steps: string) => `min by (id) (min_over_time(timestamp(${of('scout_incident_info')})[${steps}]))`
   const zoned = (outcomes: string) =>
     `sum by (source_zone, target_zone, check) (increase(${of('scout_zone_attempts_total', `outcome=~"${outcomes}"`)}[${window}]))`
-  const [early, late, reasons, successes, agentStarts, zones] = await Promise.all([
+  const [early, late, reasons, successes, agentStarts, nodeZones, zones] = await Promise.all([
     // A subquery sees what exists at its steps, which are short enough only for the last hour.
     ifAny(incidents, first('7d:5m')),
     ifAny(incidents, first('1h:10s')),
@@ -70,8 +73,9 @@ export async function readSamples(ask: Ask, labels: Labels, agents: readonly Sam
       failed,
       `sum by (${series}, reason) ((increase(${bad}[${window}]) > 0 or (${bad} > 0 unless ${bad} offset ${window})) ${onFailing})`,
     ),
-    ifAny(failed, `max by (${series}) (${of('scout_probe_last_success_timestamp_seconds')} ${onFailing})`),
+    ifAny(failed, `max by (${series}) (${of('scout_probe_last_success_timestamp_seconds')})`),
     ifAny(failed, `${of('process_start_time_seconds')} and on (instance, job) ${of('scout_build_info')}`),
+    ifAny(failed, `count by (source_node, source_zone) (${failing})`),
     ifAny(withheld, `${zoned('failure')} / ${zoned('success|failure')} > 0`),
   ])
   return {
@@ -85,6 +89,7 @@ export async function readSamples(ask: Ask, labels: Labels, agents: readonly Sam
     reasons,
     successes,
     agentStarts,
+    nodeZones,
     zones,
   }
 }

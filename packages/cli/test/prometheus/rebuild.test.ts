@@ -139,6 +139,7 @@ describeWith('prometheus')('a mesh from the metrics of agents in a real Promethe
       node-3: no samples from its agent, so its links are unknown: it was not scraped at that time
       no scraped agent spoke for the mesh, so incidents are unknown
       2 checks that do not fail have no samples of their own (setting metrics.series) and are known by pair of zones only
+      no cause is computed for failures without an incident, because not every link has samples (setting metrics.series)
       zone zone-a -> zone-b: 25 % of the attempts of tcp failed in the 5 minutes before
       "
     `)

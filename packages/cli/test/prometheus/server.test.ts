@@ -1,33 +1,15 @@
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { selfSigned } from '../../../../test/support/certificate.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
 import { createEndless } from '../../../agent/test/support/api-double.ts'
+import { agent, answers, portOf, type Respond, say, serve } from '../support/prometheus-double.ts'
 import { runCli } from '../support/run-cli.ts'
-
-type Respond = (request: IncomingMessage, response: ServerResponse) => void
-
-/** Starts a server that answers every query in this way; returns its port. */
-async function serve(respond: Respond): Promise<number> {
-  const server = createServer(respond)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return portOf(server.address())
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  return address.port
-}
 
 /** Runs `mesh --prometheus`, with the port masked. */
 async function look(port: number, argv: readonly string[] = [], environment: Record<string, string> = {}) {
@@ -36,34 +18,6 @@ async function look(port: number, argv: readonly string[] = [], environment: Rec
   })
   return { code, out, err: err.replaceAll(`:${port}`, ':9090') }
 }
-
-const say =
-  (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Respond =>
-  (_, response) => {
-    const text = typeof body === 'string' ? body : JSON.stringify(body)
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text)
-  }
-
-interface Given {
-  readonly metric: Readonly<Record<string, string>>
-  readonly value: number
-}
-
-/** Answers as Prometheus does, each query by the first metric that it names. */
-const answers =
-  (byMetric: Readonly<Record<string, readonly Given[]>>, requests: IncomingMessage[] = []): Respond =>
-  (request, response) => {
-    requests.push(request)
-    const query = new URL(request.url ?? '', 'http://x').searchParams.get('query') ?? ''
-    const [, found = []] = Object.entries(byMetric).find(([metric]) => query.includes(metric)) ?? []
-    const result = found.map(({ metric, value }) => ({ metric, value: [0, String(value)] }))
-    say(200, { status: 'success', data: { resultType: 'vector', result } })(request, response)
-  }
-
-const agent = (node: string, more: Readonly<Record<string, string>> = {}): Given => ({
-  metric: { node, instance: `${node}:8080`, ...more },
-  value: Date.now() / 1000,
-})
 
 interface Told {
   readonly code: number
@@ -201,6 +155,61 @@ test('sends credentials, headers and labels, and shows none of the secrets', asy
   expect(queries[0]).toBe('timestamp(scout_build_info{cluster="a\\"b\\\\"})')
   expect(queries.filter((query) => !query.includes('cluster="a\\"b\\\\"'))).toEqual([])
   expect(`${out}${err}`).not.toContain('s3cret')
+})
+
+describe('of 3,000 incidents', () => {
+  const incidents = Array.from({ length: 3_000 }, (_, index) => ({
+    metric: {
+      id: `i${index}`,
+      cause: 'packet-loss',
+      scope: 'link',
+      severity: index === 9 ? 'critical' : 'warning',
+      summary: 's',
+    },
+    value: 1,
+  }))
+  const serveAll = () => serve(answers({ scout_build_info: [agent('node1')], scout_incident_info: incidents }))
+
+  test('the gravest twenty are printed, and how many more there are', async () => {
+    const { code, out } = await look(await serveAll())
+    expect(code).toBe(1)
+    expect(out.match(/incident i\d+$/gm)).toHaveLength(20)
+    expect(out).toMatch(/^critical: s\n.*incident i9$/m)
+    expect(out).toContain('\n\nand 2980 more incidents: --json lists all\n')
+  })
+
+  test('all are in the JSON', async () => {
+    const { out } = await look(await serveAll(), ['--json'])
+    expect(out.match(/"kind":"incident"/g)).toHaveLength(3_000)
+  })
+
+  test('a watch without a terminal prints the first hundred', async () => {
+    const port = await serveAll()
+    const { out, err } = await runCli(['mesh', '--prometheus', `http://127.0.0.1:${port}`, '--watch'], {
+      onOutput: (text, end) => {
+        if (text.split('\n').length > 100) end()
+      },
+    })
+    expect(out.trimEnd().split('\n')).toHaveLength(100)
+    expect(err).toContain('scout-probe: 2900 more changes of incidents: --json lists all\n')
+  })
+})
+
+test.each(['NaN', '+Inf', '-Inf', '1e999', '1e300', '-1e300'])('a sample of %s is like none', async (value) => {
+  const metric = { source_node: 'node1', target_node: 'node2', check: 'tcp', path: 'pod', family: 'ipv4' }
+  const incident = { id: 'x', cause: 'packet-loss', scope: 'link', severity: 'critical', summary: 's' }
+  const port = await serve(
+    answers({
+      scout_build_info: [agent('node1'), agent('node2'), { metric: { node: 'node3', instance: 'node3' }, value }],
+      scout_incident_info: [{ metric: incident, value }],
+      __name__: [{ metric: { __name__: 'scout_evidence_rows', state: 'ready', instance: 'node1:8080' }, value }],
+      scout_probe_failing: [{ metric, value }],
+    }),
+  )
+  const { out } = await look(port)
+  expect(out).toContain('samples of 2 agents, ')
+  expect(out).toContain('2 links between 2 nodes: 2 not probed')
+  expect(out).not.toMatch(/NaN|Infinity|node3|critical|packet-loss/)
 })
 
 test('quotes what a shell would run of the name of a cause, which anything that is scraped may claim', async () => {

@@ -12,6 +12,9 @@ export interface Asked {
   readonly document: unknown
 }
 
+/** Why an answer has no document: `refused` if that agent has none, or none for this one. */
+export type Unreadable = 'refused' | 'too-large' | 'malformed'
+
 const answer = z.object({ gzip: z.base64() })
 
 /**
@@ -30,29 +33,30 @@ const keptMs = 1_000
 const silentMs = 5_000
 
 /**
- * Returns a function that asks other agents, each question once for all who ask within a moment. Its answer is undefined if they have none, and
+ * Returns a function that asks other agents, each question once for all who ask within a moment. It resolves to undefined if they do not answer, and to
  * `busy` if too much is being asked.
  */
 export function createAsked(
   ask: Ask,
-): (node: string, question: URLSearchParams) => Promise<Asked | 'busy' | undefined> {
-  const kept = new Map<string, Promise<Asked | undefined>>()
+): (node: string, question: URLSearchParams) => Promise<Asked | Unreadable | 'busy' | undefined> {
+  const kept = new Map<string, Promise<Asked | Unreadable | undefined>>()
   const silent = new Set<string>()
   let id = 0
   let partsKept = 0
   let reading: Promise<unknown> = Promise.resolve()
 
-  const answerOf = async (node: string, question: URLSearchParams): Promise<Asked | undefined> => {
+  const answerOf = async (node: string, question: URLSearchParams): Promise<Asked | Unreadable | undefined> => {
     const text = await ask(node, question)
     if (text === undefined) {
       silent.add(node)
       setTimeout(() => silent.delete(node), silentMs).unref()
       return undefined
     }
+    if (text === '') return 'refused'
     const turn = reading.then(() => documentIn(text))
     reading = turn
     const read = await turn
-    if (read === undefined) return undefined
+    if (typeof read === 'string') return read
     partsKept += read.parts
     setTimeout(() => (partsKept -= read.parts), keptMs).unref()
     return { id: ++id, document: read.document }
@@ -71,15 +75,21 @@ export function createAsked(
   }
 }
 
-/** Returns what an answer contains; undefined if it is malformed or too large. */
-async function documentIn(text: string): Promise<{ readonly document: unknown; readonly parts: number } | undefined> {
+interface Read {
+  readonly document: unknown
+  readonly parts: number
+}
+
+/** Returns what an answer contains. */
+async function documentIn(text: string): Promise<Read | Unreadable> {
   try {
     const packed = Buffer.from(answer.parse(JSON.parse(text)).gzip, 'base64')
     const plain = await promisify(gunzip)(packed, { maxOutputLength: mostBytes })
     const parts = partsOf(plain)
-    return parts > mostParts ? undefined : { document: JSON.parse(plain.toString()), parts }
-  } catch {
-    return undefined // an agent that answers something else is as good as silent
+    return parts > mostParts ? 'too-large' : { document: JSON.parse(plain.toString()), parts }
+  } catch (error) {
+    const isTooLarge = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+    return isTooLarge ? 'too-large' : 'malformed'
   }
 }
 

@@ -1,6 +1,7 @@
+import type { z } from 'zod'
 import type { Busy, Document, Unusable } from '../documents.ts'
 import type { ConsoleOptions } from '../server.ts'
-import { type Asked, createAsked } from './asked.ts'
+import { type Asked, createAsked, type Unreadable } from './asked.ts'
 import { type LinkDocument, link as linkSchema } from './link-schema.ts'
 import { linksDocument, pastLinksDocument } from './links.ts'
 import { type HistoryDocument, history as historySchema, type LinksDocument, links as linksSchema } from './schemas.ts'
@@ -66,7 +67,7 @@ export function createMeshWide({
       const question = new URLSearchParams({ document: 'links', at: String(atMs) })
       const answer = node === ownNode ? undefined : await asked(node, question)
       if (answer === 'busy') return busy
-      if (answer !== undefined) return tagged(`/api/v1/links ${answer.id}`, () => linksOf(answer))
+      if (typeof answer === 'object') return tagged(`/api/v1/links ${answer.id}`, () => linksOf(answer))
     }
     return { unusable: `at: no watcher remembers that time; the record here ${spanText(timeline.span)}` }
   }
@@ -101,18 +102,18 @@ export function createMeshWide({
     return { ...theirs, takenAtMs: Date.now(), self: { node, name, version }, isSpeaking: false }
   }
 
-  const historyOf = (answer: Asked | undefined, { from = '', to }: LinkQuery): HistoryDocument => {
+  const historyOf = (answer: Answer, { from = '', to }: LinkQuery): HistoryDocument => {
     const takenAtMs = Date.now()
-    const theirs = historySchema.safeParse(answer?.document).data
-    if (theirs?.from === from) return { ...theirs, takenAtMs }
-    return { takenAtMs, from, to, missing: silenceOf(from), series: [], failures: [] }
+    const read = readAnswer(historySchema, answer, from)
+    if (typeof read === 'object') return { ...read, takenAtMs }
+    return { takenAtMs, from, to, missing: missingText(from, read), series: [], failures: [] }
   }
 
-  const linkOf = (answer: Asked | undefined, { from = '', to }: LinkQuery): LinkDocument => {
+  const linkOf = (answer: Answer, { from = '', to }: LinkQuery): LinkDocument => {
     const takenAtMs = Date.now()
-    const theirs = linkSchema.safeParse(answer?.document).data
-    if (theirs?.from === from) return { ...theirs, takenAtMs }
-    return { takenAtMs, from, to, missing: silenceOf(from), series: [], collected: [] }
+    const read = readAnswer(linkSchema, answer, from)
+    if (typeof read === 'object') return { ...read, takenAtMs }
+    return { takenAtMs, from, to, missing: missingText(from, read), series: [], collected: [] }
   }
 
   const own: Readonly<Record<Kind, (query: LinkQuery) => object>> = { history: ownHistory, link: ownLink }
@@ -128,7 +129,8 @@ export function createMeshWide({
     if (!hasPeerOn(from)) return tagged(JSON.stringify([kind, from]), () => received[kind](undefined, request))
     const answer = await asked(from, new URLSearchParams([['document', kind], ...given({ to, check })]))
     if (answer === 'busy') return busy
-    return tagged(JSON.stringify([kind, from, to, check, answer?.id]), () => received[kind](answer, request))
+    const id = typeof answer === 'object' ? answer.id : answer
+    return tagged(JSON.stringify([kind, from, to, check, id]), () => received[kind](answer, request))
   }
 
   return {
@@ -142,7 +144,7 @@ export function createMeshWide({
       const question = new URLSearchParams({ document: 'links' })
       const answer = watcher === undefined ? undefined : await asked(watcher, question)
       if (answer === 'busy') return busy
-      if (answer === undefined) return tagged('/api/v1/links', ownLinks)
+      if (typeof answer !== 'object') return tagged('/api/v1/links', ownLinks)
       return tagged(`/api/v1/links ${answer.id}`, () => linksOf(answer))
     },
     history: async (query) => ofNode('history', query),
@@ -162,8 +164,35 @@ export function createMeshWide({
   }
 }
 
-function silenceOf(node: string): string {
-  return `no agent on ${node} answers; its own page shows what it knows`
+type Answer = Asked | Unreadable | undefined
+
+/** Returns the document of a node that an answer contains, or why it has none; undefined if there is no answer. */
+function readAnswer<Document extends { readonly from: string }>(
+  schema: z.ZodType<Document>,
+  answer: Answer,
+  from: string,
+): Document | Unreadable | undefined {
+  if (typeof answer !== 'object') return answer
+  const { data, error } = schema.safeParse(answer.document)
+  if (data?.from === from) return data
+  return error?.issues.some(({ code }) => code === 'too_big') === true ? 'too-large' : 'malformed'
+}
+
+function missingText(node: string, why: Unreadable | undefined): string {
+  return `${whyMissing(node, why)}; its own page shows what it knows`
+}
+
+function whyMissing(node: string, why: Unreadable | undefined): string {
+  switch (why) {
+    case undefined:
+      return `no agent on ${node} answers`
+    case 'refused':
+      return `the agent on ${node} does not answer this one: it does not know it, is asked too much, or has another version`
+    case 'too-large':
+      return `the agent on ${node} has more than another one shows, such as 5000 series`
+    case 'malformed':
+      return `the agent on ${node} gives an answer that this one cannot read: it may have another version`
+  }
 }
 
 function spanText(span: MeshWideOptions['timeline']['span']): string {

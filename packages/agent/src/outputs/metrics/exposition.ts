@@ -73,15 +73,15 @@ function textOf(groups: readonly Labels[]): string {
       text = labelsText(labels)
       texts.set(labels, text)
     }
-    all = all === '' ? text : `${all},${text}`
+    all = all === '' || text === '' ? `${all}${text}` : `${all},${text}`
   }
   return all
 }
 
-/** Returns labels as text: `check="tcp",family="ipv4"`. */
+/** Returns labels as text, without empty ones, which are like absent ones: `check="tcp",family="ipv4"`. */
 function labelsText(labels: Labels): string {
   return Object.entries(labels)
-    .map(([name, value = '']) => `${name}="${escapedValue(value)}"`)
+    .flatMap(([name, value = '']) => (value === '' ? [] : `${name}="${escapedValue(value)}"`))
     .join(',')
 }
 

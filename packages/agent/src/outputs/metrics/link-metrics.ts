@@ -6,12 +6,21 @@ import {
   pathNs,
   type Row,
   type SeriesReport,
+  serverPaths,
   usualReasonsOf,
 } from '@scout/core'
 import { checkLabels, type Labels, linkLabels } from './labels.ts'
 import type { Exemplar, Metric } from './reading.ts'
 
 const zoneLabels = [...checkLabels, 'source_zone', 'target_zone'] as const
+
+/**
+ * Labels of durations between zones, whose buckets are most of what an agent exposes. A check has one protocol and one vantage, and one path
+ * unless it asks several name servers; the other metrics have these labels with the same check.
+ */
+const durationLabels = ['check', 'path', 'family', 'source_zone', 'target_zone'] as const
+const severalPaths: ReadonlySet<string> = new Set([...serverPaths, 'dns-pod'])
+
 const attemptLabels = ['outcome', 'reason'] as const
 type AttemptLabels = Record<(typeof attemptLabels)[number], string>
 
@@ -56,16 +65,16 @@ export const linkMetrics = [
   },
   {
     name: 'scout_probe_duration_seconds',
-    help: 'Durations of successful attempts by pair of zones, excluding name resolution.',
+    help: 'Durations of successful attempts by pair of zones, excluding name resolution. They have a path only if it is that of a name server: otherwise, the check implies it.',
     type: 'histogram',
-    labels: zoneLabels,
+    labels: durationLabels,
     edges: durationEdgesSeconds,
     read(row, write) {
       const exemplarsOf = exemplarsByZone(row)
       for (const one of row.durations) {
         const { counts, sumNs, total } = one
         if (total.passed === 0) continue
-        const labels = zoneLabelsOf(one)
+        const labels = durationLabelsOf(one)
         write({ counts, sum: sumNs / 1e9, exemplars: () => exemplarsOf(labels) }, labels)
       }
     },
@@ -74,10 +83,10 @@ export const linkMetrics = [
     name: 'scout_probe_phase_seconds_total',
     help: 'Time that successful attempts spent in each phase, by pair of zones. Over the count of scout_probe_duration_seconds it is the mean of the phase.',
     type: 'counter',
-    labels: [...zoneLabels, 'phase'],
+    labels: [...durationLabels, 'phase'],
     read({ durations }, write) {
       for (const one of durations) {
-        const labels = zoneLabelsOf(one)
+        const labels = durationLabelsOf(one)
         for (const [phase, ns] of Object.entries(one.phasesNs)) {
           write(ns / 1e9, { ...labels, phase })
         }
@@ -86,7 +95,7 @@ export const linkMetrics = [
   },
   {
     name: 'scout_probe_attempts_total',
-    help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.',
+    help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has no reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.',
     type: 'counter',
     labels: [...linkLabels, ...attemptLabels],
     size: ({ protocol, total: { reasons } }) =>
@@ -131,13 +140,20 @@ export const linkMetrics = [
   },
 ] as const satisfies readonly Metric[]
 
-interface ZoneKey extends Pick<SeriesReport, 'check' | 'protocol' | 'path' | 'vantage' | 'family'> {
+interface DurationKey extends Pick<SeriesReport, 'check' | 'path' | 'family'> {
   readonly fromZone: string
   readonly toZone: string
 }
 
+type ZoneKey = DurationKey & Pick<SeriesReport, 'protocol' | 'vantage'>
+
 function zoneLabelsOf({ check, protocol, path, vantage, family, fromZone, toZone }: ZoneKey) {
   return { check, protocol, path, vantage, family, source_zone: fromZone, target_zone: toZone } satisfies Labels
+}
+
+function durationLabelsOf({ check, path, family, fromZone, toZone }: DurationKey) {
+  const server = severalPaths.has(path) ? path : undefined
+  return { check, path: server, family, source_zone: fromZone, target_zone: toZone } satisfies Labels
 }
 
 /** The longest text that leaves room for its label within 128 characters. */
@@ -165,7 +181,7 @@ function collectExemplars(fromZone: string, series: readonly SeriesReport[]) {
   for (const { last, to, toZone = '', ...key } of series) {
     if (last?.ok !== true || to === undefined) continue
     const value = pathNs(last) / 1e9
-    const labels = JSON.stringify(zoneLabelsOf({ ...key, fromZone, toZone }))
+    const labels = JSON.stringify(durationLabelsOf({ ...key, fromZone, toZone }))
     const buckets = found.get(labels) ?? new Map<number, Exemplar>()
     found.set(labels, buckets)
     const edge = durationEdgesSeconds.findIndex((seconds) => value <= seconds)

@@ -143,6 +143,7 @@ function standIn(begin: () => () => void) {
     sockets: { ...createSockets({ onStray() {} }), asker: () => asker },
     session: new OwnSession(),
     place: { placeNs: 0, intervalNs: 1e9 },
+    perInterval: 1,
   })
   return { rounds, left, add: (number: number) => rounds.add([taskNumbered(number)]) }
 }

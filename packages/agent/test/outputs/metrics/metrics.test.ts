@@ -152,7 +152,7 @@ test('exposes exactly the values of the row', () => {
     scout_zone_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",outcome="failure"} 0
     scout_zone_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",outcome="success"} 1
     scout_zone_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",outcome="failure"} 0
-    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, excluding name resolution.
+    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, excluding name resolution. Of a stream (udp), one of up to twenty answers in a row.
     # TYPE scout_probe_duration_seconds histogram
     scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.00005"} 1
     scout_probe_duration_seconds_bucket{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.0001"} 1
@@ -202,7 +202,7 @@ test('exposes exactly the values of the row', () => {
     # TYPE scout_probe_phase_seconds_total counter
     scout_probe_phase_seconds_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",phase="connect"} 8.00035
     scout_probe_phase_seconds_total{check="dns",protocol="dns",path="dns-server",vantage="pod",family="",source_zone="zone-a",target_zone="",phase="connect"} 0.002
-    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.
+    # HELP scout_probe_attempts_total Attempts by outcome and reason; each packet of a stream (udp) is one. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has an empty reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.
     # TYPE scout_probe_attempts_total counter
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success",reason=""} 3
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="timeout"} 0

@@ -60,7 +60,7 @@ export function catchUp(/** @type {Series} */ series, /** @type {Repeated} */ re
   if (unseen.count === 0) return
   const { tookNs, startedAtMs } = unseen
   const fate = { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0, lost: undefined }
-  const last = resultOf(repeated, fate, startedAtMs)
+  const last = resultOf(repeated, fate, { startedAtMs })
   const latest = new Map(series.latest).set(task.id, last)
   Object.assign(series, { last, latest, trials: series.trials + unseen.count })
   unseen.count = 0
@@ -219,8 +219,8 @@ const ofPackets = { tx: 'kernel', rx: 'kernel' }
 export function resultOf(
   /** @type {Repeated} */ { task: { protocol, target }, kind, endpoint, lost: earlier },
   /** @type {import('./network.mjs').Fate} */ { reason, tookNs, connectNs, retransmits, lost },
-  /** @type {number} */ startedAtMs,
-  /** @type {{ readonly attempts: number, readonly spanMs: number } | undefined} */ condensed = undefined,
+  /** @type {{ startedAtMs: number, condensed?: { readonly attempts: number, readonly spanMs: number } | undefined }} */
+  { startedAtMs, condensed },
 ) {
   const isConnection = kind !== 'packet' && kind !== 'echo'
   const measured = {

@@ -46,6 +46,6 @@ export function takeWaiting(repeated, wallMs) {
   const fate = { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0, lost: undefined }
   // Only later answers report what was lost after these.
   const before = { ...repeated, lost: { forth: 0, back: 0 } }
-  const result = resultOf(before, fate, wallMs + lastMs, takeCount(repeated))
+  const result = resultOf(before, fate, { startedAtMs: wallMs + lastMs, condensed: takeCount(repeated) })
   return [{ id: repeated.task.id, startedNs: lastMs * 1e6, result }]
 }

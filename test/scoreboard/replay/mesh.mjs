@@ -156,8 +156,7 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
   const pass = (
     /** @type {Repeated} */ { unseen, task },
     /** @type {Series} */ { detector },
-    /** @type {number} */ tookNs,
-    /** @type {typeof single} */ condensed = single,
+    /** @type {{ tookNs: number, condensed?: typeof single | undefined }} */ { tookNs, condensed = single },
   ) => {
     const count = condensed.attempts
     passed.totalNs = tookNs
@@ -185,12 +184,12 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     if (reason === undefined && hold(repeated, startMs, tookNs)) return
     const condensed = reason !== undefined || isAlone ? undefined : takeCount(repeated)
     if (!isTrouble && !isThorough && series !== undefined && !isTroubled(link)) {
-      pass(repeated, series, fate.connectNs, condensed)
+      pass(repeated, series, { tookNs: fate.connectNs, condensed })
       return
     }
     const wallMs = clock.wallMs - startMs
     const before = reason === undefined && isAlone ? takeWaiting(repeated, wallMs) : []
-    const result = resultOf(repeated, fate, clock.wallMs, condensed)
+    const result = resultOf(repeated, fate, { startedAtMs: clock.wallMs, condensed })
     const ended = { id: repeated.task.id, startedNs: startMs * 1e6, result }
     clock.setTimer(
       () => {
@@ -244,7 +243,8 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
         const isAlone = !isCondensed(repeated)
         const tookNs = network.calmAttempt(repeated, atMs, timeOfNext(repeated))
         if (hold(repeated, atMs, tookNs) || series === undefined) continue
-        if (pass(repeated, series, tookNs, isAlone ? undefined : takeCount(repeated))) isSlow = true
+        const condensed = isAlone ? undefined : takeCount(repeated)
+        if (pass(repeated, series, { tookNs, condensed })) isSlow = true
       }
       attempts += slot.due.length
       place++

@@ -33,6 +33,12 @@ type Attempted = {
   readonly condensed?: { readonly attempts: number; readonly spanMs: number }
 } & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
 
+interface Pace {
+  readonly spacingMs: number
+  readonly attempts: number
+  readonly results: number
+}
+
 interface DetectorOptions {
   /** Nats at which a chart alarms: `thresholdOf`. */
   readonly threshold: number
@@ -63,8 +69,12 @@ export class Detector {
     this.#link = link
   }
 
-  /** Sets the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may stand for several. */
-  setThresholds({ attempts, results }: { readonly attempts: number; readonly results: number }): void {
+  /**
+   * Sets the time between attempts, and the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may
+   * stand for several.
+   */
+  setPace({ spacingMs, attempts, results }: Pace): void {
+    this.#loss.spacingMs = spacingMs
     this.#loss.threshold = attempts
     if (this.#latency !== undefined) this.#latency.threshold = results
   }

@@ -140,11 +140,15 @@ interface Told {
   readonly passesNeeded: number
 }
 
-/** The smaller the loss that some series show, the more attempts of others pass that are lost alike. */
+/**
+ * The smaller the loss that some series show, the more attempts of others pass that are lost alike: as many as those series took to show it
+ * are too few by half.
+ */
 function toldOf(facts: readonly Fact[]): Told {
-  let leastLoss = 1
-  for (const { loss } of facts) if (loss !== undefined && loss.low < leastLoss) leastLoss = loss.low
-  const passesNeeded = leastLoss === 1 ? strongPasses : Math.max(strongPasses, passesOfLoss / leastLoss)
+  let ofLoss = Number.POSITIVE_INFINITY
+  for (const { loss, trials } of facts)
+    if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
+  const passesNeeded = Number.isFinite(ofLoss) ? Math.max(strongPasses, ofLoss) : strongPasses
   return { facts, onsetMs: onsetOf(facts), passesNeeded }
 }
 

@@ -17,7 +17,7 @@ import { count, isScattered, type LossAlarm, shownOf, type Tally } from './tally
  */
 
 /** Loss rates that the chart looks for. */
-const rates = [0.02, 0.1, 0.5] as const
+const rates = [0.01, 0.03, 0.1, 0.5] as const
 
 export class LossChart {
   /** Nats at which it alarms; see `thresholdOf`. */

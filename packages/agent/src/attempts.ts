@@ -5,7 +5,7 @@ import { createSettlement } from './memory/settlement.ts'
 import type { KnownPeer } from './peers/roster.ts'
 import { createPaced } from './plan/paced.ts'
 import { isReady, type PlannedTask } from './plan/plan.ts'
-import { createSuspicion } from './plan/suspicion.ts'
+import { createSuspicion, type More } from './plan/suspicion.ts'
 import type { Vantages } from './vantage/vantages.ts'
 
 interface AttemptsOptions {
@@ -48,15 +48,15 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   const handOver = () => {
     const all = [...planned.values()]
     const more = all.flatMap((task) => {
-      const intervalMs = suspicion.intervalMsOf(task)
-      return intervalMs === undefined ? [] : [{ task, intervalMs, id: JSON.stringify([task.id, intervalMs]) }]
+      const pace = suspicion.moreOf(task)
+      return pace === undefined ? [] : [{ task, pace, id: JSON.stringify([task.id, pace.intervalMs]) }]
     })
     repeated = new Map(more.map(({ id, task }) => [id, task]))
     for (const [name, { prober }] of vantages.all()) {
       const isHere = ({ key: { vantage } }: PlannedTask) => vantage === name
       const tasks = [
-        ...all.filter(isHere).map((task) => taskFor(task, task.id, task.check.intervalMs)),
-        ...more.filter(({ task }) => isHere(task)).map(({ task, id, intervalMs }) => taskFor(task, id, intervalMs)),
+        ...all.filter(isHere).map((task) => taskFor(task, task.id, paceOf(task))),
+        ...more.filter(({ task }) => isHere(task)).map(({ task, id, pace }) => taskFor(task, id, pace)),
       ]
       prober.setTasks(tasks).catch((error: unknown) => {
         // A vantage that has ended attempts nothing.
@@ -96,7 +96,11 @@ export function createAttempts(options: AttemptsOptions): Attempts {
   }
 }
 
-function taskFor({ check, target, key: { family } }: PlannedTask, id: string, intervalMs: number): Task {
+function paceOf({ check: { intervalMs }, perInterval = 1 }: PlannedTask): More {
+  return { intervalMs, perInterval }
+}
+
+function taskFor({ check, target, key: { family } }: PlannedTask, id: string, pace: More): Task {
   const { protocol, options } = check
-  return { id, protocol, target, intervalMs, options: family === undefined ? options : { ...options, family } }
+  return { id, protocol, target, ...pace, options: family === undefined ? options : { ...options, family } }
 }

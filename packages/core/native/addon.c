@@ -66,6 +66,7 @@ static const struct {
   {"requestSsid", offsetof(struct engine_memory, request.ssid)},
   {"requestSequence", offsetof(struct engine_memory, request.sequence)},
   {"requestIsLight", offsetof(struct engine_memory, request.is_light)},
+  {"requestCondensed", offsetof(struct engine_memory, request.condensed)},
 
   {"countStarted", offsetof(struct engine_memory, counts.started)},
   {"countLate", offsetof(struct engine_memory, counts.late)},
@@ -105,6 +106,8 @@ static const struct {
   {"recordResidenceNs", offsetof(struct record, residence_ns)},
   {"recordForthNs", offsetof(struct record, forth_ns)},
   {"recordUtcErrorNs", offsetof(struct record, utc_error_ns)},
+  {"recordSpanNs", offsetof(struct record, span_ns)},
+  {"recordAnswers", offsetof(struct record, answers)},
   {"recordStampSequence", offsetof(struct record, stamp_sequence)},
   {"recordReflected", offsetof(struct record, reflected)},
   {"recordCopied", offsetof(struct record, copied)},

@@ -15,6 +15,7 @@
             "address.c",
             "arguments.c",
             "callback.c",
+            "condense.c",
             "control.c",
             "delivery.c",
             "departures.c",

@@ -58,6 +58,14 @@ struct lane {
   struct lane_socket sockets[];
 };
 
+/* Answers in a row that are condensed into one record (condense.c). */
+struct condensed {
+  uint32_t most; /* in one record; 0: each is a record of its own */
+  uint32_t count;
+  double first_ns; /* when the question of the first of them was sent */
+  struct record last; /* the newest answer, condensed or not */
+};
+
 /* What is asked, once or repeatedly. */
 struct series {
   struct timer due; /* not set once it was sent, if it is not repeated */
@@ -69,6 +77,7 @@ struct series {
   int64_t flow;  /* index of the source port; -1: another one each time */
   int64_t round; /* counts questions, so that one left out leaves no port out */
   bool has_failed;
+  struct condensed condensed;
   uint32_t payload_bytes;
   uint16_t port;
   uint16_t ssid;          /* of STAMP: its session */
@@ -169,6 +178,12 @@ void expire(struct engine *engine, int64_t now_ns);
 /* Gives its questions up: their answers will be late. */
 void series_forget(struct series *series);
 void series_end(struct engine *engine, struct series *series);
+
+/* Condensed answers (condense.c). Returns whether the answer is one of them; otherwise it needs a record of its own. */
+bool condense(struct engine *engine, struct series *series, const struct record *answer);
+/* Writes what has been condensed, before anything else about its question is written. */
+void condense_end(struct engine *engine, struct series *series);
+void condense_end_of(struct engine *engine, const struct question *question);
 
 /* Results (results.c). */
 bool results_are_many(const struct engine *engine);

@@ -301,7 +301,7 @@ static bool read_series(napi_env env, struct engine_object *object, const napi_v
       !is_within(env, request.timeout_ms, 0, LONGEST_MS) || !is_within(env, request.interval_ms, 0, LONGEST_MS) ||
       !is_within(env, request.due_ns, 0, (double)INT64_MAX / 2) || !is_within(env, request.flow, -1, UINT16_MAX) ||
       !is_within(env, request.ssid, 0, UINT16_MAX) || !is_within(env, request.sequence, 0, UINT32_MAX) ||
-      !is_within(env, request.is_light, 0, 1))
+      !is_within(env, request.is_light, 0, 1) || !is_within(env, request.condensed, 0, UINT16_MAX))
     return false;
   struct lane *lane = object->lanes[(int)request.lane];
   if (lane == NULL) {
@@ -322,6 +322,7 @@ static bool read_series(napi_env env, struct engine_object *object, const napi_v
   series->ssid = (uint16_t)request.ssid;
   series->next_sequence = (uint32_t)request.sequence;
   series->is_light = request.is_light != 0;
+  series->condensed.most = (uint32_t)request.condensed;
   series->has_failed = true; /* so that the first result is told at once */
   const struct socket_kind *kind = lane->sockets[0].timed.kind;
   /* A raw IPv6 socket takes the port for a protocol number (net/ipv6/raw.c, rawv6_sendmsg). */

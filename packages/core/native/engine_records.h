@@ -36,8 +36,10 @@ struct record {
   double residence_ns; /* between receipt and departure at the reflector; not part of took_ns */
   double forth_ns;     /* from our departure to its receipt, where both clocks follow UTC */
   double utc_error_ns; /* of that */
+  double span_ns;      /* of condensed answers: from sending the first question to sending the last, which the rest is about */
   uint32_t kind;
   uint32_t flags; /* of a stray: its kind */
+  uint32_t answers; /* that it stands for: more than 1 if they are condensed */
   uint32_t tx_clock;
   uint32_t rx_clock;
   uint32_t sequence;
@@ -88,6 +90,7 @@ struct request {
   double ssid;        /* of STAMP: the session, … */
   double sequence;    /* … the number of its first packet, … */
   double is_light;    /* … and whether the reflector may drop TLVs */
+  double condensed;   /* most answers in one record; 0: one */
 };
 
 struct engine_memory {

@@ -109,6 +109,8 @@ static struct record *result_of(struct question *question, enum record_kind kind
 
   if (series == NULL)
     return NULL;
+  if (kind != RECORD_ANSWERED)
+    condense_end(engine, series);
   struct record *record = results_new(engine, series->id, series->interval_ns == 0);
   if (record == NULL)
     return NULL;
@@ -138,6 +140,27 @@ static void give_result(struct question *question, struct record *record)
   question->series = NULL;
   if (series->interval_ns == 0)
     series_end(engine, series);
+}
+
+/* An answer is condensed where that was asked for and nothing has changed. */
+static void give_answer(struct question *question, struct record *record)
+{
+  struct engine *engine = engine_of(question->socket);
+  struct series *series = question->series;
+
+  if (record != NULL && series->condensed.most > 0) {
+    /* What was condensed before may need its row. */
+    const struct record answer = *record;
+
+    if (condense(engine, series, &answer)) {
+      question->series = NULL;
+      return;
+    }
+    record = results_new(engine, series->id, false);
+    if (record != NULL)
+      *record = answer;
+  }
+  give_result(question, record);
 }
 
 static struct record *new_stray(struct lane_socket *socket, enum stray_kind kind, const union address *from, double after_ns)
@@ -185,6 +208,8 @@ static void arrived_unasked(struct lane_socket *socket, struct question *questio
     return;
   }
   since_departure(question, at_ns, &after_ns, &clock);
+  if (question->has_copy_to_tell)
+    condense_end_of(engine_of(socket), question);
   struct record *record = new_stray(socket, question->was_answered ? STRAY_DUPLICATE : STRAY_LATE, from, after_ns);
   question->was_answered = true;
   if (record == NULL)
@@ -296,7 +321,10 @@ static void arrived(struct timed_socket *timed, const struct arrived_packet *pac
       question->has_copy_to_tell = true;
     }
   }
-  give_result(question, record);
+  if (is_late)
+    give_result(question, record);
+  else
+    give_answer(question, record);
 }
 
 struct search {
@@ -530,8 +558,8 @@ static struct lane_socket *socket_for(struct series *series)
 /* There is no question to be asked: all numbers are in use, or there is no memory. */
 static void give_up(struct engine *engine, struct series *series, int error)
 {
+  condense_end(engine, series);
   struct record *record = results_new(engine, series->id, series->interval_ns == 0);
-
   if (record != NULL) {
     record->kind = RECORD_UNSENT;
     record->number = (uint32_t)error;
@@ -555,6 +583,7 @@ static void ask(struct engine *engine, struct series *series, struct lane_socket
     return;
   }
   question->series = series;
+  question->slot = series->slot;
   question->socket = socket;
   question->length = length;
   question->to = series->to;

@@ -34,6 +34,7 @@ struct question {
   uint32_t stamp_sequence; /* of STAMP: of the session */
   uint32_t stamp_reflected; /* of STAMP: number that the reflector gave to its answer */
   double asked_by;         /* id of the series, also once nobody waits for it */
+  uint32_t slot;           /* of the series */
   uint16_t ssid;
   bool is_light;
   uint16_t source_port;

@@ -36,6 +36,7 @@ struct record *results_new(struct engine *engine, double id, bool must_arrive)
     .residence_ns = (double)NAN,
     .forth_ns = (double)NAN,
     .utc_error_ns = (double)NAN,
+    .answers = 1,
     .sender_ttl = -1,
     .ttl = -1,
     .traffic_class = -1,

@@ -17,7 +17,12 @@ import { timeoutMs } from './network.mjs'
 /** @typedef {{ readonly host: string, readonly address: string, readonly family: 'ipv4' | 'ipv6' }} Endpoint */
 /**
  * A task, with when in its interval it is due, and the packets lost since the last answer, which the next one reports if it is of STAMP.
- * @typedef {Sending & { readonly task: Task, readonly placeMs: number, readonly endpoint: Endpoint, unseen: Unseen, readonly lost: { forth: number, back: number } }} Repeated
+ * @typedef {Sending & { readonly task: Task, readonly placeMs: number, readonly spacingMs: number, readonly endpoint: Endpoint, unseen: Unseen, readonly lost: { forth: number, back: number }, readonly condensed: Condensed }} Repeated
+ */
+/**
+ * Answers of a stream that the packet engine will report together: most of them, how many there are, start of the first and the last, and
+ * their time, which changes with each report. After a failure, it reports at once.
+ * @typedef {{ readonly most: number, count: number, firstMs: number, lastMs: number, tookNs: number | undefined, hasFailed: boolean }} Condensed
  */
 /**
  * Attempts that passed and that only the detector of their series has had: how many, and start and time of the last.
@@ -55,7 +60,7 @@ export function catchUp(/** @type {Series} */ series, /** @type {Repeated} */ re
   if (unseen.count === 0) return
   const { tookNs, startedAtMs } = unseen
   const fate = { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0, lost: undefined }
-  const last = resultOf(repeated, fate, startedAtMs)
+  const last = resultOf(repeated, fate, { startedAtMs })
   const latest = new Map(series.latest).set(task.id, last)
   Object.assign(series, { last, latest, trials: series.trials + unseen.count })
   unseen.count = 0
@@ -96,16 +101,19 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
 
   const repeatedOf = (/** @type {Task} */ task) => {
     const known = repeated.get(task.id)
-    if (known !== undefined) return known
+    if (known !== undefined && known.task.perInterval === task.perInterval) return known
     const address = hostIn(task.target.replace(/^.*@/, ''))
     const found = address === nameServer ? { node: 0, pod: undefined } : findPod(podAt(address))
     if (found === undefined) throw new Error(`there is no pod at ${address}`)
     const isLarge = task.target.includes('size=')
     const isByTcp = task.options !== undefined && 'transport' in task.options && task.options.transport === 'tcp'
+    const { intervalMs, perInterval: most = 1 } = task
+    const spacingMs = intervalMs / most
     /** @type {Repeated} */
     const one = {
       task,
-      placeMs: placement(task).placeNs / 1e6,
+      placeMs: (placement(task).placeNs / 1e6) % spacingMs,
+      spacingMs,
       endpoint: { host: address, address, family: address.includes(':') ? 'ipv6' : 'ipv4' },
       from: node,
       to: found.node,
@@ -113,6 +121,7 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
       kind: isLarge ? 'large request' : isByTcp ? 'request' : (kinds[task.protocol] ?? 'packet'),
       unseen: { count: 0, startedAtMs: 0, tookNs: 0 },
       lost: { forth: 0, back: 0 },
+      condensed: { most, count: 0, firstMs: 0, lastMs: 0, tookNs: undefined, hasFailed: true },
     }
     return one
   }
@@ -210,7 +219,8 @@ const ofPackets = { tx: 'kernel', rx: 'kernel' }
 export function resultOf(
   /** @type {Repeated} */ { task: { protocol, target }, kind, endpoint, lost: earlier },
   /** @type {import('./network.mjs').Fate} */ { reason, tookNs, connectNs, retransmits, lost },
-  /** @type {number} */ startedAtMs,
+  /** @type {{ startedAtMs: number, condensed?: { readonly attempts: number, readonly spanMs: number } | undefined }} */
+  { startedAtMs, condensed },
 ) {
   const isConnection = kind !== 'packet' && kind !== 'echo'
   const measured = {
@@ -221,13 +231,20 @@ export function resultOf(
     phasesNs: isConnection ? { connect: connectNs } : {},
     totalNs: tookNs,
     clock: isConnection ? ofConnection : ofPackets,
-    ...(protocol === 'udp' ? { packets: packetsOf(earlier, { isAnswered: reason === undefined, lost }) } : {}),
+    ...(protocol === 'udp'
+      ? { packets: packetsOf(earlier, { isAnswered: reason === undefined, lost, sent: condensed?.attempts ?? 1 }) }
+      : {}),
   }
   const message =
     reason === 'timeout' ? `no answer within ${timeoutMs} ms` : 'the endpoint answered that nothing is listening'
   const result =
     reason === undefined
-      ? { ...measured, ok: true, detail: retransmits === 0 ? {} : { synRetransmits: retransmits } }
+      ? {
+          ...measured,
+          ok: true,
+          detail: retransmits === 0 ? {} : { synRetransmits: retransmits },
+          ...(condensed === undefined ? {} : { condensed }),
+        }
       : { ...measured, ok: false, failure: { reason, phase: isConnection ? 'connect' : 'wait', message } }
   return /** @type {AnyResult} */ (/** @type {unknown} */ (result))
 }
@@ -236,12 +253,12 @@ export function resultOf(
  * Counts the packet of an attempt as a sender of STAMP does: an answer reports what was lost since the one before.
  *
  * @param {Repeated['lost']} earlier
- * @param {{ isAnswered: boolean, lost: 'forth' | 'back' | undefined }} fate
+ * @param {{ isAnswered: boolean, lost: 'forth' | 'back' | undefined, sent: number }} fate
  */
-function packetsOf(earlier, { isAnswered, lost }) {
+function packetsOf(earlier, { isAnswered, lost, sent }) {
   const { forth, back } = earlier
   if (lost !== undefined) earlier[lost]++
-  if (!isAnswered) return { sent: 1, returned: 0, duplicated: 0, reordered: 0, late: 0 }
+  if (!isAnswered) return { sent, returned: 0, duplicated: 0, reordered: 0, late: 0 }
   Object.assign(earlier, { forth: 0, back: 0 })
-  return { sent: 1, arrived: 1 + back, lostForth: forth, returned: 1, duplicated: 0, reordered: 0, late: 0 }
+  return { sent, arrived: sent + back, lostForth: forth, returned: sent, duplicated: 0, reordered: 0, late: 0 }
 }

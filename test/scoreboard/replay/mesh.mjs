@@ -1,6 +1,7 @@
 import { catchUp, createAgent, intervalMs, resultOf } from './agent.mjs'
 import { createChurn } from './churn.mjs'
 import { createClock } from './clock.mjs'
+import { hold, isCondensed, takeCount, takeWaiting, timeOfNext } from './condense.mjs'
 import { createNetwork } from './network.mjs'
 import { createWatcher } from './watcher.mjs'
 
@@ -25,6 +26,7 @@ const aheadMs = 10_000
 const troubledMs = 120_000
 /** Packets of an attempt that passes like the one before it, over UDP and otherwise. */
 /** @typedef {{ returned: number, arrived?: number, lostForth?: number, duplicated: number }} Counted */
+const single = { attempts: 1, spanMs: 0 }
 /** @type {Counted} */
 const answered = { returned: 1, arrived: 1, lostForth: 0, duplicated: 0 }
 /** @type {Counted} */
@@ -66,6 +68,7 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     clock: /** @type {const} */ ({ tx: 'kernel', rx: 'kernel' }),
     detail: undefined,
     packets: answered,
+    condensed: single,
   }
 
   const running = () => agents.filter((agent) => agent !== undefined)
@@ -110,10 +113,10 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     for (const agent of running()) {
       const series = agent.seriesOf()
       for (const repeated of agent.repeated) {
-        const { task, placeMs, from, to, pod } = repeated
+        const { task, placeMs, spacingMs, from, to, pod } = repeated
         const link = network.pathOf(from, pod === undefined ? from : to)
         const one = { agent, repeated, link, series: series.get(task.id) }
-        for (let offsetMs = placeMs % task.intervalMs; offsetMs < cycleMs; offsetMs += task.intervalMs) {
+        for (let offsetMs = placeMs; offsetMs < cycleMs; offsetMs += spacingMs) {
           const due = slots.get(offsetMs)
           if (due === undefined) slots.set(offsetMs, [one])
           else due.push(one)
@@ -153,12 +156,16 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
   const pass = (
     /** @type {Repeated} */ { unseen, task },
     /** @type {Series} */ { detector },
-    /** @type {number} */ tookNs,
+    /** @type {{ tookNs: number, condensed?: typeof single | undefined }} */ { tookNs, condensed = single },
   ) => {
+    const count = condensed.attempts
     passed.totalNs = tookNs
     passed.phasesNs.connect = tookNs
+    passed.condensed = condensed
     passed.packets = task.protocol === 'udp' ? answered : unreported
-    unseen.count++
+    passed.packets.returned = count
+    if (passed.packets.arrived !== undefined) passed.packets.arrived = count
+    unseen.count += count
     unseen.startedAtMs = clock.wallMs
     unseen.tookNs = tookNs
     detector.add(passed, unseen.startedAtMs)
@@ -167,21 +174,31 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
 
   const attempt = (/** @type {Due} */ { agent, repeated, link, series }) => {
     const startMs = clock.nowMs
-    const fate = network.attempt(repeated, startMs)
+    const fate = network.attempt(repeated, startMs, timeOfNext(repeated))
+    const { reason, tookNs } = fate
     const lateMs = network.lateMs(repeated, startMs)
     attempts++
-    if (fate.reason !== undefined || fate.retransmits > 0 || lateMs > 0) trouble(link)
-    else if (!isThorough && series !== undefined && !isTroubled(link)) {
-      pass(repeated, series, fate.connectNs)
+    const isTrouble = reason !== undefined || fate.retransmits > 0 || lateMs > 0
+    if (isTrouble) trouble(link)
+    const isAlone = !isCondensed(repeated)
+    if (reason === undefined && hold(repeated, startMs, tookNs)) return
+    const condensed = reason !== undefined || isAlone ? undefined : takeCount(repeated)
+    if (!isTrouble && !isThorough && series !== undefined && !isTroubled(link)) {
+      pass(repeated, series, { tookNs: fate.connectNs, condensed })
       return
     }
-    const result = resultOf(repeated, fate, clock.wallMs)
+    const wallMs = clock.wallMs - startMs
+    const before = reason === undefined && isAlone ? takeWaiting(repeated, wallMs) : []
+    const result = resultOf(repeated, fate, { startedAtMs: clock.wallMs, condensed })
     const ended = { id: repeated.task.id, startedNs: startMs * 1e6, result }
     clock.setTimer(
       () => {
-        if (agents[agent.node] === agent) agent.receive([ended])
+        if (agents[agent.node] !== agent) return
+        if (result.ok) return agent.receive([...before, ended])
+        repeated.condensed.hasFailed = true
+        agent.receive([...takeWaiting(repeated, wallMs), ended])
       },
-      fate.tookNs / 1e6 + lateMs,
+      tookNs / 1e6 + lateMs,
     )
   }
 
@@ -198,11 +215,14 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
   /** Simulates everything until the next thing has happened. */
   const step = (/** @type {number} */ untilMs) => {
     beginHappenings()
-    if (due.slots !== schedule || due.atMs <= clock.nowMs) due = dueAfter(clock.nowMs)
+    if (due.slots !== schedule || due.atMs < clock.nowMs) due = dueAfter(clock.nowMs)
     const nextMs = Math.min(due.atMs, nextWatchMs, untilMs)
     if (clock.nextMs <= nextMs) return clock.runNext()
     clock.moveTo(nextMs)
-    if (nextMs === due.atMs) for (const one of due.slots[due.place]?.due ?? []) attempt(one)
+    if (nextMs === due.atMs) {
+      for (const one of due.slots[due.place]?.due ?? []) attempt(one)
+      due = dueAfter(nextMs)
+    }
     if (nextMs === nextWatchMs) {
       nextWatchMs += watchMs
       network.forget(nextMs)
@@ -220,7 +240,11 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
       if (atMs >= untilMs || !network.isCalmFor(slot.due.length)) break
       clock.moveTo(atMs)
       for (const { repeated, series } of slot.due) {
-        if (series !== undefined && pass(repeated, series, network.calmAttempt(repeated, atMs))) isSlow = true
+        const isAlone = !isCondensed(repeated)
+        const tookNs = network.calmAttempt(repeated, atMs, timeOfNext(repeated))
+        if (hold(repeated, atMs, tookNs) || series === undefined) continue
+        const condensed = isAlone ? undefined : takeCount(repeated)
+        if (pass(repeated, series, { tookNs, condensed })) isSlow = true
       }
       attempts += slot.due.length
       place++
@@ -229,6 +253,7 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
       cycleStartMs += cycleMs
     }
     nextWatchMs = (Math.floor(clock.nowMs / watchMs) + 1) * watchMs
+    due = dueAfter(clock.nowMs)
     isWell = false
   }
 

@@ -142,17 +142,24 @@ export function createNetwork(/** @type {{ nodes: number, seed: number }} */ { n
       return losses.length === 0 && healthyPackets > attempts * mostPackets && busy.every(({ lateMs }) => lateMs === 0)
     },
     /** The same as `attempt` while it is calm and the pod answers. */
-    calmAttempt(/** @type {Sending} */ sending, /** @type {number} */ atMs) {
+    calmAttempt(
+      /** @type {Sending} */ sending,
+      /** @type {number} */ atMs,
+      /** @type {number | undefined} */ tripNs = roundTripNs(sending, atMs),
+    ) {
       const { kind } = sending
       if (sending.from !== sending.to) {
         healthyPackets -= 2 + 2 * roundTrips[kind]
       }
-      return roundTripNs(sending, atMs)
+      return tripNs
     },
-    /** Returns what an attempt yields; the next one overwrites it. */
-    attempt(/** @type {Sending} */ sending, /** @type {number} */ atMs) {
+    /** Returns what an attempt yields; the next one overwrites it. `tripNs` is its time, if that is known. */
+    attempt(
+      /** @type {Sending} */ sending,
+      /** @type {number} */ atMs,
+      /** @type {number | undefined} */ tripNs = roundTripNs(sending, atMs),
+    ) {
       const { kind, pod } = sending
-      const tripNs = roundTripNs(sending, atMs)
       fate.reason = undefined
       fate.retransmits = 0
       fate.lost = undefined

@@ -39,20 +39,30 @@ export function createDetection(): Detection {
     resize(tasks, series) {
       const nodes = 1 + new Set(tasks.flatMap(({ key }) => key.to ?? [])).size
       const checks = new Set(tasks.map(({ check }) => check.name)).size
-      const intervals = new Map(tasks.map(({ key, check }) => [idOf(key), check.intervalMs]))
+      const paces = new Map(
+        tasks.map(({ key, check: { intervalMs }, perInterval = 1 }) => [idOf(key), { intervalMs, perInterval }]),
+      )
       const rates = new Map<string, number>()
       const kept = new Set<string>()
       for (const { key, detector } of series) {
         const link = linkOf(key)
         kept.add(link)
-        const intervalMs = intervals.get(idOf(key))
-        if (intervalMs === undefined) continue
-        detector.threshold = thresholdOf({ nodes, checks, intervalMs })
-        rates.set(link, (rates.get(link) ?? 0) + 1 / intervalMs)
+        const pace = paces.get(idOf(key))
+        if (pace === undefined) continue
+        const { intervalMs, perInterval } = pace
+        const spacingMs = intervalMs / perInterval
+        detector.setPace({
+          spacingMs,
+          attempts: thresholdOf({ nodes, checks, intervalMs: spacingMs }),
+          results: thresholdOf({ nodes, checks, intervalMs }),
+        })
+        rates.set(link, (rates.get(link) ?? 0) + 1 / spacingMs)
       }
       for (const [id, rate] of rates) {
         const link = links.get(id)
-        if (link !== undefined) link.threshold = thresholdOf({ nodes, checks: 1, intervalMs: 1 / rate })
+        if (link === undefined) continue
+        link.spacingMs = 1 / rate
+        link.threshold = thresholdOf({ nodes, checks: 1, intervalMs: 1 / rate })
       }
       for (const id of links.keys()) if (!kept.has(id)) links.delete(id)
     },

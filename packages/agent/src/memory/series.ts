@@ -40,7 +40,7 @@ export interface Series {
   /** Whether the last result of any task is a failure, and the wall clock of the last change of that. */
   readonly isFailing: boolean
   readonly sinceMs: number | undefined
-  /** Conclusive results since then. */
+  /** Conclusive attempts since then. */
   readonly trials: number
   readonly detector: Detector
   /** Attempts for whose failure this host is to blame, since the last conclusive one. */
@@ -139,7 +139,8 @@ export function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult)
   const { owesRecovery } = one
   one.isFailing = isFailing
   one.owesRecovery = false
-  one.trials = isChange ? 1 : one.trials + 1
+  const attempts = (result.ok ? result.condensed?.attempts : undefined) ?? 1
+  one.trials = isChange ? attempts : one.trials + attempts
   if (isFirst || isChange) one.sinceMs = result.startedAtMs
   if (isChange === owesRecovery) return steady
   const { failedSinceMs = result.startedAtMs } = one

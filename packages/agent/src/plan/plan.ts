@@ -13,6 +13,7 @@ import {
 } from '@scout/core'
 import { type Way, waysTo } from '../peers/reach.ts'
 import type { KnownPeer } from '../peers/roster.ts'
+import { withStreams } from './streams.ts'
 
 /** One check of one target, run once an interval. Several tasks feed one series if a node has several peers or a peer several addresses. */
 export interface PlannedTask {
@@ -26,6 +27,8 @@ export interface PlannedTask {
   readonly peer?: KnownPeer | undefined
   /** It targets no peer, but may be a service in front of agents that are about to listen. */
   readonly isEarly?: boolean | undefined
+  /** Attempts in each interval of the check (default: 1). */
+  readonly perInterval?: number | undefined
 }
 
 interface PlanInput {
@@ -51,7 +54,7 @@ export function planTasks(input: PlanInput): readonly PlannedTask[] {
   const { checks, peers, nameServers = [], dnsPods = [], families, from, isEarly = false } = input
   const everyPeer = [...peers]
   const everyPod = [...dnsPods]
-  return checks.flatMap((check) => {
+  const tasks = checks.flatMap((check) => {
     if (isAboutPeers(check)) {
       return everyPeer.flatMap((peer) =>
         waysOf(check, peer, families).flatMap((way) => taskOf({ check, from, way, peer }) ?? []),
@@ -61,6 +64,7 @@ export function planTasks(input: PlanInput): readonly PlannedTask[] {
     if (itself === undefined || !namesNoServer(check)) return itself ?? []
     return [...serverTasks(itself, nameServers), ...everyPod.flatMap((pod) => podTasks(itself, pod, families))]
   })
+  return withStreams(tasks)
 }
 
 function serverTasks(task: PlannedTask, servers: readonly string[]): readonly PlannedTask[] {

@@ -8,11 +8,17 @@ import type { PlannedTask } from './plan.ts'
 export interface Suspicion {
   /** Takes how an attempt ended. */
   note(task: PlannedTask, result: AnyResult): void
-  /** Returns the time between attempts of a task that are made in addition to its own; undefined if there are none. */
-  intervalMsOf(task: PlannedTask): number | undefined
+  /** Returns when attempts of a task are made in addition to its own; undefined if there are none. */
+  moreOf(task: PlannedTask): More | undefined
   /** Forgets all tasks but these, by id. */
   keep(tasks: ReadonlyMap<string, PlannedTask>): void
   stop(): void
+}
+
+/** Further attempts: so many in each interval. */
+export interface More {
+  readonly intervalMs: number
+  readonly perInterval: number
 }
 
 const suspectedMs = 60_000
@@ -21,6 +27,8 @@ const mostLinks = 8
 /** A fifth of its interval lies between additional attempts of a task, but at least this. */
 const leastIntervalMs = 2_000
 const faster = 5
+/** Time between those of a stream, whose answers cost next to nothing. */
+const streamedMs = 100
 
 /** @param onChange called when other links are suspected than before */
 export function createSuspicion(onChange: () => void): Suspicion {
@@ -55,11 +63,13 @@ export function createSuspicion(onChange: () => void): Suspicion {
       else failing.delete(task.id)
       suspect(linkOf(task))
     },
-    intervalMsOf(task) {
+    moreOf(task) {
+      const { socket, intervalMs: usualMs, perInterval } = task.check
       // Further attempts would use flows of their own, which are not as old.
-      if (task.check.socket !== undefined) return undefined
-      const intervalMs = Math.max(leastIntervalMs, task.check.intervalMs / faster)
-      return intervalMs < task.check.intervalMs && untilMs.has(linkOf(task)) ? intervalMs : undefined
+      if (socket !== undefined) return undefined
+      const intervalMs = Math.max(leastIntervalMs, usualMs / faster)
+      if (intervalMs >= usualMs || !untilMs.has(linkOf(task))) return undefined
+      return { intervalMs, perInterval: perInterval === undefined ? 1 : Math.floor(intervalMs / streamedMs) }
     },
     keep(tasks) {
       for (const id of failing) if (!tasks.has(id)) failing.delete(id)

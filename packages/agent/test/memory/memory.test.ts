@@ -101,6 +101,19 @@ describe('the state of a series', () => {
     expect(trials).toEqual([1, 2, 1, 2, 2, 1])
   })
 
+  test('counts each attempt that a success stands for', () => {
+    const memory = createMemory()
+    const task = taskOf()
+    memory.setTasks([task], 0)
+    const many = { ...success(2), condensed: { attempts: 20, spanMs: 9_500 } }
+    for (const result of [success(1), many, failure(3)]) memory.record(task, result, true)
+    const { passed, reasons } = onlySeries(memory).total
+    expect({ passed, reasons }).toEqual({ passed: 21, reasons: { timeout: 1 } })
+    memory.record(task, many, true)
+    memory.record(task, many, true)
+    expect(onlySeries(memory)).toMatchObject({ isFailing: false, trials: 40 })
+  })
+
   test.each([
     ['ok', success(1)],
     ['failing', failure(1)],

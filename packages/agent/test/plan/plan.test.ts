@@ -38,6 +38,21 @@ describe('the plan', () => {
     ])
   })
 
+  it('makes streams of as many tasks as the agent can afford, first of the first address of each peer', () => {
+    const stream = checkOf('udp', { protocol: 'udp', isStream: true })
+    const paces = (peers: number) =>
+      tasksOf(
+        Array.from({ length: peers }, (_, index) =>
+          known(`p${index}`, { addresses: [`10.0.0.${index}`, `fd00::${index}`] }),
+        ),
+        [stream, checkOf('tcp')],
+      ).map(({ key, perInterval }) => `${key.check} ${key.family} ${perInterval}`)
+    const countOf = (texts: readonly string[]) => (text: string) => texts.filter((one) => one === text).length
+    expect(paces(1)).toEqual(['udp ipv4 20', 'udp ipv6 5', 'tcp ipv4 undefined', 'tcp ipv6 undefined'])
+    expect(['udp ipv4 20', 'udp ipv6 5', 'udp ipv6 undefined'].map(countOf(paces(50)))).toEqual([50, 14, 36])
+    expect(['udp ipv4 20', 'udp ipv4 undefined', 'udp ipv6 undefined'].map(countOf(paces(100)))).toEqual([64, 36, 100])
+  })
+
   it('has only HTTP to the responder of a peer behind the proxy of an API server', () => {
     expect(targets({ proxy })).toEqual([`${proxy}/`, 'kubernetes.default'])
   })

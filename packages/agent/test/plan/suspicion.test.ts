@@ -26,11 +26,11 @@ test('a failure makes all checks of its node run more often for a minute, and no
   const { suspicion, changes } = setUp()
   const [udp, icmp, other] = [taskOf('udp', 'a'), taskOf('icmp', 'a'), taskOf('udp', 'b')]
   suspicion.note(udp, failure())
-  expect([udp, icmp, other].map(suspicion.intervalMsOf)).toEqual([2_000, 2_000, undefined])
+  expect([udp, icmp, other].map((task) => suspicion.moreOf(task)?.intervalMs)).toEqual([2_000, 2_000, undefined])
   vi.advanceTimersByTime(59_999)
-  expect(suspicion.intervalMsOf(icmp)).toBe(2_000)
+  expect(suspicion.moreOf(icmp)?.intervalMs).toBe(2_000)
   vi.advanceTimersByTime(1)
-  expect(suspicion.intervalMsOf(icmp)).toBeUndefined()
+  expect(suspicion.moreOf(icmp)?.intervalMs).toBeUndefined()
   expect(changes()).toBe(2)
 })
 
@@ -40,9 +40,9 @@ test('what fails on is no news, and its end is', () => {
   suspicion.note(task, failure())
   vi.advanceTimersByTime(60_000)
   suspicion.note(task, failure())
-  expect(suspicion.intervalMsOf(task)).toBeUndefined()
+  expect(suspicion.moreOf(task)?.intervalMs).toBeUndefined()
   suspicion.note(task, success())
-  expect(suspicion.intervalMsOf(task)).toBe(2_000)
+  expect(suspicion.moreOf(task)?.intervalMs).toBe(2_000)
 })
 
 test('each further change makes the minute begin again', () => {
@@ -52,9 +52,9 @@ test('each further change makes the minute begin again', () => {
   vi.advanceTimersByTime(50_000)
   suspicion.note(task, success())
   vi.advanceTimersByTime(59_999)
-  expect(suspicion.intervalMsOf(task)).toBe(2_000)
+  expect(suspicion.moreOf(task)?.intervalMs).toBe(2_000)
   vi.advanceTimersByTime(1)
-  expect(suspicion.intervalMsOf(task)).toBeUndefined()
+  expect(suspicion.moreOf(task)?.intervalMs).toBeUndefined()
   expect(changes()).toBe(2)
 })
 
@@ -69,7 +69,7 @@ test('a fifth of the interval lies between attempts, but at least two seconds', 
   const { suspicion } = setUp()
   const tasks = [taskOf('a', 'a', 30_000), taskOf('b', 'a', 5_000), taskOf('c', 'a', 2_000)] as const
   suspicion.note(tasks[0], failure())
-  expect(tasks.map(suspicion.intervalMsOf)).toEqual([6_000, 2_000, undefined])
+  expect(tasks.map((task) => suspicion.moreOf(task)?.intervalMs)).toEqual([6_000, 2_000, undefined])
 })
 
 test('a kept flow has no further attempts, which would use another one', () => {
@@ -77,7 +77,7 @@ test('a kept flow has no further attempts, which would use another one', () => {
   const check = makeCheck({ name: 'idle', protocol: 'udp', options: { keep: true } }, { intervalMs: 60_000 })
   const tasks = [taskOf('a', 'a'), { ...taskOf('idle', 'a'), check }] as const
   suspicion.note(tasks[0], failure())
-  expect(tasks.map(suspicion.intervalMsOf)).toEqual([2_000, undefined])
+  expect(tasks.map((task) => suspicion.moreOf(task)?.intervalMs)).toEqual([2_000, undefined])
 })
 
 test('eight links are suspected at a time; the first to end makes room', () => {
@@ -87,7 +87,7 @@ test('eight links are suspected at a time; the first to end makes room', () => {
     suspicion.note(task, failure())
     vi.advanceTimersByTime(1_000)
   }
-  const suspected = () => tasks.filter((task) => suspicion.intervalMsOf(task) !== undefined).length
+  const suspected = () => tasks.filter((task) => suspicion.moreOf(task)?.intervalMs !== undefined).length
   expect(suspected()).toBe(8)
   vi.advanceTimersByTime(50_000)
   expect(suspected()).toBe(7)
@@ -100,7 +100,7 @@ test('checks of one target that is no peer share a suspicion', () => {
   const { suspicion } = setUp()
   const [one, other] = [taskOf('dns', undefined), taskOf('dns-tcp', undefined)]
   suspicion.note(one, failure())
-  expect(suspicion.intervalMsOf(other)).toBe(2_000)
+  expect(suspicion.moreOf(other)?.intervalMs).toBe(2_000)
 })
 
 test('a task that was gone and is planned again fails for the first time', () => {
@@ -111,4 +111,18 @@ test('a task that was gone and is planned again fails for the first time', () =>
   suspicion.keep(new Map())
   suspicion.note(task, failure())
   expect(changes()).toBe(3)
+})
+
+test('a stream has ten further attempts a second, which are as many results as those of other checks', () => {
+  const { suspicion } = setUp()
+  const stream = (intervalMs: number) => ({
+    ...taskOf('udp', 'a'),
+    check: makeCheck({ name: 'udp', protocol: 'udp', isStream: true }, { intervalMs }),
+  })
+  suspicion.note(stream(10_000), failure())
+  expect([10_000, 20_000, 2_000].map((intervalMs) => suspicion.moreOf(stream(intervalMs)))).toEqual([
+    { intervalMs: 2_000, perInterval: 20 },
+    { intervalMs: 4_000, perInterval: 40 },
+    undefined,
+  ])
 })

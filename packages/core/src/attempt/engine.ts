@@ -14,7 +14,14 @@ import { createPlacement } from './placement.ts'
 import { createResultBatches } from './result-batches.ts'
 import { createRounds } from './rounds.ts'
 import { prepare, type Request, run } from './run.ts'
-import { checkInterval, type NumberedTask, type PreparedTask, type ResultBatch, type TaskChange } from './task.ts'
+import {
+  checkInterval,
+  checkPerInterval,
+  type NumberedTask,
+  type PreparedTask,
+  type ResultBatch,
+  type TaskChange,
+} from './task.ts'
 
 export interface AttemptRequest {
   readonly protocol: string
@@ -142,9 +149,10 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** Everything about a task that can be done once and not for each attempt. */
   const prepareTask = (task: NumberedTask): PreparedTask => {
-    const { number, protocol, target, options, vantage } = task
+    const { number, protocol, target, options, vantage, perInterval = 1 } = task
     const probe = probeNamed(protocol)
     checkInterval(task.intervalMs)
+    checkPerInterval(perInterval)
     return {
       number,
       probe,
@@ -152,6 +160,7 @@ export function createEngine(options: EngineOptions): Engine {
       sockets: socketsOf(vantage),
       session: new OwnSession(),
       place: placeOf(task),
+      perInterval,
     }
   }
 

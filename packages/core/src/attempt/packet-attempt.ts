@@ -65,7 +65,7 @@ export function startPacket(attempt: PacketAttempt): {
 /** Returns the result of an attempt by the fate of its packet. A silent one failed for `reason` (default: timeout). */
 export function packetResultOf(
   { probe, request, endpoint }: PacketAttempt,
-  { fate, startedAtMs, startedNs, endedNs }: Asked,
+  { fate, startedAtMs, startedNs, endedNs, condensed }: Asked,
   reason?: FailureError,
 ): Result {
   const { protocol, packet } = probe
@@ -85,12 +85,13 @@ export function packetResultOf(
       phasesNs,
       totalNs: isOk && tookNs !== undefined ? tookNs : endedNs - startedNs,
       clock: fate.kind === 'answered' ? fate.clocks : userClocks,
-      packets: countedOf(fate),
+      packets: countedOf(fate, condensed?.attempts),
     }
   }
   try {
     const detail = packet.detail(answerOf(fate, endpoint, over), target, options)
-    return Object.assign(measured(true), { ok: true as const, detail })
+    const success = Object.assign(measured(true), { ok: true as const, detail })
+    return condensed === undefined ? success : Object.assign(success, { condensed })
   } catch (error) {
     const failure = failureOf(failureErrorOf(error, `${protocol} probe of ${target.text}`), packet.phase)
     return Object.assign(measured(false), { ok: false as const, failure })

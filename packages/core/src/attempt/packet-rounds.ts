@@ -1,5 +1,6 @@
 import { isSystemError } from '../model/failure.ts'
 import { engineCounts, readEngine } from '../net/native/engine-thread.ts'
+import type { Question, Timing } from '../net/packets/question.ts'
 import { nowNs } from '../time/clock.ts'
 import { type PacketAttempt, packetAttemptOf, packetResultOf } from './packet-attempt.ts'
 import { nextDueNs } from './placement.ts'
@@ -35,9 +36,10 @@ export function createPacketRounds({
     timer = undefined
   }
 
-  const begin = ({ number, place }: PreparedTask, attempt: PacketAttempt) => {
+  const begin = (task: PreparedTask, attempt: PacketAttempt) => {
+    const { number } = task
     const { question, asker, request } = attempt
-    const rounds = { intervalMs: place.intervalNs / 1e6, dueNs: nextDueNs(place, nowNs()) }
+    const rounds = roundsOf(task, question)
     const { timeoutMs } = request.options
     return asker.begin(question, { timeoutMs, rounds }, (asked) => {
       batches.add({ number, startedNs: asked.startedNs, result: packetResultOf(attempt, asked) })
@@ -93,4 +95,13 @@ export function createPacketRounds({
       others.stop()
     },
   }
+}
+
+/** Returns when the engine asks: at the place of the task, or, of a stream, at the same point of each part of its interval. */
+function roundsOf({ place, perInterval }: PreparedTask, { format }: Question): Required<Timing>['rounds'] {
+  const condensed = format === 'stamp' ? perInterval : 1
+  const intervalNs = place.intervalNs / condensed
+  // Places are points of a grid, so that streams are due together.
+  const dueNs = nextDueNs({ placeNs: place.placeNs % intervalNs, intervalNs }, nowNs())
+  return { intervalMs: intervalNs / 1e6, dueNs, ...(condensed > 1 ? { condensed } : {}) }
 }

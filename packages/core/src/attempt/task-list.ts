@@ -91,6 +91,7 @@ export function createTaskList(onResults: (results: readonly TaskResult<Result>[
 function isSame(a: Task, b: Task): boolean {
   return (
     a.intervalMs === b.intervalMs &&
+    a.perInterval === b.perInterval &&
     a.target === b.target &&
     a.protocol === b.protocol &&
     a.vantage === b.vantage &&

@@ -16,11 +16,17 @@ export interface Task {
   /** Options of its probe. */
   readonly options?: object | undefined
   readonly intervalMs: number
+  /**
+   * Attempts that the packet engine makes in each interval, evenly spaced (default: 1). So many successes that are alike become one result.
+   * Ignored where the engine does not make its attempts or cannot tell whether they are alike: `udp` without `keep`, `send` and `expect` is
+   * such a stream.
+   */
+  readonly perInterval?: number | undefined
   /** Name of the vantage to probe from (default: the network namespace of this process). */
   readonly vantage?: string | undefined
 }
 
-/** Result of one attempt of a task. */
+/** Result of one attempt of a task, or of several that are condensed. */
 export interface TaskResult<Of = AnyResult> {
   readonly id: string
   /** Start of the attempt on the clock of `process.hrtime`, which is the same in all threads. */
@@ -79,6 +85,7 @@ export interface PreparedTask {
   readonly sockets: Sockets
   readonly session: OwnSession
   readonly place: Place
+  readonly perInterval: number
 }
 
 /** Repeats tasks at their places and passes each result to the `add` of its `ResultBatches`. */
@@ -92,7 +99,22 @@ export interface Repeater {
   stop(): void
 }
 
+/** Most answers that the packet engine condenses into one. */
+const mostPerInterval = 0xffff
+
 const intervalLimits = { leastMs: 1, belowMs: 2 ** 31 } as const
+
+/**
+ * Checks a number of attempts per interval.
+ * @throws {ScoutError} `invalid-option`
+ */
+export function checkPerInterval(attempts: number): void {
+  if (Number.isInteger(attempts) && attempts >= 1 && attempts <= mostPerInterval) return
+  throw new ScoutError(
+    'invalid-option',
+    `cannot make ${attempts} attempts in each interval: choose a number from 1 to ${mostPerInterval}`,
+  )
+}
 
 /**
  * Checks an interval. Timers support at most 31 bits of milliseconds; with a longer delay they fire at once.

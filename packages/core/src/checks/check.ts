@@ -29,6 +29,8 @@ export interface Check {
   readonly path: Path
   readonly vantage: Vantage
   readonly intervalMs: number
+  /** Attempts that the packet engine makes in each interval; absent if it is no stream. */
+  readonly perInterval?: number | undefined
   /** Target with placeholders: `{base}/bytes?size=100000`. */
   readonly target: string
   /** Bytes it sends or requests, if its size matters. */
@@ -40,6 +42,12 @@ export interface Check {
 /** Interval from which a kept flow is idle in between: the time after which Linux forgets a UDP flow without an answer (30 s). */
 const idleFromMs = 30_000
 
+/** A stream has so many attempts in each interval, … */
+const mostPerInterval = 20
+
+/** … but not more often than this. */
+const leastSpacingMs = 500
+
 /** A check as written in the catalogue or a configuration. Defaults follow from its probe. */
 export interface CheckDefinition extends Pick<Check, 'name' | 'bytes'> {
   readonly protocol: string
@@ -50,6 +58,8 @@ export interface CheckDefinition extends Pick<Check, 'name' | 'bytes'> {
   /** Interval as a multiple of the general one, so that expensive checks run less often. */
   readonly rounds?: number
   readonly intervalMs?: number | undefined
+  /** Whether the packet engine makes many attempts in each interval (default: false). */
+  readonly isStream?: boolean
 }
 
 export interface CheckDefaults {
@@ -130,6 +140,7 @@ export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults):
     options,
     rounds = 1,
     intervalMs = rounds * defaults.intervalMs,
+    isStream = false,
     vantage = 'pod',
     bytes,
   } = definition
@@ -151,12 +162,17 @@ export function makeCheck(definition: CheckDefinition, defaults: CheckDefaults):
     path: definition.path ?? pathOf(target, probe.targetForm),
     vantage,
     intervalMs,
+    perInterval: isStream ? streamedPerInterval(intervalMs) : undefined,
     target,
     bytes: sizes.find((size) => typeof size === 'number'),
     socket: parsed['keep'] !== true ? undefined : intervalMs < idleFromMs ? ('kept' as const) : ('idle' as const),
   }
   parseTarget(probe.targetForm, targetAt(check, someplace) ?? '', { nameServer: () => someAddress })
   return check
+}
+
+function streamedPerInterval(intervalMs: number): number {
+  return Math.max(1, Math.min(mostPerInterval, Math.floor(intervalMs / leastSpacingMs)))
 }
 
 function pathOf(target: string, form: string): Path {

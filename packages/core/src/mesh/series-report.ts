@@ -38,7 +38,13 @@ const measured = {
 
 /** Result of any probe, as JSON. */
 const result = z.discriminatedUnion('ok', [
-  z.object({ ...measured, ok: z.literal(true), detail: z.unknown() }),
+  z.object({
+    ...measured,
+    ok: z.literal(true),
+    detail: z.unknown(),
+    /** It stands for several attempts, of which all else describes the last: how many, and how long they took from the first to the last. */
+    condensed: z.object({ attempts: z.int(), spanMs: z.number() }).optional(),
+  }),
   z.object({
     ...measured,
     ok: z.literal(false),

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../model/endpoint.ts'
 import type { FailureReason, IcmpError } from '../model/failure.ts'
 import type { Packets } from '../model/packets.ts'
+import type { Condensed } from '../net/packets/question.ts'
 import type { Clocks } from '../time/clock.ts'
 
 export interface Failure<Phase extends string = string> {
@@ -36,6 +37,8 @@ export interface Success<Name extends string = string, Phase extends string = st
   extends Measured<Name, Phase> {
   readonly ok: true
   readonly detail: Detail
+  /** It stands for several attempts, which its packets count; all else is that of the last. */
+  readonly condensed?: Condensed
 }
 
 export interface Failed<Name extends string = string, Phase extends string = string, Detail = unknown>

@@ -135,7 +135,7 @@ function detailOf({
 }: Reflected): Omit<UdpDetail, 'payloadBytes'> {
   return {
     ...reflected,
-    ...(lost === undefined ? {} : { lostForth: lost.forth, lostBack: lost.back }),
+    ...(lost === undefined ? {} : { lostForth: lost.forth, lostBack: Math.max(0, lost.back) }),
     ...(oneWay === undefined ? {} : { forthNs: oneWay.forthNs, backNs: oneWay.backNs, clockErrorNs: oneWay.errorNs }),
   }
 }

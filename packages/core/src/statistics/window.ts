@@ -40,7 +40,7 @@ export class Counter implements Counts {
 
   add(result: Result): void {
     if (result.packets !== undefined) this.#addPackets(result.packets)
-    if (result.ok) this.#passed++
+    if (result.ok) this.#passed += result.condensed?.attempts ?? 1
     else this.#addReason(result.failure.reason, 1)
   }
 
@@ -65,7 +65,7 @@ export class Window {
   readonly counts = new Counter()
   readonly times = new Histogram()
 
-  /** Adds a result. `yields` is the probe's, because the durations of facts are not comparable. */
+  /** Adds a result: one time, even if it stands for several attempts. `yields` is the probe's, because the durations of facts are not comparable. */
   add(result: Result, yields: Yields): void {
     this.counts.add(result)
     if (result.ok && yields === 'time') this.times.record(pathNs(result))

@@ -10,7 +10,7 @@ import { createResultBatches } from '../../src/attempt/result-batches.ts'
 import { prepare } from '../../src/attempt/run.ts'
 import type { PreparedTask, Task, TaskResult } from '../../src/attempt/task.ts'
 import { engineCounts } from '../../src/net/native/engine-thread.ts'
-import type { Asker } from '../../src/net/packets/question.ts'
+import type { Asker, Timing } from '../../src/net/packets/question.ts'
 import { createSockets } from '../../src/net/sockets.ts'
 import { probeNamed } from '../../src/probes/index.ts'
 import { OwnSession } from '../../src/probes/session.ts'
@@ -99,6 +99,23 @@ describe('a task that the packet engine cannot take', () => {
   })
 })
 
+test('streams of all places are due together, and their answers become one result an interval', () => {
+  const asked: Timing['rounds'][] = []
+  const { add } = standIn((_, { rounds }) => {
+    asked.push(rounds)
+    return () => {}
+  })
+  for (const placeNs of [0, 3e8, 9e8]) add(1, { place: { placeNs: placeNs + 7, intervalNs: 1e9 }, perInterval: 10 })
+  expect(asked).toEqual(Array(3).fill(expect.objectContaining({ intervalMs: 100, condensed: 10 })))
+  expect(new Set(asked.map((rounds) => (rounds?.dueNs ?? 0) % 1e8))).toEqual(new Set([7]))
+})
+
+test('a stream that the engine cannot make is left to this thread, which attempts it once an interval', () => {
+  const { add, left } = standIn(undefined)
+  add(1, { perInterval: 10 })
+  expect(left).toEqual([1])
+})
+
 function setUp() {
   const results: TaskResult[] = []
   const prober = createProber({ onResults: (batch) => results.push(...batch) })
@@ -116,7 +133,7 @@ async function echoTarget(): Promise<string> {
 }
 
 /** Repeats tasks by an engine that begins in this way, and by a thread that takes note of what is left to it. */
-function standIn(begin: () => () => void) {
+function standIn(begin: Asker['begin']) {
   const left: number[] = []
   const rounds = createPacketRounds({
     batches: createResultBatches(() => {}),
@@ -132,17 +149,20 @@ function standIn(begin: () => () => void) {
   const asker: Asker = {
     flows: () => 1,
     ask: () => Promise.reject(new Error('asked once')),
-    begin,
+    ...(begin === undefined ? {} : { begin }),
     close() {},
   }
   const probe = probeNamed('udp')
-  const taskNumbered = (number: number): PreparedTask => ({
+  const taskNumbered = (number: number, more: Partial<PreparedTask>): PreparedTask => ({
     number,
     probe,
     request: prepare(probe, { target: '127.0.0.1:9' }, { nameServer: () => '127.0.0.1' }),
     sockets: { ...createSockets({ onStray() {} }), asker: () => asker },
     session: new OwnSession(),
     place: { placeNs: 0, intervalNs: 1e9 },
+    perInterval: 1,
+    ...more,
   })
-  return { rounds, left, add: (number: number) => rounds.add([taskNumbered(number)]) }
+  const add = (number: number, more: Partial<PreparedTask> = {}) => rounds.add([taskNumbered(number, more)])
+  return { rounds, left, add }
 }

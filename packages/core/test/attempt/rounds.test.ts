@@ -392,6 +392,7 @@ function taskOf(number: number, when: When = {}, protocol: Protocol = 'udp'): Pr
     sockets: createSockets({ onStray() {} }),
     session: new OwnSession(),
     place: { placeNs: placeMs * 1e6, intervalNs: (everyMs / intervalMs) * intervalNs },
+    perInterval: 1,
   }
 }
 

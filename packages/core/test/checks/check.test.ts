@@ -26,6 +26,14 @@ describe('a check', () => {
     expect(targetAt(make({ name: 'tcp', protocol: 'tcp' }), proxy)).toBeUndefined()
   })
 
+  test('that is a stream has twenty attempts in each interval, but not more than two a second', () => {
+    const perInterval = [30_000, 10_000, 1_600, 700].map(
+      (generalMs) => makeCheck({ name: 'udp', protocol: 'udp', isStream: true }, { intervalMs: generalMs }).perInterval,
+    )
+    expect(perInterval).toEqual([20, 20, 3, 1])
+    expect(make({ name: 'udp', protocol: 'udp' }).perInterval).toBeUndefined()
+  })
+
   test('without a placeholder of a peer does not target peers', () => {
     expect(isAboutPeers(make({ name: 'dns', protocol: 'dns' }))).toBe(false)
     expect(make({ name: 'dns', protocol: 'dns' }).path).toBe('dns-server')

@@ -38,6 +38,18 @@ describe('the chart for loss', () => {
     expect(quantile(delays, 0.95)).toBeLessThan(mostSeconds.p95)
   })
 
+  test('finds a small loss among many packets, and does not learn at first that it is usual', () => {
+    const intervalMs = 100
+    const threshold = thresholdOf({ nodes: 3, checks: 12, intervalMs: 500 })
+    const delays = Array.from({ length: 40 }, (_, seed) => {
+      const chart = new LossChart(threshold)
+      chart.spacingMs = 500
+      return new Run(chart, intervalMs, allPass).during(minuteMs).secondsUntil(true, losing(0.01, randomOf(seed)))
+    })
+    expect(quantile(delays, 0.5)).toBeLessThan(350)
+    expect(quantile(delays, 0.95)).toBeLessThan(700)
+  })
+
   test('says since when, of how many and how much is lost', () => {
     const run = runOf(1_000)
     const startMs = run.atMs
@@ -172,10 +184,10 @@ describe('the chart for loss', () => {
 
 describe('the threshold', () => {
   test.each([
-    { nodes: 3, nats: 25.4 },
-    { nodes: 10, nats: 27.8 },
-    { nodes: 100, nats: 31.3 },
-    { nodes: 1_000, nats: 33.6 },
+    { nodes: 3, nats: 25.6 },
+    { nodes: 10, nats: 28 },
+    { nodes: 100, nats: 31.5 },
+    { nodes: 1_000, nats: 33.8 },
   ])('is $nats nats for $nodes nodes at 2 s', ({ nodes, nats }) => {
     expect(thresholdOf({ nodes, checks: 12, intervalMs: 2_000 })).toBeCloseTo(nats, 1)
   })

@@ -57,6 +57,25 @@ function within(rate: number) {
 }
 
 describe('a detector', () => {
+  test('takes a success that stands for several attempts as so many, in the time in which they were made', () => {
+    const rounds = 200
+    const perInterval = 20
+    const random = randomOf(5)
+    const spacingMs = intervalMs / perInterval
+    const [alone, condensed] = [detectorOf(), detectorOf()]
+    for (let round = 0; round < rounds; round++) {
+      const atMs = round * intervalMs
+      const isLost = round > 20 && random() < 0.5
+      for (const detector of [alone, condensed]) if (isLost) detector.add(failure('timeout'), atMs)
+      for (let one = 1; one < perInterval; one++) alone.add(success(), atMs + one * spacingMs)
+      const attempts = perInterval - 1
+      const last = { ...success(), condensed: { attempts, spanMs: (attempts - 1) * spacingMs } }
+      condensed.add(last, atMs + attempts * spacingMs)
+    }
+    expect(condensed.state.loss).toBeDefined()
+    expect(condensed.state).toEqual(alone.state)
+  })
+
   test('finds nothing in a healthy series', () => {
     const random = randomOf(1)
     expect(fed(() => success(200_000 + 50_000 * Math.abs(gaussian(random)))).state).toEqual({})

@@ -17,6 +17,7 @@ interface Case {
 }
 
 const lossy = { symptom: 'lossy', loss: { low: 0.03, high: 0.09 } } as const
+const slightly = { symptom: 'lossy', loss: { low: 0.006, high: 0.014 }, trials: 5_000 } as const
 
 const cases: readonly Case[] = [
   { name: 'a healthy mesh', faults: [], finds: [] },
@@ -116,6 +117,21 @@ const cases: readonly Case[] = [
     name: 'loss between two nodes',
     faults: [(fact) => (isBetween(fact, 'node1', 'node2') ? lossy : undefined)],
     finds: ['packet-loss node1 <-> node2'],
+  },
+  {
+    name: 'a small loss that only the many packets of a stream have shown so far',
+    faults: [(fact) => (fact.check === 'udp' && isBetween(fact, 'node1', 'node2') ? slightly : undefined)],
+    finds: ['packet-loss node1 <-> node2'],
+  },
+  {
+    name: 'a small loss of one check that as many packets of others do not have',
+    faults: [
+      (fact) => {
+        if (!isBetween(fact, 'node1', 'node2')) return undefined
+        return fact.check === 'udp' ? slightly : { trials: 1_000_000 }
+      },
+    ],
+    finds: ['unexplained node1 <-> node2'],
   },
   {
     name: 'IPv6 dead',

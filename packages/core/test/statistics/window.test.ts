@@ -79,6 +79,17 @@ describe('a window', () => {
     ])
   })
 
+  test('counts every attempt that a success stands for, and one time', () => {
+    const window = new Window()
+    const packets = { sent: 20, returned: 20, arrived: 20, duplicated: 0, reordered: 0, late: 0 }
+    const condensed = { attempts: 20, spanMs: 9_500 }
+    window.add({ ...measured, totalNs: 5, ok: true, detail: {}, packets, condensed }, 'time')
+    window.add(failed('timeout'), 'time')
+    expect(attemptsOf(window.counts)).toBe(21)
+    expect(window.counts.packets?.sent).toBe(20)
+    expect(window.times.count).toBe(1)
+  })
+
   test('never records a fact as a duration', () => {
     const window = new Window()
     window.add(success(5e9), 'facts')

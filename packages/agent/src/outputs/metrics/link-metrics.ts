@@ -65,7 +65,7 @@ export const linkMetrics = [
   },
   {
     name: 'scout_probe_duration_seconds',
-    help: 'Durations of successful attempts by pair of zones, excluding name resolution. They have a path only if it is that of a name server: otherwise, the check implies it.',
+    help: 'Durations of successful attempts by pair of zones, excluding name resolution. Of a stream (udp), one of up to twenty answers in a row. They have a path only if it is that of a name server: otherwise, the check implies it.',
     type: 'histogram',
     labels: durationLabels,
     edges: durationEdgesSeconds,
@@ -95,7 +95,7 @@ export const linkMetrics = [
   },
   {
     name: 'scout_probe_attempts_total',
-    help: 'Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has no reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.',
+    help: 'Attempts by outcome and reason; each packet of a stream (udp) is one. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has no reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.',
     type: 'counter',
     labels: [...linkLabels, ...attemptLabels],
     size: ({ protocol, total: { reasons } }) =>

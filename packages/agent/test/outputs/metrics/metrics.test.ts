@@ -153,7 +153,7 @@ test('exposes exactly the values of the row', () => {
     scout_zone_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_zone="zone-a",target_zone="zone-b",outcome="failure"} 0
     scout_zone_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",source_zone="zone-a",outcome="success"} 1
     scout_zone_attempts_total{check="dns",protocol="dns",path="dns-server",vantage="pod",source_zone="zone-a",outcome="failure"} 0
-    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, excluding name resolution. They have a path only if it is that of a name server: otherwise, the check implies it.
+    # HELP scout_probe_duration_seconds Durations of successful attempts by pair of zones, excluding name resolution. Of a stream (udp), one of up to twenty answers in a row. They have a path only if it is that of a name server: otherwise, the check implies it.
     # TYPE scout_probe_duration_seconds histogram
     scout_probe_duration_seconds_bucket{check="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.00005"} 1
     scout_probe_duration_seconds_bucket{check="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b",le="0.0001"} 1
@@ -203,7 +203,7 @@ test('exposes exactly the values of the row', () => {
     # TYPE scout_probe_phase_seconds_total counter
     scout_probe_phase_seconds_total{check="tcp",family="ipv4",source_zone="zone-a",target_zone="zone-b",phase="connect"} 8.00035
     scout_probe_phase_seconds_total{check="dns",path="dns-server",source_zone="zone-a",phase="connect"} 0.002
-    # HELP scout_probe_attempts_total Attempts by outcome and reason. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has no reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.
+    # HELP scout_probe_attempts_total Attempts by outcome and reason; each packet of a stream (udp) is one. inconclusive: failed because of this host; unable: this agent lacks a privilege or feature. A success has no reason. Successes and the usual failures (timeout, refused, unreachable) count from 0, other reasons appear with their first.
     # TYPE scout_probe_attempts_total counter
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="success"} 3
     scout_probe_attempts_total{check="tcp",protocol="tcp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b",outcome="failure",reason="timeout"} 0

@@ -13,11 +13,11 @@ import { count, isScattered, type LossAlarm, shownOf, type Tally } from './tally
  * many as the bad ones that do not. C is faster where loss is small, F where few trials succeed. No burst shorter than 30 s is called
  * loss.
  *
- * A healthy chart holds two pairs of counts. The scores exist from a bad trial until all of them are 0 again.
+ * A healthy chart holds two pairs of counts and a time. The scores exist from a bad trial until all of them are 0 again.
  */
 
 /** Loss rates that the chart looks for. */
-const rates = [0.02, 0.1, 0.5] as const
+const rates = [0.01, 0.03, 0.1, 0.5] as const
 
 export class LossChart {
   /** Nats at which it alarms; see `thresholdOf`. */
@@ -39,7 +39,7 @@ export class LossChart {
     }
     if (this.#scores === undefined) {
       if (!isBad) {
-        this.#history.add(1, 0)
+        this.#history.add(1, 0, atMs)
         return
       }
       this.#scores = new Scores(this.#history.healthyRate())
@@ -47,7 +47,7 @@ export class LossChart {
     const scores = this.#scores
     scores.add(isBad, atMs)
     if (scores.wasOutage) {
-      this.#history.add(scores.trials - scores.bad, 0)
+      this.#history.add(scores.trials - scores.bad, 0, atMs)
       this.#scores = undefined
       return
     }
@@ -57,9 +57,14 @@ export class LossChart {
       this.#alarm = new Alarm(highest, scores)
       this.#scores = undefined
     } else if (highest.value === 0) {
-      this.#history.add(scores.trials, scores.bad)
+      this.#history.add(scores.trials, scores.bad, atMs)
       this.#scores = undefined
     }
+  }
+
+  /** Sets the usual time between trials (default: 10 s). */
+  set spacingMs(ms: number) {
+    this.#history.spacingMs = ms
   }
 
   /** The present loss; undefined while there is none, and if all trials fail or failed together: that is an outage. */

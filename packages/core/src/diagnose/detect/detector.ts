@@ -30,7 +30,14 @@ type Attempted = {
   readonly clock: { readonly rx: string }
   readonly packets?: Pick<Packets, 'arrived' | 'lostForth' | 'returned' | 'duplicated' | 'duplicatedForth'>
   readonly detail?: unknown
+  readonly condensed?: { readonly attempts: number; readonly spanMs: number }
 } & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
+
+interface Pace {
+  readonly spacingMs: number
+  readonly attempts: number
+  readonly results: number
+}
 
 interface DetectorOptions {
   /** Nats at which a chart alarms: `thresholdOf`. */
@@ -62,9 +69,14 @@ export class Detector {
     this.#link = link
   }
 
-  set threshold(nats: number) {
-    this.#loss.threshold = nats
-    if (this.#latency !== undefined) this.#latency.threshold = nats
+  /**
+   * Sets the time between attempts, and the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may
+   * stand for several.
+   */
+  setPace({ spacingMs, attempts, results }: Pace): void {
+    this.#loss.spacingMs = spacingMs
+    this.#loss.threshold = attempts
+    if (this.#latency !== undefined) this.#latency.threshold = results
   }
 
   /** Adds a result. `startedAtMs` is wall clock. */
@@ -72,6 +84,7 @@ export class Detector {
     const outcome = outcomeOf(result)
     if (outcome !== 'success' && outcome !== 'failure') return
     const isBad = outcome === 'failure' || isRetransmitted(result.detail)
+    this.#addEarlier(result, startedAtMs)
     this.#loss.add(isBad, startedAtMs)
     this.#tellLink(isBad, startedAtMs)
     this.#countDirections(result)
@@ -79,6 +92,15 @@ export class Detector {
     if (result.packets?.arrived !== undefined) this.#copies.add(result.packets, startedAtMs)
     // The event loop stamps late on a busy host.
     if (!isBad && result.clock.rx !== 'user') this.#latency?.add(roundTripNs(result), startedAtMs)
+  }
+
+  /** Adds the attempts that a success stands for, without the last: good trials, evenly over the time in which they were made. */
+  #addEarlier({ condensed: { attempts, spanMs } = { attempts: 1, spanMs: 0 } }: Attempted, lastMs: number): void {
+    for (let left = attempts - 1; left > 0; left--) {
+      const atMs = lastMs - (left * spanMs) / (attempts - 1)
+      this.#loss.add(false, atMs)
+      this.#tellLink(false, atMs)
+    }
   }
 
   /** Counts while it or its link remembers a loss: the fewer are lost, the sooner the series alone has forgotten. */
@@ -133,7 +155,8 @@ function roundTripNs(result: Attempted): number {
 /** Returns what a result reports about packets before it; undefined if that cannot be known. */
 function reportedBy({ packets }: Attempted): Reported | undefined {
   if (packets?.lostForth === undefined || packets.arrived === undefined) return undefined
-  return { forth: packets.lostForth, back: packets.arrived - packets.returned }
+  const { lostForth: forth, arrived, returned } = packets
+  return { forth, back: arrived - returned, returned }
 }
 
 /** Returns whether TCP hid a loss: it repeated the SYN. */

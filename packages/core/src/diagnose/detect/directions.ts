@@ -6,6 +6,8 @@ import { intervalOf, shareOf } from './proportion.ts'
 export interface Reported {
   readonly forth: number
   readonly back: number
+  /** Answers: more than one if they are condensed. */
+  readonly returned: number
 }
 
 /** Packets of one series that were lost in each direction while something is wrong, as its answers report them. */
@@ -15,10 +17,14 @@ export class Directions {
   #back = 0
 
   /** Adds an answer. Of a run that the loss beside it cannot explain, which is an outage, it counts nothing. */
-  add({ forth, back }: Reported): void {
-    this.#returned++
+  add({ forth, back, returned }: Reported): void {
+    this.#returned += returned
     const run = forth + back
-    if (run === 0) return
+    // An answer that was reported as lost has come.
+    if (run <= 0) {
+      this.#back = Math.max(0, this.#back + back)
+      return
+    }
     const lost = this.#forth + this.#back
     if (run > 1 && intervalOf(lost, lost + this.#returned).high ** run < deadProbability) return
     this.#forth += forth

@@ -2,10 +2,16 @@ import { upperBoundOf, usualRate } from './proportion.ts'
 
 /** Where more is usual than this, only half of all trials or more would be a fault. */
 const mostRate = 0.2
-/** Successes that a new series is assumed to have had: without them, half a day would pass until its bound falls to `usualRate`. */
-const assumedTrials = 3_000
-/** Trials after which the older half is forgotten: six hours of one each 10 s. */
-const halfTrials = 2_160
+/**
+ * Time for which a new series is assumed to have had successes: without them, half a day would pass until its bound falls to `usualRate`, and
+ * the loss that it began with would be usual.
+ */
+const assumedMs = 30_000_000
+/**
+ * Time after which the older half is forgotten. So long is what is usual, however many trials there are: a loss that begins would otherwise be
+ * usual after some minutes of a stream.
+ */
+const halfMs = 6 * 3_600_000
 
 /** Trials of one series while nothing was wrong, from which follows the rate of bad ones that is usual. */
 export class History {
@@ -13,11 +19,17 @@ export class History {
   #bad = 0
   #olderTrials = 0
   #olderBad = 0
+  #sinceMs = 0
+  /** Time between trials. */
+  spacingMs = 10_000
 
-  add(trials: number, bad: number): void {
+  /** Adds trials up to a time, of any clock that goes on. */
+  add(trials: number, bad: number, atMs: number): void {
     this.#trials += trials
     this.#bad += bad
-    if (this.#trials < halfTrials) return
+    // The clock may be set.
+    if (Math.abs(atMs - this.#sinceMs) < halfMs) return
+    this.#sinceMs = atMs
     this.#olderTrials = this.#trials
     this.#olderBad = this.#bad
     this.#trials = 0
@@ -26,7 +38,8 @@ export class History {
 
   /** Returns the upper 95 % bound of the rate, at least that of a good network. */
   healthyRate(): number {
-    const bound = upperBoundOf(this.#bad + this.#olderBad, this.#trials + this.#olderTrials + assumedTrials)
+    const trials = this.#trials + this.#olderTrials + assumedMs / this.spacingMs
+    const bound = upperBoundOf(this.#bad + this.#olderBad, trials)
     return Math.min(mostRate, Math.max(usualRate, bound))
   }
 }

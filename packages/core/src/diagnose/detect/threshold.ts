@@ -11,7 +11,7 @@ const budgetMs = 10 * 365.25 * 86_400_000
 /** Peers that an agent probes at most. */
 const mostPeers = 32
 /** Rates that each chart looks for. */
-const rates = 3
+const rates = 4
 
 /** Returns the nats at which a chart alarms, so that all of a mesh together stay within the budget: ln(trials in the budget × tests). */
 export function thresholdOf({ nodes, checks, intervalMs }: MeshSize): number {

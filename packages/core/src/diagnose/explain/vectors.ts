@@ -35,21 +35,23 @@ const strayProbability = 0.005
 const capOfAspect = 6
 const capOfTcp = 8
 
-/** Successes since the trouble began, from which they are no longer weak. */
+/** Successes since the trouble began, from which they are no longer weak, … */
 const strongPasses = 3
+/** … and beside a loss, so many for each packet that it takes: none of them fails by chance once in a thousand times. */
+const passesOfLoss = Math.log(1_000)
 
 /** Returns what is known of the aspects of a link. A success from before its trouble is no evidence about that. */
 export function cellsOf(facts: readonly Fact[]): readonly Cell[] {
-  const onsetMs = onsetOf(facts)
-  return facts.flatMap((fact) => (isKnown(fact, onsetMs) ? [{ fact, isWeak: isWeak(fact, onsetMs) }] : []))
+  const told = toldOf(facts)
+  return facts.flatMap((fact) => (isKnown(fact, told.onsetMs) ? [{ fact, isWeak: isWeak(fact, told) }] : []))
 }
 
 function isKnown({ symptom, lastMs }: Fact, onsetMs: number | undefined): boolean {
   return symptom !== 'passes' || onsetMs === undefined || lastMs >= onsetMs
 }
 
-function isWeak(fact: Fact, onsetMs: number | undefined): boolean {
-  return fact.symptom === 'passes' && onsetMs !== undefined && passesSince(fact, onsetMs) < strongPasses
+function isWeak(fact: Fact, { onsetMs, passesNeeded }: Told): boolean {
+  return fact.symptom === 'passes' && onsetMs !== undefined && passesSince(fact, onsetMs) < passesNeeded
 }
 
 interface TrieNode {
@@ -73,9 +75,10 @@ export function createVectors() {
     node.vector ??= vectorFrom(cells())
     return node.vector
   }
-  const vectorAnew = ({ facts, onsetMs }: Told): Vector => {
+  const vectorAnew = (told: Told): Vector => {
+    const { facts, onsetMs } = told
     let node = root
-    for (const fact of facts) if (isKnown(fact, onsetMs)) node = step(node, codeOf(fact, isWeak(fact, onsetMs)))
+    for (const fact of facts) if (isKnown(fact, onsetMs)) node = step(node, codeOf(fact, isWeak(fact, told)))
     return finish(node, () => cellsOf(facts))
   }
   let before: (Told & { readonly vector: Vector }) | undefined
@@ -90,7 +93,7 @@ export function createVectors() {
      * as the one before.
      */
     vectorOfFacts(facts: readonly Fact[]): Vector {
-      const link = { facts, onsetMs: onsetOf(facts) }
+      const link = toldOf(facts)
       if (before === undefined || !areAlike(link, before)) before = { ...link, vector: vectorAnew(link) }
       return before.vector
     },
@@ -130,10 +133,23 @@ function createCodes(): (fact: Fact, isWeak: boolean) => number {
   }
 }
 
-/** Facts about one link, and when its newest trouble began. */
+/** Facts about one link, when its newest trouble began, and how many successes since then are no longer weak. */
 interface Told {
   readonly facts: readonly Fact[]
   readonly onsetMs: number | undefined
+  readonly passesNeeded: number
+}
+
+/**
+ * The smaller the loss that some series show, the more attempts of others pass that are lost alike: as many as those series took to show it
+ * are too few by half.
+ */
+function toldOf(facts: readonly Fact[]): Told {
+  let ofLoss = Number.POSITIVE_INFINITY
+  for (const { loss, trials } of facts)
+    if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
+  const passesNeeded = Number.isFinite(ofLoss) ? Math.max(strongPasses, ofLoss) : strongPasses
+  return { facts, onsetMs: onsetOf(facts), passesNeeded }
 }
 
 /** Returns whether the same cells follow from both. */
@@ -142,8 +158,7 @@ function areAlike(one: Told, other: Told): boolean {
   for (let index = 0; index < one.facts.length; index++) {
     const [a, b] = [one.facts[index], other.facts[index]]
     if (a === undefined || b === undefined || a.check !== b.check || !isAlike(a, b)) return false
-    if (isKnown(a, one.onsetMs) !== isKnown(b, other.onsetMs) || isWeak(a, one.onsetMs) !== isWeak(b, other.onsetMs))
-      return false
+    if (isKnown(a, one.onsetMs) !== isKnown(b, other.onsetMs) || isWeak(a, one) !== isWeak(b, other)) return false
   }
   return true
 }

@@ -62,6 +62,16 @@ export class EngineRecord {
     return clocksOf(clockOf(this.#word(this.#layout.recordTxClock)), clockOf(this.#word(this.#layout.recordRxClock)))
   }
 
+  /** Number of answers in a row that it stands for; it is that of the last. */
+  get answers(): number {
+    return this.#word(this.#layout.recordAnswers)
+  }
+
+  /** Time between the first and the last of their questions. */
+  get spanNs(): number {
+    return this.#number(this.#layout.recordSpanNs)
+  }
+
   get sequence(): number {
     return this.#word(this.#layout.recordSequence)
   }

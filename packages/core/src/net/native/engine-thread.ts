@@ -1,5 +1,6 @@
 import { endianness } from 'node:os'
 import type { SendingOptions } from '../packets/packet-socket.ts'
+import type { Timing } from '../packets/question.ts'
 import { EngineRecord } from './engine-record.ts'
 import { arrivalsIn, type LastArrival } from './engine-sessions.ts'
 import { errnoName } from './errno.ts'
@@ -19,7 +20,7 @@ export interface EngineRequest {
   /** Of STAMP: its session, and the number of its first packet. */
   readonly session?: { readonly ssid: number; readonly sequence: number; readonly isLight: boolean } | undefined
   /** Absent: once, at once. */
-  readonly rounds?: { readonly intervalMs: number; readonly dueNs: number } | undefined
+  readonly rounds?: Timing['rounds'] | undefined
 }
 
 /** Receives the results of a question. The record is valid only during the call. */
@@ -123,6 +124,7 @@ export class EngineThread {
     this.#set(layout.requestSsid, session?.ssid ?? 0)
     this.#set(layout.requestSequence, session?.sequence ?? 0)
     this.#set(layout.requestIsLight, session?.isLight === true ? 1 : 0)
+    this.#set(layout.requestCondensed, rounds?.condensed ?? 0)
     try {
       this.#engine.add(request.address, request.key, request.send)
     } catch (error) {

@@ -146,9 +146,9 @@ export type NativeLayout = Readonly<
         'record',
         'sequence' | 'sourcePort' | 'length' | 'ttl' | 'trafficClass' | 'number' | 'type' | 'code' | 'info'
       >
-    | Field<'record', 'port' | 'address' | 'addressLength'>
+    | Field<'record', 'port' | 'address' | 'addressLength' | 'answers' | 'spanNs'>
     | Field<'request', 'slot' | 'id' | 'lane' | 'port' | 'payloadBytes' | 'timeoutMs' | 'intervalMs' | 'dueNs' | 'flow'>
-    | Field<'request', 'ssid' | 'sequence' | 'isLight'>
+    | Field<'request', 'ssid' | 'sequence' | 'isLight' | 'condensed'>
     | Field<
         'record',
         'stampSequence' | 'reflected' | 'copyOf' | 'copied' | 'senderTtl' | 'residenceNs' | 'forthNs' | 'utcErrorNs'

@@ -100,14 +100,18 @@ export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
   return { sent, returned, duplicated, reordered, late }
 }
 
-/** Counts the only packet of an attempt, and what its answer says about earlier ones of the session. */
-export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>): Packets {
-  const packets = packetsOf([fate])
+/**
+ * Counts the only packet of an attempt, and what its answer says about earlier ones of the session. `attempts` is how many ended like this
+ * one, which is the last of them.
+ */
+export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>, attempts = 1): Packets {
+  const one = packetsOf([fate])
+  const packets = attempts === 1 ? one : { ...one, sent: attempts, returned: attempts }
   if (fate.kind !== 'answered' || fate.message.reflected === undefined) return packets
   const { lost, duplicated } = fate.message.reflected
   return {
     ...packets,
-    arrived: 1 + (lost?.back ?? 0),
+    arrived: attempts + (lost?.back ?? 0),
     ...(lost === undefined ? {} : { lostForth: lost.forth }),
     ...(duplicated === undefined
       ? {}

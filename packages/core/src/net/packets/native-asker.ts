@@ -86,9 +86,10 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
     }
     return thread.ask(request, {
       onRecord(record) {
-        const { startedNs, endedNs, startedAtMs } = record
+        const { startedNs, endedNs, startedAtMs, answers, spanNs } = record
+        const condensed = answers > 1 ? { attempts: answers, spanMs: spanNs / 1e6 } : undefined
         if (begun !== undefined && rounds === undefined && record.kind === 'unsent') session?.unsent(begun.sequence)
-        onAsked({ fate: fateOf(record, question, session), startedNs, endedNs, startedAtMs })
+        onAsked({ fate: fateOf(record, question, session), startedNs, endedNs, startedAtMs, condensed })
       },
       // A session that ends with this question has no use for them.
       onCopy:
@@ -241,8 +242,8 @@ function fateOf(
 }
 
 function reflectedOf(record: EngineRecord, session: StampSession): Reflected {
-  const { stamp, tookNs = 0, residenceNs, senderTtl, forthNs, utcErrorNs: errorNs } = record
-  const seen = session.answered(stamp.sequence, stamp.reflected)
+  const { stamp, answers, tookNs = 0, residenceNs, senderTtl, forthNs, utcErrorNs: errorNs } = record
+  const seen = session.answered(stamp.sequence, stamp.reflected, answers)
   return {
     ...seen,
     ...(residenceNs === undefined ? {} : { residenceNs }),

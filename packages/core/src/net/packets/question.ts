@@ -70,6 +70,15 @@ export interface Asked {
   readonly endedNs: number
   /** Wall clock at the start. */
   readonly startedAtMs: number
+  /** It is the last of several in a row that were answered alike. */
+  readonly condensed?: Condensed | undefined
+}
+
+/** Several attempts in a row with the same outcome, of which only the last is known in full. */
+export interface Condensed {
+  readonly attempts: number
+  /** Time between the starts of the first and the last. */
+  readonly spanMs: number
 }
 
 /** How to ask in the packet engine. */
@@ -80,7 +89,12 @@ export interface Timing {
   /** Of STAMP (default: a session that begins with this question). */
   readonly session?: StampSession
   /** Repeats, first at `dueNs`, on the clock of `nowNs` (default: asks once, at once). */
-  readonly rounds?: { readonly intervalMs: number; readonly dueNs: number }
+  readonly rounds?: {
+    readonly intervalMs: number
+    readonly dueNs: number
+    /** Of STAMP: most answers in a row that are reported as one, if nothing changes (default: each is reported). */
+    readonly condensed?: number | undefined
+  }
 }
 
 /** How to ask once. */

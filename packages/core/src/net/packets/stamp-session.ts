@@ -6,6 +6,7 @@ import { nsBetween } from '../../wire/stamp-time.ts'
 /** Numbers of packets, on their way to the reflector and back. */
 export interface ByDirection {
   readonly forth: number
+  /** Of losses -1 if this answer was overtaken by a later one, which reported it as lost. */
   readonly back: number
 }
 
@@ -26,9 +27,10 @@ export interface StampSession {
   /** Takes back the number of a packet that this host did not send, unless there was a later one. */
   unsent(sequence: number): void
   /**
-   * Takes the numbers of an answer: ours, and the reflector's. Returns what happened since the answer before.
+   * Takes the numbers of an answer: ours, and the reflector's. Returns what happened since the answer before. `answers` is how many there
+   * were since then, with this one (default: 1).
    */
-  answered(sequence: number, reflected: number): SeenByDirection
+  answered(sequence: number, reflected: number, answers?: number): SeenByDirection
   /**
    * Takes the reflector's numbers of two answers to one packet. A reflector that received the packet twice counts on, so that they differ;
    * if they do not, the answer itself was duplicated.
@@ -57,30 +59,38 @@ export function createStampSession(): StampSession {
   let duplicated = { forth: 0, back: 0 }
   /** Numbers that the reflector gave to packets it received twice, since the last answer. */
   let extra = 0
-  const lostBetween = (asked: number, received: number): ByDirection | undefined => {
+  /** Answers that were reported as lost and have not come. */
+  let missing = 0
+  const lostBetween = (asked: number, received: number, answers: number): ByDirection | undefined => {
     // The reflector forgot the session and began again, received a packet twice, or there are several reflectors behind one address.
-    if (received <= 0 || received > asked) {
+    if (received < answers || received > asked) {
       doubtful = doubt
       doubt = Math.min(doubt * 2, mostDoubt)
-    } else if (doubtful > 0 && asked === received && asked === 1) doubtful--
-    else if (doubtful === 0) return { forth: asked - received, back: received - 1 }
+    } else if (doubtful > 0 && asked === received && asked === answers) doubtful = Math.max(0, doubtful - answers)
+    else if (doubtful === 0) {
+      missing += received - answers
+      return { forth: asked - received, back: received - answers }
+    }
     return undefined
   }
-  const lostUpTo = (sent: number, reflected: number): ByDirection | undefined => {
+  const takeBack = (): ByDirection => {
+    missing--
+    return { forth: 0, back: -1 }
+  }
+  const lostUpTo = (sent: number, reflected: number, answers: number): ByDirection | undefined => {
     const before = last
     if (before === undefined) {
       last = { sequence: sent, reflected }
       return undefined
     }
     const asked = (sent - before.sequence) | 0
-    // An answer that was overtaken: what is missing between both was counted when the later one came.
-    if (asked <= 0) return undefined
+    if (asked <= 0) return missing === 0 ? undefined : takeBack()
     const received = (reflected - before.reflected - extra) | 0
     last = { sequence: sent, reflected }
     extra = 0
     // A stateless reflector copies our number (RFC 8762 §4.3), which says nothing about the direction.
-    if (reflected === sent && asked > 1) return undefined
-    return lostBetween(asked, received)
+    if (reflected === sent && asked > answers) return undefined
+    return lostBetween(asked, received, answers)
   }
   let answeredBefore: { readonly answer: StampAnswer; readonly tookNs: number } | undefined
   return {
@@ -93,8 +103,8 @@ export function createStampSession(): StampSession {
     unsent(unused) {
       if ((unused + 1) >>> 0 === sequence) sequence = unused
     },
-    answered(sent, reflected) {
-      const lost = lostUpTo(sent, reflected)
+    answered(sent, reflected, answers = 1) {
+      const lost = lostUpTo(sent, reflected, answers)
       const copies = duplicated
       if (copies.forth + copies.back === 0) return lost === undefined ? {} : { lost }
       duplicated = { forth: 0, back: 0 }

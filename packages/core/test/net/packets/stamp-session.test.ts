@@ -46,6 +46,26 @@ test('knows nothing before the second answer', () => {
   expect(path.send('answered')).toEqual({ forth: 0, back: 0 })
 })
 
+test('takes back the loss of an answer that was only overtaken', () => {
+  const session = createStampSession()
+  session.answered(1, 0)
+  expect(session.answered(3, 2).lost).toEqual({ forth: 0, back: 1 })
+  expect(session.answered(2, 1).lost).toEqual({ forth: 0, back: -1 })
+  expect(session.answered(4, 3).lost).toEqual({ forth: 0, back: 0 })
+  // One that nobody has reported as lost.
+  expect(session.answered(0, 0).lost).toBeUndefined()
+})
+
+test('counts the same if several answers in a row are reported as one', () => {
+  const session = createStampSession()
+  session.answered(1, 0)
+  expect(session.answered(21, 20, 20).lost).toEqual({ forth: 0, back: 0 })
+  // Of nine packets, two did not arrive, and one answer did not return.
+  expect(session.answered(30, 27, 6).lost).toEqual({ forth: 2, back: 1 })
+  // More answers than it gave are those of several reflectors.
+  expect(session.answered(40, 30, 10).lost).toBeUndefined()
+})
+
 describe('counts nothing', () => {
   test('when the reflector has begun again, and goes on from there', () => {
     const path = counting()
@@ -61,14 +81,6 @@ describe('counts nothing', () => {
     const session = createStampSession()
     const answered = [1, 2, 5, 6].map((sequence) => session.answered(sequence, sequence).lost)
     expect(answered).toEqual([undefined, { forth: 0, back: 0 }, undefined, { forth: 0, back: 0 }])
-  })
-
-  test('for an answer that was overtaken', () => {
-    const session = createStampSession()
-    session.answered(1, 0)
-    expect(session.answered(3, 2).lost).toEqual({ forth: 0, back: 1 })
-    expect(session.answered(2, 1).lost).toBeUndefined()
-    expect(session.answered(4, 3).lost).toEqual({ forth: 0, back: 0 })
   })
 
   test('if the reflector received more than was sent', () => {

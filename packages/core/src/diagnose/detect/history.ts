@@ -5,8 +5,8 @@ const mostRate = 0.2
 /** Successes that a new series is assumed to have had: without them, half a day would pass until its bound falls to `usualRate`. */
 const assumedTrials = 3_000
 /**
- * Time after which the older half is forgotten. So long is what is usual, however many trials there are: a loss that begins would otherwise be
- * usual after some minutes of a stream.
+ * Time after which the older half is forgotten. It does not depend on the number of trials: a stream would learn within minutes that a loss is
+ * usual that has just begun.
  */
 const halfMs = 6 * 3_600_000
 

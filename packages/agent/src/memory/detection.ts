@@ -51,8 +51,7 @@ export function createDetection(): Detection {
         if (pace === undefined) continue
         const { intervalMs, perInterval } = pace
         const spacingMs = intervalMs / perInterval
-        detector.setPace({
-          spacingMs,
+        detector.setThresholds({
           attempts: thresholdOf({ nodes, checks, intervalMs: spacingMs }),
           results: thresholdOf({ nodes, checks, intervalMs }),
         })
@@ -60,9 +59,7 @@ export function createDetection(): Detection {
       }
       for (const [id, rate] of rates) {
         const link = links.get(id)
-        if (link === undefined) continue
-        link.spacingMs = 1 / rate
-        link.threshold = thresholdOf({ nodes, checks: 1, intervalMs: 1 / rate })
+        if (link !== undefined) link.threshold = thresholdOf({ nodes, checks: 1, intervalMs: 1 / rate })
       }
       for (const id of links.keys()) if (!kept.has(id)) links.delete(id)
     },

@@ -14,6 +14,7 @@ import type { Asker, Timing } from '../../src/net/packets/question.ts'
 import { createSockets } from '../../src/net/sockets.ts'
 import { probeNamed } from '../../src/probes/index.ts'
 import { OwnSession } from '../../src/probes/session.ts'
+import { nowNs } from '../../src/time/clock.ts'
 
 describeWith(nativePart)('tasks of the packet engine', () => {
   test('are counted together with those of this thread', async () => {
@@ -108,6 +109,7 @@ test('streams of all places are due together, and their answers become one resul
   for (const placeNs of [0, 3e8, 9e8]) add(1, { place: { placeNs: placeNs + 7, intervalNs: 1e9 }, perInterval: 10 })
   expect(asked).toEqual(Array(3).fill(expect.objectContaining({ intervalMs: 100, condensed: 10 })))
   expect(new Set(asked.map((rounds) => (rounds?.dueNs ?? 0) % 1e8))).toEqual(new Set([7]))
+  for (const rounds of asked) expect((rounds?.dueNs ?? 0) - nowNs()).toBeLessThan(1e8)
 })
 
 test('a stream that the engine cannot make is left to this thread, which attempts it once an interval', () => {

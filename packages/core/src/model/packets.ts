@@ -14,6 +14,10 @@ export interface Packets {
   readonly duplicated: number
   /** Of these, requests that arrived twice: the others are answers. Absent if that cannot be known. */
   readonly duplicatedForth?: number
+  /** Answered requests that arrived with another DSCP than they were sent with. Absent if they have none, or that cannot be known. */
+  readonly remarkedForth?: number
+  /** The same of answers, which are sent with the DSCP of their request. */
+  readonly remarkedBack?: number
   /** Answers that arrived after the answer to a later request. */
   readonly reordered: number
   /** Answers that arrived after the deadline. */
@@ -31,6 +35,8 @@ export function addPackets(sum: PacketSum, packets: Packets): PacketSum {
   sum.returned += packets.returned
   sum.duplicated += packets.duplicated
   if (packets.duplicatedForth !== undefined) sum.duplicatedForth = (sum.duplicatedForth ?? 0) + packets.duplicatedForth
+  if (packets.remarkedForth !== undefined) sum.remarkedForth = (sum.remarkedForth ?? 0) + packets.remarkedForth
+  if (packets.remarkedBack !== undefined) sum.remarkedBack = (sum.remarkedBack ?? 0) + packets.remarkedBack
   sum.reordered += packets.reordered
   sum.late += packets.late
   return sum

@@ -64,7 +64,6 @@ describe('the closed set of causes', () => {
         "hairpin-broken: checks of services and of the own service, by cluster address",
         "link-flapping: findings over time, which the agents keep and one look does not have",
         "asymmetric-route: counts of what arrives from each node, for packets that nothing answers",
-        "dscp-rewritten: the DSCP with which packets arrive",
       ]
     `)
   })
@@ -84,6 +83,8 @@ const yielded = [
   'wrong',
   'lossy',
   'slow',
+  'duplicated',
+  'remarked',
   'skewed',
 ] as const satisfies readonly Symptom[]
 

@@ -1,4 +1,4 @@
-import { compareNames, type End, endIdOf, endOf, type Fact, type Row, type SeriesReport } from '@scout/core'
+import { compareNames, type End, endIdOf, endOf, type Fact, harmless, type Row, type SeriesReport } from '@scout/core'
 import type { MeshView } from '../../diagnosis/diagnosis.ts'
 import type { Moment } from '../../diagnosis/timeline.ts'
 import { sightOf } from '../mesh-documents.ts'
@@ -135,6 +135,7 @@ function ofSeries(series: SeriesReport, to: End): Placed {
     last,
     loss,
     duplicated,
+    remarked,
     slow,
     recent,
   } = series
@@ -143,6 +144,7 @@ function ofSeries(series: SeriesReport, to: End): Placed {
   const isLossy = state === 'ok' && loss !== undefined
   const isDuplicated = state === 'ok' && !isLossy && duplicated !== undefined
   const isSlow = state === 'ok' && !isLossy && !isDuplicated && slow !== undefined
+  const isRemarked = state === 'ok' && !isLossy && !isDuplicated && !isSlow && remarked !== undefined
   const because = (state === 'ok' && !isLossy) || state === 'waiting' ? undefined : (failure ?? failureOf(series))
   return {
     from,
@@ -159,6 +161,7 @@ function ofSeries(series: SeriesReport, to: End): Placed {
       ...(isLossy ? { symptom: 'lossy', loss: { low: loss.low, high: loss.high } } : {}),
       ...(isDuplicated ? { symptom: 'duplicated' } : {}),
       ...(isSlow ? { symptom: 'slow', slowerNs: slow.byNs } : {}),
+      ...(isRemarked ? { symptom: 'remarked' } : {}),
       ...(because === undefined ? {} : { reason: because.reason, phase: because.phase, message: because.message }),
       medianNs: series.medianNs,
       lost: recent.lost ?? (attempts === 0 ? undefined : { sent: attempts, lost: recent.failed }),
@@ -175,6 +178,7 @@ function ofFact(fact: Fact): Placed {
   const { check: name, protocol, path, vantage, family, from, to, symptom, sinceMs, medianNs } = fact
   const check = { name, protocol, path, vantage }
   if (symptom === 'passes') return { from, to, check, cell: { check: name, family, state: 'ok', medianNs } }
+  if (harmless.has(symptom)) return { from, to, check, cell: { check: name, family, state: 'ok', symptom, medianNs } }
   const { reason = symptom, phase, message, loss, slowerNs } = fact
   const cell = {
     check: name,

@@ -82,6 +82,25 @@ export function ifSeen(failing: readonly Fact[], about: Selector, variant: Varia
   return failing.some(about) ? [variant] : []
 }
 
+/**
+ * Returns a variant about the checks of UDP that show a symptom, and one about each of them if there are several: what such a check looks
+ * for depends on its options, which facts do not have.
+ */
+export function byCheck(
+  failing: readonly Fact[],
+  symptom: Symptom,
+  variantOf: (about: Selector) => Variant,
+): readonly Variant[] {
+  const names = [
+    ...new Set(failing.flatMap((fact) => (fact.symptom === symptom && isUdp(fact) ? [fact.check] : []))),
+  ].toSorted()
+  const groups = names.length > 1 ? [names, ...names.map((name) => [name])] : names.map((name) => [name])
+  return groups.map((group) => {
+    const variant = variantOf(({ check }) => group.includes(check))
+    return { ...variant, id: `${variant.id} ${group.join(' ')}` }
+  })
+}
+
 /** Returns whether a query over UDP had an answer, and failed only in its retry over TCP. */
 export function isAnsweredByUdp(fact: Fact): boolean {
   return isDns(fact) && !isDnsOverTcp(fact) && (fact.phase === 'connect' || fact.phase === 'retry')

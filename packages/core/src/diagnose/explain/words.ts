@@ -93,12 +93,15 @@ function clauseOf(facts: readonly Fact[], families: readonly string[]): string {
 }
 
 function lossText(facts: readonly Fact[], links: number): string {
-  const losses = facts.flatMap(({ loss, copies }) => loss ?? copies ?? [])
+  const losses = facts.flatMap(({ loss, odd }) => loss ?? odd ?? [])
   if (losses.length === 0) return ''
   const low = Math.min(...losses.map((loss) => loss.low))
   const high = Math.max(...losses.map((loss) => loss.high))
-  return `, ${percent(low)} to ${percent(high)} ${facts.some(({ copies }) => copies !== undefined) ? 'twice' : 'lost'}${links === 1 ? directionText(losses) : ''}`
+  return `, ${percent(low)} to ${percent(high)} ${shareWords[facts[0]?.symptom ?? 'passes'] ?? 'lost'}${links === 1 ? directionText(losses) : ''}`
 }
+
+/** What some packets are, beside lost. */
+const shareWords: Readonly<Partial<Record<Symptom, string>>> = { duplicated: 'twice', remarked: 'changed' }
 
 function directionText(losses: readonly Loss[]): string {
   const known = losses.flatMap(({ forth, back }) =>

@@ -5,7 +5,9 @@ import type { Packets } from '../../model/packets.ts'
 import { formatHostPort } from '../../model/target.ts'
 import { type Clocks, clocksOf } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
+import type { ReflectedClass } from '../../wire/stamp-tlv.ts'
 import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
+import { remarkedOf } from './remarked.ts'
 import type { SeenByDirection } from './stamp-session.ts'
 
 /** Identifies a pending request among all others of its exchange. A number has 32 bits. */
@@ -100,11 +102,15 @@ export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
   return { sent, returned, duplicated, reordered, late }
 }
 
-/** Counts the only packet of an attempt, and what its answer says about earlier ones of the session. */
-export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>): Packets {
+/** Counts the only packet of an attempt, sent with this DSCP, and what its answer says about earlier ones of the session. */
+export function countedOf(
+  fate: Fate<{ readonly reflected?: SeenByDirection & { readonly service?: ReflectedClass } }>,
+  dscp?: number,
+): Packets {
   const packets = packetsOf([fate])
   if (fate.kind !== 'answered' || fate.message.reflected === undefined) return packets
-  const { lost, duplicated } = fate.message.reflected
+  const { lost, duplicated, service } = fate.message.reflected
+  const remarked = dscp === undefined ? {} : remarkedOf(dscp, { trafficClass: fate.trafficClass, service })
   return {
     ...packets,
     arrived: 1 + (lost?.back ?? 0),
@@ -112,6 +118,8 @@ export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>):
     ...(duplicated === undefined
       ? {}
       : { duplicated: duplicated.forth + duplicated.back, duplicatedForth: duplicated.forth }),
+    ...(remarked.forth === undefined ? {} : { remarkedForth: Number(remarked.forth) }),
+    ...(remarked.back === undefined ? {} : { remarkedBack: Number(remarked.back) }),
   }
 }
 

@@ -24,7 +24,7 @@ export const duplication: Cause = {
       ? byFamily(failing, { id: 'all', lines: [mostly(counted, 'duplicated')] })
       : [],
   says(said) {
-    const shares = said.failing.flatMap(({ copies }) => copies ?? [])
+    const shares = said.failing.flatMap(({ odd }) => odd ?? [])
     const low = percent(Math.min(...shares.map((share) => share.low)))
     const high = percent(Math.max(...shares.map((share) => share.high)))
     return `packets arrive twice${overFamily(said)}, ${low} to ${high} of them: ${said.where}`

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CopyChart } from '../../src/diagnose/detect/copies.ts'
+import { OddChart, oddRules } from '../../src/diagnose/detect/odd.ts'
 import { randomOf } from './simulation.ts'
 
 const intervalMs = 10_000
@@ -10,10 +10,10 @@ function alarmsOf(
   rounds: number,
   spacingMs = intervalMs,
 ) {
-  const chart = new CopyChart()
+  const chart = new OddChart(oddRules.duplicated)
   return Array.from({ length: rounds }, (_, round) => {
     const [forth, back] = copies(round)
-    chart.add({ returned: 1, duplicated: forth + back, duplicatedForth: forth }, round * spacingMs)
+    chart.add({ trials: 1, forth, back }, round * spacingMs)
     return chart.alarm
   })
 }
@@ -52,5 +52,39 @@ describe('copies of packets', () => {
     const alarms = alarmsOf((round) => (round < 60 && round % 3 === 0 ? [0, 1] : [0, 0]), 120)
     expect(alarms[59]).toMatchObject({ back: { lost: 20 }, forth: { lost: 0 } })
     expect(alarms[119]).toBeUndefined()
+  })
+})
+
+describe('packets with another DSCP than they were sent with', () => {
+  /** Feeds a chart with attempts five minutes apart; returns its alarm after each. */
+  function alarmsOf(changed: readonly (readonly [forth: number, back: number])[], spacingMs = 300_000) {
+    const chart = new OddChart(oddRules.remarked)
+    return changed.map(([forth, back], round) => {
+      chart.add({ trials: 1, forth, back }, round * spacingMs)
+      return chart.alarm
+    })
+  }
+
+  test('are a fact from the second on, unless that follows within seconds', () => {
+    const [first, second] = alarmsOf([
+      [1, 0],
+      [1, 0],
+    ])
+    expect(first).toBeUndefined()
+    expect(second).toMatchObject({ sinceMs: 0, trials: 2, forth: { lost: 2, of: 2 }, back: { lost: 0, of: 2 } })
+    const together = Array.from({ length: 5 }, () => [0, 1] as const)
+    expect(alarmsOf(together, 999).every((alarm) => alarm === undefined)).toBe(true)
+  })
+
+  test('are a fact where one of several ways changes them', () => {
+    const alarms = alarmsOf(Array.from({ length: 40 }, (_, round) => [round % 4 === 0 ? 1 : 0, 0] as const))
+    expect(alarms.slice(20).every((alarm) => alarm !== undefined)).toBe(true)
+  })
+
+  test('are over after some that keep theirs', () => {
+    const changed = Array.from({ length: 30 }, (_, round) => [round < 12 ? 1 : 0, 0] as const)
+    const alarms = alarmsOf(changed)
+    expect(alarms[11]).toBeDefined()
+    expect(alarms[17]).toBeUndefined()
   })
 })

@@ -28,7 +28,7 @@ describeWith(...labNeeds, 'prometheus')('a Prometheus that scrapes agents in the
       nodes,
       dnsReplicas: 2,
       isService: true,
-      isMarked: false,
+      isExtended: false,
       intervalMs: 1_000,
     })
     mesh.start()

@@ -126,10 +126,7 @@ const catalogue = [
     waitsFor: 'counters of the nodes and charts of loss',
   }),
   lossy('duplicates', { ...between, percentage: 20 }, named(['duplication'], link, 'forward')),
-  waiting('reordering', between, {
-    expects: named(['reordering'], link, 'forward'),
-    waitsFor: 'volleys',
-  }),
+  { ...lossy('reordering', between, named(['reordering'], link, 'forward')), isExtended: true },
 
   // Time and rate.
   late('delay', between, named(['latency-raised'], link, 'forward', 'both')),
@@ -267,7 +264,7 @@ const catalogue = [
   trap('network-policy', {}),
   hard('icmpv6-filtered', { node: 2 }, named(['family-broken'], nodeOf(2), 'both')),
   trap('hop-hidden', { hop: '2' }),
-  { ...hard('dscp-remarked', between, named(['dscp-rewritten'], link, 'forward')), isMarked: true },
+  { ...hard('dscp-remarked', between, named(['dscp-rewritten'], link, 'forward')), isExtended: true },
   waiting(
     'ports-exhausted',
     { pod: 'pod1', ports: 0 },

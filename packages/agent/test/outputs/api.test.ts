@@ -40,6 +40,7 @@ test('the links of the mesh have own series with all states, and those of others
         remarked: { ...odd, dscp: { sent: 46, seen: 0 } },
       }),
       seriesOf({ check: 'udp-large', protocol: 'udp', tookSeconds: [0.001], duplicated: odd }),
+      seriesOf({ check: 'udp-volley', protocol: 'udp', tookSeconds: [0.001], reordered: odd }),
       failingSeriesOf('not-permitted', { check: 'icmp', protocol: 'icmp', state: 'unable' }),
       seriesOf({ check: 'dns', protocol: 'dns', to: undefined, target: 'a.example@10.96.0.10', family: undefined }),
     ],
@@ -100,7 +101,16 @@ test('the links of the mesh have own series with all states, and those of others
     [
       'node-1',
       'node-2',
-      ['tcp ok', 'udp failing', 'syn waiting', 'http failing', 'dscp ok', 'udp-large failing', 'icmp unable'],
+      [
+        'tcp ok',
+        'udp failing',
+        'syn waiting',
+        'http failing',
+        'dscp ok',
+        'udp-large failing',
+        'udp-volley failing',
+        'icmp unable',
+      ],
     ],
     ['node-2', 'node-1', ['tcp ok', 'dscp ok']],
   ])
@@ -111,6 +121,7 @@ test('the links of the mesh have own series with all states, and those of others
   expect(own?.cells[3]).toMatchObject({ symptom: 'slow', slowerNs: 5e6, sinceMs: 7 })
   expect(own?.cells[4]).toMatchObject({ symptom: 'remarked' })
   expect(own?.cells[5]).toMatchObject({ symptom: 'duplicated', sinceMs: 6 })
+  expect(own?.cells[6]).toMatchObject({ symptom: 'reordered', sinceMs: 6 })
   expect(document.links[1]?.cells[1]).toMatchObject({ symptom: 'remarked' })
   expect(document.others).toMatchObject([
     { from: 'node-1', target: '10.96.0.10', kind: 'name-server', cells: [{ check: 'dns', state: 'waiting' }] },

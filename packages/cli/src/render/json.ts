@@ -39,6 +39,7 @@ export function jsonOf(result: Result, extra: Readonly<Record<string, string>> =
             'remarkedForth',
             'remarkedBack',
             'reordered',
+            'reorderedForth',
             'late',
           ]),
         }),

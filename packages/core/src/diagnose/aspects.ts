@@ -18,7 +18,6 @@ export const awaited = {
   servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
   spread: 'the spread of the times of a link',
-  order: 'volleys of packets sent together, whose order reflectors count',
   history: 'findings over time, which the agents keep and one look does not have',
 } as const
 
@@ -95,6 +94,7 @@ const byHand: readonly Aspect[] = [
   { check: 'name-kept', protocol: 'udp', path: 'name', vantage: 'pod', socket: 'kept' },
   { check: 'udp-kept', protocol: 'udp', ...pod, socket: 'kept' },
   { check: 'udp-marked', protocol: 'udp', ...pod },
+  { check: 'udp-volley', protocol: 'udp', ...pod },
   ownAspect('clock'),
 ]
 

@@ -39,7 +39,7 @@ export const symptoms = [
 export type Symptom = (typeof symptoms)[number]
 
 /** Those of some packets, which a detector finds in many of them. */
-export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'duplicated', 'remarked'])
+export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'duplicated', 'reordered', 'remarked'])
 
 /** Those of packets that are as good as others. */
 export const harmless: ReadonlySet<Symptom> = new Set(['passes', 'remarked'])
@@ -85,7 +85,7 @@ export interface Fact extends Aspect {
   readonly medianNs?: number | undefined
   /** Of packets or attempts, if it is lossy. */
   readonly loss?: Loss | undefined
-  /** Of answered packets, if they are duplicated or remarked. */
+  /** Of answered packets, if they are duplicated or remarked; of volleys, if they are reordered. */
   readonly odd?: Loss | undefined
   /** Of the newest packet that is remarked. */
   readonly dscp?: Remark | undefined

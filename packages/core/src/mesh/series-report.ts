@@ -16,6 +16,7 @@ const packets = z.object({
   remarkedForth: z.int().optional(),
   remarkedBack: z.int().optional(),
   reordered: z.int(),
+  reorderedForth: z.int().optional(),
   late: z.int(),
 })
 
@@ -116,6 +117,8 @@ export const series = z.object({
     .optional(),
   /** If packets arrive twice; trials are answers. */
   duplicated: z.object(odd).optional(),
+  /** If they are overtaken by later ones; trials are volleys. */
+  reordered: z.object(odd).optional(),
   /** If they arrive with another DSCP than they were sent with: which became of which, of the newest. */
   remarked: z.object({ ...odd, dscp: z.object({ sent: z.int(), seen: z.int() }).optional() }).optional(),
   /** Median path time in nanoseconds of the newest successes, 15 at most. */

@@ -95,7 +95,8 @@ export function definePacketProbe<
   }
 }
 
-async function stampSessionOf(session: Session): Promise<StampSession> {
+/** Returns the session of STAMP of a series. */
+export async function stampSessionOf(session: Session): Promise<StampSession> {
   const { value } = await session.hold('stamp', () => ({ ...createStampSession(), close() {} }))
   return value
 }

@@ -88,3 +88,28 @@ describe('packets with another DSCP than they were sent with', () => {
     expect(alarms[17]).toBeUndefined()
   })
 })
+
+describe('volleys with packets that overtake each other', () => {
+  /** Feeds a chart with volleys half a minute apart; returns whether it alarms after each. */
+  function alarmsOf(isOdd: (round: number) => boolean, rounds: number) {
+    const chart = new OddChart(oddRules.reordered)
+    return Array.from({ length: rounds }, (_, round) => {
+      chart.add({ trials: 1, forth: Number(isOdd(round)), back: 0 }, round * 30_000)
+      return chart.alarm !== undefined
+    })
+  }
+
+  test('are no fault where a host overtakes one packet in a thousand, in two years of a series', () => {
+    const isOdd = sometimes(0.004, 3)
+    expect(alarmsOf(isOdd, 2_100_000).some(Boolean)).toBe(false)
+  })
+
+  test('are a fault within minutes if they are most, and within an hour or two if they are a tenth', () => {
+    const roundsUntil = (rate: number, seed: number) => alarmsOf(sometimes(rate, seed), 1_000).indexOf(true)
+    const rounds = (rate: number) =>
+      Array.from({ length: 20 }, (_, seed) => roundsUntil(rate, seed + 1)).toSorted((a, b) => a - b)
+    expect(rounds(0.7)[18]).toBeLessThan(15)
+    expect(rounds(0.1)[0]).toBeGreaterThanOrEqual(3)
+    expect(rounds(0.1)[10]).toBeLessThan(240)
+  })
+})

@@ -137,6 +137,29 @@ describe('a detector', () => {
     expect(fed(() => ({ ...changed(46, 0), packets }), 3).state).toEqual({})
   })
 
+  test('finds packets of volleys that overtake each other, on which way, by the volley', () => {
+    const volley = (forth: number, back: number) => ({
+      ...success(),
+      packets: { returned: 5, arrived: 5, duplicated: 0, reordered: forth + back, reorderedForth: forth },
+    })
+    expect(fed(() => volley(0, 0)).state).toEqual({})
+    expect(fed((round) => volley(round % 2, 0), 100).state.reordered).toMatchObject({
+      sinceMs: intervalMs,
+      trials: 99,
+      forth: { lost: 50, of: 99 },
+      back: { lost: 0 },
+    })
+    expect(fed((round) => volley(0, round % 4 === 0 ? 3 : 0), 100).state.reordered).toMatchObject({
+      forth: { lost: 0 },
+      back: { lost: 25 },
+    })
+  })
+
+  test('finds no order where a reflector does not number its answers', () => {
+    const packets = { returned: 5, arrived: 5, duplicated: 0, reordered: 4 }
+    expect(fed(() => ({ ...success(), packets })).state).toEqual({})
+  })
+
   test('leaves a series that always fails to its state', () => {
     expect(fed((round) => (round < 500 ? success() : failure('timeout'))).state).toEqual({})
   })

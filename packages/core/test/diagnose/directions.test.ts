@@ -265,3 +265,43 @@ describe('packets whose DSCP changes', () => {
     }
   })
 })
+
+describe('packets of volleys that overtake each other', () => {
+  const checks = [{ name: 'udp-volley', protocol: 'udp', options: { volley: 5 } }] as const
+
+  /** Of nine volleys from one node to another, packets of seven overtake each other on their way there, or those of the answers do. */
+  function overtaking(isSeen: (fact: Fact) => boolean): Fault {
+    return (fact) => {
+      const isForth = fact.from === 'node2' && fact.to.name === 'node3'
+      const isBack = fact.from === 'node3' && fact.to.name === 'node2'
+      if (fact.check !== 'udp-volley' || !(isForth || isBack) || !isSeen(fact)) return undefined
+      const byDirection = { forth: shareOf(isForth ? 7 : 0, 9), back: shareOf(isForth ? 0 : 7, 9) }
+      return { symptom: 'reordered', odd: { low: 0.45, high: 0.94, ...byDirection }, trials: 9 }
+    }
+  }
+
+  function findingsOf(isSeen: (fact: Fact) => boolean) {
+    return explain(worldOf([overtaking(isSeen)], { checks }))
+  }
+
+  test('are said to do so on that way', () => {
+    const [finding, ...others] = findingsOf(() => true)
+    expect(others).toEqual([])
+    expect(finding?.summary).toMatchInlineSnapshot(
+      `"packets that leave together overtake each other, in 45 % to 94 % of volleys: node2 -> node3"`,
+    )
+    expect(finding?.evidence[0]).toMatchInlineSnapshot(
+      `"udp-volley is reordered on 2 links (36 attempts, 45 % to 94 % out of order)"`,
+    )
+    expect(finding?.next).toMatchInlineSnapshot(
+      `"scout-probe --from node2 udp node3:8081 --volley 5 --count 50 --interval 100ms"`,
+    )
+    expect(findingsOf(({ family }) => family === 'ipv6')[0]?.summary).toMatchInlineSnapshot(
+      `"packets that leave together overtake each other over IPv6, in 45 % to 94 % of volleys: node2 -> node3"`,
+    )
+  })
+
+  test('are no finding if one series of a link has them', () => {
+    expect(findingsOf(({ from, family }) => from === 'node2' && family === 'ipv6')).toEqual([])
+  })
+})

@@ -51,6 +51,14 @@ describe('facts', () => {
     expect(factOf({ duplicated, loss })).toMatchObject({ symptom: 'lossy' })
   })
 
+  test('say that packets overtake each other, unless some are lost or arrive twice', () => {
+    const odd = { low: 0.5, high: 1, forth: shareOf(7, 9), back: shareOf(0, 9) }
+    const reordered = { ...odd, sinceMs: nowMs - 270_000, trials: 9 }
+    expect(factOf({ reordered, slow })).toMatchObject({ symptom: 'reordered', odd, trials: 9 })
+    expect(factOf({ reordered, loss })).toMatchObject({ symptom: 'lossy' })
+    expect(factOf({ reordered, duplicated: reordered })).toMatchObject({ symptom: 'duplicated' })
+  })
+
   test('say that a DSCP changes, unless something is worse', () => {
     const odd = { low: 0.5, high: 1, forth: shareOf(3, 3), back: shareOf(0, 3) }
     const remarked = { ...odd, sinceMs: nowMs - 900_000, trials: 3, dscp: { sent: 46, seen: 0 } }

@@ -38,7 +38,16 @@ export const packetMetrics = [
     'Answers that returned with another DSCP than they were sent with. Present where the other side answers with that of the request.',
     ({ remarkedBack }) => remarkedBack,
   ),
-  counterOf('reordered', 'Answers that arrived after the answer to a later packet.', ({ reordered }) => reordered),
+  counterOf(
+    'reordered',
+    'Answers that arrived after the answer to a later packet. Of checks with volleys, packets that later ones overtook on either way.',
+    ({ reordered }) => reordered,
+  ),
+  counterOf(
+    'reordered_forth',
+    'Packets of volleys that later ones overtook on the way there. The other reordered ones were answers.',
+    ({ reorderedForth }) => reorderedForth,
+  ),
 ] as const
 
 /** A count that is undefined has no sample. */

@@ -27,7 +27,7 @@ const mesh = rowOf({
     seriesOf({
       check: 'udp',
       protocol: 'udp',
-      total: { passed: 12, reasons: {}, packets: { ...ofStamp, remarkedForth: 2, remarkedBack: 1 } },
+      total: { passed: 12, reasons: {}, packets: { ...ofStamp, remarkedForth: 2, remarkedBack: 1, reorderedForth: 1 } },
     }),
   ],
   durations: [durationsOf([0.00004, 0.00031, 8]), durationsOf([0.002], { ...own, toZone: '' })],
@@ -145,7 +145,7 @@ test('exposes exactly the values of the row', () => {
     scout_series_budget Infinity
     # HELP scout_series_budget_used Time series about single links that the shown checks have at most.
     # TYPE scout_series_budget_used gauge
-    scout_series_budget_used 37
+    scout_series_budget_used 38
     # HELP scout_series_budget_withheld Checks of links that the budget leaves without time series of their own. failing: fail, or failed in the last ten minutes; other. The metrics by pair of zones include them.
     # TYPE scout_series_budget_withheld gauge
     scout_series_budget_withheld{state="failing"} 0
@@ -261,9 +261,12 @@ test('exposes exactly the values of the row', () => {
     # HELP scout_probe_packets_remarked_back_total Answers that returned with another DSCP than they were sent with. Present where the other side answers with that of the request.
     # TYPE scout_probe_packets_remarked_back_total counter
     scout_probe_packets_remarked_back_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 1
-    # HELP scout_probe_packets_reordered_total Answers that arrived after the answer to a later packet.
+    # HELP scout_probe_packets_reordered_total Answers that arrived after the answer to a later packet. Of checks with volleys, packets that later ones overtook on either way.
     # TYPE scout_probe_packets_reordered_total counter
     scout_probe_packets_reordered_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 2
+    # HELP scout_probe_packets_reordered_forth_total Packets of volleys that later ones overtook on the way there. The other reordered ones were answers.
+    # TYPE scout_probe_packets_reordered_forth_total counter
+    scout_probe_packets_reordered_forth_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 1
     # HELP scout_schedule_runs_total Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting; lost: made, but the results found the memory for them full.
     # TYPE scout_schedule_runs_total counter
     scout_schedule_runs_total{outcome="started"} 9

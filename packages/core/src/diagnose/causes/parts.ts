@@ -14,6 +14,7 @@ import {
   type Variant,
 } from '../cause.ts'
 import type { Fact, NodeEvidence, Symptom } from '../evidence.ts'
+import { percent } from '../explain/words.ts'
 import { type ProofName, proofs } from '../proofs/index.ts'
 import { isProof } from '../proofs/proof.ts'
 import type { ScopeKind } from '../scope.ts'
@@ -128,6 +129,13 @@ export function overFamily({ failing, passing }: Pick<Said, 'failing' | 'passing
   return families.size === 1 && family !== undefined && [...others].some((other) => other !== family)
     ? (names[family] ?? '')
     : ''
+}
+
+/** Returns the bounds of the share of packets that are odd: `10 % to 20 %`. */
+export function shareText({ failing }: Pick<Said, 'failing'>): string {
+  const shares = failing.flatMap(({ odd }) => odd ?? [])
+  const low = percent(Math.min(...shares.map((share) => share.low)))
+  return `${low} to ${percent(Math.max(...shares.map((share) => share.high)))}`
 }
 
 /** Returns the command that repeats one of the failing attempts. */

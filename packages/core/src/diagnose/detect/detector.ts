@@ -14,6 +14,8 @@ export interface Detected {
   readonly loss?: (Loss & Since) | undefined
   /** Some packets arrive twice. */
   readonly duplicated?: Odd | undefined
+  /** Some are overtaken by later ones; trials are volleys. */
+  readonly reordered?: Odd | undefined
   /** Some arrive with another DSCP than they were sent with: that one, and the other, of the newest. */
   readonly remarked?: (Odd & { readonly dscp?: Remark | undefined }) | undefined
   /** Successes take longer than usual by this much. */
@@ -33,7 +35,8 @@ type Attempted = {
   readonly packets?: Pick<
     Packets,
     'arrived' | 'lostForth' | 'returned' | 'duplicated' | 'duplicatedForth' | 'remarkedForth' | 'remarkedBack'
-  >
+  > &
+    Partial<Pick<Packets, 'reordered' | 'reorderedForth'>>
   readonly detail?: unknown
 } & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
 
@@ -56,6 +59,7 @@ export class Detector {
   readonly #loss: LossChart
   readonly #directions = new Directions()
   readonly #duplicated = new OddChart(oddRules.duplicated)
+  readonly #reordered = new OddChart(oddRules.reordered)
   readonly #remarked = new OddChart(oddRules.remarked)
   #remark: Remark | undefined
   readonly #latency: LatencyChart | undefined
@@ -91,7 +95,12 @@ export class Detector {
   #countOdd({ packets, detail }: Attempted, atMs: number): void {
     if (packets?.arrived === undefined) return
     const { returned: trials, duplicated, duplicatedForth = 0, remarkedForth, remarkedBack = 0 } = packets
+    const { reordered = 0, reorderedForth } = packets
     this.#duplicated.add({ trials, forth: duplicatedForth, back: duplicated - duplicatedForth }, atMs)
+    if (reorderedForth !== undefined) {
+      const back = reordered - reorderedForth
+      this.#reordered.add({ trials: 1, forth: Number(reorderedForth > 0), back: Number(back > 0) }, atMs)
+    }
     if (remarkedForth === undefined) return
     this.#remarked.add({ trials, forth: remarkedForth, back: remarkedBack }, atMs)
     if (remarkedForth + remarkedBack > 0) this.#remark = remarkIn(detail)
@@ -119,6 +128,7 @@ export class Detector {
   get state(): Detected {
     const loss = this.#lossAlarm()
     const duplicated = this.#duplicated.alarm
+    const reordered = this.#reordered.alarm
     const remarked = this.#remarked.alarm
     const slow = this.#latency?.alarm
     return {
@@ -126,6 +136,7 @@ export class Detector {
         ? {}
         : { loss: { ...loss.loss, ...this.#directions.losses, sinceMs: loss.sinceMs, trials: loss.trials } }),
       ...(duplicated === undefined ? {} : { duplicated }),
+      ...(reordered === undefined ? {} : { reordered }),
       ...(remarked === undefined ? {} : { remarked: { ...remarked, dscp: this.#remark } }),
       ...(slow === undefined ? {} : { slow }),
     }

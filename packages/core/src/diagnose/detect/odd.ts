@@ -26,6 +26,11 @@ const byChance = { sureNats: Math.log(10_000), blockMs: 30_000, leastBlocks: 3, 
 export const oddRules = {
   /** Of packets. A healthy path duplicates none, and TCP bears less than this. */
   duplicated: { leastRate: 0.01, ...byChance },
+  /**
+   * Of volleys. Packets of one volley are overtaken together, so that a volley is a trial. Hosts that spread a flow over several queues
+   * overtake one packet in a thousand, which is at most one volley of five in two hundred.
+   */
+  reordered: { leastRate: 0.02, ...byChance },
   /** Of packets. No DSCP changes by chance: two are enough, if they are apart. Their check may run only every few minutes. */
   remarked: { leastRate: 1e-3, sureNats: Math.log(1_000), blockMs: 5_000, leastBlocks: 2, overProbability: 0.05 },
 } as const satisfies Readonly<Record<string, OddRule>>

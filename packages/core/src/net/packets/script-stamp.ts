@@ -116,6 +116,7 @@ function flawOf(bytes: Uint8Array, { payloadBytes, key = '', dscp }: Question, i
 function reflectedOf({ sequence, sender, sent, received, estimate, senderTtl }: StampAnswer, session: StampSession) {
   const reflected: Reflected = {
     ...session.answered(sender.sequence, sequence),
+    numbers: { asked: sender.sequence, answered: sequence },
     residenceNs: nsBetween(received, sent, estimate.format),
     ...(senderTtl === 0 ? {} : { senderTtl }),
   }

@@ -265,6 +265,11 @@ const catalogue = [
   hard('icmpv6-filtered', { node: 2 }, named(['family-broken'], nodeOf(2), 'both')),
   trap('hop-hidden', { hop: '2' }),
   { ...hard('dscp-remarked', between, named(['dscp-rewritten'], link, 'forward')), isExtended: true },
+  {
+    ...hard('dscp-remarked', { from: 'any', to: 'any' }, named(['dscp-rewritten'], { kind: 'cluster' }, 'both')),
+    name: 'dscp-remarked everywhere',
+    isExtended: true,
+  },
   waiting(
     'ports-exhausted',
     { pod: 'pod1', ports: 0 },

@@ -9,7 +9,7 @@ export const reordering: Cause = {
   because: 'packets overtake each other',
   means: 'Packets arrive in another order than they were sent. TCP takes that for loss and slows down.',
   shows:
-    'A check of UDP with volleys (checks: {udp-volley: {probe: udp, volley: 5, interval: 30s}}) reports that packets which leave together overtake each other. TCP counts selective acknowledgements for packets that were not lost.',
+    'A check of UDP with volleys (checks: {udp-volley: {probe: udp, volley: 5, interval: 30s}}) reports that packets which leave together overtake each other. It is named within minutes if most volleys do so, within an hour or two if a tenth do, and never for one packet in a thousand. TCP counts selective acknowledgements for packets that were not lost.',
   usually: [
     'load balancing by packet instead of by flow (bond mode balance-rr, some SD-WANs)',
     'a NIC or virtual switch that handles one flow on several queues (receive steering, Azure accelerated networking failover)',

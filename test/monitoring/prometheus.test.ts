@@ -23,7 +23,14 @@ describeWith(...labNeeds, 'prometheus')('a Prometheus that scrapes agents in the
 
   beforeAll(async () => {
     assertBuilt('packages/agent')
-    mesh = await openMesh({ network: 'routed', nodes, dnsReplicas: 2, isService: true, intervalMs: 1_000 })
+    mesh = await openMesh({
+      network: 'routed',
+      nodes,
+      dnsReplicas: 2,
+      isService: true,
+      isExtended: false,
+      intervalMs: 1_000,
+    })
     mesh.start()
     const rules = await readFile(new URL('../../deploy/prometheus/scout.rules.yaml', import.meta.url), 'utf8')
     prometheus = await startPrometheus(mesh.lab, {

@@ -39,7 +39,8 @@ describe('agents collect what proves an incident, and say it with its evidence',
 /** Starts agents in a lab of three nodes, and waits until all is well. */
 async function startMesh() {
   const ending = new AbortController()
-  const mesh = await openMesh({ network: 'routed', nodes: 3, dnsReplicas: 1, isService: false, intervalMs: 1_000 })
+  const spec = { nodes: 3, dnsReplicas: 1, isService: false, isExtended: false, intervalMs: 1_000 }
+  const mesh = await openMesh({ network: 'routed', ...spec })
   onTestFinished(async () => {
     ending.abort()
     await mesh.close()

@@ -28,6 +28,7 @@
  * @property {number} [leastNodes] below which its scope means the same as another
  * @property {number} [mostNodes] above which another node has the part that it is about
  * @property {boolean} [isService] whether agents also check the service `echo` by name; by default they check no service
+ * @property {boolean} [isExtended] whether agents also have checks that only a configuration adds: packets with a DSCP, and volleys
  * @property {readonly string[]} [goneNodes] nodes whose agents end with it, so that they send no row
  * @property {boolean} [isEarly] whether the faults exist before the agents start
  * @property {Condition} [meanwhile] what else happens to the mesh at that time

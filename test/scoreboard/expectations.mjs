@@ -126,10 +126,7 @@ const catalogue = [
     waitsFor: 'counters of the nodes and charts of loss',
   }),
   lossy('duplicates', { ...between, percentage: 20 }, named(['duplication'], link, 'forward')),
-  waiting('reordering', between, {
-    expects: named(['reordering'], link, 'forward'),
-    waitsFor: 'volleys',
-  }),
+  { ...lossy('reordering', between, named(['reordering'], link, 'forward')), isExtended: true },
 
   // Time and rate.
   late('delay', between, named(['latency-raised'], link, 'forward', 'both')),
@@ -267,10 +264,12 @@ const catalogue = [
   trap('network-policy', {}),
   hard('icmpv6-filtered', { node: 2 }, named(['family-broken'], nodeOf(2), 'both')),
   trap('hop-hidden', { hop: '2' }),
-  waiting('dscp-remarked', between, {
-    expects: named(['dscp-rewritten'], link, 'forward'),
-    waitsFor: 'STAMP, whose reflector reports the received DSCP',
-  }),
+  { ...hard('dscp-remarked', between, named(['dscp-rewritten'], link, 'forward')), isExtended: true },
+  {
+    ...hard('dscp-remarked', { from: 'any', to: 'any' }, named(['dscp-rewritten'], { kind: 'cluster' }, 'both')),
+    name: 'dscp-remarked everywhere',
+    isExtended: true,
+  },
   waiting(
     'ports-exhausted',
     { pod: 'pod1', ports: 0 },

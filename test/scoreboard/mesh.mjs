@@ -14,6 +14,7 @@ import { root } from '../../scripts/command.mjs'
  * @property {number} nodes
  * @property {number} dnsReplicas
  * @property {boolean} isService whether agents also check the service `echo`
+ * @property {boolean} isExtended whether agents also have checks of packets with a DSCP and of volleys
  * @property {number} intervalMs general interval of the checks
  */
 /** @typedef {Awaited<ReturnType<typeof openMesh>>} Mesh a lab with an agent in each node's pod */
@@ -104,7 +105,7 @@ function dnsPodsOf(/** @type {Lab} */ { topology: { nodes, nameServers, families
 function configurationOf(
   /** @type {Member} */ self,
   /** @type {readonly Member[]} */ members,
-  /** @type {MeshSpec & { lab: Lab }} */ { intervalMs, isService, lab },
+  /** @type {MeshSpec & { lab: Lab }} */ { intervalMs, isService, isExtended, lab },
 ) {
   return {
     ...self,
@@ -117,9 +118,12 @@ function configurationOf(
     checks: {
       ...Object.fromEntries(catalogue.map((check) => [check.name, writtenCheck(check, intervalMs)])),
       ...(isService ? { service: { probe: 'http', target: 'http://echo.default.svc.cluster.local/' } } : {}),
+      ...(isExtended ? furtherChecks : {}),
     },
   }
 }
+
+const furtherChecks = { dscp: { probe: 'udp', dscp: 46 }, 'udp-volley': { probe: 'udp', volley: 5 } }
 
 /** Rounds between the attempts of checks of idle flows. */
 const idleRounds = 3
@@ -131,9 +135,10 @@ function writtenCheck(/** @type {import('@scout/core').CheckDefinition} */ check
 }
 
 /** Each check of peers has a series for each peer and family, and one of the name server for each of its servers, too. */
-function seriesPerAgent(/** @type {number} */ nodes, /** @type {MeshSpec} */ { isService, dnsReplicas }) {
+function seriesPerAgent(/** @type {number} */ nodes, /** @type {MeshSpec} */ { isService, isExtended, dnsReplicas }) {
   const names = catalogue.filter(({ protocol }) => protocol === 'dns').length
-  return (catalogue.length - names) * (nodes - 1) * 2 + names + dnsReplicas * 2 + (isService ? 1 : 0)
+  const ofPeers = catalogue.length - names + (isExtended ? Object.keys(furtherChecks).length : 0)
+  return ofPeers * (nodes - 1) * 2 + names + dnsReplicas * 2 + (isService ? 1 : 0)
 }
 
 async function createAgent(/** @type {Lab} */ lab, /** @type {Member} */ { name, node }, /** @type {string} */ path) {

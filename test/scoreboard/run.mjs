@@ -32,6 +32,7 @@ export function planned(/** @type {Choice} */ { expectations, networks, nodes, i
           nodes: Math.min(Math.max(nodes, leastNodes), mostNodes),
           dnsReplicas: Math.max(...specs.map(({ dnsReplicas = 1 }) => Number(dnsReplicas))),
           isService: expectation.isService ?? false,
+          isExtended: expectation.isExtended ?? false,
           intervalMs,
         },
         seed: firstSeed + repeat,
@@ -105,7 +106,7 @@ export async function runHealthy({ happenings, networks, nodes, intervalMs, minu
   for (const network of networks) {
     for (const [name, happening] of happenings) {
       const title = `${name} (${network})`
-      const spec = { network, nodes, dnsReplicas: 1, isService: false, intervalMs }
+      const spec = { network, nodes, dnsReplicas: 1, isService: false, isExtended: false, intervalMs }
       const { mesh, watch } = await open(spec, { signal, isOfAgents: false })
       const ending = new AbortController()
       try {

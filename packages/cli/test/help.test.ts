@@ -253,17 +253,21 @@ test('udp shows its summary and flags', async () => {
       --flows <number>           source ports to send from at once, one packet each:
                                  an attempt succeeds if all are answered, and names
                                  those that are not (default: 1)
+      --volley <number>          packets to send together from one source port; the
+                                 result says how many are overtaken on which way,
+                                 and one answer is a success; dscp, timestamps and
+                                 flows are not used then (default: 1)
       --keep                     send from one source port in all attempts of a
-                                 series; flows are not used then; where it no longer
-                                 passes packets while a new one does, fail as
-                                 flow-dropped
+                                 series; flows and volley are not used then; where
+                                 it no longer passes packets while a new one does,
+                                 fail as flow-dropped
       --plain                    the target is an echo server (RFC 862), which sends
                                  back what it is sent; key, dscp, timestamps, flows,
-                                 keep, send and expect are not used then
+                                 volley, keep, send and expect are not used then
       --send <text>              datagram for a service other than a reflector: text
                                  with escapes (\\r, \\n, \\x00), or hex: and bytes;
-                                 payload size, key, dscp, timestamps, flows and keep
-                                 are not used then
+                                 payload size, key, dscp, timestamps, flows, volley
+                                 and keep are not used then
       --expect <text>            what the answer of such a service must contain:
                                  text, hex: and bytes, or /a regular expression/
                                  (default: any answer)

@@ -4,6 +4,7 @@ import {
   causes,
   type Fact,
   type Family,
+  harmless,
   linksWithin,
   optionsOf,
   outcomeOf,
@@ -199,7 +200,7 @@ export function createCollection(options: CollectionOptions): Collection {
 
 /** Whether it is a failure between pods. */
 function isOfPods({ symptom, path }: Fact): boolean {
-  return symptom !== 'passes' && path === 'pod'
+  return !harmless.has(symptom) && path === 'pod'
 }
 
 const named = new Map([...causes, unexplained].map(({ name, proofs = [] }) => [name, proofs]))

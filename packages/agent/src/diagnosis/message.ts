@@ -42,6 +42,8 @@ const aspect = {
   server: word.optional(),
 }
 
+const dscp = z.int().min(0).max(63)
+
 /** Of packets or attempts. */
 const affected = z.object({ ...interval, forth: share.optional(), back: share.optional() })
 
@@ -56,7 +58,8 @@ const fact = z.object({
   lastMs: wallMs,
   medianNs: durationNs.optional(),
   loss: affected.optional(),
-  copies: affected.optional(),
+  odd: affected.optional(),
+  dscp: z.object({ sent: dscp, seen: dscp }).optional(),
   slowerNs: durationNs.optional(),
   // A newer agent may have reasons that this version does not know.
   reason: word.optional().transform((reason) => (reason !== undefined && isFailureReason(reason) ? reason : undefined)),

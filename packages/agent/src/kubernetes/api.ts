@@ -1,6 +1,5 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { RequestOptions } from 'node:https'
-import { messageOf } from '@scout/core'
 import { ApiError, type Resource, refusalOf, unreachable, type Verb } from './api-error.ts'
 
 /** Access to one API server. */
@@ -201,9 +200,7 @@ async function credentialsOf(access: ApiAccess): Promise<RequestOptions> {
 
 function unreadableCredentials({ server }: ApiAccess, cause: unknown): ApiError {
   // The output of a failed command may have several lines.
-  const why = messageOf(cause)
-    .trim()
-    .replaceAll(/\s*\n\s*/g, ' ')
+  const why = (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, ' ')
   return new ApiError('unreachable', `cannot read the credentials for ${server}: ${why}`, { cause })
 }
 

@@ -137,7 +137,7 @@ export function seriesReport(
   const isOther = socket !== undefined && seen === 'failing' && flowShown({ state: seen, last }) !== 'dropped'
   const state = isOther ? 'waiting' : seen
   const { check, path, vantage, family, from, to } = key
-  const { loss, duplicated, slow } = series.detector.state
+  const { loss, duplicated, reordered, remarked, slow } = series.detector.state
   // Listed one by one: there are thousands of reports, and objects made by spreading take several times as long to create and read.
   return {
     check,
@@ -159,6 +159,8 @@ export function seriesReport(
     recent: recent.sum(takenAtMs),
     loss,
     duplicated,
+    reordered,
+    remarked,
     medianNs: series.times.medianNs,
     slow,
     hindered: hindered !== undefined && hindered.last.startedAtMs >= oldestMs ? hindered : undefined,

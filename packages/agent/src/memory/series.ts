@@ -183,7 +183,8 @@ export function troubledNodes(all: Iterable<Series>, of: 'links' | 'dns-pods'): 
   return new Set([...all].flatMap((one) => (isOf(one.key) && isInTrouble(one) ? [one.key.to] : [])))
 }
 
-/** Whether a series fails, is lossy or slow, or has packets that arrive twice. */
+/** Whether a series fails, is lossy or slow, or has packets that arrive twice or out of order. */
 function isInTrouble({ isFailing, detector: { state } }: Series): boolean {
-  return isFailing || state.loss !== undefined || state.duplicated !== undefined || state.slow !== undefined
+  const { loss, duplicated, reordered, slow } = state
+  return isFailing || [loss, duplicated, reordered, slow].some((one) => one !== undefined)
 }

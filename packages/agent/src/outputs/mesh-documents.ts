@@ -1,4 +1,4 @@
-import { type Evidence, type Fact, factLinkIdOf, groupBy, incidentObject, type Row } from '@scout/core'
+import { type Evidence, type Fact, factLinkIdOf, groupBy, harmless, incidentObject, type Row } from '@scout/core'
 import type { MeshView } from '../diagnosis/diagnosis.ts'
 
 /** Returns the document at /api/v1/incidents: incidents, whose view they are, and what that agent cannot see. */
@@ -36,7 +36,7 @@ function linkObjects({ facts }: Evidence) {
   return groupBy(facts, factLinkIdOf).flatMap((ofLink) => {
     const [first] = ofLink
     if (first === undefined || (first.to.kind === 'node' && first.to.name === first.from)) return []
-    const failing = ofLink.filter(({ symptom }) => symptom !== 'passes').map(failingCheck)
+    const failing = ofLink.filter(({ symptom }) => !harmless.has(symptom)).map(failingCheck)
     const place =
       first.to.kind === 'node'
         ? { kind: 'link', from: first.from, to: first.to.name }

@@ -132,7 +132,7 @@ checks:
     dnsPods: []                                      # default
     checks:                                          # FILE
       "web": {"probe":"http","target":"https://{name}/","interval":"10s","method":"GET","headers":{"authorization":"(secret)"},"status":"200-399","sendBytes":0,"keepBytes":0,"expectFiller":false,"maxBytes":4194304,"observe":false,"ca":"","serverName":"","insecure":false,"timeout":"3.5s","family":"any"}
-      "udp": {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"light":false,"timestamps":false,"flows":1,"keep":false,"plain":false,"send":"","expect":"","timeout":"250ms","family":"any"}
+      "udp": {"probe":"udp","target":"{host}:{port}","interval":"10s","payloadBytes":64,"light":false,"timestamps":false,"flows":1,"volley":1,"keep":false,"plain":false,"send":"","expect":"","timeout":"250ms","family":"any"}
     "
   `)
   expect(command.print).not.toContain('hush')

@@ -40,12 +40,16 @@ function factsOf(fact: object) {
 describe('evidence of another agent', () => {
   it('is read', () => {
     expect(factsOf({})).toMatchObject([sound])
+    const share = { lost: 2, of: 2, low: 0.3, high: 1 }
+    const remarked = { symptom: 'remarked', odd: { low: 0.3, high: 1, forth: share }, dscp: { sent: 46, seen: 0 } }
+    expect(factsOf(remarked)).toMatchObject([{ ...sound, ...remarked }])
   })
 
   it.each([
     ['a time that is no date', { sinceMs: -1e300 }],
     ['a time after all dates', { lastMs: 1e16 }],
     ['more lost than sent', { symptom: 'lossy', loss: { low: 0.1, high: 1e300 } }],
+    ['a DSCP of seven bits', { symptom: 'remarked', dscp: { sent: 46, seen: 64 } }],
     ['less than no time', { slowerNs: -1 }],
     ['a target of two lines', { target: '10.0.0.2:80; reboot\n' }],
     ['a name that a terminal obeys', { check: '\u001b[2J' }],

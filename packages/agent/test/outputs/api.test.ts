@@ -21,6 +21,8 @@ function collectedOf(parts: Partial<Row['collected'][number]>): Row['collected']
 const hostile = '<img src=x onerror=alert(1)>"\'\u2028'
 
 test('the links of the mesh have own series with all states, and those of others by their evidence', async () => {
+  const share = { lost: 3, of: 3, low: 0.4, high: 1 }
+  const odd = { low: 0.4, high: 1, forth: share, back: share, sinceMs: 6, trials: 3 }
   const row = rowOf({
     peers: [peerOf(), peerOf({ name: 'scout-3', node: 'node-10', state: 'leaving' })],
     series: [
@@ -31,6 +33,14 @@ test('the links of the mesh have own series with all states, and those of others
         recent: { passed: 5, failed: 1, other: 0, lost: { sent: 60, lost: 5, forth: 3, back: 2 } },
       }),
       seriesOf({ check: 'http', tookSeconds: [0.001], slow: { byNs: 5e6, sinceMs: 7, trials: 9 } }),
+      seriesOf({
+        check: 'dscp',
+        protocol: 'udp',
+        tookSeconds: [0.001],
+        remarked: { ...odd, dscp: { sent: 46, seen: 0 } },
+      }),
+      seriesOf({ check: 'udp-large', protocol: 'udp', tookSeconds: [0.001], duplicated: odd }),
+      seriesOf({ check: 'udp-volley', protocol: 'udp', tookSeconds: [0.001], reordered: odd }),
       failingSeriesOf('not-permitted', { check: 'icmp', protocol: 'icmp', state: 'unable' }),
       seriesOf({ check: 'dns', protocol: 'dns', to: undefined, target: 'a.example@10.96.0.10', family: undefined }),
     ],
@@ -47,6 +57,15 @@ test('the links of the mesh have own series with all states, and those of others
       nodes: [{ name: 'node-2', zone: 'zone-x', hasRow: true, isStarved: false, problems: [] }],
       facts: [
         { ...known, from: 'node-2', to: { kind: 'node', name: 'node-1' }, symptom: 'passes', sinceMs: 1, lastMs: 2 },
+        {
+          ...known,
+          check: 'dscp',
+          from: 'node-2',
+          to: { kind: 'node', name: 'node-1' },
+          symptom: 'remarked',
+          sinceMs: 1,
+          lastMs: 2,
+        },
         {
           ...known,
           from: 'node-2',
@@ -79,14 +98,31 @@ test('the links of the mesh have own series with all states, and those of others
   expect(
     document.links.map(({ from, to, cells }) => [from, to, cells.map(({ check, state }) => `${check} ${state}`)]),
   ).toEqual([
-    ['node-1', 'node-2', ['tcp ok', 'udp failing', 'syn waiting', 'http failing', 'icmp unable']],
-    ['node-2', 'node-1', ['tcp ok']],
+    [
+      'node-1',
+      'node-2',
+      [
+        'tcp ok',
+        'udp failing',
+        'syn waiting',
+        'http failing',
+        'dscp ok',
+        'udp-large failing',
+        'udp-volley failing',
+        'icmp unable',
+      ],
+    ],
+    ['node-2', 'node-1', ['tcp ok', 'dscp ok']],
   ])
   const [own] = document.links
   expect(own?.cells[0]).toMatchObject({ family: 'ipv4', medianNs: 1e6, lost: { sent: 60, lost: 2 } })
   expect(own?.cells[1]).toMatchObject({ reason: 'timeout', phase: 'connect', message: 'nobody listens there' })
   expect(own?.cells[2]?.lost).toEqual({ sent: 60, lost: 5, forth: 3, back: 2 })
   expect(own?.cells[3]).toMatchObject({ symptom: 'slow', slowerNs: 5e6, sinceMs: 7 })
+  expect(own?.cells[4]).toMatchObject({ symptom: 'remarked' })
+  expect(own?.cells[5]).toMatchObject({ symptom: 'duplicated', sinceMs: 6 })
+  expect(own?.cells[6]).toMatchObject({ symptom: 'reordered', sinceMs: 6 })
+  expect(document.links[1]?.cells[1]).toMatchObject({ symptom: 'remarked' })
   expect(document.others).toMatchObject([
     { from: 'node-1', target: '10.96.0.10', kind: 'name-server', cells: [{ check: 'dns', state: 'waiting' }] },
     { from: 'node-2', target: 'www.example.org', kind: 'name', cells: [{ state: 'failing', reason: 'refused' }] },

@@ -85,7 +85,7 @@ export function packetResultOf(
       phasesNs,
       totalNs: isOk && tookNs !== undefined ? tookNs : endedNs - startedNs,
       clock: fate.kind === 'answered' ? fate.clocks : userClocks,
-      packets: countedOf(fate, condensed?.attempts),
+      packets: countedOf(fate, { attempts: condensed?.attempts }),
     }
   }
   try {

@@ -17,9 +17,7 @@ export const awaited = {
   volleys: 'volleys of packets sent together',
   servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
-  marks: 'the DSCP with which packets arrive',
   spread: 'the spread of the times of a link',
-  order: 'volleys of packets sent together, whose order reflectors count',
   history: 'findings over time, which the agents keep and one look does not have',
 } as const
 
@@ -64,7 +62,6 @@ const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
     { check: 'service', protocol: 'http', path: 'service', vantage: 'pod' },
     { check: 'own-service', protocol: 'http', path: 'own-service', vantage: 'pod' },
   ],
-  marks: [{ check: 'udp-marked', protocol: 'udp', ...pod }],
 }
 
 /** Returns what checks yield today, then what they will yield. Those of the catalogue come first, in its order. */
@@ -96,6 +93,8 @@ const byHand: readonly Aspect[] = [
   { check: 'name', protocol: 'http', path: 'name', vantage: 'pod' },
   { check: 'name-kept', protocol: 'udp', path: 'name', vantage: 'pod', socket: 'kept' },
   { check: 'udp-kept', protocol: 'udp', ...pod, socket: 'kept' },
+  { check: 'udp-marked', protocol: 'udp', ...pod },
+  { check: 'udp-volley', protocol: 'udp', ...pod },
   ownAspect('clock'),
 ]
 

@@ -1,4 +1,4 @@
-import { type Evidence, type Fact, factLinkIdOf, makeFact, ofSome } from './evidence.ts'
+import { type Evidence, type Fact, factLinkIdOf, harmless, makeFact, ofSome } from './evidence.ts'
 import { overText } from './explain/words.ts'
 import { isProofName, proofs } from './proofs/index.ts'
 import { type Collected, proofAspect } from './proofs/proof.ts'
@@ -43,7 +43,7 @@ function linkIdOf({ from, to }: Pick<Collected, 'from' | 'to'>): string {
 
 /** Returns the first failure of the trouble that it is about; undefined if that is over. */
 function troubleOf({ atMs }: Collected, facts: readonly Fact[]): Fact | undefined {
-  const failing = facts.filter(({ symptom, sinceMs }) => symptom !== 'passes' && sinceMs <= atMs)
+  const failing = facts.filter(({ symptom, sinceMs }) => !harmless.has(symptom) && sinceMs <= atMs)
   const isReached = facts.some(({ symptom }) => symptom === 'passes' || ofSome.has(symptom))
   return isReached ? failing.toSorted((a, b) => a.sinceMs - b.sinceMs)[0] : undefined
 }

@@ -39,7 +39,10 @@ export const symptoms = [
 export type Symptom = (typeof symptoms)[number]
 
 /** Those of some packets, which a detector finds in many of them. */
-export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'duplicated'])
+export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'duplicated', 'reordered', 'remarked'])
+
+/** Those of packets that are as good as others. */
+export const harmless: ReadonlySet<Symptom> = new Set(['passes', 'remarked'])
 
 /** What is asked for over a link, and how. */
 export interface Aspect {
@@ -82,8 +85,10 @@ export interface Fact extends Aspect {
   readonly medianNs?: number | undefined
   /** Of packets or attempts, if it is lossy. */
   readonly loss?: Loss | undefined
-  /** Of answered packets, if they are duplicated. */
-  readonly copies?: Loss | undefined
+  /** Of answered packets, if they are duplicated or remarked; of volleys, if they are reordered. */
+  readonly odd?: Loss | undefined
+  /** Of the newest packet that is remarked. */
+  readonly dscp?: Remark | undefined
   /** Nanoseconds above the baseline, if it is slow. */
   readonly slowerNs?: number | undefined
   /** Of a failure. */
@@ -100,13 +105,19 @@ export interface Interval {
   readonly high: number
 }
 
-/** How many of how many packets are lost or duplicated, with the bounds of their proportion (95 % Wilson interval). */
+/** A DSCP that was sent, and what it was changed to. */
+export interface Remark {
+  readonly sent: number
+  readonly seen: number
+}
+
+/** How many of how many packets are lost or odd, with the bounds of their proportion (95 % Wilson interval). */
 export interface Share extends Interval {
   readonly lost: number
   readonly of: number
 }
 
-/** Lost packets by direction, of those sent, and of those that arrived at the other end; or duplicated ones, of those answered. */
+/** Lost packets by direction, of those sent, and of those that arrived at the other end; or odd ones, of those answered. */
 export interface SharesByDirection {
   readonly forth: Share
   readonly back: Share
@@ -165,7 +176,7 @@ export function aspectOf({ check, protocol, bytes, path, vantage, family, direct
 }
 
 /** What only failures have. */
-type Failing = 'loss' | 'copies' | 'slowerNs' | 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'
+type Failing = 'loss' | 'odd' | 'dscp' | 'slowerNs' | 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'
 
 /**
  * Makes a fact. It lists the properties, so that all facts that pass have one shape in memory, and all others another: a mesh has hundreds of
@@ -195,7 +206,7 @@ export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact 
       medianNs,
     } satisfies Record<Exclude<keyof Fact, Failing>, unknown>
   }
-  const { loss, copies, slowerNs, reason, phase, code, icmpFrom, message } = known
+  const { loss, odd, dscp, slowerNs, reason, phase, code, icmpFrom, message } = known
   return {
     check,
     protocol,
@@ -215,7 +226,8 @@ export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact 
     lastMs,
     medianNs,
     loss,
-    copies,
+    odd,
+    dscp,
     slowerNs,
     reason,
     phase,

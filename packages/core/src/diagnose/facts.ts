@@ -92,7 +92,7 @@ function hindranceOf({ hindered }: SeriesReport): { readonly shown: Shown; reado
 
 /** Returns how a series behaves. What the detector finds over many attempts says more than the last of them. */
 function shownBy(series: SeriesReport): Shown | undefined {
-  const { state, last, loss, duplicated, slow } = series
+  const { state, last, loss, duplicated, reordered, remarked, slow } = series
   if (state !== 'ok' && state !== 'failing') return undefined
   if (loss !== undefined) {
     const { sinceMs, trials, ...shares } = loss
@@ -100,11 +100,18 @@ function shownBy(series: SeriesReport): Shown | undefined {
   }
   if (state === 'failing') return last === undefined ? undefined : failureOf(last)
   if (duplicated !== undefined) {
-    const { sinceMs, trials, ...copies } = duplicated
-    return { symptom: 'duplicated', copies, sinceMs, trials }
+    const { sinceMs, trials, ...odd } = duplicated
+    return { symptom: 'duplicated', odd, sinceMs, trials }
   }
-  if (slow === undefined) return { symptom: 'passes' }
-  return { symptom: 'slow', slowerNs: slow.byNs, sinceMs: slow.sinceMs, trials: slow.trials }
+  if (reordered !== undefined) {
+    const { sinceMs, trials, ...odd } = reordered
+    return { symptom: 'reordered', odd, sinceMs, trials }
+  }
+  if (slow !== undefined) return { symptom: 'slow', slowerNs: slow.byNs, sinceMs: slow.sinceMs, trials: slow.trials }
+  // It harms nobody, and so hides nothing that does.
+  if (remarked === undefined) return { symptom: 'passes' }
+  const { sinceMs, trials, dscp, ...odd } = remarked
+  return { symptom: 'remarked', odd, dscp, sinceMs, trials }
 }
 
 /** Returns how the flow of a series behaves. Only attempts that found it dropped count for that, and not what failed otherwise before. */

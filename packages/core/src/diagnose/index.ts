@@ -16,6 +16,7 @@ export {
   endIdOf,
   type Fact,
   factLinkIdOf,
+  harmless,
   makeFact,
   type NodeEvidence,
   type Symptom,

@@ -13,7 +13,10 @@ const packets = z.object({
   returned: z.int(),
   duplicated: z.int(),
   duplicatedForth: z.int().optional(),
+  remarkedForth: z.int().optional(),
+  remarkedBack: z.int().optional(),
   reordered: z.int(),
+  reorderedForth: z.int().optional(),
   late: z.int(),
 })
 
@@ -60,8 +63,10 @@ const result = z.discriminatedUnion('ok', [
 ])
 
 const interval = { low: z.number(), high: z.number() }
-/** Lost or duplicated packets, of how many, and bounds of their proportion (95 %). */
+/** Lost or odd packets, of how many, and bounds of their proportion (95 %). */
 const share = z.object({ lost: z.int(), of: z.int(), ...interval })
+/** Packets that arrive oddly, by the detector: the same of those that do, wall clock of the first, and trials since then. */
+const odd = { ...interval, forth: share, back: share, sinceMs: z.number(), trials: z.int() }
 
 /** Packets without an answer in time, of how many; and those lost on either way, if the other side counts them. */
 const lost = z.object({ sent: z.int(), lost: z.int(), forth: z.int().optional(), back: z.int().optional() })
@@ -116,8 +121,12 @@ export const series = z.object({
       trials: z.int(),
     })
     .optional(),
-  /** If packets arrive twice, by the detector: the same of those that do, and answers since the first. */
-  duplicated: z.object({ ...interval, forth: share, back: share, sinceMs: z.number(), trials: z.int() }).optional(),
+  /** If packets arrive twice; trials are answers. */
+  duplicated: z.object(odd).optional(),
+  /** If they are overtaken by later ones; trials are volleys. */
+  reordered: z.object(odd).optional(),
+  /** If they arrive with another DSCP than they were sent with: which became of which, of the newest. */
+  remarked: z.object({ ...odd, dscp: z.object({ sent: z.int(), seen: z.int() }).optional() }).optional(),
   /** Median path time in nanoseconds of the newest successes, 15 at most. */
   medianNs: z.number().optional(),
   /** If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then. */

@@ -14,8 +14,14 @@ export interface Packets {
   readonly duplicated: number
   /** Of these, requests that arrived twice: the others are answers. Absent if that cannot be known. */
   readonly duplicatedForth?: number
-  /** Answers that arrived after the answer to a later request. */
+  /** Answered requests that arrived with another DSCP than they were sent with. Absent if they have none, or that cannot be known. */
+  readonly remarkedForth?: number
+  /** The same of answers, which are sent with the DSCP of their request. */
+  readonly remarkedBack?: number
+  /** Answers that arrived after the answer to a later request; of a volley of STAMP, packets that were overtaken on either way. */
   readonly reordered: number
+  /** Of these, requests that arrived after a later one: the others are answers. Absent if that cannot be known. */
+  readonly reorderedForth?: number
   /** Answers that arrived after the deadline. */
   readonly late: number
 }
@@ -31,7 +37,10 @@ export function addPackets(sum: PacketSum, packets: Packets): PacketSum {
   sum.returned += packets.returned
   sum.duplicated += packets.duplicated
   if (packets.duplicatedForth !== undefined) sum.duplicatedForth = (sum.duplicatedForth ?? 0) + packets.duplicatedForth
+  if (packets.remarkedForth !== undefined) sum.remarkedForth = (sum.remarkedForth ?? 0) + packets.remarkedForth
+  if (packets.remarkedBack !== undefined) sum.remarkedBack = (sum.remarkedBack ?? 0) + packets.remarkedBack
   sum.reordered += packets.reordered
+  if (packets.reorderedForth !== undefined) sum.reorderedForth = (sum.reorderedForth ?? 0) + packets.reorderedForth
   sum.late += packets.late
   return sum
 }

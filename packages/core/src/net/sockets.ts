@@ -8,7 +8,7 @@ import { type Exchange, openExchange, type Stray } from './packets/exchange.ts'
 import { createNativeAsker } from './packets/native-asker.ts'
 import type { PacketAddress } from './packets/packet-socket.ts'
 import { providerOf, type Transport, transports } from './packets/providers.ts'
-import type { Asker, Question } from './packets/question.ts'
+import type { Asker, Question, VolleyAsker } from './packets/question.ts'
 import { createScriptAsker, type ScriptAsker, type ScriptFormat } from './packets/script-asker.ts'
 import { type ConnectionObserver, observeConnections } from './tcp/connection-observer.ts'
 import { openStream, type StreamKind } from './tcp/stream.ts'
@@ -36,6 +36,8 @@ export interface Sockets {
   exchangeAlone(kind: ExchangeKind, family: Family): Exchange
   /** Returns what asks such questions: the native packet engine, or this thread where that is missing, and for those with TLVs. */
   asker(question: Pick<Question, 'format' | 'dscp' | 'asksStamps'>): Asker
+  /** Returns what asks volleys: this thread. */
+  volleyAsker(): VolleyAsker
   /** Returns an asker of STAMP with a socket of its own, which this thread asks by and the caller closes. */
   stampAskerAlone(): Asker
   /**
@@ -123,6 +125,7 @@ export function createSockets({ onStray, namespace }: SocketsOptions): Sockets {
       const hasTlvs = dscp !== undefined || asksStamps
       return !hasTlvs && providerOf(transports[format]).name === 'native' ? native : script
     },
+    volleyAsker: () => script,
     observer(remotePort) {
       const observer = observers.get(remotePort) ?? inside(() => observeConnections([remotePort]))
       // The one used last is the last of the map.

@@ -1,4 +1,4 @@
-import type { ReflectedClass } from '../wire/stamp-question.ts'
+import { remarkedOf, type SeenDscp } from '../net/packets/remarked.ts'
 
 /** DSCP of a request on its way, 0 to 63. */
 export interface Marks {
@@ -11,17 +11,10 @@ export interface Marks {
   readonly dscpChange?: string
 }
 
-/** What an answer shows of the DSCP. */
-interface Seen {
-  readonly target: { readonly text: string }
-  /** Of the answer, as it arrived. */
-  readonly trafficClass: number | undefined
-  readonly service: ReflectedClass | undefined
-}
-
-export function marksOf(sent: number, { target, trafficClass, service }: Seen): Marks {
+export function marksOf(sent: number, seen: SeenDscp & { readonly target: { readonly text: string } }): Marks {
+  const { trafficClass, service, target } = seen
   const returned = trafficClass === undefined ? undefined : trafficClass >>> 2
-  const change = changesOf({ sent, returned, service, reflector: target.text }).join('; ')
+  const change = changesOf(sent, seen, target.text).join('; ')
   return {
     dscpSent: sent,
     ...(service === undefined ? {} : { dscpArrived: service.arrived }),
@@ -30,28 +23,17 @@ export function marksOf(sent: number, { target, trafficClass, service }: Seen): 
   }
 }
 
-function changesOf({
-  sent,
-  returned,
-  service,
-  reflector,
-}: {
-  readonly sent: number
-  readonly returned: number | undefined
-  readonly service: ReflectedClass | undefined
-  readonly reflector: string
-}): readonly string[] {
+function changesOf(sent: number, seen: SeenDscp, reflector: string): readonly string[] {
+  const { trafficClass = 0, service } = seen
   // How the answer left is known only if the reflector says that it used the DSCP.
   if (service === undefined)
     return [
       `${reflector} does not say with which DSCP requests arrive, so where it changes is unknown: it does not fill in the Class of Service TLV (RFC 8972 §4.4)`,
     ]
-  const { arrived, isUsed } = service
+  const { forth, back } = remarkedOf(sent, seen)
   return [
-    ...(arrived === sent ? [] : [`the path to ${reflector} changes DSCP ${sent} to ${arrived}`]),
-    ...(isUsed ? [] : [`${reflector} does not answer with DSCP ${sent}, so the path back is unknown`]),
-    ...(isUsed && returned !== undefined && returned !== sent
-      ? [`the path back from ${reflector} changes DSCP ${sent} to ${returned}`]
-      : []),
+    ...(forth === true ? [`the path to ${reflector} changes DSCP ${sent} to ${service.arrived}`] : []),
+    ...(service.isUsed ? [] : [`${reflector} does not answer with DSCP ${sent}, so the path back is unknown`]),
+    ...(back === true ? [`the path back from ${reflector} changes DSCP ${sent} to ${trafficClass >>> 2}`] : []),
   ]
 }

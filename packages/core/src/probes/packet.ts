@@ -82,7 +82,7 @@ export function definePacketProbe<
       const fates = await askFlows(asker, asked, { count, by })
       const seen = count > 1 ? { flows: fates.map(flowOf) } : {}
       // Packets of several flows have no order.
-      record({ packets: fates.map((fate) => countedOf(fate)).reduce(addPackets), detail: seen })
+      record({ packets: fates.map((fate) => countedOf(fate, { dscp: asked.dscp })).reduce(addPackets), detail: seen })
       const details = answersOf(fates, endpoint, deadline).map((answer) => {
         const { message, tookNs, clocks, ttl, trafficClass, sourcePort } = answer
         return { tookNs, clocks, detail: detailOf({ ...message, ttl, trafficClass, sourcePort, target }, options) }
@@ -95,7 +95,8 @@ export function definePacketProbe<
   }
 }
 
-async function stampSessionOf(session: Session): Promise<StampSession> {
+/** Returns the session of STAMP of a series. */
+export async function stampSessionOf(session: Session): Promise<StampSession> {
   const { value } = await session.hold('stamp', () => ({ ...createStampSession(), close() {} }))
   return value
 }

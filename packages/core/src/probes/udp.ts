@@ -10,9 +10,10 @@ import { bytesToSend, expectationOf, expectOption, mostExpectedBytes, sendOption
 import { flowsOption, type SeenFlows } from './flows.ts'
 import { askOverKept, type FlowAge, keepOption } from './kept.ts'
 import { type Marks, marksOf } from './marks.ts'
-import { ask, definePacketProbe } from './packet.ts'
+import { ask, definePacketProbe, nextFlow, stampSessionOf } from './packet.ts'
 import { type Attempt, defineProbe } from './probe.ts'
 import { type Stamps, stampsOf } from './stamps.ts'
+import { answersOfVolley, type Overtaken, overtakenIn, volleyOption } from './volley.ts'
 
 const options = z.object({
   payloadBytes: z
@@ -49,15 +50,16 @@ const options = z.object({
       'ask the reflector what stamps its packets (hardware, software or control-plane; of Scout, software is the kernel and control-plane the process), what its clock follows, and when its previous answer left: results then say how long its host held the previous packet of the series',
     ),
   flows: flowsOption,
-  keep: keepOption('send from one source port in all attempts of a series; flows are not used then'),
+  volley: volleyOption,
+  keep: keepOption('send from one source port in all attempts of a series; flows and volley are not used then'),
   plain: z
     .boolean()
     .default(false)
     .describe(
-      'the target is an echo server (RFC 862), which sends back what it is sent; key, dscp, timestamps, flows, keep, send and expect are not used then',
+      'the target is an echo server (RFC 862), which sends back what it is sent; key, dscp, timestamps, flows, volley, keep, send and expect are not used then',
     ),
   send: sendOption.describe(
-    'datagram for a service other than a reflector: text with escapes (\\r, \\n, \\x00), or hex: and bytes; payload size, key, dscp, timestamps, flows and keep are not used then',
+    'datagram for a service other than a reflector: text with escapes (\\r, \\n, \\x00), or hex: and bytes; payload size, key, dscp, timestamps, flows, volley and keep are not used then',
   ),
   expect: expectOption.describe(
     'what the answer of such a service must contain: text, hex: and bytes, or /a regular expression/ (default: any answer)',
@@ -71,7 +73,8 @@ export interface UdpDetail
     Partial<FlowAge>,
     Partial<Marks>,
     Stamps,
-    Omit<Reflected, 'lost' | 'duplicated' | 'oneWay' | 'service' | 'stamps' | 'previous'> {
+    Overtaken,
+    Omit<Reflected, 'lost' | 'duplicated' | 'oneWay' | 'service' | 'stamps' | 'previous' | 'numbers'> {
   readonly payloadBytes: number
   /** Number of the datagram; absent for a service other than a reflector. */
   readonly sequence?: number
@@ -116,11 +119,13 @@ export const udp = defineProbe({
   ...echo,
   packet: {
     ...echo.packet,
-    question: (to, given: Options) => (isForService(given) || given.keep ? undefined : echo.packet.question(to, given)),
+    question: (to, given: Options) =>
+      isForService(given) || given.keep || given.volley > 1 ? undefined : echo.packet.question(to, given),
   },
   measure(attempt, given) {
     if (isForService(given)) return askService(attempt, given)
-    return given.keep ? askFromOnePort(attempt, given) : echo.measure(attempt, given)
+    if (given.keep) return askFromOnePort(attempt, given)
+    return given.volley > 1 ? askVolley(attempt, given) : echo.measure(attempt, given)
   },
 })
 
@@ -131,6 +136,7 @@ function detailOf({
   service: __,
   stamps: ___,
   previous: ____,
+  numbers: _____,
   ...reflected
 }: Reflected): Omit<UdpDetail, 'payloadBytes'> {
   return {
@@ -145,6 +151,28 @@ function isForService({ plain, send, expect }: Options): boolean {
 }
 
 type UdpAttempt = Attempt<'echo', 'host:port'>
+
+/** Asks several times at once. One answer is a success: what is lost, other checks tell by single packets. */
+async function askVolley(attempt: UdpAttempt, options: Options): Promise<UdpDetail> {
+  const { endpoint, target, sockets, record, stopwatch, session, deadline } = attempt
+  const { dscp: _, ...unmarked } = { ...options, timestamps: false }
+  const question = echo.packet.question(endpoint, { ...unmarked, flows: 1 })
+  if (question === undefined) throw new TypeError('a volley has a question')
+  const asker = sockets.volleyAsker()
+  const flow = await nextFlow(session, 'packet flow', { flows: asker.flows(question) })
+  const own = await stampSessionOf(session)
+  stopwatch.enter('echo')
+  // Its numbers tell the order within a volley, from which losses between answers cannot be told.
+  const by = { count: options.volley, flow, deadline, session: { ...own, answered: () => ({}) } }
+  const fates = await asker.askTogether(question, by)
+  const { packets, detail } = overtakenIn(fates)
+  record({ packets, detail })
+  const answers = answersOfVolley(fates, endpoint, deadline)
+  const median = answers[answers.length >> 1]
+  if (median === undefined) throw new TypeError('a volley that succeeds has an answer')
+  stopwatch.settle(median.tookNs, median.clocks)
+  return { ...echo.packet.detail(median, target, unmarked), ...detail }
+}
 
 /** Asks a reflector from the port that the attempts of the series share. */
 async function askFromOnePort(attempt: UdpAttempt, options: Options): Promise<UdpDetail> {

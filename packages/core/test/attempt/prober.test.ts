@@ -61,7 +61,7 @@ describe('misuse', () => {
       cannot probe "[::g]": "[::g]" is neither an address nor a host name
       the tcp probe has no option "timeout": did you mean timeoutMs?
       the udp probe has no option "payloadbytes": did you mean payloadBytes?
-      the udp probe has no option "zzz": choose one of payloadBytes, key, light, dscp, timestamps, flows, keep, plain, send, expect, timeoutMs, family, address
+      the udp probe has no option "zzz": choose one of payloadBytes, key, light, dscp, timestamps, flows, volley, keep, plain, send, expect, timeoutMs, family, address
       option timeoutMs of the tcp probe: -1 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: 0 is out of range: it must be more than 0 and at most 600000
       option timeoutMs of the tcp probe: NaN is not a number: it must be more than 0 and at most 600000

@@ -59,12 +59,10 @@ describe('the closed set of causes', () => {
         "jitter: the spread of the times of a link",
         "bandwidth-limited: volleys of packets sent together",
         "buffer-bloat: volleys of packets sent together",
-        "reordering: volleys of packets sent together, whose order reflectors count",
         "dns-upstream-limited: checks of names outside the cluster",
         "hairpin-broken: checks of services and of the own service, by cluster address",
         "link-flapping: findings over time, which the agents keep and one look does not have",
         "asymmetric-route: counts of what arrives from each node, for packets that nothing answers",
-        "dscp-rewritten: the DSCP with which packets arrive",
       ]
     `)
   })
@@ -84,6 +82,9 @@ const yielded = [
   'wrong',
   'lossy',
   'slow',
+  'duplicated',
+  'reordered',
+  'remarked',
   'skewed',
 ] as const satisfies readonly Symptom[]
 

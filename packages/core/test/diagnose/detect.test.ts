@@ -132,6 +132,53 @@ describe('a detector', () => {
     expect(loss?.forth).toMatchObject(within(0.05))
   })
 
+  test('finds a DSCP that changes, on which way, and to what', () => {
+    const packets = { returned: 1, arrived: 1, duplicated: 0 }
+    const detail = (arrived: number, returned: number) => ({
+      dscpSent: 46,
+      dscpArrived: arrived,
+      dscpReturned: returned,
+    })
+    const changed = (forth: number, back: number) => ({
+      ...success(200_000, { detail: detail(forth, back) }),
+      packets: { ...packets, remarkedForth: Number(forth !== 46), remarkedBack: Number(back !== 46) },
+    })
+    expect(fed(() => changed(46, 46), 3).state).toEqual({})
+    expect(fed(() => changed(0, 46), 3).state.remarked).toMatchObject({
+      sinceMs: 0,
+      trials: 3,
+      forth: { lost: 3, of: 3 },
+      back: { lost: 0, of: 3 },
+      dscp: { sent: 46, seen: 0 },
+    })
+    expect(fed(() => changed(46, 10), 3).state.remarked).toMatchObject({ back: { lost: 3 }, dscp: { seen: 10 } })
+    // A reflector that does not say is no evidence.
+    expect(fed(() => ({ ...changed(46, 0), packets }), 3).state).toEqual({})
+  })
+
+  test('finds packets of volleys that overtake each other, on which way, by the volley', () => {
+    const volley = (forth: number, back: number) => ({
+      ...success(),
+      packets: { returned: 5, arrived: 5, duplicated: 0, reordered: forth + back, reorderedForth: forth },
+    })
+    expect(fed(() => volley(0, 0)).state).toEqual({})
+    expect(fed((round) => volley(round % 2, 0), 100).state.reordered).toMatchObject({
+      sinceMs: intervalMs,
+      trials: 99,
+      forth: { lost: 50, of: 99 },
+      back: { lost: 0 },
+    })
+    expect(fed((round) => volley(0, round % 4 === 0 ? 3 : 0), 100).state.reordered).toMatchObject({
+      forth: { lost: 0 },
+      back: { lost: 25 },
+    })
+  })
+
+  test('finds no order where a reflector does not number its answers', () => {
+    const packets = { returned: 5, arrived: 5, duplicated: 0, reordered: 4 }
+    expect(fed(() => ({ ...success(), packets })).state).toEqual({})
+  })
+
   test('leaves a series that always fails to its state', () => {
     expect(fed((round) => (round < 500 ? success() : failure('timeout'))).state).toEqual({})
   })

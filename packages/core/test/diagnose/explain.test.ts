@@ -341,7 +341,7 @@ const cases: readonly Case[] = [
     faults: [
       (fact) =>
         fact.check === 'udp' && isBetween(fact, 'node1', 'node2')
-          ? { symptom: 'duplicated', copies: { low: 0.1, high: 0.2 } }
+          ? { symptom: 'duplicated', odd: { low: 0.1, high: 0.2 } }
           : undefined,
       (fact) => (fact.check === 'dns' && fact.from === 'node2' ? lossy : undefined),
     ],

@@ -45,10 +45,27 @@ describe('facts', () => {
   })
 
   test('say that packets arrive twice, and how many on which way, unless some are lost', () => {
-    const copies = { low: 0.1, high: 0.3, forth: shareOf(20, 100), back: shareOf(0, 100) }
-    const duplicated = { ...copies, sinceMs: nowMs - 90_000, trials: 100 }
-    expect(factOf({ duplicated, slow })).toMatchObject({ symptom: 'duplicated', copies, trials: 100 })
+    const odd = { low: 0.1, high: 0.3, forth: shareOf(20, 100), back: shareOf(0, 100) }
+    const duplicated = { ...odd, sinceMs: nowMs - 90_000, trials: 100 }
+    expect(factOf({ duplicated, slow })).toMatchObject({ symptom: 'duplicated', odd, trials: 100 })
     expect(factOf({ duplicated, loss })).toMatchObject({ symptom: 'lossy' })
+  })
+
+  test('say that packets overtake each other, unless some are lost or arrive twice', () => {
+    const odd = { low: 0.5, high: 1, forth: shareOf(7, 9), back: shareOf(0, 9) }
+    const reordered = { ...odd, sinceMs: nowMs - 270_000, trials: 9 }
+    expect(factOf({ reordered, slow })).toMatchObject({ symptom: 'reordered', odd, trials: 9 })
+    expect(factOf({ reordered, loss })).toMatchObject({ symptom: 'lossy' })
+    expect(factOf({ reordered, duplicated: reordered })).toMatchObject({ symptom: 'duplicated' })
+  })
+
+  test('say that a DSCP changes, unless something is worse', () => {
+    const odd = { low: 0.5, high: 1, forth: shareOf(3, 3), back: shareOf(0, 3) }
+    const remarked = { ...odd, sinceMs: nowMs - 900_000, trials: 3, dscp: { sent: 46, seen: 0 } }
+    expect(factOf({ remarked })).toMatchObject({ symptom: 'remarked', odd, trials: 3, dscp: { sent: 46, seen: 0 } })
+    expect(factOf({ remarked, slow })).toMatchObject({ symptom: 'slow' })
+    expect(factOf({ remarked, loss })).toMatchObject({ symptom: 'lossy' })
+    expect(factOf({ remarked, ...failed({ from: 'node-1', to: 'node-2' }, 'refused') })?.symptom).toBe('refused')
   })
 
   test('say that a series is slow, unless it fails or loses packets', () => {

@@ -1,5 +1,5 @@
 import { catalogue } from '../../src/checks/catalogue.ts'
-import { makeCheck } from '../../src/checks/check.ts'
+import { type CheckDefinition, makeCheck } from '../../src/checks/check.ts'
 import { ownAspect } from '../../src/diagnose/aspects.ts'
 import type { Evidence, Fact, NodeEvidence, Symptom } from '../../src/diagnose/evidence.ts'
 import { proofs } from '../../src/diagnose/proofs/index.ts'
@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly services?: readonly string[]
   /** Servers behind the address of the name server, which every node asks one by one. */
   readonly dnsPods?: readonly string[]
+  /** Checks beside those of the catalogue. */
+  readonly checks?: readonly CheckDefinition[]
   /** Whether every node also looks up the name of every other. */
   readonly looksUpPeers?: boolean
   /** Whether every proof has been collected on every link. */
@@ -43,7 +45,9 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
     node = () => ({}),
   } = options
   const named = options.looksUpPeers === true ? [{ name: 'peer-name', protocol: 'dns', path: 'name' } as const] : []
-  const checks = [...catalogue, ...named].map((check) => makeCheck(check, { intervalMs: 10_000 }))
+  const checks = [...catalogue, ...named, ...(options.checks ?? [])].map((check) =>
+    makeCheck(check, { intervalMs: 10_000 }),
+  )
   const all = Array.from({ length: nodes }, (_, index): NodeEvidence => {
     const known = {
       name: `node${index + 1}`,

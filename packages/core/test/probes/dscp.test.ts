@@ -63,7 +63,8 @@ describeWith(nativePart)('packets with a DSCP', () => {
     const target = `127.0.0.1:${(await respond()).port}`
     await prober.setTasks([{ id: 'a', protocol: 'udp', target, intervalMs: 20, options: { dscp: 46 } }])
     await eventually(() => results.length > 3, 'results')
-    for (const { result } of results) expect(result).toMatchObject({ ok: true, detail: unchanged })
+    const packets = { returned: 1, remarkedForth: 0, remarkedBack: 0 }
+    for (const { result } of results) expect(result).toMatchObject({ ok: true, detail: unchanged, packets })
     expect(results.at(-1)?.result).toMatchObject({ detail: { lostForth: 0, lostBack: 0 } })
   })
 
@@ -75,6 +76,7 @@ describeWith(nativePart)('packets with a DSCP', () => {
     const result = await probe('udp', `127.0.0.1:${server.address().port}`, { dscp: 46, key })
     expect(result).toMatchObject({ ok: true, detail: { dscpSent: 46, dscpReturned: 0 } })
     expect(result.detail).not.toHaveProperty('dscpArrived')
+    expect(Object.keys(result.packets ?? {}).filter((key) => key.startsWith('remarked'))).toEqual([])
     expect(result.ok ? result.detail.dscpChange?.replace(/:\d+/, ':PORT') : '').toMatchInlineSnapshot(
       `"127.0.0.1:PORT does not say with which DSCP requests arrive, so where it changes is unknown: it does not fill in the Class of Service TLV (RFC 8972 §4.4)"`,
     )
@@ -101,6 +103,8 @@ describeWith(nativePart)('packets with a DSCP', () => {
     })
     const result = await probe('udp', `127.0.0.1:${server.address().port}`, { dscp: 46 })
     expect(result).toMatchObject({ ok: true, detail: { dscpSent: 46, dscpArrived: 0, dscpReturned: 0 } })
+    expect(result.packets).toMatchObject({ remarkedForth: 1 })
+    expect(result.packets).not.toHaveProperty('remarkedBack')
     expect(result.ok ? result.detail.dscpChange?.replaceAll(/:\d+/g, ':PORT') : '').toMatchInlineSnapshot(
       `"the path to 127.0.0.1:PORT changes DSCP 46 to 0; 127.0.0.1:PORT does not answer with DSCP 46, so the path back is unknown"`,
     )
@@ -133,7 +137,7 @@ describeWith(nativePart)('packets with a DSCP', () => {
   )('are told apart by the direction in which a device rewrites them', () => {
     expect(runAlone(rewriting)).toMatchInlineSnapshot(`
       [
-        "46 46 46 unchanged",
+        "46 46 46 unchanged 0 0",
         "46 0 46 the path to 127.0.0.1:8079 changes DSCP 46 to 0",
         "46 46 10 the path back from 127.0.0.1:8079 changes DSCP 46 to 10",
         "46 0 10 the path to 127.0.0.1:8079 changes DSCP 46 to 0; the path back from 127.0.0.1:8079 changes DSCP 46 to 10",
@@ -165,9 +169,10 @@ const rewriting = `
     const rules = { dport: 'udp dport 8079 ' + family + ' dscp set 0', sport: 'udp sport 8079 ' + family + ' dscp set 10' }
     for (const ways of [[], ['dport'], ['sport'], ['dport', 'sport']]) {
       for (const way of ways) nft('add rule inet scout in ' + rules[way])
-      const { detail } = await prober.probe('udp', written + ':8079', { dscp: 46 })
+      const { detail, packets } = await prober.probe('udp', written + ':8079', { dscp: 46 })
       const { dscpSent, dscpArrived, dscpReturned, dscpChange = 'unchanged' } = detail ?? {}
-      console.log(JSON.stringify([dscpSent, dscpArrived, dscpReturned, dscpChange].join(' ')))
+      const { remarkedForth, remarkedBack } = packets
+      console.log(JSON.stringify([dscpSent, dscpArrived, dscpReturned, dscpChange, remarkedForth, remarkedBack].join(' ')))
       nft('flush chain inet scout in')
     }
     await responder.close()

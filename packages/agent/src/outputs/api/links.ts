@@ -1,4 +1,4 @@
-import { compareNames, type End, endIdOf, endOf, type Fact, type Row, type SeriesReport } from '@scout/core'
+import { compareNames, type End, endIdOf, endOf, type Fact, harmless, type Row, type SeriesReport } from '@scout/core'
 import type { MeshView } from '../../diagnosis/diagnosis.ts'
 import type { Moment } from '../../diagnosis/timeline.ts'
 import { sightOf } from '../mesh-documents.ts'
@@ -123,27 +123,11 @@ function distinct(cells: readonly Cell[]): readonly Cell[] {
 }
 
 function ofSeries(series: SeriesReport, to: End): Placed {
-  const {
-    check: name,
-    protocol,
-    path,
-    vantage,
-    family,
-    from,
-    state,
-    sinceMs,
-    last,
-    loss,
-    duplicated,
-    slow,
-    recent,
-  } = series
+  const { check: name, protocol, path, vantage, family, from, state, sinceMs, last, loss, recent } = series
   const attempts = recent.passed + recent.failed
   const failure = last?.ok === false ? last.failure : undefined
-  const isLossy = state === 'ok' && loss !== undefined
-  const isDuplicated = state === 'ok' && !isLossy && duplicated !== undefined
-  const isSlow = state === 'ok' && !isLossy && !isDuplicated && slow !== undefined
-  const because = (state === 'ok' && !isLossy) || state === 'waiting' ? undefined : (failure ?? failureOf(series))
+  const isFailure = state !== 'waiting' && (state !== 'ok' || loss !== undefined)
+  const because = isFailure ? (failure ?? failureOf(series)) : undefined
   return {
     from,
     to,
@@ -151,19 +135,26 @@ function ofSeries(series: SeriesReport, to: End): Placed {
     cell: {
       check: name,
       family,
-      state: isLossy || isDuplicated || isSlow ? 'failing' : state,
-      sinceMs:
-        (isLossy ? loss.sinceMs : isDuplicated ? duplicated.sinceMs : undefined) ??
-        (isSlow ? slow.sinceMs : undefined) ??
-        sinceMs,
-      ...(isLossy ? { symptom: 'lossy', loss: { low: loss.low, high: loss.high } } : {}),
-      ...(isDuplicated ? { symptom: 'duplicated' } : {}),
-      ...(isSlow ? { symptom: 'slow', slowerNs: slow.byNs } : {}),
+      state,
+      sinceMs,
+      ...(state === 'ok' ? oddityOf(series) : {}),
       ...(because === undefined ? {} : { reason: because.reason, phase: because.phase, message: because.message }),
       medianNs: series.medianNs,
       lost: recent.lost ?? (attempts === 0 ? undefined : { sent: attempts, lost: recent.failed }),
     },
   }
+}
+
+/** Returns the worst of what the detector has found in a series whose last attempt passed. */
+function oddityOf({ loss, duplicated, reordered, slow, remarked }: SeriesReport): Partial<Cell> {
+  if (loss !== undefined) {
+    const { low, high, sinceMs } = loss
+    return { state: 'failing', symptom: 'lossy', sinceMs, loss: { low, high } }
+  }
+  if (duplicated !== undefined) return { state: 'failing', symptom: 'duplicated', sinceMs: duplicated.sinceMs }
+  if (reordered !== undefined) return { state: 'failing', symptom: 'reordered', sinceMs: reordered.sinceMs }
+  if (slow !== undefined) return { state: 'failing', symptom: 'slow', sinceMs: slow.sinceMs, slowerNs: slow.byNs }
+  return remarked === undefined ? {} : { symptom: 'remarked' }
 }
 
 function failureOf({ failures }: SeriesReport) {
@@ -175,6 +166,7 @@ function ofFact(fact: Fact): Placed {
   const { check: name, protocol, path, vantage, family, from, to, symptom, sinceMs, medianNs } = fact
   const check = { name, protocol, path, vantage }
   if (symptom === 'passes') return { from, to, check, cell: { check: name, family, state: 'ok', medianNs } }
+  if (harmless.has(symptom)) return { from, to, check, cell: { check: name, family, state: 'ok', symptom, medianNs } }
   const { reason = symptom, phase, message, loss, slowerNs } = fact
   const cell = {
     check: name,

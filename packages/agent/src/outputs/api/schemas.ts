@@ -44,7 +44,12 @@ const cell = z
         'waiting: no current result; unable: the agent lacks a privilege or feature, which is no evidence about the link',
       ),
     sinceMs: atMs.optional().describe('wall clock at which it became ok or failing'),
-    symptom: z.string().optional().describe('how it fails: silent, refused, lossy, slow and so on'),
+    symptom: z
+      .string()
+      .optional()
+      .describe(
+        'how it fails: silent, refused, lossy, slow and so on; or remarked, where it is ok and its DSCP changes on the way',
+      ),
     reason: z.string().optional(),
     phase: z.string().optional(),
     message: z.string().optional(),

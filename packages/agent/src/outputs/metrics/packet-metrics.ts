@@ -28,11 +28,32 @@ export const packetMetrics = [
     'Packets that the other side received twice. The other duplicated ones were answers.',
     ({ duplicatedForth = 0 }) => duplicatedForth,
   ),
-  counterOf('reordered', 'Answers that arrived after the answer to a later packet.', ({ reordered }) => reordered),
+  counterOf(
+    'remarked_forth',
+    'Packets that reached the other side with another DSCP than they were sent with. Present for checks with a DSCP.',
+    ({ remarkedForth }) => remarkedForth,
+  ),
+  counterOf(
+    'remarked_back',
+    'Answers that returned with another DSCP than they were sent with. Present where the other side answers with that of the request.',
+    ({ remarkedBack }) => remarkedBack,
+  ),
+  counterOf(
+    'reordered',
+    'Answers that arrived after the answer to a later packet. Of checks with volleys, packets that later ones overtook on either way.',
+    ({ reordered }) => reordered,
+  ),
+  counterOf(
+    'reordered_forth',
+    'Packets of volleys that later ones overtook on the way there. The other reordered ones were answers.',
+    ({ reorderedForth }) => reorderedForth,
+  ),
 ] as const
 
-function counterOf(name: string, help: string, read: (packets: Packets) => number) {
-  const countedIn = ({ total: { packets } }: SeriesReport) => (packets?.arrived === undefined ? undefined : packets)
+/** A count that is undefined has no sample. */
+function counterOf(name: string, help: string, read: (packets: Packets) => number | undefined) {
+  const countedIn = ({ total: { packets } }: SeriesReport) =>
+    packets?.arrived === undefined ? undefined : read(packets)
   return {
     name: `scout_probe_packets_${name}_total`,
     help,
@@ -40,8 +61,8 @@ function counterOf(name: string, help: string, read: (packets: Packets) => numbe
     labels: linkLabels,
     size: (series) => (countedIn(series) === undefined ? 0 : 1),
     readSeries(series, write) {
-      const packets = countedIn(series)
-      if (packets !== undefined) write(read(packets))
+      const count = countedIn(series)
+      if (count !== undefined) write(count)
     },
   } as const satisfies SeriesMetric
 }

@@ -25,7 +25,11 @@ const mesh = rowOf({
     seriesOf({ tookSeconds: [0.00004, 0.00031, 8] }),
     failingSeriesOf('refused', { to: 'node-3' }),
     seriesOf({ ...own, to: undefined, toZone: undefined, tookSeconds: [0.002] }),
-    seriesOf({ check: 'udp', protocol: 'udp', total: { passed: 12, reasons: {}, packets: ofStamp } }),
+    seriesOf({
+      check: 'udp',
+      protocol: 'udp',
+      total: { passed: 12, reasons: {}, packets: { ...ofStamp, remarkedForth: 2, remarkedBack: 1, reorderedForth: 1 } },
+    }),
   ],
   durations: [durationsOf([0.00004, 0.00031, 8]), durationsOf([0.002], { ...own, toZone: '' })],
   schedule: { started: 9, late: 1, skipped: 2, lost: 5, inFlight: 3, waiting: 4 },
@@ -142,7 +146,7 @@ test('exposes exactly the values of the row', () => {
     scout_series_budget Infinity
     # HELP scout_series_budget_used Time series about single links that the shown checks have at most.
     # TYPE scout_series_budget_used gauge
-    scout_series_budget_used 35
+    scout_series_budget_used 38
     # HELP scout_series_budget_withheld Checks of links that the budget leaves without time series of their own. failing: fail, or failed in the last ten minutes; other. The metrics by pair of zones include them.
     # TYPE scout_series_budget_withheld gauge
     scout_series_budget_withheld{state="failing"} 0
@@ -252,9 +256,18 @@ test('exposes exactly the values of the row', () => {
     # HELP scout_probe_packets_duplicated_forth_total Packets that the other side received twice. The other duplicated ones were answers.
     # TYPE scout_probe_packets_duplicated_forth_total counter
     scout_probe_packets_duplicated_forth_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 1
-    # HELP scout_probe_packets_reordered_total Answers that arrived after the answer to a later packet.
+    # HELP scout_probe_packets_remarked_forth_total Packets that reached the other side with another DSCP than they were sent with. Present for checks with a DSCP.
+    # TYPE scout_probe_packets_remarked_forth_total counter
+    scout_probe_packets_remarked_forth_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 2
+    # HELP scout_probe_packets_remarked_back_total Answers that returned with another DSCP than they were sent with. Present where the other side answers with that of the request.
+    # TYPE scout_probe_packets_remarked_back_total counter
+    scout_probe_packets_remarked_back_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 1
+    # HELP scout_probe_packets_reordered_total Answers that arrived after the answer to a later packet. Of checks with volleys, packets that later ones overtook on either way.
     # TYPE scout_probe_packets_reordered_total counter
     scout_probe_packets_reordered_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 2
+    # HELP scout_probe_packets_reordered_forth_total Packets of volleys that later ones overtook on the way there. The other reordered ones were answers.
+    # TYPE scout_probe_packets_reordered_forth_total counter
+    scout_probe_packets_reordered_forth_total{check="udp",protocol="udp",path="pod",vantage="pod",family="ipv4",source_node="node-1",source_zone="zone-a",target_node="node-2",target_zone="zone-b"} 1
     # HELP scout_schedule_runs_total Check runs by outcome. started: all that ran; late: started more than one interval late; skipped: dropped because the previous run was still waiting; lost: made, but the results found the memory for them full.
     # TYPE scout_schedule_runs_total counter
     scout_schedule_runs_total{outcome="started"} 9
@@ -387,6 +400,23 @@ test('counts packets by direction where the other side counts them, too', () => 
     'scout_probe_packets_duplicated_total 1',
     'scout_probe_packets_duplicated_forth_total 1',
     'scout_probe_packets_reordered_total 2',
+  ])
+})
+
+test('counts packets whose DSCP changes of the checks that ask, and on the ways that are known', () => {
+  const checks = [
+    { check: 'udp', packets: ofStamp },
+    { check: 'dscp', packets: { ...ofStamp, remarkedForth: 3 } },
+    { check: 'dscp-kept', packets: { ...ofStamp, remarkedForth: 0, remarkedBack: 2 } },
+  ]
+  const series = checks.map(({ check, packets }) =>
+    seriesOf({ check, protocol: 'udp', total: { passed: 12, reasons: {}, packets } }),
+  )
+  const counted = samplesOf(rowOf({ series })).filter(({ name }) => name.includes('remarked'))
+  expect(counted.map(({ name, labels, value }) => `${name} ${labels.match(/check="(.*?)"/)?.[1]} ${value}`)).toEqual([
+    'scout_probe_packets_remarked_forth_total dscp 3',
+    'scout_probe_packets_remarked_forth_total dscp-kept 0',
+    'scout_probe_packets_remarked_back_total dscp-kept 2',
   ])
 })
 

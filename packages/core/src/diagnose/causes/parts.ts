@@ -14,6 +14,7 @@ import {
   type Variant,
 } from '../cause.ts'
 import type { Fact, NodeEvidence, Symptom } from '../evidence.ts'
+import { percent } from '../explain/words.ts'
 import { type ProofName, proofs } from '../proofs/index.ts'
 import { isProof } from '../proofs/proof.ts'
 import type { ScopeKind } from '../scope.ts'
@@ -82,6 +83,25 @@ export function ifSeen(failing: readonly Fact[], about: Selector, variant: Varia
   return failing.some(about) ? [variant] : []
 }
 
+/**
+ * Returns a variant about the checks of UDP that show a symptom, and one about each of them if there are several: what such a check looks
+ * for depends on its options, which facts do not have.
+ */
+export function byCheck(
+  failing: readonly Fact[],
+  symptom: Symptom,
+  variantOf: (about: Selector) => Variant,
+): readonly Variant[] {
+  const names = [
+    ...new Set(failing.flatMap((fact) => (fact.symptom === symptom && isUdp(fact) ? [fact.check] : []))),
+  ].toSorted()
+  const groups = names.length > 1 ? [names, ...names.map((name) => [name])] : names.map((name) => [name])
+  return groups.map((group) => {
+    const variant = variantOf(({ check }) => group.includes(check))
+    return { ...variant, id: `${variant.id} ${group.join(' ')}` }
+  })
+}
+
 /** Returns whether a query over UDP had an answer, and failed only in its retry over TCP. */
 export function isAnsweredByUdp(fact: Fact): boolean {
   return isDns(fact) && !isDnsOverTcp(fact) && (fact.phase === 'connect' || fact.phase === 'retry')
@@ -109,6 +129,13 @@ export function overFamily({ failing, passing }: Pick<Said, 'failing' | 'passing
   return families.size === 1 && family !== undefined && [...others].some((other) => other !== family)
     ? (names[family] ?? '')
     : ''
+}
+
+/** Returns the bounds of the share of packets that are odd: `10 % to 20 %`. */
+export function shareText({ failing }: Pick<Said, 'failing'>): string {
+  const shares = failing.flatMap(({ odd }) => odd ?? [])
+  const low = percent(Math.min(...shares.map((share) => share.low)))
+  return `${low} to ${percent(Math.max(...shares.map((share) => share.high)))}`
 }
 
 /** Returns the command that repeats one of the failing attempts. */

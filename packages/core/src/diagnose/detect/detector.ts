@@ -1,11 +1,11 @@
 import { type FailureReason, outcomeOf } from '../../model/failure.ts'
 import type { Packets } from '../../model/packets.ts'
 import { pathNs, type Yields } from '../../statistics/window.ts'
-import type { Loss } from '../evidence.ts'
+import type { Loss, Remark } from '../evidence.ts'
 import { LossChart } from './chart.ts'
-import { type Copied, CopyChart } from './copies.ts'
 import { Directions, type Reported } from './directions.ts'
 import { LatencyChart } from './latency.ts'
+import { type Odd, OddChart, oddRules } from './odd.ts'
 import type { LossAlarm } from './tally.ts'
 
 /** What is wrong with a series that neither passes nor fails as a whole. */
@@ -13,7 +13,11 @@ export interface Detected {
   /** Some attempts are lost: wall clock of the first, and attempts since then. */
   readonly loss?: (Loss & Since) | undefined
   /** Some packets arrive twice. */
-  readonly duplicated?: Copied | undefined
+  readonly duplicated?: Odd | undefined
+  /** Some are overtaken by later ones; trials are volleys. */
+  readonly reordered?: Odd | undefined
+  /** Some arrive with another DSCP than they were sent with: that one, and the other, of the newest. */
+  readonly remarked?: (Odd & { readonly dscp?: Remark | undefined }) | undefined
   /** Successes take longer than usual by this much. */
   readonly slow?: (Since & { readonly byNs: number }) | undefined
 }
@@ -28,7 +32,11 @@ type Attempted = {
   readonly totalNs: number
   readonly phasesNs: Readonly<Partial<Record<string, number>>>
   readonly clock: { readonly rx: string }
-  readonly packets?: Pick<Packets, 'arrived' | 'lostForth' | 'returned' | 'duplicated' | 'duplicatedForth'>
+  readonly packets?: Pick<
+    Packets,
+    'arrived' | 'lostForth' | 'returned' | 'duplicated' | 'duplicatedForth' | 'remarkedForth' | 'remarkedBack'
+  > &
+    Partial<Pick<Packets, 'reordered' | 'reorderedForth'>>
   readonly detail?: unknown
   readonly condensed?: { readonly attempts: number; readonly spanMs: number }
 } & ({ readonly ok: true } | { readonly ok: false; readonly failure: { readonly reason: FailureReason } })
@@ -47,11 +55,14 @@ const excess = 3
 /** Attempts in a row that are lost at random, as opposed to an outage. */
 const mostLost = 2
 
-/** Watches one series for loss, copies and delay. */
+/** Watches one series for loss, delay and packets that arrive oddly. */
 export class Detector {
   readonly #loss: LossChart
   readonly #directions = new Directions()
-  readonly #copies = new CopyChart()
+  readonly #duplicated = new OddChart(oddRules.duplicated)
+  readonly #reordered = new OddChart(oddRules.reordered)
+  readonly #remarked = new OddChart(oddRules.remarked)
+  #remark: Remark | undefined
   readonly #latency: LatencyChart | undefined
   readonly #link: LossChart | undefined
   /** Bad results in a row at present, and wall clock of the first. */
@@ -78,8 +89,7 @@ export class Detector {
     this.#loss.add(isBad, startedAtMs)
     this.#tellLink(isBad, startedAtMs)
     this.#countDirections(result)
-    // Where nobody counts what arrives, copies have no direction, and may be those of another target behind the address.
-    if (result.packets?.arrived !== undefined) this.#copies.add(result.packets, startedAtMs)
+    this.#countOdd(result, startedAtMs)
     // The event loop stamps late on a busy host.
     if (!isBad && result.clock.rx !== 'user') this.#latency?.add(roundTripNs(result), startedAtMs)
   }
@@ -91,6 +101,21 @@ export class Detector {
       this.#loss.add(false, atMs)
       this.#tellLink(false, atMs)
     }
+  }
+
+  /** Where nobody counts what arrives, what is odd has no direction, and copies may be those of another target behind the address. */
+  #countOdd({ packets, detail }: Attempted, atMs: number): void {
+    if (packets?.arrived === undefined) return
+    const { returned: trials, duplicated, duplicatedForth = 0, remarkedForth, remarkedBack = 0 } = packets
+    const { reordered = 0, reorderedForth } = packets
+    this.#duplicated.add({ trials, forth: duplicatedForth, back: duplicated - duplicatedForth }, atMs)
+    if (reorderedForth !== undefined) {
+      const back = reordered - reorderedForth
+      this.#reordered.add({ trials: 1, forth: Number(reorderedForth > 0), back: Number(back > 0) }, atMs)
+    }
+    if (remarkedForth === undefined) return
+    this.#remarked.add({ trials, forth: remarkedForth, back: remarkedBack }, atMs)
+    if (remarkedForth + remarkedBack > 0) this.#remark = remarkIn(detail)
   }
 
   /** Counts while it or its link remembers a loss: the fewer are lost, the sooner the series alone has forgotten. */
@@ -114,13 +139,17 @@ export class Detector {
 
   get state(): Detected {
     const loss = this.#lossAlarm()
-    const duplicated = this.#copies.alarm
+    const duplicated = this.#duplicated.alarm
+    const reordered = this.#reordered.alarm
+    const remarked = this.#remarked.alarm
     const slow = this.#latency?.alarm
     return {
       ...(loss === undefined
         ? {}
         : { loss: { ...loss.loss, ...this.#directions.losses, sinceMs: loss.sinceMs, trials: loss.trials } }),
       ...(duplicated === undefined ? {} : { duplicated }),
+      ...(reordered === undefined ? {} : { reordered }),
+      ...(remarked === undefined ? {} : { remarked: { ...remarked, dscp: this.#remark } }),
       ...(slow === undefined ? {} : { slow }),
     }
   }
@@ -154,4 +183,16 @@ function isRetransmitted(detail: unknown): boolean {
   return (
     typeof detail === 'object' && detail !== null && 'synRetransmits' in detail && Number(detail.synRetransmits) > 0
   )
+}
+
+/** Returns how a DSCP was changed, of both ways on the way there. */
+function remarkIn(detail: unknown): Remark | undefined {
+  const [sent, arrived, returned] = ['dscpSent', 'dscpArrived', 'dscpReturned'].map((name) => numberIn(detail, name))
+  const seen = arrived === sent ? returned : arrived
+  return sent === undefined || seen === undefined ? undefined : { sent, seen }
+}
+
+function numberIn(detail: unknown, name: string): number | undefined {
+  const value: unknown = typeof detail === 'object' && detail !== null ? Reflect.get(detail, name) : undefined
+  return typeof value === 'number' ? value : undefined
 }

@@ -6,7 +6,7 @@ import { type ArrivalBetween, wayWithoutArrivals } from './arrivals.ts'
 import type { Place } from './places.ts'
 
 /*
- * In which direction packets are lost, or duplicated. Where they are lost on one way, attempts fail on both, because nothing is answered:
+ * In which direction packets are lost, duplicated or remarked. Where they are lost on one way, attempts fail on both, because nothing is answered:
  * links alone do not tell. Reflectors count what arrives (RFC 8762 §4.2), and the packets of all failures that one finding explains are
  * counted together. Where none is answered, the last arrivals at both ends decide (arrivals.ts).
  */
@@ -36,7 +36,7 @@ export function orientedAt(
   const isForth = alignmentWith(place.scope, nodes)
   if (isForth === undefined) return undefined
   const losses = lossesOf(failing, isForth)
-  const direction = directionOf(losses)
+  const direction = failing.every(isRemarked) ? remarkedWay(losses) : directionOf(losses)
   if (direction !== undefined) return turned(place, failing, { direction, losses })
   const way = wayWithoutArrivals(failing, arrivalOf, isForth)
   return way === undefined ? undefined : turned(place, failing, { direction: way })
@@ -109,7 +109,7 @@ function otherWay(scope: Scope, failing: readonly Fact[]): Scope | undefined {
 function lossesOf(failing: readonly Fact[], isForth: (fact: Fact) => boolean): SharesByDirection {
   const sums = { forth: { lost: 0, of: 0 }, back: { lost: 0, of: 0 } }
   for (const fact of failing) {
-    const { forth, back } = fact.loss ?? fact.copies ?? {}
+    const { forth, back } = fact.loss ?? fact.odd ?? {}
     // Each of several fragments may be the one that is lost.
     if (forth === undefined || back === undefined || isFragmented(fact)) continue
     const [there, here] = isForth(fact) ? [sums.forth, sums.back] : [sums.back, sums.forth]
@@ -119,6 +119,17 @@ function lossesOf(failing: readonly Fact[], isForth: (fact: Fact) => boolean): S
     here.of += back.of
   }
   return { forth: shareOf(sums.forth.lost, sums.forth.of), back: shareOf(sums.back.lost, sums.back.of) }
+}
+
+function isRemarked({ symptom }: Fact): boolean {
+  return symptom === 'remarked'
+}
+
+/** No DSCP changes by chance, so that each packet tells. */
+function remarkedWay({ forth, back }: SharesByDirection): Exclude<Direction, 'none'> | undefined {
+  if (forth.lost > 0 && back.lost > 0) return 'both'
+  if (forth.lost > 0) return 'forward'
+  return back.lost > 0 ? 'return' : undefined
 }
 
 function directionOf({ forth, back }: SharesByDirection): Exclude<Direction, 'none'> | undefined {

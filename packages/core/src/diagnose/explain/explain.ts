@@ -52,7 +52,8 @@ function isEstablished(failing: readonly Fact[], byMs: number): boolean {
     const { symptom, to, sinceMs, trials, socket } = fact
     if (isProof(fact) || (symptom === 'forgotten' && socket === 'kept' && trials < trialsOfKept)) continue
     if (ofSome.has(symptom)) {
-      if (to.kind !== 'node' || ++detected > 1) return true
+      // Only checks that mark packets show that their marks change, and chance changes none.
+      if (to.kind !== 'node' || symptom === 'remarked' || ++detected > 1) return true
     } else if (sinceMs <= byMs && trials >= trialsTogether && (++repeated > 1 || trials >= trialsAlone)) return true
   }
   return false

@@ -1,6 +1,6 @@
 import type { Line, Variant } from '../cause.ts'
 import { isTcp } from '../cause.ts'
-import { type Fact, ofSome, oneEventMs, type Symptom } from '../evidence.ts'
+import { type Fact, harmless, ofSome, oneEventMs, type Symptom } from '../evidence.ts'
 
 /** One aspect of a link. Links that share a vector have the same symptom there; the fact is that of the first of them. */
 export interface Cell {
@@ -269,20 +269,32 @@ function clamp(nats: number, cap: number): number {
   return Math.max(-cap, Math.min(cap, nats))
 }
 
-/** Returns when the newest trouble of a link began; undefined if it has none. */
+/** Returns when the newest trouble of a link began; undefined if it has none. What harms nobody is none beside others. */
 function onsetOf(facts: readonly Fact[]): number | undefined {
+  return onsetOfThose(facts, isHarmful) ?? onsetOfThose(facts, isFailure)
+}
+
+function isFailure({ symptom }: Fact): boolean {
+  return symptom !== 'passes'
+}
+
+function isHarmful({ symptom }: Fact): boolean {
+  return !harmless.has(symptom)
+}
+
+function onsetOfThose(facts: readonly Fact[], isOne: (fact: Fact) => boolean): number | undefined {
   let newest: number | undefined
   let earliest = Number.POSITIVE_INFINITY
-  for (const { symptom, sinceMs } of facts) {
-    if (symptom === 'passes') continue
-    if (newest === undefined || sinceMs > newest) newest = sinceMs
-    if (sinceMs < earliest) earliest = sinceMs
+  for (const fact of facts) {
+    if (!isOne(fact)) continue
+    if (newest === undefined || fact.sinceMs > newest) newest = fact.sinceMs
+    if (fact.sinceMs < earliest) earliest = fact.sinceMs
   }
   if (newest === undefined) return undefined
   if (newest - earliest <= oneEventMs) return earliest
   let onset = newest
-  for (const { symptom, sinceMs } of facts)
-    if (symptom !== 'passes' && sinceMs < onset && newest - sinceMs <= oneEventMs) onset = sinceMs
+  for (const fact of facts)
+    if (isOne(fact) && fact.sinceMs < onset && newest - fact.sinceMs <= oneEventMs) onset = fact.sinceMs
   return onset
 }
 

@@ -93,21 +93,29 @@ function clauseOf(facts: readonly Fact[], families: readonly string[]): string {
 }
 
 function lossText(facts: readonly Fact[], links: number): string {
-  const losses = facts.flatMap(({ loss, copies }) => loss ?? copies ?? [])
+  const symptom = facts[0]?.symptom ?? 'passes'
+  const losses = facts.flatMap(({ loss, odd }) => loss ?? odd ?? [])
   if (losses.length === 0) return ''
   const low = Math.min(...losses.map((loss) => loss.low))
   const high = Math.max(...losses.map((loss) => loss.high))
-  return `, ${percent(low)} to ${percent(high)} ${facts.some(({ copies }) => copies !== undefined) ? 'twice' : 'lost'}${links === 1 ? directionText(losses) : ''}`
+  return `, ${percent(low)} to ${percent(high)} ${shareWords[symptom] ?? 'lost'}${links === 1 ? directionText(losses, symptom === 'reordered' ? 'volleys' : 'packets') : ''}`
 }
 
-function directionText(losses: readonly Loss[]): string {
+/** What some packets are, beside lost. */
+const shareWords: Readonly<Partial<Record<Symptom, string>>> = {
+  duplicated: 'twice',
+  reordered: 'out of order',
+  remarked: 'changed',
+}
+
+function directionText(losses: readonly Loss[], unit: string): string {
   const known = losses.flatMap(({ forth, back }) =>
     forth === undefined || back === undefined ? [] : [{ forth, back }],
   )
   if (known.length === 0) return ''
   const forth = known.reduce((sum, one) => sum + one.forth.lost, 0)
   const back = known.reduce((sum, one) => sum + one.back.lost, 0)
-  return `: ${forth} packets on the way there, ${back} on the way back`
+  return `: ${forth} ${unit} on the way there, ${back} on the way back`
 }
 
 /** Returns `2.6 %`. */

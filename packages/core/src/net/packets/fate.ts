@@ -5,7 +5,9 @@ import type { Packets } from '../../model/packets.ts'
 import { formatHostPort } from '../../model/target.ts'
 import { type Clocks, clocksOf } from '../../time/clock.ts'
 import type { Deadline } from '../../time/deadline.ts'
+import type { ReflectedClass } from '../../wire/stamp-question.ts'
 import type { Departure, SendError, SendingOptions } from './packet-socket.ts'
+import { remarkedOf } from './remarked.ts'
 import type { SeenByDirection } from './stamp-session.ts'
 
 /** Identifies a pending request among all others of its exchange. A number has 32 bits. */
@@ -102,13 +104,17 @@ export function packetsOf(fates: readonly Fate<unknown>[]): Packets {
 
 /**
  * Counts the only packet of an attempt, and what its answer says about earlier ones of the session. `attempts` is how many ended like this
- * one, which is the last of them.
+ * one, which is the last of them (default: 1); `dscp` is what it was sent with.
  */
-export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>, attempts = 1): Packets {
+export function countedOf(
+  fate: Fate<{ readonly reflected?: SeenByDirection & { readonly service?: ReflectedClass } }>,
+  { attempts = 1, dscp }: { readonly attempts?: number | undefined; readonly dscp?: number | undefined },
+): Packets {
   const one = packetsOf([fate])
   const packets = attempts === 1 ? one : { ...one, sent: attempts, returned: attempts }
   if (fate.kind !== 'answered' || fate.message.reflected === undefined) return packets
-  const { lost, duplicated } = fate.message.reflected
+  const { lost, duplicated, service } = fate.message.reflected
+  const remarked = dscp === undefined ? {} : remarkedOf(dscp, { trafficClass: fate.trafficClass, service })
   return {
     ...packets,
     arrived: attempts + (lost?.back ?? 0),
@@ -116,6 +122,8 @@ export function countedOf(fate: Fate<{ readonly reflected?: SeenByDirection }>, 
     ...(duplicated === undefined
       ? {}
       : { duplicated: duplicated.forth + duplicated.back, duplicatedForth: duplicated.forth }),
+    ...(remarked.forth === undefined ? {} : { remarkedForth: Number(remarked.forth) }),
+    ...(remarked.back === undefined ? {} : { remarkedBack: Number(remarked.back) }),
   }
 }
 

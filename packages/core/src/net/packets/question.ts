@@ -42,6 +42,8 @@ export interface PacketAnswer {
 export interface Reflected extends SeenByDirection {
   /** Time between receipt and answer at the reflector, which the round trip is without; absent if its clock is wrong. */
   readonly residenceNs?: number
+  /** Numbers of the request and of its answer; only of questions asked outside the packet engine. */
+  readonly numbers?: { readonly asked: number; readonly answered: number }
   /** TTL with which the question arrived. */
   readonly senderTtl?: number
   /** Class of service, if the question asked for it and the reflector understood it. */
@@ -117,4 +119,10 @@ export interface Asker {
    */
   readonly begin?: (question: Question, timing: Timing, onAsked: (asked: Asked) => void) => () => void
   close(): void
+}
+
+/** Asks the same question several times at once. */
+export interface VolleyAsker extends Pick<Asker, 'flows'> {
+  /** Sends from one source port. Resolves to the fates in the order of sending. Throws as `flows` does. */
+  askTogether(question: Question, by: Asking & { readonly count: number }): Promise<readonly Fate<PacketAnswer>[]>
 }

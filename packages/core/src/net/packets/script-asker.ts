@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts'
 import type { Doubt, Fate, Shot } from './fate.ts'
 import type { PacketAddress } from './packet-socket.ts'
 import { providerOf, transports } from './providers.ts'
-import type { Asker, PacketAnswer, Question } from './question.ts'
+import type { Asker, PacketAnswer, Question, VolleyAsker } from './question.ts'
 import { isAnswerTo, type StampShot, stampShot } from './script-stamp.ts'
 import { createStampSession, type StampSession } from './stamp-session.ts'
 
@@ -29,7 +29,7 @@ interface Open {
 }
 
 /** Asker whose exchanges are opened by its user, who passes on what they receive. */
-export interface ScriptAsker extends Asker {
+export interface ScriptAsker extends Asker, VolleyAsker {
   /** Returns the key that an answer of each format carries; undefined for anything else. */
   readonly keyOf: Readonly<
     Record<ScriptFormat, (bytes: Uint8Array, family: Family, sender: number) => string | undefined>
@@ -48,22 +48,40 @@ export function createScriptAsker(exchangeOf: ExchangeOf): ScriptAsker {
       throw new FailureError('not-supported', providerOf(transports.syn).remark ?? 'no raw TCP sockets')
     return exchangeOf(format, to.family)
   }
-  return {
-    flows: (question) => exchangeFor(question).flows,
-    async ask(question, { flow, deadline, session = createStampSession() }) {
-      const exchange = exchangeFor(question)
+  const askTogether: ScriptAsker['askTogether'] = async (
+    question,
+    { count, flow, deadline, session = createStampSession() },
+  ) => {
+    const exchange = exchangeFor(question)
+    const asked = Array.from({ length: count }, () => {
       const sequence = exchange.nextSequence()
       const open: Open = { question, sequence: sequence & 0xffff, doubt: undefined }
       const shot = question.format === 'stamp' ? stampOf(open, sequence, session) : echoShot(open, sequence, exchange)
-      opened.add(open)
-      try {
-        const [fate] = await exchange.volley([{ ...shot, flow }], deadline)
-        if (fate?.kind === 'unsent' && open.stamp !== undefined) session.unsent(open.stamp.asked.sequence)
-        const seen = doubted(fate ?? { kind: 'silent', mayBeOurs: false }, open)
+      return { open, shot: { ...shot, flow } }
+    })
+    for (const { open } of asked) opened.add(open)
+    try {
+      const fates = await exchange.volley(
+        asked.map(({ shot }) => shot),
+        deadline,
+      )
+      // The last one first, because only the last number can be taken back.
+      for (const [index, { open }] of [...asked.entries()].toReversed())
+        if (fates[index]?.kind === 'unsent' && open.stamp !== undefined) session.unsent(open.stamp.asked.sequence)
+      return asked.map(({ open }, index) => {
+        const seen = doubted(fates[index] ?? { kind: 'silent', mayBeOurs: false }, open)
         return open.stamp?.settled(seen) ?? seen
-      } finally {
-        opened.delete(open)
-      }
+      })
+    } finally {
+      for (const { open } of asked) opened.delete(open)
+    }
+  }
+  return {
+    flows: (question) => exchangeFor(question).flows,
+    askTogether,
+    async ask(question, asking) {
+      const [fate] = await askTogether(question, { ...asking, count: 1 })
+      return fate ?? { kind: 'silent', mayBeOurs: false }
     },
     keyOf: {
       stamp(bytes) {

@@ -153,6 +153,7 @@ function flawOf(bytes: Uint8Array, question: Question, isSame: boolean): PacketA
 function reflectedOf({ sequence, sender, sent, received, estimate, senderTtl }: StampAnswer, session: StampSession) {
   const reflected: Reflected = {
     ...session.answered(sender.sequence, sequence),
+    numbers: { asked: sender.sequence, answered: sequence },
     residenceNs: nsBetween(received, sent, estimate.format),
     ...(senderTtl === 0 ? {} : { senderTtl }),
   }

@@ -1,6 +1,5 @@
 import { both, type Cause, isFragmented, isUdp, mostly } from '../../cause.ts'
-import { percent } from '../../explain/words.ts'
-import { byFamily, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
+import { byFamily, ofLinks, overFamily, overPods, repeated, shareText } from '../parts.ts'
 
 /** What reflectors count. Of fragments, each would have to be duplicated. */
 const counted = both(overPods, isUdp, (aspect) => !isFragmented(aspect))
@@ -24,10 +23,7 @@ export const duplication: Cause = {
       ? byFamily(failing, { id: 'all', lines: [mostly(counted, 'duplicated')] })
       : [],
   says(said) {
-    const shares = said.failing.flatMap(({ copies }) => copies ?? [])
-    const low = percent(Math.min(...shares.map((share) => share.low)))
-    const high = percent(Math.max(...shares.map((share) => share.high)))
-    return `packets arrive twice${overFamily(said)}, ${low} to ${high} of them: ${said.where}`
+    return `packets arrive twice${overFamily(said)}, ${shareText(said)} of them: ${said.where}`
   },
   next: (said) => repeated(said, ' --count 50 --interval 100ms'),
 }

@@ -1,6 +1,7 @@
 import type { Line, Variant } from '../cause.ts'
 import { isTcp } from '../cause.ts'
-import { type Fact, harmless, ofSome, oneEventMs, type Symptom } from '../evidence.ts'
+import { type Fact, ofSome, type Symptom } from '../evidence.ts'
+import { isKnown, isWeak, type Told, toldOf } from './told.ts'
 
 /** One aspect of a link. Links that share a vector have the same symptom there; the fact is that of the first of them. */
 export interface Cell {
@@ -35,23 +36,10 @@ const strayProbability = 0.005
 const capOfAspect = 6
 const capOfTcp = 8
 
-/** Successes since the trouble began, from which they are no longer weak, … */
-const strongPasses = 3
-/** … and beside a loss, so many for each packet that it takes: none of them fails by chance once in a thousand times. */
-const passesOfLoss = Math.log(1_000)
-
 /** Returns what is known of the aspects of a link. A success from before its trouble is no evidence about that. */
 export function cellsOf(facts: readonly Fact[]): readonly Cell[] {
   const told = toldOf(facts)
-  return facts.flatMap((fact) => (isKnown(fact, told.onsetMs) ? [{ fact, isWeak: isWeak(fact, told) }] : []))
-}
-
-function isKnown({ symptom, lastMs }: Fact, onsetMs: number | undefined): boolean {
-  return symptom !== 'passes' || onsetMs === undefined || lastMs >= onsetMs
-}
-
-function isWeak(fact: Fact, { onsetMs, passesNeeded }: Told): boolean {
-  return fact.symptom === 'passes' && onsetMs !== undefined && passesSince(fact, onsetMs) < passesNeeded
+  return facts.flatMap((fact) => (isKnown(fact, told) ? [{ fact, isWeak: isWeak(fact, told) }] : []))
 }
 
 interface TrieNode {
@@ -76,9 +64,9 @@ export function createVectors() {
     return node.vector
   }
   const vectorAnew = (told: Told): Vector => {
-    const { facts, onsetMs } = told
+    const { facts } = told
     let node = root
-    for (const fact of facts) if (isKnown(fact, onsetMs)) node = step(node, codeOf(fact, isWeak(fact, told)))
+    for (const fact of facts) if (isKnown(fact, told)) node = step(node, codeOf(fact, isWeak(fact, told)))
     return finish(node, () => cellsOf(facts))
   }
   let before: (Told & { readonly vector: Vector }) | undefined
@@ -133,32 +121,13 @@ function createCodes(): (fact: Fact, isWeak: boolean) => number {
   }
 }
 
-/** Facts about one link, when its newest trouble began, and how many successes since then are no longer weak. */
-interface Told {
-  readonly facts: readonly Fact[]
-  readonly onsetMs: number | undefined
-  readonly passesNeeded: number
-}
-
-/**
- * The smaller the loss that some series show, the more attempts of others pass that are lost alike: as many as those series took to show it
- * are too few by half.
- */
-function toldOf(facts: readonly Fact[]): Told {
-  let ofLoss = Number.POSITIVE_INFINITY
-  for (const { loss, trials } of facts)
-    if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
-  const passesNeeded = Number.isFinite(ofLoss) ? Math.max(strongPasses, ofLoss) : strongPasses
-  return { facts, onsetMs: onsetOf(facts), passesNeeded }
-}
-
 /** Returns whether the same cells follow from both. */
 function areAlike(one: Told, other: Told): boolean {
   if (one.facts.length !== other.facts.length) return false
   for (let index = 0; index < one.facts.length; index++) {
     const [a, b] = [one.facts[index], other.facts[index]]
     if (a === undefined || b === undefined || a.check !== b.check || !isAlike(a, b)) return false
-    if (isKnown(a, one.onsetMs) !== isKnown(b, other.onsetMs) || isWeak(a, one) !== isWeak(b, other)) return false
+    if (isKnown(a, one) !== isKnown(b, other) || isWeak(a, one) !== isWeak(b, other)) return false
   }
   return true
 }
@@ -267,38 +236,4 @@ function sumOf(weights: readonly { readonly fact: Fact; readonly nats: number }[
 
 function clamp(nats: number, cap: number): number {
   return Math.max(-cap, Math.min(cap, nats))
-}
-
-/** Returns when the newest trouble of a link began; undefined if it has none. What harms nobody is none beside others. */
-function onsetOf(facts: readonly Fact[]): number | undefined {
-  return onsetOfThose(facts, isHarmful) ?? onsetOfThose(facts, isFailure)
-}
-
-function isFailure({ symptom }: Fact): boolean {
-  return symptom !== 'passes'
-}
-
-function isHarmful({ symptom }: Fact): boolean {
-  return !harmless.has(symptom)
-}
-
-function onsetOfThose(facts: readonly Fact[], isOne: (fact: Fact) => boolean): number | undefined {
-  let newest: number | undefined
-  let earliest = Number.POSITIVE_INFINITY
-  for (const fact of facts) {
-    if (!isOne(fact)) continue
-    if (newest === undefined || fact.sinceMs > newest) newest = fact.sinceMs
-    if (fact.sinceMs < earliest) earliest = fact.sinceMs
-  }
-  if (newest === undefined) return undefined
-  if (newest - earliest <= oneEventMs) return earliest
-  let onset = newest
-  for (const fact of facts)
-    if (isOne(fact) && fact.sinceMs < onset && newest - fact.sinceMs <= oneEventMs) onset = fact.sinceMs
-  return onset
-}
-
-function passesSince({ sinceMs, lastMs, trials }: Fact, onsetMs: number): number {
-  if (sinceMs >= onsetMs) return trials
-  return Math.max(1, (trials * (lastMs - onsetMs)) / Math.max(1, lastMs - sinceMs))
 }

@@ -1,0 +1,69 @@
+import { type Fact, harmless, oneEventMs } from '../evidence.ts'
+
+/** Successes since the trouble began, from which they are no longer weak, … */
+const strongPasses = 3
+/** … and beside a loss, so many for each packet that it takes: none of them fails by chance once in a thousand times. */
+const passesOfLoss = Math.log(1_000)
+
+/** Facts about one link, when its newest trouble began, and how many successes since then are no longer weak. */
+export interface Told {
+  readonly facts: readonly Fact[]
+  readonly onsetMs: number | undefined
+  readonly passesNeeded: number
+}
+
+/**
+ * The smaller the loss that some series show, the more attempts of others pass that are lost alike: as many as those series took to show it
+ * are too few by half.
+ */
+export function toldOf(facts: readonly Fact[]): Told {
+  let ofLoss = Number.POSITIVE_INFINITY
+  for (const { loss, trials } of facts)
+    if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
+  const passesNeeded = Number.isFinite(ofLoss) ? Math.max(strongPasses, ofLoss) : strongPasses
+  return { facts, onsetMs: onsetOf(facts), passesNeeded }
+}
+
+/** Returns whether it is evidence: a success from before the trouble is none. */
+export function isKnown({ symptom, lastMs }: Fact, { onsetMs }: Told): boolean {
+  return symptom !== 'passes' || onsetMs === undefined || lastMs >= onsetMs
+}
+
+/** Returns whether it is a success that rests on few attempts since the trouble began. */
+export function isWeak(fact: Fact, { onsetMs, passesNeeded }: Told): boolean {
+  return fact.symptom === 'passes' && onsetMs !== undefined && passesSince(fact, onsetMs) < passesNeeded
+}
+
+/** Returns when the newest trouble of a link began; undefined if it has none. What harms nobody is none beside others. */
+function onsetOf(facts: readonly Fact[]): number | undefined {
+  return onsetOfThose(facts, isHarmful) ?? onsetOfThose(facts, isFailure)
+}
+
+function isFailure({ symptom }: Fact): boolean {
+  return symptom !== 'passes'
+}
+
+function isHarmful({ symptom }: Fact): boolean {
+  return !harmless.has(symptom)
+}
+
+function onsetOfThose(facts: readonly Fact[], isOne: (fact: Fact) => boolean): number | undefined {
+  let newest: number | undefined
+  let earliest = Number.POSITIVE_INFINITY
+  for (const fact of facts) {
+    if (!isOne(fact)) continue
+    if (newest === undefined || fact.sinceMs > newest) newest = fact.sinceMs
+    if (fact.sinceMs < earliest) earliest = fact.sinceMs
+  }
+  if (newest === undefined) return undefined
+  if (newest - earliest <= oneEventMs) return earliest
+  let onset = newest
+  for (const fact of facts)
+    if (isOne(fact) && fact.sinceMs < onset && newest - fact.sinceMs <= oneEventMs) onset = fact.sinceMs
+  return onset
+}
+
+function passesSince({ sinceMs, lastMs, trials }: Fact, onsetMs: number): number {
+  if (sinceMs >= onsetMs) return trials
+  return Math.max(1, (trials * (lastMs - onsetMs)) / Math.max(1, lastMs - sinceMs))
+}

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { catalogue } from '@scout/core'
 import { agentAddress, connect, nameServerAddress, nodeAddress } from './network.mjs'
 
 /** @typedef {import('./image.mjs').Image} Image */
@@ -12,18 +11,12 @@ const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
 const configFile = '/run/scout/config.yaml'
 const keptLines = 20
 
-/** General interval of a default agent. */
-const intervalSeconds = 10
-/** Default checks as a configuration writes them: one that names a check names them all. */
-const defaultChecks = Object.fromEntries(catalogue.map(writtenCheck))
-const stream = { probe: 'udp', interval: '500ms' }
-
 /**
  * Gives this mount namespace the files of a pod: service account, resolv.conf, configuration. They are in memory and end with it.
  *
- * @param {{ token: string, ca: string, peers: number, isStreaming: boolean }} options
+ * @param {{ token: string, ca: string, peers: number }} options
  */
-export function makePodFiles({ token, ca, peers, isStreaming }) {
+export function makePodFiles({ token, ca, peers }) {
   mount(['-t', 'tmpfs', '-o', 'mode=755', 'scout-bench', '/run'])
   write(`${accountFolder}/token`, token)
   write(`${accountFolder}/ca.crt`, ca)
@@ -44,10 +37,7 @@ export function makePodFiles({ token, ca, peers, isStreaming }) {
   }
   // The bench counts the attempts of every link by reason.
   const metrics = { series: 1_000_000 }
-  write(
-    configFile,
-    JSON.stringify({ ...config, metrics, ...(isStreaming ? { checks: { ...defaultChecks, stream } } : {}) }),
-  )
+  write(configFile, JSON.stringify({ ...config, metrics }))
 }
 
 /**
@@ -94,15 +84,6 @@ export async function startAgent({ command, environment }, name) {
       await ended
     },
   }
-}
-
-/**
- * @param {import('@scout/core').CheckDefinition} definition
- * @returns {[name: string, written: object]}
- */
-function writtenCheck({ name, protocol, target, options, rounds = 1, intervalMs }) {
-  const interval = intervalMs === undefined ? `${rounds * intervalSeconds}s` : `${intervalMs}ms`
-  return [name, { probe: protocol, ...options, interval, ...(target === undefined ? {} : { target }) }]
 }
 
 /** @param {readonly string[]} args */

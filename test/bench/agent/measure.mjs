@@ -75,7 +75,7 @@ function attemptsBetween(before, after) {
   const counts = { [passed]: 0 }
   for (const [labels, total] of after) {
     const reason = label(labels, 'reason')
-    const name = reason === '' ? passed : `${label(labels, 'check')}: ${reason}`
+    const name = reason === undefined ? passed : `${label(labels, 'check')}: ${reason}`
     const count = total - (before.get(labels) ?? 0)
     if (count !== 0) counts[name] = (counts[name] ?? 0) + count
   }

@@ -20,7 +20,6 @@ const { values } = parseArgs({
     peers: { type: 'string', default: '31' },
     minutes: { type: 'string', default: '5' },
     warmup: { type: 'string', default: '2m' },
-    stream: { type: 'boolean', default: false },
     tree: { type: 'string', default: root },
     against: { type: 'string' },
     strict: { type: 'boolean', default: false },
@@ -36,7 +35,6 @@ It finds them through an API server over TLS; a kubelet probes it and a Promethe
   --peers NUMBER     peers (${values.peers}); there are limits for 31 and 1000
   --minutes NUMBER   how long it is measured (${values.minutes})
   --warmup DURATION  how long it runs before (${values.warmup})
-  --stream           measure it a second time, with two more UDP packets a second to every peer and back
   --tree DIR         checkout to measure (this one)
   --against DIR      another checkout to measure first, for comparison
   --strict           exit with 1 if a limit is missed`)
@@ -66,17 +64,11 @@ if (!node.version.startsWith('v24.')) {
 
 const trees = [...(values.against === undefined ? [] : [values.against]), values.tree]
 const images = trees.map((tree) => buildImage(tree, node.path))
-/** @type {import('./figures.mjs').Measured[]} */
+/** @type {Result[]} */
 const measured = []
-for (const [index, image] of images.entries()) {
-  const plain = await run(image, { isStreaming: false, name: trees[index] })
-  const streaming = values.stream
-    ? await run(image, { isStreaming: true, name: `${trees[index]}, with a stream` })
-    : undefined
-  measured.push({ plain, streaming })
-}
+for (const [index, image] of images.entries()) measured.push(await run(image, trees[index]))
 
-const yardsticks = measured.flatMap(({ plain, streaming }) => [...plain.yardsticks, ...(streaming?.yardsticks ?? [])])
+const yardsticks = measured.flatMap(({ yardsticks }) => yardsticks)
 const factors = yardsticks.map(({ factor }) => factor)
 const yardstick = factors.reduce((total, factor) => total + factor, 0) / factors.length
 const figures = figuresOf({ peers, yardstick, measured })
@@ -86,15 +78,15 @@ process.exitCode = values.strict && isMissed ? 1 : 0
 
 /**
  * @param {Request['image']} image
- * @param {{ isStreaming: boolean, name: string | undefined }} options
+ * @param {string | undefined} name
  * @returns {Promise<Result>}
  */
-async function run(image, { isStreaming, name }) {
+async function run(image, name) {
   process.stderr.write(`${name}: ${peers} peers, ${values.warmup} of warm-up, then ${values.minutes} minutes …\n`)
   /** @type {Result | undefined} */
   let result
   /** @type {Request} */
-  const request = { image, node: node.path, peers, isStreaming, warmupMs, measureMs }
+  const request = { image, node: node.path, peers, warmupMs, measureMs }
   const program = fileURLToPath(new URL('./stage-main.mjs', import.meta.url))
   const code = await runOnStage(program, [JSON.stringify(request)], (message) => {
     result = /** @type {Result} */ (message)
@@ -123,10 +115,7 @@ yardstick ${yardstick.toFixed(2)} (${shownFactors}); limits on time are for 2.0,
 Node ${node.version.slice(1)}, IPv4, load average ${loadavg()
     .map((load) => load.toFixed(1))
     .join(' ')}`)
-  for (const { plain, streaming } of measured) {
-    for (const result of [plain, ...(streaming === undefined ? [] : [streaming])])
-      failuresIn(result).forEach((one) => console.log(one))
-  }
+  for (const one of measured.flatMap(failuresIn)) console.log(one)
 }
 
 /** @param {string} path */

@@ -2,8 +2,8 @@
 //
 // Each peer answers as an agent does: HTTP with its greeting, TCP, Scout's UDP echo; the kernel answers echo requests and SYNs. Each peer
 // probes the agent with the connections and packets of the default checks at their default intervals, each at a random phase: http
-// (GET /), tcp (connect and close), udp, udp-large and icmp every 10 s; http-large (100,000 bytes), syn (half-open) and icmp-large every
-// 30 s. With `stream` it also sends a udp request twice a second. It measures nothing; it counts what was answered. A name server beside
+// (GET /), tcp (connect and close), udp-large and icmp every 10 s; http-large (100,000 bytes), syn (half-open) and icmp-large every 30 s;
+// udp twice a second. It measures nothing; it counts what was answered. A name server beside
 // them answers the dns check.
 //
 // None of it is code of Scout, so that the load stays the same while Scout changes.
@@ -12,10 +12,10 @@ import { answerHttp, answerNames, answerUdp } from './peers/answers.mjs'
 import { createPackets } from './peers/packets.mjs'
 import { connectOnce, openUdp, requestOnce } from './peers/probes.mjs'
 
-/** @typedef {{ addresses: readonly string[], agent: string, port: number, nameServer: string, isStreaming: boolean }} Request */
+/** @typedef {{ addresses: readonly string[], agent: string, port: number, nameServer: string }} Request */
 
 /** @type {Request} */
-const { addresses, agent, port, nameServer, isStreaming } = JSON.parse(process.argv[2] ?? '')
+const { addresses, agent, port, nameServer } = JSON.parse(process.argv[2] ?? '')
 const [roundMs, thirdRoundMs, streamMs] = [10_000, 30_000, 500]
 
 process.once('disconnect', () => process.exit())
@@ -56,11 +56,10 @@ async function probe() {
       repeat('http-large', thirdRoundMs, () => requestOnce(to, '/bytes?size=100000'))
       repeat('tcp', roundMs, () => connectOnce(to))
       repeat('syn', thirdRoundMs, () => packets.sendSyn(address, port))
-      repeat('udp', roundMs, () => udp.ask(64))
+      repeat('udp', streamMs, () => udp.ask(64))
       repeat('udp-large', roundMs, () => udp.ask(1400))
       repeat('icmp', roundMs, () => packets.askEcho(address, 56))
       repeat('icmp-large', thirdRoundMs, () => packets.askEcho(address, 1400))
-      if (isStreaming) repeat('stream', streamMs, () => udp.ask(64))
     }),
   )
 }

@@ -6,7 +6,7 @@ import { agentAddress, connect, nameServerAddress } from './network.mjs'
 /**
  * Starts all peers in a network namespace of their own. They answer; `order('probe')` makes them probe.
  *
- * @param {{ addresses: readonly string[], port: number, isStreaming: boolean }} options
+ * @param {{ addresses: readonly string[], port: number }} options
  */
 export async function startPeers(options) {
   const program = fileURLToPath(new URL('./peers-main.mjs', import.meta.url))

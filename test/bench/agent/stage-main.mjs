@@ -16,7 +16,6 @@ import { measureYardstick } from './yardstick.mjs'
  * @property {import('./image.mjs').Image} image
  * @property {string} node
  * @property {number} peers
- * @property {boolean} isStreaming
  * @property {number} warmupMs
  * @property {number} measureMs
  */
@@ -44,8 +43,8 @@ async function measure() {
     pods: [{ name: agentName, address: agentAddress }, ...pods],
     responderPort,
   })
-  makePodFiles({ ...account, peers: request.peers, isStreaming: request.isStreaming })
-  const peers = await startPeers({ addresses, port: responderPort, isStreaming: request.isStreaming })
+  makePodFiles({ ...account, peers: request.peers })
+  const peers = await startPeers({ addresses, port: responderPort })
   const agent = await startAgent(request.image, agentName)
   await untilReady(agent)
   const kubelet = startKubelet(consoleUrl)

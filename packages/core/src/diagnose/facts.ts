@@ -143,17 +143,19 @@ function causeOf(result: ResultReport | undefined): Pick<Fact, 'reason' | 'phase
 }
 
 /**
- * Returns what a series is about: a peer's node, the name server that it asked, or the service it names. A server of cluster DNS is about the
+ * Returns what a series is about: a peer's node, the name server that it asked (about a peer's name, too), or the service it names. A server of cluster DNS is about the
  * name server that stands for it, which the same check asks: the first, unless another one is all that answers.
  */
 export function endOf(series: SeriesReport, { series: all }: Pick<Row, 'series'>): End {
-  const { to, check, protocol, target } = series
+  const { to, check, protocol, path, target } = series
   if (isDnsPod(series)) {
     const servers = all.filter((one) => one.check === check && paths.has(one.path))
     const answering = servers.find(isAnswering)
     return { kind: 'name-server', name: serverOf(answering ?? servers[0] ?? series) }
   }
-  if (to !== undefined) return { kind: 'node', name: to }
+  // The name of a peer is looked up elsewhere.
+  const isLookup = protocol === 'dns' && (path === 'name' || paths.has(path))
+  if (to !== undefined && !isLookup) return { kind: 'node', name: to }
   return protocol === 'dns'
     ? { kind: 'name-server', name: serverOf(series) }
     : { kind: 'service', name: hostIn(target) }

@@ -32,6 +32,18 @@ function factOf(series: Partial<SeriesReport>) {
 }
 
 describe('facts', () => {
+  test('are about a name server where the name of a peer is looked up, and about the peer where that is asked', () => {
+    const lookup = { check: 'dns', protocol: 'dns', from: 'node-1', to: 'node-2', last } as const
+    const { facts } = evidenceFrom([
+      seriesOf({ ...lookup, path: 'name', target: 'node-2.pods.scout@10.96.0.10' }),
+      seriesOf({ ...lookup, path: 'pod', target: 'scout@10.244.2.5' }),
+    ])
+    expect(facts.filter(({ check }) => check === 'dns').map(({ to }) => to)).toEqual([
+      { kind: 'name-server', name: '10.96.0.10' },
+      { kind: 'node', name: 'node-2' },
+    ])
+  })
+
   test('say that a series loses packets, whether its last attempt passed or failed', () => {
     const expected = { symptom: 'lossy', loss: { low: 0.03, high: 0.09 }, sinceMs: nowMs - 90_000, trials: 300 }
     const { failures } = failed({ from: 'node-1', to: 'node-2' }, 'timeout')

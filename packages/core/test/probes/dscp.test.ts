@@ -138,13 +138,13 @@ describeWith(nativePart)('packets with a DSCP', () => {
     expect(runAlone(rewriting)).toMatchInlineSnapshot(`
       [
         "46 46 46 unchanged 0 0",
-        "46 0 46 the path to 127.0.0.1:8079 changes DSCP 46 to 0",
-        "46 46 10 the path back from 127.0.0.1:8079 changes DSCP 46 to 10",
-        "46 0 10 the path to 127.0.0.1:8079 changes DSCP 46 to 0; the path back from 127.0.0.1:8079 changes DSCP 46 to 10",
-        "46 46 46 unchanged",
-        "46 0 46 the path to [::1]:8079 changes DSCP 46 to 0",
-        "46 46 10 the path back from [::1]:8079 changes DSCP 46 to 10",
-        "46 0 10 the path to [::1]:8079 changes DSCP 46 to 0; the path back from [::1]:8079 changes DSCP 46 to 10",
+        "46 0 46 the path to 127.0.0.1:8079 changes DSCP 46 to 0 1 0",
+        "46 46 10 the path back from 127.0.0.1:8079 changes DSCP 46 to 10 0 1",
+        "46 0 10 the path to 127.0.0.1:8079 changes DSCP 46 to 0; the path back from 127.0.0.1:8079 changes DSCP 46 to 10 1 1",
+        "46 46 46 unchanged 0 0",
+        "46 0 46 the path to [::1]:8079 changes DSCP 46 to 0 1 0",
+        "46 46 10 the path back from [::1]:8079 changes DSCP 46 to 10 0 1",
+        "46 0 10 the path to [::1]:8079 changes DSCP 46 to 0; the path back from [::1]:8079 changes DSCP 46 to 10 1 1",
       ]
     `)
   })

@@ -29,7 +29,9 @@ const end = z.object({ kind: z.enum(['node', 'name-server', 'service']), name: w
 
 const proportion = z.number().min(0).max(1)
 const interval = { low: proportion, high: proportion }
-const share = z.object({ lost: count, of: count, ...interval })
+const share = z
+  .object({ lost: count, of: count, ...interval })
+  .refine(({ lost, of }) => lost <= of, 'more lost than there were')
 
 const aspect = {
   check: word,

@@ -49,6 +49,10 @@ describe('evidence of another agent', () => {
     ['a time that is no date', { sinceMs: -1e300 }],
     ['a time after all dates', { lastMs: 1e16 }],
     ['more lost than sent', { symptom: 'lossy', loss: { low: 0.1, high: 1e300 } }],
+    [
+      'more lost on one way than sent',
+      { symptom: 'lossy', loss: { low: 0.1, high: 1, forth: { lost: 9, of: 8, low: 0.1, high: 1 } } },
+    ],
     ['a DSCP of seven bits', { symptom: 'remarked', dscp: { sent: 46, seen: 64 } }],
     ['less than no time', { slowerNs: -1 }],
     ['a target of two lines', { target: '10.0.0.2:80; reboot\n' }],

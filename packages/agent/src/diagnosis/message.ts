@@ -10,11 +10,12 @@ import { textUpTo, wallMs, word } from './words.ts'
 /** Responder path for evidence. */
 export const evidencePath = '/evidence'
 
-/** Largest message that is accepted; one with the most facts has about half of that. */
+/** Largest message that is accepted. */
 export const mostMessageBytes = 512 << 10
 
-/** Most facts in a message, and most links in its base. What is beyond counts as unknown. */
+/** Most facts in a message, their bytes, and most links in its base. What is beyond counts as unknown. */
 export const mostFacts = 1_024
+export const mostFactBytes = 320 << 10
 export const mostLinks = 4_096
 
 /** How much of what an agent has collected it keeps and sends, the newest. */
@@ -28,7 +29,9 @@ const end = z.object({ kind: z.enum(['node', 'name-server', 'service']), name: w
 
 const proportion = z.number().min(0).max(1)
 const interval = { low: proportion, high: proportion }
-const share = z.object({ lost: count, of: count, ...interval })
+const share = z
+  .object({ lost: count, of: count, ...interval })
+  .refine(({ lost, of }) => lost <= of, 'more lost than there were')
 
 const aspect = {
   check: word,

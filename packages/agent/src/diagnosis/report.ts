@@ -11,7 +11,7 @@ import {
   printable,
   type Row,
 } from '@scout/core'
-import { type Base, type Message, mostFacts, mostLinks, type SentFact } from './message.ts'
+import { type Base, type Message, mostFactBytes, mostFacts, mostLinks, type SentFact } from './message.ts'
 
 /** What an agent's row shows, by link. */
 export interface Report {
@@ -99,9 +99,14 @@ export function isOutdated({ aspects }: NumberedBase, { healthy, troubled }: Rep
 export function factsToSend({ troubled }: Report): Pick<Message, 'facts' | 'unknown'> {
   const facts: SentFact[] = []
   const unknown: End[] = []
+  let bytes = 0
   for (const ofLink of troubled.values()) {
-    if (facts.length + ofLink.length <= mostFacts) facts.push(...ofLink.map(sentFact))
-    else if (ofLink[0] !== undefined) unknown.push(ofLink[0].to)
+    const sent = ofLink.map(sentFact)
+    const more = Buffer.byteLength(JSON.stringify(sent))
+    if (facts.length + sent.length <= mostFacts && bytes + more <= mostFactBytes) {
+      facts.push(...sent)
+      bytes += more
+    } else if (ofLink[0] !== undefined) unknown.push(ofLink[0].to)
   }
   return { facts, unknown: unknown.slice(0, mostLinks) }
 }

@@ -8,6 +8,9 @@ interface Detection {
   resize(tasks: readonly PlannedTask[], series: Iterable<Detected>): void
 }
 
+/** Share of an interval after which the next result of a stream may come. */
+const punctual = 0.9
+
 interface Detected {
   readonly key: SeriesKey
   readonly detector: Detector
@@ -54,6 +57,7 @@ export function createDetection(): Detection {
         detector.setThresholds({
           attempts: thresholdOf({ nodes, checks, intervalMs: spacingMs }),
           results: thresholdOf({ nodes, checks, intervalMs }),
+          resultsMs: perInterval > 1 ? punctual * intervalMs : 0,
         })
         rates.set(link, (rates.get(link) ?? 0) + 1 / spacingMs)
       }

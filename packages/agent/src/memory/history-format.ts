@@ -132,10 +132,7 @@ export async function readHistories(
     const known = into.get(id) ?? { key, ...createRings(), failures: [] }
     if (into.size === mostSeries && !into.has(id)) throw new UnreadableHistory(`it has more than ${mostSeries} series`)
     const nowMs = Date.now()
-    into.set(id, {
-      ...known,
-      failures: failures?.filter(({ startedAtMs }) => isRecent(startedAtMs, nowMs)) ?? known.failures,
-    })
+    into.set(id, { ...known, failures: failures === undefined ? known.failures : recentOf(failures, nowMs) })
     const options = { reasons, nowMs }
     known.recent.unpack(recent, options)
     known.day.unpack(day, options)
@@ -144,9 +141,10 @@ export async function readHistories(
   if (reasons === undefined) throw ofOthers
 }
 
-/** A history is that of a day. */
-function isRecent(atMs: number, nowMs: number): boolean {
-  return atMs > nowMs - 86_400_000 && atMs < nowMs + latestMs
+/** Returns failures of the day that a history has, as far as this version would have written them. */
+function recentOf(failures: KeptHistory['failures'], nowMs: number): KeptHistory['failures'] {
+  const isRecent = (atMs: number) => atMs > nowMs - 86_400_000 && atMs < nowMs + latestMs
+  return shortened(failures.filter(({ startedAtMs }) => isRecent(startedAtMs))) ?? []
 }
 
 const ofOthers = new UnreadableHistory('it is no history of Scout', { isOfOthers: true })

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { parseAnswer } from '../../src/diagnosis/answer.ts'
 import { createHoldings } from '../../src/diagnosis/holdings.ts'
-import { parseMessage } from '../../src/diagnosis/message.ts'
-import { reportOf } from '../../src/diagnosis/report.ts'
-import { failingSeriesOf, rowOf, seriesOf } from '../support/rows.ts'
+import { mostMessageBytes, parseMessage } from '../../src/diagnosis/message.ts'
+import { factsToSend, reportOf } from '../../src/diagnosis/report.ts'
+import { failingSeriesOf, failureOf, rowOf, seriesOf } from '../support/rows.ts'
 
 const sound = {
   check: 'udp',
@@ -49,6 +49,10 @@ describe('evidence of another agent', () => {
     ['a time that is no date', { sinceMs: -1e300 }],
     ['a time after all dates', { lastMs: 1e16 }],
     ['more lost than sent', { symptom: 'lossy', loss: { low: 0.1, high: 1e300 } }],
+    [
+      'more lost on one way than sent',
+      { symptom: 'lossy', loss: { low: 0.1, high: 1, forth: { lost: 9, of: 8, low: 0.1, high: 1 } } },
+    ],
     ['a DSCP of seven bits', { symptom: 'remarked', dscp: { sent: 46, seen: 64 } }],
     ['less than no time', { slowerNs: -1 }],
     ['a target of two lines', { target: '10.0.0.2:80; reboot\n' }],
@@ -88,6 +92,22 @@ describe('arrivals at another agent', () => {
     const arrivals = (['node-2', 'node-3'] as const).map((from) => ({ from, family: 'ipv4', atMs: 1_000 }) as const)
     expect(reportOf(rowOf({ series, arrivals })).arrivals.map(({ from }) => from)).toEqual(['node-2'])
   })
+})
+
+it('evidence about very many lossy links is not too large, and what it has no room for counts as unknown', () => {
+  const share = { lost: 123, of: 4_567, low: 1 / 70, high: 1 / 30 }
+  const loss = { low: 1 / 60, high: 1 / 30, forth: share, back: share, sinceMs: 1_000.123, trials: 4_567 }
+  const nodes = Array.from({ length: 32 }, (_, at) => `node-${at}.compute.internal`)
+  const failures = [failureOf('timeout', 'é'.repeat(200))]
+  const series = nodes.flatMap((to) =>
+    Array.from({ length: 32 }, (_, at) => failingSeriesOf('timeout', { to, check: `check-${at}`, loss, failures })),
+  )
+  const { facts, unknown } = factsToSend(reportOf(rowOf({ series })))
+  expect(Buffer.byteLength(JSON.stringify(facts))).toBeLessThan(0.75 * mostMessageBytes)
+  expect(facts.length).toBeGreaterThan(200)
+  const told = new Set([...facts.map(({ to }) => to.name), ...unknown.map(({ name }) => name)])
+  expect(told).toEqual(new Set(nodes))
+  expect(new Set(facts.map(({ to }) => to.name)).size + unknown.length).toBe(nodes.length)
 })
 
 it('an answer with more incidents than a watcher publishes is refused', () => {

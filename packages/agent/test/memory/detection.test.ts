@@ -51,6 +51,19 @@ test('reports a longer path', () => {
   expect(slow[0]?.slow?.byNs).toBeGreaterThan(4_900_000)
 })
 
+test('reports no path as longer because of half a minute of a stream whose answers differ, so that each has a result', () => {
+  const memory = createMemory()
+  const [task] = tasksOf(peers.slice(0, 1), [checkOf('udp')]).map((one) => ({ ...one, perInterval: 20 }))
+  if (task === undefined) throw new TypeError('there is a stream')
+  memory.setTasks([task], 0)
+  for (let atMs = 0; atMs < 640_000; atMs += 500) {
+    const totalNs = atMs < 600_000 ? 1_000_000 : 6_000_000
+    memory.record(task, { ...success(atMs), totalNs, clock: { tx: 'kernel', rx: 'kernel' } }, true)
+  }
+  const [series] = memory.series
+  expect(series?.detector.state).toEqual({})
+})
+
 describe('servers of cluster DNS on one node', () => {
   const query = checkOf('dns', { protocol: 'dns', target: 'kubernetes.default' })
   const podsOn2 = ['10.0.0.2', '10.0.0.3'].map((address) => known(address, { node: 'node-2', addresses: [address] }))

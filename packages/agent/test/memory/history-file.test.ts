@@ -137,6 +137,22 @@ describe('a history file', () => {
     expect((await process(path)).troubles).toEqual([])
   })
 
+  test('that has longer failures than this version writes, or their details, is read without', async () => {
+    const path = await place()
+    const failuresOf = (message: string) => [
+      { ...failure(Date.now() - 60_000, 'timeout', message), detail: { hops: 3 } },
+    ]
+    const lines = ['short', 'x'.repeat(30_000)].map((message, at) =>
+      lineOf({ to: `node-${at + 2}`, failures: failuresOf(message) }),
+    )
+    await writeFile(path, gzipSync(headOf({}) + lines.join('')))
+    const { troubles, history, memory } = await process(path)
+    expect(troubles).toEqual([])
+    expect(history().failures.map(({ message }) => message)).toEqual(['short'])
+    const kept = [...memory.series].flatMap(({ failures }) => failures)
+    expect(kept.map(({ detail }) => detail)).toEqual([undefined])
+  })
+
   const headOf = (parts: object) =>
     `${JSON.stringify({ scout: 'history', version: 1, node: 'node-1', reasons: [], ...parts })}\n`
   const lineOf = (parts: object) =>

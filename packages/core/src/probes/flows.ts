@@ -82,7 +82,8 @@ export function flowsFailure(
   { failing, count }: { readonly failing: readonly Flow[]; readonly count: number },
 ): FailureError {
   const ports = failing.flatMap(({ sourcePort }) => sourcePort ?? [])
-  const which = failing.length === count ? 'all' : `source ports ${ports.join(', ')}`
+  const named = ports.length === 0 ? 'before they had a source port' : `source ports ${ports.join(', ')}`
+  const which = failing.length === count ? 'all' : named
   return new FailureError(reason, `${failing.length} of ${count} flows fail (${which}): ${message}`, {
     ...(code === undefined ? {} : { code }),
     ...(icmp === undefined ? {} : { icmp }),

@@ -23,7 +23,7 @@ export const volleyOption = z
     'packets to send together from one source port; the result says how many are overtaken on which way, and one answer is a success; dscp, timestamps and flows are not used then',
   )
 
-/** Packets of a volley that were overtaken on each way; absent if the reflector does not number its answers. */
+/** Packets of a volley that were overtaken on each way; absent if the reflector does not number its answers one after the other. */
 export interface Overtaken {
   readonly overtakenForth?: number
   readonly overtakenBack?: number
@@ -41,8 +41,8 @@ export function overtakenIn(fates: readonly Fate<PacketAnswer>[]): {
   // Copies are counted by checks of single packets, which tell their direction.
   const packets = { ...packetsOf(fates), duplicated: 0 }
   // A stateless reflector copies our numbers (RFC 8762 §4.3), which says nothing about the order.
-  const isKnown = answers.length > 1 && answers.some(({ asked, answered }) => asked !== answered)
-  if (!isKnown) return { packets, detail: {} }
+  const isCopy = answers.every(({ asked, answered }) => asked === answered)
+  if (answers.length < 2 || isCopy || !areOfOneCount(answers, fates.length)) return { packets, detail: {} }
   const byNumber = answers.toSorted((a, b) => (a.answered - b.answered) | 0)
   const byArrival = answers.toSorted((a, b) => a.atNs - b.atNs)
   const forth = overtaken(byNumber.map(({ asked }) => asked))
@@ -51,6 +51,16 @@ export function overtakenIn(fates: readonly Fate<PacketAnswer>[]): {
     packets: { ...packets, arrived: packets.returned, reordered: forth + back, reorderedForth: forth },
     detail: { overtakenForth: forth, overtakenBack: back },
   }
+}
+
+/**
+ * Returns whether a reflector may have counted these answers one after the other, even if it received each packet twice. It did not where
+ * it counts other senders, too, or where several behind one address answer.
+ */
+function areOfOneCount(answers: readonly { readonly answered: number }[], sent: number): boolean {
+  const [{ answered: first } = { answered: 0 }] = answers
+  const apart = answers.map(({ answered }) => (answered - first) | 0)
+  return Math.max(...apart) - Math.min(...apart) < 2 * sent
 }
 
 /** Returns how many of these numbers come after a greater one. */

@@ -76,6 +76,27 @@ describe('a detector', () => {
     expect(condensed.state).toEqual(alone.state)
   })
 
+  test('does not take a stream for slow any sooner if each answer has a result, as it has where answers differ', () => {
+    const detector = detectorOf()
+    const perInterval = 20
+    const spacingMs = intervalMs / perInterval
+    const [attempts, results] = [spacingMs, intervalMs].map((ms) =>
+      thresholdOf({ nodes: 3, checks: 9, intervalMs: ms }),
+    )
+    detector.setThresholds({ attempts: attempts ?? 0, results: results ?? 0, resultsMs: 0.9 * intervalMs })
+    const random = randomOf(6)
+    const feed = ([from, to]: readonly [number, number], tookNs: number) => {
+      for (let round = from; round < to; round++)
+        for (let one = 0; one < perInterval; one++)
+          detector.add(success(tookNs + 20_000 * random()), round * intervalMs + one * spacingMs)
+    }
+    feed([0, 300], 200_000)
+    feed([300, 306], 5_000_000)
+    expect(detector.state).toEqual({})
+    feed([306, 340], 5_000_000)
+    expect(Math.floor((detector.state.slow?.sinceMs ?? 0) / intervalMs)).toBe(300)
+  })
+
   test('finds nothing in a healthy series', () => {
     const random = randomOf(1)
     expect(fed(() => success(200_000 + 50_000 * Math.abs(gaussian(random)))).state).toEqual({})

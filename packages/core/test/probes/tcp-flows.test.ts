@@ -107,6 +107,33 @@ testWith(
   ])
 })
 
+testWith(
+  nativePart,
+  'ip',
+  namespaces,
+)('where this host has too few ports, it names no port of those that got none', () => {
+  const [message] = runAlone(cramped)
+  expect(message).toMatch(
+    /^\d+ of 16 flows fail \(before they had a source port\): connecting to 127\.0\.0\.1:8079: EADDRNOTAVAIL /,
+  )
+})
+
+/** A host with six source ports. */
+const cramped = `
+  import { writeFileSync } from 'node:fs'
+  import { createServer } from 'node:net'
+  const { createProber } = await import(process.env.CORE)
+  writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '40000 40005')
+  const server = createServer((socket) => socket.on('error', () => {}).resume())
+  await new Promise((resolve) => server.listen(8079, '127.0.0.1', resolve))
+  const prober = createProber()
+  const { failure } = await prober.probe('tcp', '127.0.0.1:8079', { flows: 16 })
+  console.log(JSON.stringify(failure.message))
+  prober.close()
+  server.close()
+  process.exit()
+`
+
 /** Three of sixteen SYNs get no further. */
 const lossy = `
   import { execFileSync } from 'node:child_process'

@@ -7,14 +7,15 @@ import type { TaskResult } from '../../src/attempt/task.ts'
 import { startUdpResponder } from '../../src/responders/udp.ts'
 
 /** Starts a reflector that answers to the first so many packets, in this order, once it has them all. */
-async function reflectorIn(order: readonly number[], { takesTurns = true, first = 0 } = {}) {
+async function reflectorIn(order: readonly number[], { takesTurns = true, first = 0, step = 1 } = {}) {
   const waiting: { readonly bytes: Uint8Array; readonly answer: (number: number) => void }[] = []
   const server = await listenUdp((bytes, from, socket) => {
     const request = Uint8Array.from(bytes)
     const answer = (number: number) => socket.send(stampAnswerTo(request, '', number), from.port, from.address)
     waiting.push({ bytes: request, answer })
     if (waiting.length < order.length) return
-    for (const [turn, index] of order.entries()) waiting[index]?.answer(first + (takesTurns ? turn : index))
+    for (const [turn, index] of order.entries())
+      waiting[index]?.answer((first + step * (takesTurns ? turn : index)) >>> 0)
     waiting.length = 0
   })
   return `127.0.0.1:${server.address().port}`
@@ -45,6 +46,20 @@ describe('packets that leave together', () => {
       detail: { overtakenForth: forth, overtakenBack: back },
       packets: { reordered: forth + back, reorderedForth: forth },
     })
+  })
+
+  test('have a known order where the numbers of 32 bits begin again', async () => {
+    const target = await reflectorIn([0, 2, 1, 3, 4], { first: 2 ** 32 - 2 })
+    expect(await probe('udp', target, { volley: 5 })).toMatchObject({ packets: { reordered: 1, reorderedForth: 1 } })
+  })
+
+  test('have no known order where the reflector does not number them one after the other, but does other senders', async () => {
+    for (const step of [4, 0x5555_5555]) {
+      const result = await probe('udp', await reflectorIn([0, 2, 1, 3, 4], { step }), { volley: 5 })
+      expect(result).toMatchObject({ ok: true, packets: { sent: 5, returned: 5 } })
+      expect(result.packets).not.toHaveProperty('reorderedForth')
+      expect(result.detail).not.toHaveProperty('overtakenForth')
+    }
   })
 
   test('have no known order where the reflector copies their numbers, or where one arrives', async () => {

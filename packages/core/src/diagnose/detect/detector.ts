@@ -65,6 +65,8 @@ export class Detector {
   #remark: Remark | undefined
   readonly #latency: LatencyChart | undefined
   readonly #link: LossChart | undefined
+  /** Least time between the results by which latency is judged, and wall clock of the newest of them. */
+  #judged = { everyMs: 0, atMs: Number.NEGATIVE_INFINITY }
   /** Bad results in a row at present, and wall clock of the first. */
   #run = { length: 0, sinceMs: 0 }
 
@@ -74,10 +76,18 @@ export class Detector {
     this.#link = link
   }
 
-  /** Sets the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may stand for several. */
-  setThresholds({ attempts, results }: { readonly attempts: number; readonly results: number }): void {
+  /**
+   * Sets the nats at which charts alarm: that of loss has each attempt, that of latency each result, which may stand for several. Of results
+   * that come sooner than `resultsMs` after each other, latency has one.
+   */
+  setThresholds({
+    attempts,
+    results,
+    resultsMs,
+  }: Readonly<Record<'attempts' | 'results' | 'resultsMs', number>>): void {
     this.#loss.threshold = attempts
     if (this.#latency !== undefined) this.#latency.threshold = results
+    this.#judged.everyMs = resultsMs
   }
 
   /** Adds a result. `startedAtMs` is wall clock. */
@@ -91,7 +101,15 @@ export class Detector {
     this.#countDirections(result)
     this.#countOdd(result, startedAtMs)
     // The event loop stamps late on a busy host.
-    if (!isBad && result.clock.rx !== 'user') this.#latency?.add(roundTripNs(result), startedAtMs)
+    if (!isBad && result.clock.rx !== 'user') this.#judgeLatency(result, startedAtMs)
+  }
+
+  /** A stream has a result for each answer where answers differ, as over ways of different length: that must not make latency alarm sooner. */
+  #judgeLatency(result: Attempted, atMs: number): void {
+    const { everyMs, atMs: beforeMs } = this.#judged
+    if (Math.abs(atMs - beforeMs) < everyMs) return
+    this.#judged.atMs = atMs
+    this.#latency?.add(roundTripNs(result), atMs)
   }
 
   /** Adds the attempts that a success stands for, without the last: good trials, evenly over the time in which they were made. */

@@ -51,6 +51,8 @@ interface Asked {
   readonly onEnded: () => void
   /** Receives further copies of answers, also after that of a question asked once: a record of kind `stray`. */
   readonly onCopy?: OnRecord | undefined
+  /** Called when records were lost because nobody had read those before: what comes next does not follow what came before. */
+  readonly onLost?: (() => void) | undefined
 }
 
 /** Copies come within moments, so that few questions need to be remembered. */
@@ -73,6 +75,7 @@ export class EngineThread {
   #slots = 0
   #ids = 0
   #read = 0
+  #lost = 0
   #isWaking = false
   #isReading = false
   #ended: Error | undefined
@@ -107,7 +110,7 @@ export class EngineThread {
    * Asks. Results of repeated questions wait for `read`, except failures and the first success after them. `onEnded` is called instead of `onRecord` if the thread ends by itself. Returns a function that stops asking; no record comes
    * after it.
    */
-  ask(request: EngineRequest, on: Pick<Asked, 'onRecord' | 'onEnded' | 'onCopy'>): () => void {
+  ask(request: EngineRequest, on: Omit<Asked, 'slot' | 'isOnce'>): () => void {
     const { layout } = this.#native
     const { rounds, session } = request
     const slot = this.#freeSlots.pop() ?? this.#slots++
@@ -188,6 +191,7 @@ export class EngineThread {
       this.#isReading = false
       if (this.ended === undefined) this.#engine.release(done)
     }
+    this.#tellLoss()
     const errno = this.ended === undefined ? this.#engine.failed() : 0
     if (errno !== 0) this.#end(errno)
   }
@@ -212,6 +216,15 @@ export class EngineThread {
     if (asked.isOnce) this.#forget(id)
     if (asked.isOnce && asked.onCopy !== undefined) this.#remember(id, asked.onCopy)
     asked.onRecord(record)
+  }
+
+  /** Records are lost only while the memory is full, so all that was read came before, and all that follows after. */
+  #tellLoss(): void {
+    if (this.#ended !== undefined) return
+    const { lost } = this.counts()
+    if (lost === this.#lost) return
+    this.#lost = lost
+    for (const { onLost } of this.#asked.values()) onLost?.()
   }
 
   #remember(id: number, onCopy: OnRecord): void {

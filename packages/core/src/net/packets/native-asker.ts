@@ -96,6 +96,7 @@ export function createNativeAsker({ inside, onStray }: NativeAskerOptions): Aske
         rounds === undefined && timing.session === undefined
           ? undefined
           : ({ copy }) => copy !== undefined && session?.copied(copy.numbers),
+      onLost: () => session?.interrupted(),
       onEnded() {
         const now = nowNs()
         onAsked({ fate: { kind: 'unsent', code: 'EIO' }, startedNs: now, endedNs: now, startedAtMs: Date.now() })

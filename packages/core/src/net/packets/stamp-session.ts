@@ -36,6 +36,8 @@ export interface StampSession {
    * if they do not, the answer itself was duplicated.
    */
   copied(numbers: readonly [before: number, now: number]): void
+  /** Forgets the answer before, because this host may have dropped some since then. */
+  interrupted(): void
   /**
    * Takes an answer, how long it took, and when the reflector says that its previous answer left. Returns how long the previous packet was
    * at the reflector; undefined if that cannot be known.
@@ -114,6 +116,11 @@ export function createStampSession(): StampSession {
       if (before === now) duplicated = { ...duplicated, back: duplicated.back + 1 }
       else duplicated = { ...duplicated, forth: duplicated.forth + 1 }
       if (last !== undefined && ((now - last.reflected) | 0) > 0) extra++
+    },
+    interrupted() {
+      last = undefined
+      extra = 0
+      missing = 0
     },
     residence(answer, tookNs, previous) {
       const before = answeredBefore

@@ -1,5 +1,6 @@
 import type { RemoteInfo, Socket } from 'node:dgram'
 import { expect, onTestFinished, test } from 'vitest'
+import { blockFor } from '../../../../../test/support/block.ts'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { describeWith } from '../../../../../test/support/requirements.ts'
 import { listenUdp } from '../../../../../test/support/servers.ts'
@@ -31,6 +32,24 @@ describeWith(nativePresent)('a stream', () => {
     const { sent, returned, arrived } = sumOf(results)
     expect([returned, arrived]).toEqual([sent, sent])
     expect(engineCounts().lost).toBe(0)
+  })
+
+  test('loses nothing on its way when this process loses results', async () => {
+    const responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })
+    onTestFinished(() => responder.close())
+    const results: TaskResult[] = []
+    const prober = createProber({ onResults: (batch) => results.push(...batch) })
+    onTestFinished(() => prober.close())
+    const task = { protocol: 'udp', target: `127.0.0.1:${responder.port}`, options: { timeoutMs } }
+    await prober.setTasks(Array.from({ length: 32 }, (_, index) => ({ id: `${index}`, ...task, intervalMs: 2 })))
+    await eventually(() => results.length > 32, 'results of all')
+    const untilMs = performance.now() + 10_000
+    while (engineCounts().lost === 0 && performance.now() < untilMs) blockFor(50)
+    expect(engineCounts().lost).toBeGreaterThan(0)
+    const before = results.length
+    await eventually(() => results.length > before + 8_192, 'results from after that')
+    const { returned, arrived, lostForth } = sumOf(results)
+    expect({ arrived, lostForth }).toEqual({ arrived: returned, lostForth: 0 })
   })
 
   test('counts exactly what was lost and doubled on which way', async () => {

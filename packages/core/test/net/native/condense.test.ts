@@ -78,6 +78,14 @@ describeWith(nativePresent)('a stream', () => {
     expect(outcomes.lastIndexOf(false) - outcomes.indexOf(false)).toBe(29)
   })
 
+  test('leaves from new ports again and again, so that it shows what becomes of new flows, and loses nothing by that', async () => {
+    const { results, clients } = await stream()
+    const usual = 16
+    await eventually(() => clients.size > usual + 1, 'further ports')
+    const { sent, returned, lostForth } = sumOf(results)
+    expect([returned, lostForth]).toEqual([sent, 0])
+  })
+
   test('counts no loss while its reflector begins again, and goes on from there', async () => {
     const { results, restart } = await stream()
     await eventually(() => results.length >= 2, 'results')
@@ -129,6 +137,7 @@ async function stream({ forth = () => 1, back = () => 1 }: { readonly forth?: Wa
   return {
     results,
     prober,
+    clients,
     async restart() {
       await responder.close()
       responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })

@@ -21,9 +21,11 @@ enum {
 
 /*
  * How long repeated questions leave from one port. Firewalls and address translation treat packets of a flow that they know as the first one:
- * one that is in use for ever would not tell that new ones no longer pass.
+ * one that is in use for ever would not tell that new ones no longer pass. All ports change within one turn: where only some of them
+ * had, it would look like loss.
  */
 static const int64_t port_life_ns = 64000000000;
+static const int64_t first_port_life_ns = 4000000000;
 /* How long a port stays that was asked for by its index: what is found of one is compared with what is found of it later. */
 static const int64_t port_kept_ns = 30000000000;
 
@@ -443,7 +445,7 @@ void lane_begin(struct lane *lane)
     timed->packet_bytes = 65536;
     timed->batch = BATCH;
     timed_socket_start(timed);
-    lane->sockets[i].renew_ns = time_line_read() + port_life_ns * (i + 1) / lane->socket_count;
+    lane->sockets[i].renew_ns = time_line_read() + first_port_life_ns;
   }
 }
 

@@ -39,6 +39,7 @@ struct lane_socket {
   struct timed_socket timed; /* first, so that one is found from the other */
   struct lane *lane;
   uint32_t pending; /* questions that wait for an answer on it */
+  int64_t renew_ns; /* of UDP: from when it takes another port */
   struct stranger strangers[STRANGERS];
   uint32_t next_stranger;
 };

@@ -19,6 +19,16 @@ enum {
   FIRST_LOOK_NS = 2000000,
 };
 
+/*
+ * How long repeated questions leave from one port. Firewalls and address translation treat packets of a flow that they know as the first one:
+ * one that is in use for ever would not tell that new ones no longer pass. All ports change within one turn: where only some of them
+ * had, it would look like loss.
+ */
+static const int64_t port_life_ns = 64000000000;
+static const int64_t first_port_life_ns = 4000000000;
+/* How long a port stays that was asked for by its index: what is found of one is compared with what is found of it later. */
+static const int64_t port_kept_ns = 30000000000;
+
 static struct lane_socket *lane_socket_of(struct timed_socket *timed)
 {
   return (struct lane_socket *)timed;
@@ -435,7 +445,25 @@ void lane_begin(struct lane *lane)
     timed->packet_bytes = 65536;
     timed->batch = BATCH;
     timed_socket_start(timed);
+    lane->sockets[i].renew_ns = time_line_read() + first_port_life_ns;
   }
+}
+
+/* Disconnecting releases a port that the kernel has chosen (udp(7)); the socket, its options and its stamps stay. */
+static void take_another_port(struct lane_socket *socket)
+{
+  const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+  int fd = socket->timed.fd;
+  union address own = {0};
+  socklen_t length = sizeof own;
+
+  socket->renew_ns = time_line_read() + port_life_ns;
+  if (connect(fd, &nobody, sizeof nobody) != 0 || getsockname(fd, &own.any, &length) != 0)
+    return;
+  /* If none is free now, the next packet takes one. */
+  if (bind(fd, &own.any, length) == 0)
+    getsockname(fd, &own.any, &length);
+  socket->lane->ports[socket - socket->lane->sockets] = address_port(&own);
 }
 
 static void forget(void *context, struct question *question)
@@ -543,16 +571,24 @@ static void put(struct outbox *outbox, struct question *question, uint32_t lengt
   outbox->used += length;
 }
 
-/* All series of one interval leave from the same port in one round, and from the next port in the next; others from any. */
+/* All series of one interval leave from the same socket in one round, and from the next port in the next; others from any. */
 static struct lane_socket *socket_for(struct series *series)
 {
   struct lane *lane = series->lane;
-  int64_t flow = series->flow;
+  bool is_any = series->flow < 0;
+  bool is_repeated = series->interval_ns > 0;
+  int64_t flow = !is_any       ? series->flow
+                 : is_repeated ? lane->sender % lane->socket_count + series->round++
+                               : (int64_t)(random_next(&lane->engine->random) >> 1);
+  struct lane_socket *socket = &lane->sockets[(uint64_t)flow % lane->socket_count];
+  int64_t now_ns = time_line_read();
 
-  if (flow < 0)
-    flow = series->interval_ns == 0 ? (int64_t)(random_next(&lane->engine->random) >> 1)
-                                    : lane->sender % lane->socket_count + series->round++;
-  return &lane->sockets[(uint64_t)flow % lane->socket_count];
+  if (!is_any && socket->renew_ns < now_ns + port_kept_ns)
+    socket->renew_ns = now_ns + port_kept_ns;
+  /* Answers and errors come to the port that was asked from. */
+  if (is_any && is_repeated && is_datagram(socket) && socket->pending == 0 && socket->renew_ns <= now_ns)
+    take_another_port(socket);
+  return socket;
 }
 
 /* There is no question to be asked: all numbers are in use, or there is no memory. */

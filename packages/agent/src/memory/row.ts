@@ -15,7 +15,7 @@ import type { KnownPeer, Roster } from '../peers/roster.ts'
 import type { PlannedTask } from '../plan/plan.ts'
 import type { Memory } from './memory.ts'
 import type { Series } from './series.ts'
-import { isFailure, stateOf } from './state.ts'
+import { isFailure, stateOf, tellingOf } from './state.ts'
 
 /** Rounds without a result after which the last one is stale. */
 const missedRounds = 3
@@ -166,7 +166,7 @@ export function seriesReport(
     hindered: hindered !== undefined && hindered.last.startedAtMs >= oldestMs ? hindered : undefined,
     setAside,
     // If several tasks feed the series, a failing one explains its state.
-    last: state === 'failing' ? current.findLast(isFailure) : last,
+    last: state === 'failing' ? tellingOf(current.findLast(isFailure), series.rejected) : last,
     failures,
   }
 }

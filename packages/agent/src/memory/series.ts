@@ -12,7 +12,7 @@ import {
 } from '@scout/core'
 import type { PlannedTask } from '../plan/plan.ts'
 import { NewestTimes } from './newest-times.ts'
-import { stateOf } from './state.ts'
+import { isRejected, stateOf } from './state.ts'
 
 /** Number of failures that a series keeps in full. */
 export const keptFailures = 5
@@ -37,6 +37,8 @@ export interface Series {
   readonly last: AnyResult | undefined
   /** Newest last; later successes do not remove them. */
   readonly failures: SeriesReport['failures']
+  /** Newest failure that something answered with a rejection. */
+  readonly rejected: AnyResult | undefined
   /** Whether the last result of any task is a failure, and the wall clock of the last change of that. */
   readonly isFailing: boolean
   readonly sinceMs: number | undefined
@@ -104,6 +106,7 @@ export function newSeries(
     last: undefined,
     owesRecovery: false,
     failures,
+    rejected: undefined,
     isFailing: false,
     sinceMs: undefined,
     trials: 0,
@@ -134,6 +137,7 @@ export function changedBy(one: KeptSeries, task: PlannedTask, result: AnyResult)
   if (one.latest.has(task.id)) one.latest.set(task.id, result)
   if (result.ok && !isOlder(result, { startedAtMs: one.succeededAtMs ?? 0 })) one.succeededAtMs = result.startedAtMs
   if (outcome === 'failure') one.failures = [...one.failures, result].slice(-keptFailures)
+  if (isRejected(result)) one.rejected = result
   const isFailing = stateOf([...one.latest.values()]) === 'failing'
   const isChange = one.isFailing !== isFailing
   const { owesRecovery } = one

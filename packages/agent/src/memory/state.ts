@@ -11,3 +11,19 @@ export function stateOf(latest: readonly (AnyResult | undefined)[]): SeriesRepor
   if (results.some(isFailure)) return 'failing'
   return results.some(({ ok }) => ok) ? 'ok' : 'unable'
 }
+
+/**
+ * For how long a rejection says why later attempts have no answer: hosts send so few ICMP errors (Linux: one a second to each address) that
+ * most attempts of a stream to a closed port have none.
+ */
+const rejectsMs = 10_000
+
+export function isRejected(result: AnyResult): boolean {
+  return !result.ok && (result.failure.reason === 'refused' || result.failure.reason === 'prohibited')
+}
+
+/** Returns the result that says best why a series fails. */
+export function tellingOf(failed: AnyResult | undefined, rejected: AnyResult | undefined): AnyResult | undefined {
+  if (failed === undefined || failed.ok || failed.failure.reason !== 'timeout' || rejected === undefined) return failed
+  return rejected.target === failed.target && failed.startedAtMs - rejected.startedAtMs < rejectsMs ? rejected : failed
+}

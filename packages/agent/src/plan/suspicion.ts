@@ -32,18 +32,25 @@ const streamedMs = 100
 
 /** @param onChange called when other links are suspected than before */
 export function createSuspicion(onChange: () => void): Suspicion {
-  /** Ids of the tasks whose last attempt failed. */
-  const failing = new Set<string>()
+  /** Links of the tasks whose last attempt failed, by id. */
+  const failing = new Map<string, string>()
   /** By link, until when it is suspected; the first to end is first. */
   const untilMs = new Map<string, number>()
   let timer: NodeJS.Timeout | undefined
 
   const suspect = (link: string) => {
     const isKnown = untilMs.delete(link)
-    if (untilMs.size >= mostLinks) return
+    if (untilMs.size >= mostLinks && !makeRoom()) return
     untilMs.set(link, performance.now() + suspectedMs)
     timer ??= setTimeout(expire, suspectedMs)
     if (!isKnown) onChange()
+  }
+
+  /** Drops the first link on which nothing fails any more: single losses, of which a usual network has some, leave room for a fault. */
+  const makeRoom = (): boolean => {
+    const inTrouble = new Set(failing.values())
+    const [calm] = [...untilMs.keys()].filter((link) => !inTrouble.has(link))
+    return calm !== undefined && untilMs.delete(calm)
   }
 
   const expire = () => {
@@ -59,7 +66,7 @@ export function createSuspicion(onChange: () => void): Suspicion {
     note(task, result) {
       const outcome = outcomeOf(result)
       if (outcome === 'failure' ? failing.has(task.id) : outcome !== 'success' || !failing.has(task.id)) return
-      if (outcome === 'failure') failing.add(task.id)
+      if (outcome === 'failure') failing.set(task.id, linkOf(task))
       else failing.delete(task.id)
       suspect(linkOf(task))
     },
@@ -72,7 +79,7 @@ export function createSuspicion(onChange: () => void): Suspicion {
       return { intervalMs, perInterval: perInterval === undefined ? 1 : Math.floor(intervalMs / streamedMs) }
     },
     keep(tasks) {
-      for (const id of failing) if (!tasks.has(id)) failing.delete(id)
+      for (const id of failing.keys()) if (!tasks.has(id)) failing.delete(id)
     },
     stop() {
       clearTimeout(timer)

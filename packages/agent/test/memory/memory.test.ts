@@ -114,6 +114,14 @@ describe('the state of a series', () => {
     expect(onlySeries(memory)).toMatchObject({ isFailing: false, trials: 40 })
   })
 
+  test('is explained by a rejection while later attempts have no answer, because hosts limit how many they send', () => {
+    const { memory, record } = recorder()
+    for (const result of [success(1), failure(1_000, 'refused'), failure(10_999)]) record(result)
+    expect(reportOf(memory)).toMatchObject({ state: 'failing', trials: 2, last: { failure: { reason: 'refused' } } })
+    record(failure(11_000))
+    expect(reportOf(memory)).toMatchObject({ last: { failure: { reason: 'timeout' } } })
+  })
+
   test.each([
     ['ok', success(1)],
     ['failing', failure(1)],

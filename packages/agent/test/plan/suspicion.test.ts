@@ -96,6 +96,20 @@ test('eight links are suspected at a time; the first to end makes room', () => {
   expect(suspected()).toBe(0)
 })
 
+test('a link on which nothing fails any more makes room for one on which something does', () => {
+  const { suspicion } = setUp()
+  const tasks = Array.from({ length: 8 }, (_, index) => taskOf('udp', `node-${index}`))
+  for (const task of tasks) suspicion.note(task, failure())
+  const late = taskOf('udp', 'node-8')
+  suspicion.note(late, failure())
+  expect(suspicion.moreOf(late)).toBeUndefined()
+  for (const task of tasks.slice(3, 5)) suspicion.note(task, success())
+  suspicion.note(taskOf('icmp', 'node-8'), failure())
+  expect(suspicion.moreOf(late)?.intervalMs).toBe(2_000)
+  const suspected = tasks.map((task) => suspicion.moreOf(task) !== undefined)
+  expect(suspected).toEqual([true, true, true, false, true, true, true, true])
+})
+
 test('checks of one target that is no peer share a suspicion', () => {
   const { suspicion } = setUp()
   const [one, other] = [taskOf('dns', undefined), taskOf('dns-tcp', undefined)]

@@ -181,12 +181,13 @@ export function createEngine(options: EngineOptions): Engine {
     async changeTasks({ added, removed }) {
       if (isClosed) throw closedError()
       const prepared = added.map(prepareTask)
+      const ending = new Set(removed)
       // What has ended is delivered, so that it is counted.
-      if (removed.length > 0) {
-        repeater.collect()
+      if (ending.size > 0) {
+        repeater.collect(ending)
         batches.flush()
       }
-      repeater.remove(new Set(removed))
+      repeater.remove(ending)
       batches.forget(removed)
       repeater.add(prepared)
     },

@@ -5,6 +5,7 @@ import { nowNs } from '../time/clock.ts'
 import { type PacketAttempt, packetAttemptOf, packetResultOf } from './packet-attempt.ts'
 import { nextDueNs } from './placement.ts'
 import type { ResultBatches } from './result-batches.ts'
+import { createStreamOrder, type StreamOrder } from './stream-order.ts'
 import type { PreparedTask, Repeater } from './task.ts'
 
 /** How often results are read of which none is urgent. */
@@ -19,6 +20,7 @@ export function createPacketRounds({
   readonly others: Repeater
 }): Repeater {
   const stops = new Map<number, () => void>()
+  const orders = new Map<number, StreamOrder>()
   let timer: NodeJS.Timeout | undefined
 
   const read = () => {
@@ -41,9 +43,24 @@ export function createPacketRounds({
     const { question, asker, request } = attempt
     const rounds = roundsOf(task, question)
     const { timeoutMs } = request.options
-    return asker.begin(question, { timeoutMs, rounds }, (asked) => {
-      batches.add({ number, startedNs: asked.startedNs, result: packetResultOf(attempt, asked) })
+    const order =
+      rounds.condensed === undefined
+        ? undefined
+        : createStreamOrder({ spacingNs: rounds.intervalMs * 1e6, timeoutMs, pass: batches.add })
+    const stop = asker.begin(question, { timeoutMs, rounds }, (asked) => {
+      const one = { number, startedNs: asked.startedNs, result: packetResultOf(attempt, asked) }
+      if (order === undefined) batches.add(one)
+      else order.add(one)
     })
+    if (order !== undefined) orders.set(number, order)
+    return stop
+  }
+
+  const end = (number: number) => {
+    stops.get(number)?.()
+    stops.delete(number)
+    orders.get(number)?.stop()
+    orders.delete(number)
   }
 
   const take = (task: PreparedTask): boolean => {
@@ -76,21 +93,18 @@ export function createPacketRounds({
       others.add(tasks.filter((task) => !take(task)))
       keepReading()
     },
-    collect() {
+    collect(ending) {
       readEngine()
-      others.collect()
+      for (const [number, order] of orders) if (ending?.has(number) !== false) order.flush()
+      others.collect(ending)
     },
     remove(numbers) {
-      for (const number of numbers) {
-        stops.get(number)?.()
-        stops.delete(number)
-      }
+      for (const number of numbers) end(number)
       keepReading()
       others.remove(numbers)
     },
     stop() {
-      for (const stop of stops.values()) stop()
-      stops.clear()
+      for (const number of stops.keys()) end(number)
       stopReading()
       others.stop()
     },

@@ -92,8 +92,8 @@ export interface PreparedTask {
 export interface Repeater {
   readonly counters: ScheduleCounters
   add(tasks: readonly PreparedTask[]): void
-  /** Passes on results that are known and were not passed on yet. */
-  collect(): void
+  /** Passes on results that are known and were not passed on yet. Those of tasks that end (default: all) wait no more for earlier ones. */
+  collect(ending?: ReadonlySet<number>): void
   /** Cancels the attempts of these tasks and closes their sessions. */
   remove(numbers: ReadonlySet<number>): void
   stop(): void

@@ -9,7 +9,7 @@ import { clockFacts } from './clocks.ts'
 import type { Arrival, End, Evidence, Fact, NodeEvidence, Symptom } from './evidence.ts'
 import { makeFact, symptomOf, symptoms } from './evidence.ts'
 import type { Collected } from './proofs/proof.ts'
-import { withoutChance, withoutStragglers } from './siblings.ts'
+import { withoutChance, withoutStragglers, withRejections } from './siblings.ts'
 import { isStarved } from './starvation.ts'
 
 /**
@@ -19,7 +19,7 @@ import { isStarved } from './starvation.ts'
 export function evidenceOf(answers: readonly RowAnswer[], atMs: number): Evidence {
   const nodes = nodesOf(answers)
   const zones = new Map(nodes.flatMap(({ name, zone }) => (zone === undefined ? [] : [[name, zone]])))
-  const facts = answers.flatMap(({ received }) => (received === undefined ? [] : factsOf(received)))
+  const facts = withRejections(answers.flatMap(({ received }) => (received === undefined ? [] : factsOf(received))))
   return {
     atMs,
     nodes,

@@ -1,5 +1,5 @@
 import { groupBy } from '../model/group-by.ts'
-import { type Fact, oneEventMs } from './evidence.ts'
+import { type Fact, makeFact, oneEventMs, type Symptom } from './evidence.ts'
 
 /** Pairs of nodes from which a majority says something. */
 const leastPairs = 4
@@ -38,6 +38,32 @@ export function withoutChance(facts: readonly Fact[]): readonly Fact[] {
   if (byLink.size === 0) return facts
   const isOfChance = ({ symptom }: Fact) => symptom === 'silent' || symptom === 'forgotten'
   return facts.filter((fact) => !isOfChance(fact) || (byLink.get(lossIdOf(fact)) ?? 0) ** fact.trials < chance)
+}
+
+const rejections: ReadonlySet<Symptom> = new Set(['refused', 'prohibited'])
+
+/**
+ * Shows as rejected what gets no answer from a UDP port that rejects other checks of the same link: hosts send so few ICMP errors (Linux: one
+ * a second to each address) that those about a stream leave none for the others.
+ */
+export function withRejections(facts: readonly Fact[]): readonly Fact[] {
+  const rejected = new Map(
+    facts
+      .filter(({ protocol, symptom }) => protocol === 'udp' && rejections.has(symptom))
+      .map((fact) => [portIdOf(fact), fact]),
+  )
+  if (rejected.size === 0) return facts
+  return facts.map((fact) => {
+    const { protocol, symptom } = fact
+    const like = protocol === 'udp' && symptom === 'silent' ? rejected.get(portIdOf(fact)) : undefined
+    if (like === undefined) return fact
+    const { reason, phase, code, icmpFrom, message } = like
+    return makeFact(fact, { ...fact, symptom: like.symptom, reason, phase, code, icmpFrom, message })
+  })
+}
+
+function portIdOf(fact: Fact): string {
+  return `${fact.target} ${lossIdOf(fact)}`
 }
 
 /** Returns the share that at least two of these lose; 0 if there is one. */

@@ -51,6 +51,25 @@ describe('facts', () => {
     expect(factOf({ ...failed({ from: 'node-1', to: 'node-2' }, 'timeout'), loss })).toMatchObject(expected)
   })
 
+  test('say of a UDP port that it rejects every check, though most get no answer because hosts send few ICMP errors', () => {
+    const link = { from: 'node-1', to: 'node-2', protocol: 'udp', target: '10.244.1.5:8081' }
+    const { facts } = evidenceFrom([
+      failed({ ...link, check: 'udp' }, 'refused'),
+      failed({ ...link, check: 'udp-large' }, 'timeout'),
+      failed({ ...link, check: 'syn', protocol: 'syn' }, 'timeout'),
+      failed({ ...link, check: 'udp', to: 'node-3', target: '10.244.2.5:8081' }, 'timeout'),
+    ])
+    const shown = facts
+      .filter(({ target }) => target.startsWith('10.'))
+      .map(({ check, to, symptom }) => [check, to.name, symptom])
+    expect(shown).toEqual([
+      ['udp', 'node-2', 'refused'],
+      ['udp-large', 'node-2', 'refused'],
+      ['syn', 'node-2', 'silent'],
+      ['udp', 'node-3', 'silent'],
+    ])
+  })
+
   test('say how many packets were lost on which way', () => {
     const byDirection = { forth: shareOf(30, 300), back: shareOf(0, 270) }
     expect(factOf({ loss: { ...loss, ...byDirection } })?.loss).toEqual({ low: 0.03, high: 0.09, ...byDirection })

@@ -84,6 +84,27 @@ describeWith(nativePresent)('a stream', () => {
     expect(attemptsOf(results.slice(length).find(({ result }) => result.ok)?.result)).toBe(1)
   })
 
+  test('reports what was lost in a row before the answers after it, which were known earlier', async () => {
+    const { results } = await stream({ forth: (sequence) => (sequence > 10 && sequence <= 40 ? 0 : 1) })
+    const failures = () => results.filter(({ result }) => !result.ok).length
+    await eventually(
+      () => failures() === 30 && results.at(-1)?.result.ok === true,
+      'all losses, and answers after them',
+    )
+    const starts = results.map(({ startedNs }) => startedNs)
+    expect(starts).toEqual(starts.toSorted((a, b) => a - b))
+    const outcomes = results.map(({ result }) => result.ok)
+    expect(outcomes.lastIndexOf(false) - outcomes.indexOf(false)).toBe(29)
+  })
+
+  test('leaves from new ports again and again, so that it shows what becomes of new flows, and loses nothing by that', async () => {
+    const { results, clients } = await stream()
+    const usual = 16
+    await eventually(() => clients.size > usual + 1, 'further ports')
+    const { sent, returned, lostForth } = sumOf(results)
+    expect([returned, lostForth]).toEqual([sent, 0])
+  })
+
   test('counts no loss while its reflector begins again, and goes on from there', async () => {
     const { results, restart } = await stream()
     await eventually(() => results.length >= 2, 'results')
@@ -135,6 +156,7 @@ async function stream({ forth = () => 1, back = () => 1 }: { readonly forth?: Wa
   return {
     results,
     prober,
+    clients,
     async restart() {
       await responder.close()
       responder = await startUdpResponder({ host: '127.0.0.1', port: 0 })

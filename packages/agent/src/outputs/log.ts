@@ -1,7 +1,8 @@
-import { type AnyResult, type describeProviders, outcomeOf } from '@scout/core'
+import { type AnyResult, type describeProviders, idOf, outcomeOf } from '@scout/core'
 import { pino } from 'pino'
 import type { DiscoveryEvents } from '../discovery/choose.ts'
 import type { AgentEvents } from '../events.ts'
+import type { Recorded } from '../memory/series.ts'
 import type { PlannedTask } from '../plan/plan.ts'
 import type { LogOutput } from './log-output.ts'
 
@@ -36,8 +37,12 @@ export function createJsonLog({ level, self, output }: JsonLogOptions): Log {
   /** Names of checks already logged as unable: it is the same for every peer, and lasts as long as the process. */
   const unable = new Set<string>()
 
-  const attempted: Log['attempted'] = (task, result, { change, outageMs }) => {
+  const eventOf = createEvents()
+
+  const attempted: Log['attempted'] = (task, result, recorded) => {
     const fields = fieldsOf(task, result)
+    const { outageMs } = recorded
+    const change = eventOf(task, result, recorded)
     if (!result.ok && outcomeOf(result) === 'unable') {
       if (unable.has(task.check.name)) return
       unable.add(task.check.name)
@@ -86,6 +91,23 @@ export function createJsonLog({ level, self, output }: JsonLogOptions): Log {
     stopping: (signal) => logger.info({ signal }, 'agent stopping'),
     stopped: () => logger.info('agent stopped'),
     configurationBroken: (error) => logger.error({ err: error }, 'configuration broken: the previous one stays in use'),
+  }
+}
+
+/** Returns a function that tells what a result is to the log: a stream that loses a single packet, as many a network does, is no event. */
+function createEvents(): (task: PlannedTask, result: AnyResult, recorded: Recorded) => Recorded['change'] {
+  /** Series of which only the last attempt failed. */
+  const alone = new Set<string>()
+  return ({ key, perInterval = 1 }, result, { change }) => {
+    const outcome = outcomeOf(result)
+    const isConclusive = outcome === 'success' || outcome === 'failure'
+    if (perInterval === 1 || change === 'set-aside' || !isConclusive) return change
+    if (change === 'began-failing') {
+      alone.add(idOf(key))
+      return 'steady'
+    }
+    if (!alone.delete(idOf(key))) return change
+    return outcome === 'failure' ? 'began-failing' : 'steady'
   }
 }
 

@@ -22,7 +22,9 @@ export interface More {
 }
 
 const suspectedMs = 60_000
-/** With default checks a suspected link costs seven attempts a second instead of one. */
+/** Longest in a row. Where a limit on packets takes the additional ones, suspicion would be what keeps it going. */
+const longestMs = 600_000
+/** With default checks a suspected link costs 17 attempts a second instead of three. */
 const mostLinks = 8
 /** A fifth of its interval lies between additional attempts of a task, but at least this. */
 const leastIntervalMs = 2_000
@@ -36,27 +38,38 @@ export function createSuspicion(onChange: () => void): Suspicion {
   const failing = new Map<string, string>()
   /** By link, until when it is suspected; the first to end is first. */
   const untilMs = new Map<string, number>()
+  /** Since when it is suspected. */
+  const sinceMs = new Map<string, number>()
   let timer: NodeJS.Timeout | undefined
 
   const suspect = (link: string) => {
+    const nowMs = performance.now()
+    if (nowMs - (sinceMs.get(link) ?? nowMs) > longestMs - suspectedMs) return
     const isKnown = untilMs.delete(link)
     if (untilMs.size >= mostLinks && !makeRoom()) return
-    untilMs.set(link, performance.now() + suspectedMs)
+    untilMs.set(link, nowMs + suspectedMs)
     timer ??= setTimeout(expire, suspectedMs)
-    if (!isKnown) onChange()
+    if (isKnown) return
+    sinceMs.set(link, nowMs)
+    onChange()
+  }
+
+  const forget = (link: string) => {
+    sinceMs.delete(link)
+    return untilMs.delete(link)
   }
 
   /** Drops the first link on which nothing fails any more: single losses, of which a usual network has some, leave room for a fault. */
   const makeRoom = (): boolean => {
     const inTrouble = new Set(failing.values())
     const [calm] = [...untilMs.keys()].filter((link) => !inTrouble.has(link))
-    return calm !== undefined && untilMs.delete(calm)
+    return calm !== undefined && forget(calm)
   }
 
   const expire = () => {
     timer = undefined
     const before = untilMs.size
-    for (const [link, endMs] of untilMs) if (endMs <= performance.now()) untilMs.delete(link)
+    for (const [link, endMs] of untilMs) if (endMs <= performance.now()) forget(link)
     const [next] = untilMs.values()
     if (next !== undefined) timer = setTimeout(expire, Math.max(0, Math.ceil(next - performance.now())))
     if (untilMs.size < before) onChange()
@@ -85,6 +98,7 @@ export function createSuspicion(onChange: () => void): Suspicion {
       clearTimeout(timer)
       timer = undefined
       untilMs.clear()
+      sinceMs.clear()
     },
   }
 }

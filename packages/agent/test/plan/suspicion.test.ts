@@ -45,6 +45,23 @@ test('what fails on is no news, and its end is', () => {
   expect(suspicion.moreOf(task)?.intervalMs).toBe(2_000)
 })
 
+test('ten minutes in a row are enough, and the next change begins again', () => {
+  const { suspicion } = setUp()
+  const task = taskOf('udp', 'a')
+  const flap = () => {
+    suspicion.note(task, failure())
+    suspicion.note(task, success())
+  }
+  let suspectedMs = 0
+  for (; suspicion.moreOf(task) !== undefined || suspectedMs === 0; suspectedMs += 1_000) {
+    flap()
+    vi.advanceTimersByTime(1_000)
+  }
+  expect(suspectedMs).toBe(600_000)
+  flap()
+  expect(suspicion.moreOf(task)?.intervalMs).toBe(2_000)
+})
+
 test('each further change makes the minute begin again', () => {
   const { suspicion, changes } = setUp()
   const task = taskOf('udp', 'a')

@@ -4,6 +4,7 @@ import { createMemory } from '../../../packages/agent/dist/memory/memory.js'
 import { rowOf } from '../../../packages/agent/dist/memory/row.js'
 import { planTasks } from '../../../packages/agent/dist/plan/plan.js'
 import { createPlacement } from '../../../packages/core/dist/attempt/placement.js'
+import { createStreamOrder } from '../../../packages/core/dist/attempt/stream-order.js'
 import { hostIn } from '../../../packages/core/dist/model/target.js'
 import { timeoutMs } from './network.mjs'
 
@@ -96,6 +97,8 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
   const placement = createPlacement(((seed >>> 0) % 86_400_000) * 1e6)
   /** @type {Map<string, Repeated>} */
   let repeated = new Map()
+  /** @type {Map<string, import('../../../packages/core/dist/attempt/stream-order.js').StreamOrder>} */
+  const orders = new Map()
   /** @type {ReturnType<typeof planTasks>} */
   let tasks = []
 
@@ -129,6 +132,19 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
   const prober = {
     async setTasks(/** @type {readonly Task[]} */ next) {
       repeated = new Map(next.map((task) => [task.id, repeatedOf(task)]))
+      for (const [id, order] of orders) {
+        if (repeated.has(id)) continue
+        order.stop()
+        orders.delete(id)
+      }
+      for (const { id, intervalMs, perInterval = 1 } of next) {
+        if (perInterval === 1 || orders.has(id)) continue
+        const pass = (/** @type {import('../../../packages/core/dist/attempt/task.js').NumberedResult} */ one) => {
+          const result = /** @type {AnyResult} */ (/** @type {unknown} */ (one.result))
+          attempts.receive([{ id, startedNs: one.startedNs, result }])
+        }
+        orders.set(id, createStreamOrder({ spacingNs: (intervalMs / perInterval) * 1e6, timeoutMs, pass }))
+      }
       onTasks()
     },
     probe: never,
@@ -173,7 +189,14 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
       attempts.setTasks(tasks)
     },
     disturb: attempts.disturb,
-    receive: attempts.receive,
+    /** As of the packet engine, results of a stream are passed on in the order of their starts. */
+    receive(/** @type {readonly import('@scout/core').TaskResult[]} */ results) {
+      for (const { id, startedNs, result } of results) {
+        const order = orders.get(id)
+        if (order === undefined) attempts.receive([{ id, startedNs, result }])
+        else order.add({ number: 0, startedNs, result })
+      }
+    },
     stop: attempts.stop,
     /** Returns the series that a planned task feeds. */
     seriesOf() {

@@ -504,6 +504,21 @@ describe('what explains', () => {
   })
 })
 
+describe('a stream that fails ten times in a burst', () => {
+  const spanning = (spanMs: number) => {
+    const { atMs } = worldOf([])
+    const burst: Fault = ({ check, from, to }) =>
+      check === 'udp' && from === 'node1' && to.name === 'node2'
+        ? { symptom: 'silent', sinceMs: atMs - 12_000, lastMs: atMs - 12_000 + spanMs, trials: 10 }
+        : undefined
+    return explain(worldOf([burst])).length
+  }
+
+  test('is no finding, until it fails for longer than bursts do', () => {
+    expect([spanning(4_900), spanning(6_500)]).toEqual([0, 1])
+  })
+})
+
 describe('a server of cluster DNS that is down', () => {
   const summaryOf = (fault: Fault) => explain(worldOf([fault], { dnsPods })).map(({ summary }) => summary)
 

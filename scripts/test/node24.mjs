@@ -1,4 +1,4 @@
-// npm run test:node24: the whole suite on Node 24, in a fresh copy of the checkout, so that the packages installed here
+// npm run test:node24: all tests, or those that arguments name, on Node 24, in a fresh copy of the checkout, so that the packages installed here
 // keep the native parts built for the Node in use.
 
 import { spawnSync } from 'node:child_process'

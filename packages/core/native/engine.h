@@ -39,7 +39,8 @@ struct lane_socket {
   struct timed_socket timed; /* first, so that one is found from the other */
   struct lane *lane;
   uint32_t pending; /* questions that wait for an answer on it */
-  int64_t renew_ns; /* of UDP: from when it takes another port */
+  int64_t kept_ns;     /* of UDP: until when it keeps its port */
+  uint32_t generation; /* of its port */
   struct stranger strangers[STRANGERS];
   uint32_t next_stranger;
 };
@@ -55,6 +56,8 @@ struct lane {
   int route;        /* of raw TCP: socket to look up source addresses with; otherwise -1 */
   uint16_t *ports;  /* of raw TCP: reserved source ports */
   uint32_t port_count;
+  int64_t renew_ns;    /* of UDP: when the next generation of ports begins */
+  uint32_t generation; /* which each socket follows at its next turn */
   uint32_t socket_count;
   struct lane_socket sockets[];
 };

@@ -21,10 +21,11 @@ enum {
 
 /*
  * How long repeated questions leave from one port. Firewalls and address translation treat packets of a flow that they know as the first one:
- * one that is in use for ever would not tell that new ones no longer pass. All ports change within one turn: where only some of them
- * had, it would look like loss.
+ * one that is in use for ever would not tell that new ones no longer pass. The ports of a lane change in generations, within one turn:
+ * where only some of them had, it would look like loss.
  */
 static const int64_t port_life_ns = 64000000000;
+/* The first change comes soon, so that what is wrong with it shows at the start. */
 static const int64_t first_port_life_ns = 4000000000;
 /* How long a port stays that was asked for by its index: what is found of one is compared with what is found of it later. */
 static const int64_t port_kept_ns = 30000000000;
@@ -445,8 +446,8 @@ void lane_begin(struct lane *lane)
     timed->packet_bytes = 65536;
     timed->batch = BATCH;
     timed_socket_start(timed);
-    lane->sockets[i].renew_ns = time_line_read() + first_port_life_ns;
   }
+  lane->renew_ns = time_line_read() + first_port_life_ns;
 }
 
 /* Disconnecting releases a port that the kernel has chosen (udp(7)); the socket, its options and its stamps stay. */
@@ -457,7 +458,7 @@ static void take_another_port(struct lane_socket *socket)
   union address own = {0};
   socklen_t length = sizeof own;
 
-  socket->renew_ns = time_line_read() + port_life_ns;
+  socket->generation = socket->lane->generation;
   if (connect(fd, &nobody, sizeof nobody) != 0 || getsockname(fd, &own.any, &length) != 0)
     return;
   /* If none is free now, the next packet takes one. */
@@ -583,10 +584,15 @@ static struct lane_socket *socket_for(struct series *series)
   struct lane_socket *socket = &lane->sockets[(uint64_t)flow % lane->socket_count];
   int64_t now_ns = time_line_read();
 
-  if (!is_any && socket->renew_ns < now_ns + port_kept_ns)
-    socket->renew_ns = now_ns + port_kept_ns;
+  if (!is_any)
+    socket->kept_ns = now_ns + port_kept_ns;
+  if (lane->renew_ns <= now_ns) {
+    lane->renew_ns = now_ns + port_life_ns;
+    lane->generation++;
+  }
   /* Answers and errors come to the port that was asked from. */
-  if (is_any && is_repeated && is_datagram(socket) && socket->pending == 0 && socket->renew_ns <= now_ns)
+  bool is_free = socket->pending == 0 && socket->kept_ns <= now_ns;
+  if (is_any && is_repeated && is_datagram(socket) && is_free && socket->generation != lane->generation)
     take_another_port(socket);
   return socket;
 }

@@ -45,17 +45,17 @@ export const configSchema = z.strictObject({
     'addresses of the agent',
   ),
   hostAddresses: z.array(ipAddress).default([]).describe('addresses of the node'),
-  log: z.enum(['json', 'text']).default('json').describe('log format; text prints peers and every probe'),
+  log: z.enum(['json', 'text']).default('json').describe('log format; text prints peers and each result'),
   level: z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
-    .describe('lowest level of the JSON log; debug includes every attempt'),
+    .describe('lowest level of the JSON log; debug includes each result (of a stream, up to twenty packets)'),
   intervalMs: z
     .number()
     .min(10)
     .max(dayMs)
     .default(10 * secondMs)
-    .describe('time between attempts of one check on one peer'),
+    .describe('general interval of checks; udp sends up to twenty packets in it, expensive checks run every third'),
   timeoutMs: z
     .number()
     .min(1)

@@ -50,7 +50,7 @@ export function createJsonLog({ level, self, output }: JsonLogOptions): Log {
     }
     if (change === 'began-failing') logger.warn(fields, 'probe failed')
     else if (change === 'recovered') logger.info({ ...fields, outageMs }, 'probe recovered')
-    else logger.debug({ ...fields, recorded: change }, 'probe ended')
+    else logger.debug({ ...fields, recorded: recorded.change }, 'probe ended')
   }
 
   return {

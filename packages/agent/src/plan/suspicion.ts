@@ -22,9 +22,9 @@ export interface More {
 }
 
 const suspectedMs = 60_000
-/** Longest in a row. Where a limit on packets takes the additional ones, suspicion would be what keeps it going. */
+/** Longest in a row, and the pause after it. If the additional packets exceed a rate limit, they cause the loss that keeps a link suspected. */
 const longestMs = 600_000
-/** With default checks a suspected link costs 17 attempts a second instead of three. */
+/** With default checks and one address, a suspected link costs 15 attempts a second instead of 2.5. */
 const mostLinks = 8
 /** A fifth of its interval lies between additional attempts of a task, but at least this. */
 const leastIntervalMs = 2_000
@@ -40,11 +40,18 @@ export function createSuspicion(onChange: () => void): Suspicion {
   const untilMs = new Map<string, number>()
   /** Since when it is suspected. */
   const sinceMs = new Map<string, number>()
+  /** Until when it is not suspected again. */
+  const restsMs = new Map<string, number>()
   let timer: NodeJS.Timeout | undefined
 
   const suspect = (link: string) => {
     const nowMs = performance.now()
-    if (nowMs - (sinceMs.get(link) ?? nowMs) > longestMs - suspectedMs) return
+    if (nowMs < (restsMs.get(link) ?? nowMs)) return
+    restsMs.delete(link)
+    if (nowMs - (sinceMs.get(link) ?? nowMs) > longestMs - suspectedMs) {
+      restsMs.set(link, nowMs + longestMs)
+      return
+    }
     const isKnown = untilMs.delete(link)
     if (untilMs.size >= mostLinks && !makeRoom()) return
     untilMs.set(link, nowMs + suspectedMs)
@@ -99,6 +106,7 @@ export function createSuspicion(onChange: () => void): Suspicion {
       timer = undefined
       untilMs.clear()
       sinceMs.clear()
+      restsMs.clear()
     },
   }
 }

@@ -41,7 +41,7 @@ export interface ComputedFrom {
 const burstMs = 60_000
 
 const limits =
-  'what is computed from metrics rests on the last results of the default checks between nodes: metrics show neither loss nor latency, nor what agents found out'
+  'causes computed from metrics use only the last results of the default checks between nodes, not loss, latency or what agents collected'
 const isIncomplete =
   'no cause is computed for failures without an incident, because not every link has samples (setting metrics.series)'
 

@@ -67,7 +67,7 @@ test('names the cause of failures that no agent reports an incident about, and w
         not mtu-black-hole: icmp-large over IPv4 passes; not checksum-broken: http over IPv4 passes; not overlay-blocked: http over IPv4 passes; not routing-broken: http over IPv4 passes
         next: scout-probe explain protocol-filtered"
   `)
-  expect(out).toContain('what is computed from metrics rests on the last results of the default checks between nodes')
+  expect(out).toContain('causes computed from metrics use only the last results of the default checks between nodes')
 })
 
 test('a watch closes it when it ends, although no agent speaks', async () => {

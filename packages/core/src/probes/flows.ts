@@ -8,7 +8,7 @@ import type { Deadline } from '../time/deadline.ts'
 
 /*
  * Several source ports at once. Routers and bundles of links choose the way of a packet by its addresses and ports, so that a bad member
- * breaks some ports and no others. Ports stay the same from attempt to attempt, as long as the prober lives: those that fail go on failing.
+ * breaks some ports and no others. A port stays the same until it has not been asked for in 30 s: those that fail go on failing.
  * The kernel chooses those of TCP connections, in each attempt others.
  */
 

@@ -6,7 +6,7 @@ import type { PacketAnswer } from '../net/packets/question.ts'
 import type { Deadline } from '../time/deadline.ts'
 
 /*
- * Packets that leave together. Only then does it show that a path lets them overtake each other: attempts are seconds apart. A reflector
+ * Packets that leave together. Only then does it show that a path lets them overtake each other: those of a stream are 100 ms apart or more. A reflector
  * numbers its answers, so that the order in which requests arrived is known, too. A packet is overtaken if a later one arrived before it
  * (RFC 4737 §3.3).
  */

@@ -87,8 +87,11 @@ function compareText(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1
 }
 
-function isTroubled({ state, recent }: SeriesReport): boolean {
-  return state === 'failing' || recent.failed > 0
+/** Of many attempts, some fail in any network. */
+const troubledShare = 0.01
+
+function isTroubled({ state, loss, recent: { passed, failed } }: SeriesReport): boolean {
+  return state === 'failing' || loss !== undefined || failed > troubledShare * (passed + failed)
 }
 
 function compareTrouble({ series: a }: Candidate, { series: b }: Candidate): number {

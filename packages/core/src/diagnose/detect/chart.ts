@@ -9,15 +9,15 @@ import { count, isScattered, type LossAlarm, shownOf, type Tally } from './tally
  * that never falls below 0; at `threshold` nats it alarms. Its mean time between false alarms is at least e^threshold independent trials
  * (Lorden 1971). Bad moments of a network are not independent: a burst of some seconds is one event, however many trials it hits. Two
  * guards share the budget. Guard C ignores the third and later bad trials in a row, and more than four within 30 s. Guard F ignores
- * more than two within 30 s, but counts long runs. Until the 30 s are over, one good trial a second counts, because the others were as
- * many as the bad ones that do not. C is faster where loss is small, F where few trials succeed. No burst shorter than 30 s is called
- * loss.
+ * more than two within 30 s, but counts long runs. A guard that has counted its limit of bad trials counts one good trial a second until
+ * the 30 s are over, because it ignores further bad ones too. C is faster where loss is small, F where few trials succeed. No burst shorter
+ * than 30 s is called loss.
  *
  * A healthy chart holds two pairs of counts and a time. The scores exist from a bad trial until all of them are 0 again.
  */
 
 /** Loss rates that the chart looks for. */
-const rates = [0.01, 0.03, 0.1, 0.5] as const
+export const rates = [0.01, 0.03, 0.1, 0.5] as const
 
 export class LossChart {
   /** Nats at which it alarms; see `thresholdOf`. */

@@ -1,3 +1,5 @@
+import { rates } from './chart.ts'
+
 /** What decides how many tests a mesh makes, and how often. */
 interface MeshSize {
   readonly nodes: number
@@ -8,13 +10,11 @@ interface MeshSize {
 
 /** One false alarm in the whole mesh in ten years. */
 const budgetMs = 10 * 365.25 * 86_400_000
-/** Peers that an agent probes at most. */
-const mostPeers = 32
-/** Rates that each chart looks for. */
-const rates = 4
+/** Nodes that an agent probes at most, unless it is configured to probe more. */
+const mostPeers = 64
 
 /** Returns the nats at which a chart alarms, so that all of a mesh together stay within the budget: ln(trials in the budget × tests). */
 export function thresholdOf({ nodes, checks, intervalMs }: MeshSize): number {
-  const tests = (2 * nodes * Math.min(Math.max(1, nodes - 1), mostPeers) + 2 * nodes) * checks * rates
+  const tests = (2 * nodes * Math.min(Math.max(1, nodes - 1), mostPeers) + 2 * nodes) * checks * rates.length
   return Math.log((budgetMs / intervalMs) * tests)
 }

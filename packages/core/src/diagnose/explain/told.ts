@@ -2,7 +2,7 @@ import { type Fact, harmless, oneEventMs } from '../evidence.ts'
 
 /** Successes since the trouble began, from which they are no longer weak, … */
 const strongPasses = 3
-/** … and beside a loss, so many for each packet that it takes: none of them fails by chance once in a thousand times. */
+/** … and beside a loss, so many times its share: fewer than one run in a thousand would have no loss by chance. */
 const passesOfLoss = Math.log(1_000)
 
 /** Facts about one link, when its newest trouble began, and how many successes since then are no longer weak. */
@@ -13,8 +13,8 @@ export interface Told {
 }
 
 /**
- * The smaller the loss that some series show, the more attempts of others pass that are lost alike: as many as those series took to show it
- * are too few by half.
+ * Returns what a link shows. The smaller the loss that some series show, the more attempts of others pass by chance; half as many as the lossy
+ * ones needed to show it contradict it.
  */
 export function toldOf(facts: readonly Fact[]): Told {
   let ofLoss = Number.POSITIVE_INFINITY

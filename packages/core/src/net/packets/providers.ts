@@ -26,7 +26,8 @@ export interface Provider {
 /**
  * Number of UDP source ports. Conntrack keeps an active flow on the endpoint it was first assigned. From a single port, a Service would
  * always reach the same endpoint, or none if it had none when the flow began (nf_conntrack_udp_timeout_stream, 120 s). With this many
- * ports in turn, at an interval of 10 s, each flow expires between two requests, and the probes cover all equal-cost paths.
+ * ports in turn, the probes cover all equal-cost paths, and of a check every 10 s each flow expires between two requests. Those of a stream
+ * do not, so the engine replaces its ports (native/lane.c).
  */
 export const udpPorts = 16
 

@@ -337,7 +337,7 @@ describe('a reflector', () => {
     })
     onTestFinished(() => prober.close())
     const target = `127.0.0.1:${server.address().port}`
-    const options = { timeoutMs: 20 }
+    const options = { timeoutMs: 1_000 }
     await prober.setTasks([{ id: 'a', protocol: 'udp', target, intervalMs: 25, options }])
     await eventually(() => details.length >= 12, 'results')
     const lost = details.flatMap((detail) => lostOf(detail) ?? [])

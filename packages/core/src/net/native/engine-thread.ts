@@ -218,7 +218,7 @@ export class EngineThread {
     asked.onRecord(record)
   }
 
-  /** Records are lost only while the memory is full, so all that was read came before, and all that follows after. */
+  /** Records are lost only while the memory is full: what was read came before, and what follows after, except for a few that were written meanwhile. */
   #tellLoss(): void {
     if (this.#ended !== undefined) return
     const { lost } = this.counts()

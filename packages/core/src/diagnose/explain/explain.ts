@@ -25,10 +25,12 @@ const shownRuledOut = 4
 /** Time from the first failure until it is no burst, and failed attempts until it is established, with other evidence or alone. */
 const usualBurstMs = 10_000
 /**
- * From the first to the last of these attempts: a stream fails many times in a burst, whose end is known only when timeouts and settlement are
- * over. Bursts of up to five seconds are usual (docs/detection.md).
+ * Longest burst. Bursts of up to five seconds are usual (docs/detection.md), a stream fails many times in one, and its end is known only when
+ * timeouts and settlement are over.
  */
-const leastSpanMs = 6_000
+const longestBurstMs = 6_000
+/** Attempts that were made because one failed begin only after its timeout, so that fewer than these are in a burst. */
+const spacingMs = 2_500
 const trialsTogether = 2
 const trialsAlone = 3
 /** Of a flow in use that was dropped: kube-proxy may take half a minute to forget the endpoint of a pod that is gone. */
@@ -41,9 +43,7 @@ const trialsOfKept = 5
 export function explain(evidence: Evidence, { burstMs = usualBurstMs } = {}): readonly Finding[] {
   const known = withCollected(evidence)
   return cover(known, causes, unexplained)
-    .filter(({ failing }) =>
-      isEstablished(failing, { byMs: evidence.atMs - burstMs, spanMs: Math.min(burstMs, leastSpanMs) }),
-    )
+    .filter(({ failing }) => isEstablished(failing, { atMs: evidence.atMs, burstMs }))
     .map((accepted) => findingOf(accepted, known))
 }
 
@@ -52,20 +52,26 @@ export function explain(evidence: Evidence, { burstMs = usualBurstMs } = {}): re
  * of what is lossy or slow; but a path is so for all that travels on it, and one such series between two nodes is its own matter. What was
  * collected is about failures that are established without it.
  */
-function isEstablished(failing: readonly Fact[], { byMs, spanMs }: { byMs: number; spanMs: number }): boolean {
+function isEstablished(failing: readonly Fact[], { atMs, burstMs }: { atMs: number; burstMs: number }): boolean {
   let repeated = 0
   let detected = 0
   for (const fact of failing) {
-    const { symptom, to, sinceMs, lastMs, trials, socket } = fact
+    const { symptom, to, sinceMs, trials, socket } = fact
     if (isProof(fact) || (symptom === 'forgotten' && socket === 'kept' && trials < trialsOfKept)) continue
     if (ofSome.has(symptom)) {
       // Only checks that mark packets show that their marks change, and chance changes none.
       if (to.kind !== 'node' || symptom === 'remarked' || ++detected > 1) return true
-    } else if (sinceMs <= byMs && lastMs - sinceMs >= spanMs && trials >= trialsTogether) {
+    } else if (sinceMs <= atMs - burstMs && trials >= trialsTogether && !isBurst(fact, burstMs)) {
       if (++repeated > 1 || trials >= trialsAlone) return true
     }
   }
   return false
+}
+
+/** Whether all failures are of one short time, in which only what runs often anyway has so many. */
+function isBurst({ sinceMs, lastMs, trials }: Fact, burstMs: number): boolean {
+  const lastedMs = lastMs - sinceMs
+  return lastedMs < Math.min(burstMs, longestBurstMs) && trials > 1 + lastedMs / spacingMs
 }
 
 function findingOf(accepted: Accepted, evidence: Evidence): Finding {

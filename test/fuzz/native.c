@@ -359,6 +359,7 @@ static void open_responder(void)
   responder = calloc(1, sizeof *responder);
   responder->engine = &engine;
   responder->counts = &memory.responders[0];
+  responder->sessions = &memory.sessions[0];
   responder->timed.kind = &kind;
   responder->timed.fd = -1;
   hmac_key_set(&responder->key, (const uint8_t *)"key", 3);

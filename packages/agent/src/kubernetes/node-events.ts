@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ageText, type Incident, type IncidentChange, printable, type Scope } from '@scout/core'
+import { ageText, type Incident, type IncidentChange, nodesIn, printable } from '@scout/core'
 import { backoffMs } from '../backoff.ts'
 import { type ApiAccess, readJson, troubleOfRenewal } from './api.ts'
 import { ApiError, isTemporary, type Resource } from './api-error.ts'
@@ -141,31 +141,13 @@ export function createNodeEvents({ access, agent, onTrouble, onDefect, ...option
     report(change, incident) {
       if (signal.aborted) return
       const atMs = performance.now()
-      const bodies = nodesOf(incident.scope)
+      const bodies = nodesIn(incident.scope)
         .slice(0, mostNodes)
         .map((node) => ({ body: eventOf(change, incident, { node, agent }), atMs }))
       waiting = [...waiting, ...bodies].slice(-mostWaiting)
       void run()
     },
     stop: () => stopping.abort(),
-  }
-}
-
-function nodesOf(scope: Scope): readonly string[] {
-  switch (scope.kind) {
-    case 'link':
-      return [scope.from, scope.to]
-    case 'node':
-    case 'node-side':
-    case 'prober':
-      return [scope.node]
-    case 'node-group':
-      return scope.nodes
-    case 'zone-pair':
-    case 'service':
-    case 'name-server':
-    case 'cluster':
-      return []
   }
 }
 

@@ -8,6 +8,7 @@ import {
   makeCheck,
   makeFact,
   type NodeEvidence,
+  nodesIn,
   type Scope,
   shellWord,
   symptomOf,
@@ -159,26 +160,10 @@ function coveredBy(reported: readonly SeenIncident[], nodes: readonly string[]):
   return (scope) => {
     const own = nodesIn(scope)
     return places.some(({ isLink, isWide, named }) => {
-      if (isWide || named.size === 0 || own === undefined) return true
+      if (isWide || named.size === 0 || own.length === 0) return true
       return isLink && scope.kind === 'link'
         ? own.every((node) => named.has(node))
         : own.some((node) => named.has(node))
     })
-  }
-}
-
-/** Returns the nodes that a scope names; undefined if it is a wide one. */
-function nodesIn(scope: Scope): readonly string[] | undefined {
-  switch (scope.kind) {
-    case 'link':
-      return [scope.from, scope.to]
-    case 'node':
-    case 'node-side':
-    case 'prober':
-      return [scope.node]
-    case 'node-group':
-      return scope.nodes
-    default:
-      return undefined
   }
 }

@@ -60,6 +60,25 @@ export function scopeText(scope: Scope, direction: Direction = 'none'): string {
   }
 }
 
+/** Returns the nodes that a scope names; none if it is a wide one. */
+export function nodesIn(scope: Scope): readonly string[] {
+  switch (scope.kind) {
+    case 'link':
+      return [scope.from, scope.to]
+    case 'node':
+    case 'node-side':
+    case 'prober':
+      return [scope.node]
+    case 'node-group':
+      return scope.nodes
+    case 'zone-pair':
+    case 'service':
+    case 'name-server':
+    case 'cluster':
+      return []
+  }
+}
+
 /** All nodes as the other end of a scope. */
 export const allNodes = 'all nodes'
 

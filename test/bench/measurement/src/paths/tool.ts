@@ -16,7 +16,8 @@ export interface Tool {
   readonly answersOf: (output: string, network: Network) => readonly boolean[]
 }
 
+/** As bundled for the image (scripts/bench/measure.mjs). */
 export const scoutProbe = [
   process.execPath,
-  fileURLToPath(new URL('../../../../../packages/cli/bin/scout-probe.js', import.meta.url)),
+  fileURLToPath(new URL('../../../../../.cache/bench/programs/bin/scout-probe', import.meta.url)),
 ]

@@ -11,6 +11,13 @@ import type { PreparedTask, Repeater } from './task.ts'
 /** How often results are read of which none is urgent. */
 const readMs = 1_000
 
+/** A task in the packet engine. */
+interface Asking {
+  readonly stop: () => void
+  /** Of a stream. */
+  readonly order: StreamOrder | undefined
+}
+
 /** Repeats tasks in the native packet engine, and the others, which it cannot repeat, by another repeater. */
 export function createPacketRounds({
   batches,
@@ -19,8 +26,7 @@ export function createPacketRounds({
   readonly batches: ResultBatches
   readonly others: Repeater
 }): Repeater {
-  const stops = new Map<number, () => void>()
-  const orders = new Map<number, StreamOrder>()
+  const asking = new Map<number, Asking>()
   let timer: NodeJS.Timeout | undefined
 
   const read = () => {
@@ -29,7 +35,7 @@ export function createPacketRounds({
   }
 
   const keepReading = () => {
-    if (stops.size > 0) timer ??= setInterval(read, readMs)
+    if (asking.size > 0) timer ??= setInterval(read, readMs)
     else stopReading()
   }
 
@@ -38,7 +44,7 @@ export function createPacketRounds({
     timer = undefined
   }
 
-  const begin = (task: PreparedTask, attempt: PacketAttempt) => {
+  const begin = (task: PreparedTask, attempt: PacketAttempt): Asking => {
     const { number } = task
     const { question, asker, request } = attempt
     const rounds = roundsOf(task, question)
@@ -52,22 +58,21 @@ export function createPacketRounds({
       if (order === undefined) batches.add(one)
       else order.add(one)
     })
-    if (order !== undefined) orders.set(number, order)
-    return stop
+    return { stop, order }
   }
 
   const end = (number: number) => {
-    stops.get(number)?.()
-    stops.delete(number)
-    orders.get(number)?.stop()
-    orders.delete(number)
+    const ended = asking.get(number)
+    ended?.stop()
+    ended?.order?.stop()
+    asking.delete(number)
   }
 
   const take = (task: PreparedTask): boolean => {
     const attempt = packetAttemptOf(task.probe, task.request, task.sockets)
     if (attempt === undefined) return false
     try {
-      stops.set(task.number, begin(task, attempt))
+      asking.set(task.number, begin(task, attempt))
       return true
     } catch (error) {
       // Such as a lane that has just ended: then each attempt opens another, or fails with it.
@@ -95,7 +100,7 @@ export function createPacketRounds({
     },
     collect(ending) {
       readEngine()
-      for (const [number, order] of orders) if (ending?.has(number) !== false) order.flush()
+      for (const [number, { order }] of asking) if (ending?.has(number) !== false) order?.flush()
       others.collect(ending)
     },
     remove(numbers) {
@@ -104,7 +109,7 @@ export function createPacketRounds({
       others.remove(numbers)
     },
     stop() {
-      for (const number of stops.keys()) end(number)
+      for (const number of asking.keys()) end(number)
       stopReading()
       others.stop()
     },

@@ -74,7 +74,7 @@ export interface UdpDetail
     Partial<Marks>,
     Stamps,
     Overtaken,
-    Omit<Reflected, 'lost' | 'duplicated' | 'oneWay' | 'service' | 'stamps' | 'previous' | 'numbers'> {
+    Pick<Reflected, 'residenceNs' | 'senderTtl'> {
   readonly payloadBytes: number
   /** Number of the datagram; absent for a service other than a reflector. */
   readonly sequence?: number
@@ -129,18 +129,10 @@ export const udp = defineProbe({
   },
 })
 
-function detailOf({
-  lost,
-  duplicated: _,
-  oneWay,
-  service: __,
-  stamps: ___,
-  previous: ____,
-  numbers: _____,
-  ...reflected
-}: Reflected): Omit<UdpDetail, 'payloadBytes'> {
+function detailOf({ residenceNs, senderTtl, lost, oneWay }: Reflected): Omit<UdpDetail, 'payloadBytes'> {
   return {
-    ...reflected,
+    ...(residenceNs === undefined ? {} : { residenceNs }),
+    ...(senderTtl === undefined ? {} : { senderTtl }),
     ...(lost === undefined ? {} : { lostForth: lost.forth, lostBack: Math.max(0, lost.back) }),
     ...(oneWay === undefined ? {} : { forthNs: oneWay.forthNs, backNs: oneWay.backNs, clockErrorNs: oneWay.errorNs }),
   }

@@ -1,7 +1,7 @@
 import type { Line, Variant } from '../cause.ts'
 import { isTcp } from '../cause.ts'
 import { type Fact, ofSome, type Symptom } from '../evidence.ts'
-import { isKnown, isWeak, type Told, toldOf } from './told.ts'
+import { isKnown, isWeak, type LinkFacts, linkFactsOf } from './link-facts.ts'
 
 /** One aspect of a link. Links that share a vector have the same symptom there; the fact is that of the first of them. */
 export interface Cell {
@@ -38,8 +38,8 @@ const capOfTcp = 8
 
 /** Returns what is known of the aspects of a link. A success from before its trouble is no evidence about that. */
 export function cellsOf(facts: readonly Fact[]): readonly Cell[] {
-  const told = toldOf(facts)
-  return facts.flatMap((fact) => (isKnown(fact, told) ? [{ fact, isWeak: isWeak(fact, told) }] : []))
+  const link = linkFactsOf(facts)
+  return facts.flatMap((fact) => (isKnown(fact, link) ? [{ fact, isWeak: isWeak(fact, link) }] : []))
 }
 
 interface TrieNode {
@@ -63,13 +63,13 @@ export function createVectors() {
     node.vector ??= vectorFrom(cells())
     return node.vector
   }
-  const vectorAnew = (told: Told): Vector => {
-    const { facts } = told
+  const vectorAnew = (link: LinkFacts): Vector => {
+    const { facts } = link
     let node = root
-    for (const fact of facts) if (isKnown(fact, told)) node = step(node, codeOf(fact, isWeak(fact, told)))
+    for (const fact of facts) if (isKnown(fact, link)) node = step(node, codeOf(fact, isWeak(fact, link)))
     return finish(node, () => cellsOf(facts))
   }
-  let before: (Told & { readonly vector: Vector }) | undefined
+  let before: (LinkFacts & { readonly vector: Vector }) | undefined
   return {
     vectorOf: (cells: readonly Cell[]): Vector =>
       finish(
@@ -81,7 +81,7 @@ export function createVectors() {
      * as the one before.
      */
     vectorOfFacts(facts: readonly Fact[]): Vector {
-      const link = toldOf(facts)
+      const link = linkFactsOf(facts)
       if (before === undefined || !areAlike(link, before)) before = { ...link, vector: vectorAnew(link) }
       return before.vector
     },
@@ -122,7 +122,7 @@ function createCodes(): (fact: Fact, isWeak: boolean) => number {
 }
 
 /** Returns whether the same cells follow from both. */
-function areAlike(one: Told, other: Told): boolean {
+function areAlike(one: LinkFacts, other: LinkFacts): boolean {
   if (one.facts.length !== other.facts.length) return false
   for (let index = 0; index < one.facts.length; index++) {
     const [a, b] = [one.facts[index], other.facts[index]]

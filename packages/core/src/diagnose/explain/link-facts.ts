@@ -6,7 +6,7 @@ const strongPasses = 3
 const passesOfLoss = Math.log(1_000)
 
 /** Facts about one link, when its newest trouble began, and how many successes since then are no longer weak. */
-export interface Told {
+export interface LinkFacts {
   readonly facts: readonly Fact[]
   readonly onsetMs: number | undefined
   readonly passesNeeded: number
@@ -16,7 +16,7 @@ export interface Told {
  * Returns what a link shows. The smaller the loss that some series show, the more attempts of others pass by chance; half as many as the lossy
  * ones needed to show it contradict it.
  */
-export function toldOf(facts: readonly Fact[]): Told {
+export function linkFactsOf(facts: readonly Fact[]): LinkFacts {
   let ofLoss = Number.POSITIVE_INFINITY
   for (const { loss, trials } of facts)
     if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
@@ -25,12 +25,12 @@ export function toldOf(facts: readonly Fact[]): Told {
 }
 
 /** Returns whether it is evidence: a success from before the trouble is none. */
-export function isKnown({ symptom, lastMs }: Fact, { onsetMs }: Told): boolean {
+export function isKnown({ symptom, lastMs }: Fact, { onsetMs }: LinkFacts): boolean {
   return symptom !== 'passes' || onsetMs === undefined || lastMs >= onsetMs
 }
 
 /** Returns whether it is a success that rests on few attempts since the trouble began. */
-export function isWeak(fact: Fact, { onsetMs, passesNeeded }: Told): boolean {
+export function isWeak(fact: Fact, { onsetMs, passesNeeded }: LinkFacts): boolean {
   return fact.symptom === 'passes' && onsetMs !== undefined && passesSince(fact, onsetMs) < passesNeeded
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Endpoint } from '../model/endpoint.ts'
 import { FailureError } from '../model/failure.ts'
+import { groupBy } from '../model/group-by.ts'
 import { type Answered, answerOf, type Fate } from '../net/packets/fate.ts'
 import { udpPorts } from '../net/packets/providers.ts'
 import type { Asker, PacketAnswer, Question } from '../net/packets/question.ts'
@@ -68,23 +69,36 @@ export function answersOf(
   const answered = fates.filter((fate) => fate.kind === 'answered')
   const missing = fates.filter((fate) => fate.kind !== 'answered')
   if (missing.length === 0) return answered.toSorted((a, b) => a.tookNs - b.tookNs)
-  try {
-    return [answerOf(missing[0], to, deadline)]
-  } catch (error) {
-    if (!(error instanceof FailureError) || fates.length === 1) throw error
-    throw flowsFailure(error, { failing: missing.map(flowOf), count: fates.length })
-  }
+  if (fates.length === 1) return [answerOf(missing[0], to, deadline)]
+  const failing = missing.map((fate) => ({ flow: flowOf(fate), failure: failureOf(fate, to, deadline) }))
+  throw flowsFailure(failing, fates.length)
 }
 
-/** Returns the failure of an attempt of several flows of which some fail, the first one with this error. */
+function failureOf(...[fate, to, deadline]: Parameters<typeof answerOf<PacketAnswer>>): FailureError {
+  try {
+    answerOf(fate, to, deadline)
+  } catch (error) {
+    if (error instanceof FailureError) return error
+    throw error
+  }
+  throw new TypeError('a flow without an answer has a failure')
+}
+
+/** Returns the failure of an attempt of several flows of which these fail: the most frequent one, with the numbers of all. */
 export function flowsFailure(
-  { reason, message, code, icmp }: FailureError,
-  { failing, count }: { readonly failing: readonly Flow[]; readonly count: number },
+  failing: readonly { readonly flow: Flow; readonly failure: FailureError }[],
+  count: number,
 ): FailureError {
-  const ports = failing.flatMap(({ sourcePort }) => sourcePort ?? [])
+  const groups = groupBy(failing, ({ failure }) => failure.reason).toSorted((a, b) => b.length - a.length)
+  const first = groups[0]?.[0]?.failure
+  if (first === undefined) throw new TypeError('an attempt fails with a flow')
+  const { reason, message, code, icmp } = first
+  const ports = failing.flatMap(({ flow }) => flow.sourcePort ?? [])
   const named = ports.length === 0 ? 'before they had a source port' : `source ports ${ports.join(', ')}`
   const which = failing.length === count ? 'all' : named
-  return new FailureError(reason, `${failing.length} of ${count} flows fail (${which}): ${message}`, {
+  const numbers = groups.map((group) => `${group.length} ${group[0]?.failure.reason}`).join(', ')
+  const how = groups.length === 1 ? which : `${which}; ${numbers}`
+  return new FailureError(reason, `${failing.length} of ${count} flows fail (${how}): ${message}`, {
     ...(code === undefined ? {} : { code }),
     ...(icmp === undefined ? {} : { icmp }),
   })

@@ -31,7 +31,7 @@ interface Failed {
 
 /**
  * Opens so many connections at once, and closes each when its handshake is over. Returns the detail of the median one.
- * @throws {FailureError} if one fails; of several it names the source ports of those that do
+ * @throws {FailureError} if one fails; of several it names the source ports of those that do, and how many fail for which reason
  */
 export async function openFlows(attempt: TcpAttempt, count: number): Promise<FlowsDetail> {
   const { record, stopwatch, target } = attempt
@@ -41,9 +41,12 @@ export async function openFlows(attempt: TcpAttempt, count: number): Promise<Flo
   const seen = { flows: outcomes.map(({ flow }) => flow), ...(synRetransmits === 0 ? {} : { synRetransmits }) }
   record({ detail: seen })
   const failing = outcomes.filter((outcome) => !outcome.isOpened)
-  if (failing[0] !== undefined) {
-    const failure = failureErrorOf(failing[0].error, `connecting to ${target.text}`)
-    throw flowsFailure(failure, { failing: failing.map(({ flow }) => flow), count })
+  if (failing.length > 0) {
+    const tried = `connecting to ${target.text}`
+    throw flowsFailure(
+      failing.map(({ flow, error }) => ({ flow, failure: failureErrorOf(error, tried) })),
+      count,
+    )
   }
   const opened = outcomes.filter((outcome) => outcome.isOpened).toSorted((a, b) => a.tookNs - b.tookNs)
   const median = opened[opened.length >> 1]

@@ -98,10 +98,27 @@ testWith(
   'nft',
   namespaces,
 )('where a way loses some of them, the attempt fails and names their ports', () => {
-  expect(runAlone(lossy)).toEqual([
+  expect(runAlone(lossy('0-2 : drop'))).toEqual([
     {
       reason: 'timeout',
       message: '3 of 16 flows fail (source ports PORTS): no answer within 300 ms',
+      named: 'those without a time, which the server has not seen',
+    },
+  ])
+})
+
+testWith(
+  nativePart,
+  'ip',
+  'nft',
+  namespaces,
+)('where they fail in several ways, it says how many fail in which, and fails with the most frequent', () => {
+  expect(runAlone(lossy('0-1 : drop, 2-6 : goto refuse'))).toEqual([
+    {
+      reason: 'refused',
+      message: expect.stringMatching(
+        /^7 of 16 flows fail \(source ports PORTS; 5 refused, 2 timeout\): connecting to 127\.0\.0\.1:8079: ECONNREFUSED /,
+      ),
       named: 'those without a time, which the server has not seen',
     },
   ])
@@ -134,15 +151,17 @@ const cramped = `
   process.exit()
 `
 
-/** Three of sixteen SYNs get no further. */
-const lossy = `
+/** Of sixteen SYNs, those with these numbers get no further. */
+const lossy = (verdicts: string) => `
   import { execFileSync } from 'node:child_process'
   import { createServer } from 'node:net'
   const { createProber } = await import(process.env.CORE)
   const nft = (text) => execFileSync('nft', [text], { encoding: 'utf8' })
   nft('add table inet scout')
-  nft('add chain inet scout in { type filter hook prerouting priority -150; }')
-  nft('add rule inet scout in tcp dport 8079 tcp flags & (syn | ack) == syn numgen inc mod 16 < 3 drop')
+  nft('add chain inet scout in { type filter hook input priority -150; }')
+  nft('add chain inet scout refuse')
+  nft('add rule inet scout refuse reject with tcp reset')
+  nft('add rule inet scout in tcp dport 8079 tcp flags & (syn | ack) == syn numgen inc mod 16 vmap { ${verdicts} }')
   const seen = new Set()
   const server = createServer((socket) => { seen.add(socket.remotePort); socket.on('error', () => {}).resume() })
   await new Promise((resolve) => server.listen(8079, '127.0.0.1', resolve))
@@ -150,7 +169,7 @@ const lossy = `
   const { failure, detail } = await prober.probe('tcp', '127.0.0.1:8079', { flows: 16, timeoutMs: 300 })
   const ports = detail.flows.flatMap(({ sourcePort, rttNs }) => (rttNs === undefined ? [sourcePort] : []))
   const message = failure.message.replace(ports.join(', '), 'PORTS')
-  const areUnseen = ports.length === 3 && ports.every((port) => port > 0 && !seen.has(port))
+  const areUnseen = ports.every((port) => port > 0 && !seen.has(port))
   const named = areUnseen ? 'those without a time, which the server has not seen' : JSON.stringify({ ports, seen: [...seen] })
   console.log(JSON.stringify({ reason: failure.reason, message, named }))
   prober.close()

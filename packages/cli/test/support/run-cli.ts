@@ -1,4 +1,5 @@
 import picocolors from 'picocolors'
+import { expect } from 'vitest'
 import { run } from '../../src/program.ts'
 import type { ExitCode } from '../../src/shell/exit-code.ts'
 import type { Io, Output, TerminalListeners } from '../../src/shell/io.ts'
@@ -66,6 +67,13 @@ export async function runCli(argv: readonly string[], surroundings: Surroundings
   const io: Io = { name, environment, out: stream('out'), err: stream('err'), ended: controller.signal }
   const code = await run(argv, io)
   return { code, ...texts }
+}
+
+/** Returns the help of a command, or of the program. */
+export async function helpOf(...argv: readonly string[]): Promise<string> {
+  const { code, out, err } = await runCli([...argv, '--help'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  return out
 }
 
 /** Masks times, ports and clocks as `#`, because they differ between runs and machines. */

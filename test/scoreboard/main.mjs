@@ -58,7 +58,7 @@ if (values.help === true) {
   --replay            simulate meshes without sockets: years in which all is well, whose incidents are false, and faults of a link
   --years NUMBER      years to simulate (${values.years}), by the seed
   --trials NUMBER     simulated faults of each kind (${values.trials})
-  --thorough          simulate in full what has no effect, too: the result is the same, and takes twenty times as long
+  --thorough          simulate in full what has no effect, too: the result is the same, and takes far longer
   --from FILE         no fault: show what --json wrote earlier; several are joined
   --json FILE         write the trials as JSON
   --write FILE        write the page (docs/scoreboard.md, with --replay docs/detection.md)

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { Incident } from '@scout/core'
 import { expect, test } from 'vitest'
 import { createMesh } from './replay/mesh.mjs'
 import { createTrace } from './replay/trace.mjs'
@@ -24,26 +25,38 @@ test('simulated meshes are silent while they are healthy and report faults of th
   expect(await replayed('--seed', '2')).not.toBe(first)
 })
 
-test('a mesh in which everything happens forty times as often is silent until there is a fault, the same without the shortcuts of the simulation', {
-  timeout: 120_000,
-}, () => {
-  const [seed, nodes] = [1, 3]
-  const found = [false, true].map((isThorough) => {
-    const mesh = createMesh({ nodes, seed, trace: createTrace({ nodes, seed, times: 40 }), isThorough })
-    mesh.run(hourMs)
-    expect(mesh.watcher.found).toEqual([])
-    const shares = new Float64Array(nodes * nodes)
-    shares[mesh.network.pathOf(0, 1)] = 0.3
-    mesh.network.begin({ kind: 'loss', fromMs: mesh.nowMs, toMs: Number.POSITIVE_INFINITY, shares, text: 'a fault' })
-    mesh.run(hourMs + 120_000)
-    return {
-      attempts: mesh.attempts,
-      alarms: mesh.watcher.alarms,
-      incidents: mesh.watcher.found,
-      open: mesh.watcher.open,
-    }
-  })
-  const [quick, thorough] = found
-  expect(quick?.open).toContainEqual(expect.objectContaining({ cause: 'packet-loss' }))
-  expect(quick).toEqual(thorough)
-})
+/** A trial that is in flight when its agent learns of a change may count or not: the numbers in the evidence may differ by one. */
+function essenceOf({ id, cause, scope, direction, state, severity, openedAtMs, summary }: Incident) {
+  return { id, cause, scope, direction, state, severity, openedAtMs, summary }
+}
+
+test.each([
+  { seed: 1, share: 0.3 },
+  { seed: 3, share: 0.05 },
+])(
+  'a mesh in which everything happens forty times as often is silent until $share of the packets of a link are lost, the same without the shortcuts of the simulation',
+  {
+    timeout: 240_000,
+  },
+  ({ seed, share }) => {
+    const nodes = 3
+    const found = [false, true].map((isThorough) => {
+      const mesh = createMesh({ nodes, seed, trace: createTrace({ nodes, seed, times: 40 }), isThorough })
+      mesh.run(hourMs)
+      expect(mesh.watcher.found).toEqual([])
+      const shares = new Float64Array(nodes * nodes)
+      shares[mesh.network.pathOf(0, 1)] = share
+      mesh.network.begin({ kind: 'loss', fromMs: mesh.nowMs, toMs: Number.POSITIVE_INFINITY, shares, text: 'a fault' })
+      mesh.run(hourMs + 120_000)
+      return {
+        attempts: mesh.attempts,
+        alarms: mesh.watcher.alarms,
+        incidents: mesh.watcher.found.map(({ incident, atMs }) => ({ ...essenceOf(incident), atMs })),
+        open: mesh.watcher.open.map(essenceOf),
+      }
+    })
+    const [quick, thorough] = found
+    expect(quick?.open).toContainEqual(expect.objectContaining({ cause: 'packet-loss' }))
+    expect(quick).toEqual(thorough)
+  },
+)

@@ -17,8 +17,8 @@ import { timeoutMs } from './network.mjs'
 /** @typedef {import('../../../packages/agent/dist/memory/series.js').Series} Series */
 /** @typedef {{ readonly host: string, readonly address: string, readonly family: 'ipv4' | 'ipv6' }} Endpoint */
 /**
- * A task, with when in its interval it is due, and the packets lost since the last answer, which the next one reports if it is of STAMP.
- * @typedef {Sending & { readonly task: Task, readonly placeMs: number, readonly spacingMs: number, readonly endpoint: Endpoint, unseen: Unseen, readonly lost: { forth: number, back: number }, readonly condensed: Condensed }} Repeated
+ * A task, with the planned one of which it has attempts, when in its interval it is due, and the packets lost since the last answer, which the next one reports if it is of STAMP.
+ * @typedef {Sending & { readonly task: Task, readonly of: string, readonly placeMs: number, readonly spacingMs: number, readonly endpoint: Endpoint, unseen: Unseen, readonly lost: { forth: number, back: number }, readonly condensed: Condensed }} Repeated
  */
 /**
  * Answers of a stream that the packet engine will report together: most of them, how many there are, start of the first and the last, and
@@ -47,6 +47,8 @@ const checks = catalogue.map((check) =>
 /** @type {Readonly<Record<string, Sending['kind']>>} */
 const kinds = { http: 'request', tcp: 'connection', syn: 'echo', icmp: 'echo', udp: 'packet', dns: 'packet' }
 
+/** Number of a result that an order of a stream has only to know. */
+const known = -1
 const counters = { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0, dropped: 0 }
 const never = () => {
   throw new Error('a simulated vantage does only what its tasks say')
@@ -54,22 +56,36 @@ const never = () => {
 
 /**
  * Adds to a series what only its detector has had. As memory does: a series that passes, and passed before, has one trial more and
- * another last result.
+ * another last result. Returns that.
  */
-export function catchUp(/** @type {Series} */ series, /** @type {Repeated} */ repeated) {
-  const { unseen, task } = repeated
-  if (unseen.count === 0) return
+function catchUp(/** @type {Series} */ series, /** @type {Repeated} */ repeated) {
+  const { unseen, of } = repeated
   const { tookNs, startedAtMs } = unseen
   const fate = { reason: undefined, tookNs, connectNs: tookNs, retransmits: 0, lost: undefined }
-  const last = resultOf(repeated, fate, { startedAtMs })
-  const latest = new Map(series.latest).set(task.id, last)
-  Object.assign(series, { last, latest, trials: series.trials + unseen.count })
+  const result = resultOf(repeated, fate, { startedAtMs })
+  Object.assign(series, { trials: series.trials + unseen.count })
   unseen.count = 0
+  // Further attempts of a suspected link have passed, too.
+  if (startedAtMs >= (series.last?.startedAtMs ?? 0)) {
+    const latest = new Map(series.latest).set(of, result)
+    Object.assign(series, { last: result, latest, succeededAtMs: startedAtMs })
+  }
+  return result
 }
 
 /** Returns the addresses of a pod, which tell its number. */
 export function addressesOf(/** @type {number} */ pod) {
   return [`10.244.${pod >> 8}.${pod & 255}`, `fd00::${pod.toString(16)}`]
+}
+
+function isStream(/** @type {Task} */ { perInterval = 1 }) {
+  return perInterval > 1
+}
+
+/** Returns the id of the planned task: further attempts of it, on a suspected link, have that and their interval in theirs. */
+function plannedOf(/** @type {Task} */ { id }) {
+  const [planned, ...more] = JSON.parse(id)
+  return more.length === 1 ? String(planned) : id
 }
 
 /** Returns the number of the pod that has this address. */
@@ -87,9 +103,10 @@ function podAt(/** @type {string} */ address) {
  * @param {string} options.name
  * @param {number} options.seed
  * @param {(address: number) => { node: number, pod: Pod } | undefined} options.podAt
+ * @param {() => void} options.beforeTasks called before it has other tasks
  * @param {() => void} options.onTasks called when it has other tasks than before
  */
-export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
+export function createAgent({ node, name, seed, podAt: findPod, beforeTasks, onTasks }) {
   const startedAtMs = Date.now()
   const memory = createMemory()
   /** @type {Map<string, KnownPeer>} */
@@ -115,6 +132,7 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
     /** @type {Repeated} */
     const one = {
       task,
+      of: plannedOf(task),
       placeMs: (placement(task).placeNs / 1e6) % spacingMs,
       spacingMs,
       endpoint: { host: address, address, family: address.includes(':') ? 'ipv6' : 'ipv4' },
@@ -129,22 +147,25 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
     return one
   }
 
+  const orderOf = (/** @type {Task} */ { id, intervalMs, perInterval = 1 }) =>
+    createStreamOrder({
+      spacingNs: (intervalMs / perInterval) * 1e6,
+      timeoutMs,
+      pass({ number, startedNs, result }) {
+        if (number !== known) attempts.receive([{ id, startedNs, result: /** @type {AnyResult} */ (result) }])
+      },
+    })
+
   const prober = {
     async setTasks(/** @type {readonly Task[]} */ next) {
+      beforeTasks()
       repeated = new Map(next.map((task) => [task.id, repeatedOf(task)]))
       for (const [id, order] of orders) {
         if (repeated.has(id)) continue
         order.stop()
         orders.delete(id)
       }
-      for (const { id, intervalMs, perInterval = 1 } of next) {
-        if (perInterval === 1 || orders.has(id)) continue
-        const pass = (/** @type {import('../../../packages/core/dist/attempt/task.js').NumberedResult} */ one) => {
-          const result = /** @type {AnyResult} */ (/** @type {unknown} */ (one.result))
-          attempts.receive([{ id, startedNs: one.startedNs, result }])
-        }
-        orders.set(id, createStreamOrder({ spacingNs: (intervalMs / perInterval) * 1e6, timeoutMs, pass }))
-      }
+      for (const task of next) if (isStream(task) && !orders.has(task.id)) orders.set(task.id, orderOf(task))
       onTasks()
     },
     probe: never,
@@ -187,6 +208,22 @@ export function createAgent({ node, name, seed, podAt: findPod, onTasks }) {
     plan() {
       tasks = planTasks({ checks, peers: peers.values(), families: new Set(families), from: name })
       attempts.setTasks(tasks)
+    },
+    /** Number of its results that are held back. */
+    get held() {
+      return attempts.held
+    },
+    /** Has the series of a task, and the order of its stream, go on after the attempts that only its detector has had. */
+    catchUp(/** @type {Series} */ series, /** @type {Repeated} */ repeated) {
+      const { unseen, task } = repeated
+      if (unseen.count === 0) return
+      const startedNs = (performance.now() - Date.now() + unseen.startedAtMs) * 1e6
+      const result = catchUp(series, repeated)
+      if (!isStream(task)) return
+      orders.get(task.id)?.stop()
+      const order = orderOf(task)
+      orders.set(task.id, order)
+      order.add({ number: known, startedNs, result })
     },
     disturb: attempts.disturb,
     /** As of the packet engine, results of a stream are passed on in the order of their starts. */

@@ -133,6 +133,10 @@ export function createChurn({ clock, seed, agents, startPod, startAgent, endAgen
   }
 
   return {
+    /** Whether an agent ends or starts. */
+    get isChanging() {
+      return changing.size > 0
+    },
     /** Starts an agent on each node. */
     start() {
       for (const [node] of agents.entries()) pods[node] = startPod(node)

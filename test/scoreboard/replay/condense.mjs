@@ -26,6 +26,15 @@ export function hold(/** @type {Repeated} */ repeated, /** @type {number} */ sta
   return condensed.count < condensed.most
 }
 
+/** Takes an answer, as `hold` does, if it is one that waits and has no time of its own. Returns whether it is. */
+export function holdNext(/** @type {Repeated} */ repeated, /** @type {number} */ startMs) {
+  const { condensed } = repeated
+  if (timeOfNext(repeated) === undefined) return false
+  if (condensed.count++ === 0) condensed.firstMs = startMs
+  condensed.lastMs = startMs
+  return true
+}
+
 /** Returns how many answers wait, which wait no more, and the time from the first to the last. */
 export function takeCount(/** @type {Repeated} */ { condensed }) {
   const { count: attempts, firstMs, lastMs } = condensed

@@ -1,7 +1,7 @@
-import { catchUp, createAgent, intervalMs, resultOf } from './agent.mjs'
+import { createAgent, intervalMs, resultOf } from './agent.mjs'
 import { createChurn } from './churn.mjs'
 import { createClock } from './clock.mjs'
-import { hold, isCondensed, takeCount, takeWaiting, timeOfNext } from './condense.mjs'
+import { hold, holdNext, isCondensed, takeCount, takeWaiting, timeOfNext } from './condense.mjs'
 import { createNetwork } from './network.mjs'
 import { createWatcher } from './watcher.mjs'
 
@@ -20,10 +20,14 @@ const watchMs = 2_000
 /** The network knows of what is about to happen: attempts may be in flight then. */
 const aheadMs = 10_000
 /**
- * Longest time for which a failure matters to its link other than in charts and series: it times out, is delivered late and held back, then
- * its series passes again, and all that time and for a minute more the link is suspected.
+ * Longest time for which a failure matters to its link other than in charts and series, unless these fail longer: it times out, is delivered
+ * late and held back. After a change of its agents, peers have other states for a while, too.
  */
-const troubledMs = 120_000
+const troubledMs = 20_000
+const changedMs = 120_000
+/** Calm time, and attempts in it, that are worth to be simulated in another way. */
+const leastCalmMs = 1_000
+const leastCalm = 1_000
 /** Packets of an attempt that passes like the one before it, over UDP and otherwise. */
 /** @typedef {{ returned: number, arrived?: number, lostForth?: number, duplicated: number }} Counted */
 const single = { attempts: 1, spanMs: 0 }
@@ -56,8 +60,10 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
   const agents = Array.from({ length: nodes }, () => undefined)
   /** @type {readonly Slot[] | undefined} */
   let schedule
-  /** When each link was last in trouble, by path; the path of a node to itself is that to the name server. */
-  const troubledAtMs = new Float64Array(nodes * nodes)
+  /** Tasks of `schedule`. @type {Due[]} */
+  let planned = []
+  /** Until when each link is in trouble, by path; the path of a node to itself is that to the name server. */
+  const troubledUntilMs = new Float64Array(nodes * nodes).fill(changedMs)
   let nextWatchMs = watchMs
   let isWell = true
   let attempts = 0
@@ -88,6 +94,9 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
         name: `node${node + 1}`,
         seed: seed * 1_000 + node + pods.size * 7,
         podAt: (address) => pods.get(address),
+        beforeTasks() {
+          catchUpWith(undefined)
+        },
         onTasks() {
           schedule = undefined
         },
@@ -97,7 +106,7 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     },
     beforeReport() {
       catchUpWith(undefined)
-      troubledAtMs.fill(clock.nowMs)
+      troubledUntilMs.fill(clock.nowMs + changedMs)
     },
     endAgent(node) {
       agents[node]?.stop()
@@ -110,12 +119,14 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     if (schedule !== undefined) return schedule
     /** @type {Map<number, Due[]>} */
     const slots = new Map()
+    planned = []
     for (const agent of running()) {
       const series = agent.seriesOf()
       for (const repeated of agent.repeated) {
-        const { task, placeMs, spacingMs, from, to, pod } = repeated
+        const { of, placeMs, spacingMs, from, to, pod } = repeated
         const link = network.pathOf(from, pod === undefined ? from : to)
-        const one = { agent, repeated, link, series: series.get(task.id) }
+        const one = { agent, repeated, link, series: series.get(of) }
+        planned.push(one)
         for (let offsetMs = placeMs; offsetMs < cycleMs; offsetMs += spacingMs) {
           const due = slots.get(offsetMs)
           if (due === undefined) slots.set(offsetMs, [one])
@@ -131,25 +142,50 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
   const dueAfter = (/** @type {number} */ atMs) => {
     const slots = scheduled()
     const offsetMs = atMs % cycleMs
-    const place = slots.findIndex((slot) => slot.offsetMs > offsetMs)
-    const startMs = atMs - offsetMs + (place < 0 ? cycleMs : 0)
-    return { slots, place: Math.max(0, place), startMs, atMs: startMs + (slots[Math.max(0, place)]?.offsetMs ?? 0) }
+    const after = slots.findIndex((slot) => slot.offsetMs > offsetMs)
+    const place = Math.max(0, after)
+    const startMs = atMs - offsetMs + (after < 0 ? cycleMs : 0)
+    return { slots, place, startMs, atMs: startMs + (slots[place]?.offsetMs ?? 0) }
+  }
+
+  /** Returns what is due next, also after a change of the schedule. */
+  const findDue = () => {
+    if (due.slots !== schedule || due.atMs < clock.nowMs) due = dueAfter(clock.nowMs)
+    return due
+  }
+
+  const toNextDue = () => {
+    due.place++
+    if (due.place === due.slots.length) {
+      due.place = 0
+      due.startMs += cycleMs
+    }
+    due.atMs = due.startMs + (due.slots[due.place]?.offsetMs ?? 0)
   }
 
   /** Brings the series of a link up to date, or all of them. */
   const catchUpWith = (/** @type {number | undefined} */ link) => {
-    for (const { due } of scheduled()) {
-      for (const { series, repeated, link: of } of due) {
-        if (series !== undefined && (link === undefined || of === link)) catchUp(series, repeated)
-      }
+    for (const { agent, series, repeated, link: of } of planned) {
+      if (series !== undefined && (link === undefined || of === link)) agent.catchUp(series, repeated)
     }
   }
 
-  const isTroubled = (/** @type {number} */ link) => clock.nowMs - (troubledAtMs[link] ?? 0) < troubledMs
+  /** Whether something about a link is left that only its agent can do: a failure has not arrived or is held back, or its series fails. */
+  const isTroubled = (/** @type {number} */ link) => {
+    const untilMs = troubledUntilMs[link] ?? 0
+    if (untilMs <= 0) return false
+    if (untilMs > clock.nowMs) return true
+    const agent = agents[Math.floor(link / nodes)]
+    const isOver =
+      agent === undefined ||
+      (agent.held === 0 && planned.every(({ link: of, series }) => of !== link || series?.isFailing !== true))
+    troubledUntilMs[link] = isOver ? 0 : clock.nowMs + watchMs
+    return !isOver
+  }
 
   const trouble = (/** @type {number} */ link) => {
     if (!isTroubled(link)) catchUpWith(link)
-    troubledAtMs[link] = clock.nowMs
+    troubledUntilMs[link] = Math.max(troubledUntilMs[link] ?? 0, clock.nowMs + troubledMs)
   }
 
   /** Has an attempt pass that only its detector need know of. */
@@ -215,13 +251,14 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
   /** Simulates everything until the next thing has happened. */
   const step = (/** @type {number} */ untilMs) => {
     beginHappenings()
-    if (due.slots !== schedule || due.atMs < clock.nowMs) due = dueAfter(clock.nowMs)
+    findDue()
     const nextMs = Math.min(due.atMs, nextWatchMs, untilMs)
     if (clock.nextMs <= nextMs) return clock.runNext()
     clock.moveTo(nextMs)
     if (nextMs === due.atMs) {
       for (const one of due.slots[due.place]?.due ?? []) attempt(one)
-      due = dueAfter(nextMs)
+      if (due.slots === schedule) toNextDue()
+      else due = dueAfter(nextMs)
     }
     if (nextMs === nextWatchMs) {
       nextWatchMs += watchMs
@@ -232,36 +269,36 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
 
   /** Has all attempts pass until something is about to happen. */
   const passCalmly = (/** @type {number} */ untilMs) => {
-    const { slots, ...first } = dueAfter(clock.nowMs)
-    let { place, startMs: cycleStartMs } = first
+    const { slots } = findDue()
     let isSlow = false
-    for (let slot = slots[place]; slot !== undefined && !isSlow; slot = slots[place]) {
-      const atMs = cycleStartMs + slot.offsetMs
-      if (atMs >= untilMs || !network.isCalmFor(slot.due.length)) break
+    let calm = 0
+    while (due.atMs < untilMs && !isSlow) {
+      const { atMs, place } = due
+      const slot = slots[place]
+      const count = slot?.due.length ?? 0
+      calm -= count
+      if (calm < 0) calm = network.calmAttempts() - count
+      if (calm < 0) break
       clock.moveTo(atMs)
-      for (const { repeated, series } of slot.due) {
+      for (const { repeated, series } of slot?.due ?? []) {
+        network.pass(repeated)
+        if (holdNext(repeated, atMs)) continue
         const isAlone = !isCondensed(repeated)
-        const tookNs = network.calmAttempt(repeated, atMs, timeOfNext(repeated))
+        const tookNs = network.calmTripNs(repeated, atMs)
         if (hold(repeated, atMs, tookNs) || series === undefined) continue
         const condensed = isAlone ? undefined : takeCount(repeated)
         if (pass(repeated, series, { tookNs, condensed })) isSlow = true
       }
-      attempts += slot.due.length
-      place++
-      if (place < slots.length) continue
-      place = 0
-      cycleStartMs += cycleMs
+      attempts += count
+      toNextDue()
     }
     nextWatchMs = (Math.floor(clock.nowMs / watchMs) + 1) * watchMs
-    due = dueAfter(clock.nowMs)
-    isWell = false
+    isWell = !isSlow
   }
 
+  /** Whether all agents do until something happens is to have attempts pass. */
   const isCalm = () =>
-    !isThorough &&
-    isWell &&
-    clock.nextMs === Number.POSITIVE_INFINITY &&
-    troubledAtMs.every((_, link) => !isTroubled(link))
+    !isThorough && isWell && !churn.isChanging && troubledUntilMs.every((_, link) => !isTroubled(link))
 
   const watcher = createWatcher({ clock, agents, beforeRows: () => catchUpWith(undefined) })
   clock.during(() => churn.start())
@@ -280,8 +317,9 @@ export function createMesh({ nodes, seed, trace, isThorough = false }) {
     run(/** @type {number} */ untilMs, /** @type {() => boolean} */ isEnough = () => false) {
       clock.during(() => {
         while (clock.nowMs < untilMs && !isEnough()) {
-          const calmMs = Math.min(untilMs, (trace?.nextMs ?? Number.POSITIVE_INFINITY) - aheadMs)
-          if (clock.nowMs < calmMs && isCalm() && network.isCalmFor(1_000)) passCalmly(calmMs)
+          const calmMs = Math.min(untilMs, clock.nextMs, (trace?.nextMs ?? Number.POSITIVE_INFINITY) - aheadMs)
+          const isLong = clock.nowMs + leastCalmMs < calmMs && network.calmAttempts() > leastCalm
+          if (isLong && isCalm()) passCalmly(calmMs)
           else step(untilMs)
         }
       })

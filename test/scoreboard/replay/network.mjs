@@ -137,22 +137,16 @@ export function createNetwork(/** @type {{ nodes: number, seed: number }} */ { n
       if (!losses.every(isKept)) losses = losses.filter(isKept)
       if (!busy.every(isKept)) busy = busy.filter(isKept)
     },
-    /** Returns whether none of the packets of the next attempts is lost, and no result late, if no spell begins. */
-    isCalmFor(/** @type {number} */ attempts) {
-      return losses.length === 0 && healthyPackets > attempts * mostPackets && busy.every(({ lateMs }) => lateMs === 0)
+    /** Returns of how many attempts from now on no packet is lost and no result late, if no spell begins. */
+    calmAttempts() {
+      const isCalm = losses.length === 0 && busy.every(({ lateMs }) => lateMs === 0)
+      return isCalm ? Math.floor(healthyPackets / mostPackets) : 0
     },
-    /** The same as `attempt` while it is calm and the pod answers. */
-    calmAttempt(
-      /** @type {Sending} */ sending,
-      /** @type {number} */ atMs,
-      /** @type {number | undefined} */ tripNs = roundTripNs(sending, atMs),
-    ) {
-      const { kind } = sending
-      if (sending.from !== sending.to) {
-        healthyPackets -= 2 + 2 * roundTrips[kind]
-      }
-      return tripNs
+    /** An attempt of those passes. With `calmTripNs`, it is the same as `attempt` if the pod answers. */
+    pass(/** @type {Sending} */ { from, to, kind }) {
+      if (from !== to) healthyPackets -= 2 + 2 * roundTrips[kind]
     },
+    calmTripNs: roundTripNs,
     /** Returns what an attempt yields; the next one overwrites it. `tripNs` is its time, if that is known. */
     attempt(
       /** @type {Sending} */ sending,

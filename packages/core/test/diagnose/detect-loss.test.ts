@@ -23,11 +23,17 @@ function runOf(intervalMs: number): Run<LossChart> {
   return new Run(new LossChart(threshold), intervalMs, allPass).during(10 * minuteMs)
 }
 
+/** Returns a chart of a stream whose link is suspected: ten packets a second in addition to two. */
+function suspectedRun(): Run<LossChart> {
+  const threshold = thresholdOf({ nodes: 3, checks: 12, intervalMs: 500 })
+  return new Run(new LossChart(threshold), 1_000 / 12, allPass).during(10 * minuteMs)
+}
+
 describe('the chart for loss', () => {
   test.each([
     { rate: 0.05, intervalMs: 1_000, mostSeconds: { median: 220, p95: 400 } },
     { rate: 0.2, intervalMs: 1_000, mostSeconds: { median: 65, p95: 95 } },
-    { rate: 0.9, intervalMs: 1_000, mostSeconds: { median: 45, p95: 95 } },
+    { rate: 0.9, intervalMs: 1_000, mostSeconds: { median: 50, p95: 95 } },
     { rate: 0.05, intervalMs: 10_000, mostSeconds: { median: 2_100, p95: 4_000 } },
     { rate: 0.2, intervalMs: 10_000, mostSeconds: { median: 370, p95: 700 } },
   ])('alarms at a loss of $rate each $intervalMs ms within $mostSeconds s', ({ rate, intervalMs, mostSeconds }) => {
@@ -117,6 +123,56 @@ describe('the chart for loss', () => {
         },
       ),
       { numRuns: 50, seed: 1 },
+    )
+  })
+
+  // A stream sends two packets a second, and ten more from when its first loss is known.
+  test.each([
+    { rate: 0.03, mostSeconds: { median: 60, p95: 80 } },
+    { rate: 0.05, mostSeconds: { median: 50, p95: 60 } },
+    { rate: 0.2, mostSeconds: { median: 45, p95: 50 } },
+  ])('alarms at a loss of $rate of a suspected stream within $mostSeconds s', ({ rate, mostSeconds }) => {
+    const delays = Array.from({ length: 60 }, (_, seed) => {
+      const random = randomOf(seed)
+      return suspectedRun().secondsUntil(true, losing(rate, random))
+    })
+    expect(quantile(delays, 0.5)).toBeLessThan(mostSeconds.median)
+    expect(quantile(delays, 0.95)).toBeLessThan(mostSeconds.p95)
+  })
+
+  test.each([0.1, 0.3, 0.6, 0.9])(
+    'is silent about two bursts of 10 s that lose %d of a suspected stream, however far apart',
+    (rate) => {
+      const random = randomOf(100 * rate)
+      for (let gapMs = 0; gapMs < minuteMs; gapMs += 1_000) {
+        const run = suspectedRun()
+        run.during(10_000, losing(rate, random)).during(gapMs).during(10_000, losing(rate, random))
+        expect(run.during(minuteMs).alarms).toBe(0)
+      }
+    },
+  )
+
+  test('is the same whether good trials are added one by one or together', () => {
+    const batches = fc.array(fc.record({ bad: fc.nat(2), good: fc.integer({ min: 1, max: 20 }) }), { maxLength: 300 })
+    fc.assert(
+      fc.property(batches, (all) => {
+        const { chart: one, atMs: startMs } = runOf(500)
+        const { chart: other } = runOf(500)
+        let atMs = startMs
+        for (const { bad, good } of all) {
+          for (let count = 0; count < bad; count++) {
+            atMs += 100
+            one.add(true, atMs)
+            other.add(true, atMs)
+          }
+          for (let count = 1; count <= good; count++) one.add(false, atMs + 100 * count)
+          other.addGood(good, atMs + 100, atMs + 100 * good)
+          atMs += 100 * good
+          expect(other.alarm).toEqual(one.alarm)
+          expect(other.healthyRate).toBe(one.healthyRate)
+        }
+      }),
+      { numRuns: 100, seed: 1 },
     )
   })
 

@@ -1,4 +1,5 @@
 import { Alarm } from './alarm.ts'
+import { EvenLoss } from './even.ts'
 import { Guard, mostOfC, mostOfF } from './guard.ts'
 import { History } from './history.ts'
 import { LastRun } from './last-run.ts'
@@ -8,10 +9,11 @@ import { count, isScattered, type LossAlarm, shownOf, type Tally } from './tally
  * Sequential test for loss (Page's CUSUM). Each trial adds the log-likelihood ratio of a loss rate q1 to the healthy rate q0 to a score
  * that never falls below 0; at `threshold` nats it alarms. Its mean time between false alarms is at least e^threshold independent trials
  * (Lorden 1971). Bad moments of a network are not independent: a burst of some seconds is one event, however many trials it hits. Two
- * guards share the budget. Guard C ignores the third and later bad trials in a row, and more than four within 30 s. Guard F ignores
- * more than two within 30 s, but counts long runs. A guard that has counted its limit of bad trials counts one good trial a second until
- * the 30 s are over, because it ignores further bad ones too. C is faster where loss is small, F where few trials succeed. No burst shorter
- * than 30 s is called loss.
+ * guards share the budget with a test that asks instead whether losses are spread over the time, see `EvenLoss`. Guard C ignores the third
+ * and later bad trials in a row, and more than three within 30 s: no two bursts are enough for it. Guard F ignores more than two within
+ * 30 s, but counts long runs. A guard that has counted its limit of bad trials counts one good trial a second until the 30 s are over,
+ * because it ignores further bad ones too. C is faster where loss is small, F where few trials succeed, and the other test where a stream
+ * has many trials. No burst shorter than 30 s is called loss.
  *
  * A healthy chart holds two pairs of counts and a time. The scores exist from a bad trial until all of them are 0 again.
  */
@@ -52,14 +54,24 @@ export class LossChart {
       return
     }
     const highest = scores.highest()
-    // Each guard has half of the budget.
-    if (highest.value >= this.threshold + Math.LN2) {
-      this.#alarm = new Alarm(highest, scores)
+    // Each guard, and the test for even loss, has a third of the budget.
+    const nats = this.threshold + Math.log(3)
+    const found = highest.value >= nats ? highest : isBad ? scores.evenAbove(nats) : undefined
+    if (found !== undefined) {
+      this.#alarm = new Alarm(found, scores)
       this.#scores = undefined
     } else if (highest.value === 0) {
       this.#history.add(scores.trials, scores.bad, atMs)
       this.#scores = undefined
     }
+  }
+
+  /** Adds so many good trials, evenly from one time to another: a healthy chart takes them at once. */
+  addGood(count: number, fromMs: number, toMs: number): void {
+    const spacingMs = count > 1 ? (toMs - fromMs) / (count - 1) : 0
+    let left = count
+    for (; left > 0 && !this.isQuiet; left--) this.add(false, toMs - (left - 1) * spacingMs)
+    if (left > 0) this.#history.add(left, 0, toMs)
   }
 
   /** The present loss; undefined while there is none, and if all trials fail or failed together: that is an outage. */
@@ -104,6 +116,7 @@ class Scores implements Tally {
   readonly #guards: readonly Guard[]
   readonly #scores: readonly Score[]
   readonly last = new LastRun()
+  #even: EvenLoss | undefined
 
   constructor(healthyRate: number) {
     this.healthyRate = healthyRate
@@ -120,6 +133,8 @@ class Scores implements Tally {
     if (this.trials === 0) this.sinceMs = atMs
     this.lastMs = atMs
     count(this, isBad, beginsRun)
+    this.#even ??= new EvenLoss(atMs)
+    this.#even.add(isBad, atMs, beginsRun)
     for (const score of this.#scores) {
       const nats = score.guard.isCounted ? (isBad ? score.nats.bad : score.nats.good) : 0
       if (score.value + nats <= 0) {
@@ -136,6 +151,10 @@ class Scores implements Tally {
   /** Whether nothing is left of it but an outage that is over. */
   get wasOutage(): boolean {
     return this.bad === this.last.length && this.last.isOutage(this)
+  }
+
+  evenAbove(nats: number): Tally | undefined {
+    return this.#even?.lossAbove(nats, this)
   }
 
   highest(): Score {

@@ -54,6 +54,10 @@ interface DetectorOptions {
 const excess = 3
 /** Attempts in a row that are lost at random, as opposed to an outage. */
 const mostLost = 2
+const noRun = { length: 0, sinceMs: 0 } as const
+const single = { attempts: 1, spanMs: 0 } as const
+/** What is wrong with a healthy series. */
+const nothing: Detected = {}
 
 /** Watches one series for loss, delay and packets that arrive oddly. */
 export class Detector {
@@ -68,7 +72,7 @@ export class Detector {
   /** Least time between the results by which latency is judged, and wall clock of the newest of them. */
   #judged = { everyMs: 0, atMs: Number.NEGATIVE_INFINITY }
   /** Bad results in a row at present, and wall clock of the first. */
-  #run = { length: 0, sinceMs: 0 }
+  #run: Readonly<Record<'length' | 'sinceMs', number>> = noRun
 
   constructor({ threshold, yields, link }: DetectorOptions) {
     this.#loss = new LossChart(threshold)
@@ -95,9 +99,8 @@ export class Detector {
     const outcome = outcomeOf(result)
     if (outcome !== 'success' && outcome !== 'failure') return
     const isBad = outcome === 'failure' || isRetransmitted(result.detail)
-    this.#addEarlier(result, startedAtMs)
-    this.#loss.add(isBad, startedAtMs)
-    this.#tellLink(isBad, startedAtMs)
+    if (isBad) this.#addBad(startedAtMs)
+    else this.#addGood(result.condensed, startedAtMs)
     this.#countDirections(result)
     this.#countOdd(result, startedAtMs)
     // The event loop stamps late on a busy host.
@@ -110,15 +113,6 @@ export class Detector {
     if (Math.abs(atMs - beforeMs) < everyMs) return
     this.#judged.atMs = atMs
     this.#latency?.add(roundTripNs(result), atMs)
-  }
-
-  /** Adds the attempts that a success stands for, without the last: good trials, evenly over the time in which they were made. */
-  #addEarlier({ condensed: { attempts, spanMs } = { attempts: 1, spanMs: 0 } }: Attempted, lastMs: number): void {
-    for (let left = attempts - 1; left > 0; left--) {
-      const atMs = lastMs - (left * spanMs) / (attempts - 1)
-      this.#loss.add(false, atMs)
-      this.#tellLink(false, atMs)
-    }
   }
 
   /** Where nobody counts what arrives, what is odd has no direction, and copies may be those of another target behind the address. */
@@ -143,16 +137,24 @@ export class Detector {
     if (reported !== undefined) this.#directions.add(reported)
   }
 
-  /** To its link, a series that fails for long has an outage and no loss. Which of both it is shows when it passes again. */
-  #tellLink(isBad: boolean, atMs: number): void {
+  #addBad(atMs: number): void {
+    this.#loss.add(true, atMs)
     const { length, sinceMs } = this.#run
-    if (isBad) {
-      this.#run = { length: length + 1, sinceMs: length === 0 ? atMs : sinceMs }
-      return
+    this.#run = { length: length + 1, sinceMs: length === 0 ? atMs : sinceMs }
+  }
+
+  /**
+   * Adds the attempts that a success stands for, evenly over the time in which they were made. To its link, a series that fails for long has
+   * an outage and no loss. Which of both it is shows when it passes again.
+   */
+  #addGood({ attempts, spanMs }: Readonly<Record<'attempts' | 'spanMs', number>> = single, lastMs: number): void {
+    this.#loss.addGood(attempts, lastMs - spanMs, lastMs)
+    const { length, sinceMs } = this.#run
+    if (length > 0) {
+      if (length <= mostLost) this.#link?.add(true, sinceMs)
+      this.#run = noRun
     }
-    if (length > 0 && length <= mostLost) this.#link?.add(true, sinceMs)
-    this.#run = { length: 0, sinceMs: 0 }
-    this.#link?.add(false, atMs)
+    this.#link?.addGood(attempts, lastMs - spanMs, lastMs)
   }
 
   get state(): Detected {
@@ -161,6 +163,7 @@ export class Detector {
     const reordered = this.#reordered.alarm
     const remarked = this.#remarked.alarm
     const slow = this.#latency?.alarm
+    if ((loss ?? duplicated ?? reordered ?? remarked ?? slow) === undefined) return nothing
     return {
       ...(loss === undefined
         ? {}

@@ -2,7 +2,7 @@ const burstMs = 30_000
 /** Time between good trials that count while no bad ones do. */
 const goodMs = 1_000
 /** Bad trials in a row, and within `burstMs`, that count. */
-export const mostOfC = { inRow: 2, inBurst: 4 } as const
+export const mostOfC = { inRow: 2, inBurst: 3 } as const
 export const mostOfF = { inRow: Number.POSITIVE_INFINITY, inBurst: 2 } as const
 
 /** Decides which trials count. While as many bad ones have counted as may in one burst, no more of them do, and few good ones. */

@@ -226,12 +226,22 @@ async function* piecesOf(buffer: Buffer, size: number, pass: Pass) {
 /** Reads a body to its end, as its bytes may pass. The time limit on requests ends one without end. */
 async function discard(request: IncomingMessage, pass: Pass): Promise<undefined> {
   const chunks: AsyncIterable<unknown> = request
-  for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? chunk.length : 0)
+  for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? costOf(chunk) : 0)
 }
 
 interface Reading {
   readonly mostBytes: number
   readonly pass: Pass
+}
+
+/** A piece of a body, such as a chunk, takes as much time and memory as so many bytes in a row. */
+const pieceBytes = 256
+
+/** Pieces that a body may have, and one more for each so many bytes. */
+const mostPieces = 1024
+
+function costOf({ length }: Uint8Array): number {
+  return Math.max(length, pieceBytes)
 }
 
 /** Reads a body as text; returns undefined if it is too large. */
@@ -243,9 +253,9 @@ async function readText(request: IncomingMessage, { mostBytes, pass }: Reading):
   for await (const chunk of chunks) {
     if (!(chunk instanceof Uint8Array)) continue
     bytes += chunk.length
-    if (bytes > mostBytes) return undefined
+    if (bytes > mostBytes || parts.length > mostPieces + bytes / pieceBytes) return undefined
     parts.push(chunk)
-    await pass(chunk.length)
+    await pass(costOf(chunk))
   }
   return Buffer.concat(parts).toString()
 }

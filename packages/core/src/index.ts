@@ -82,7 +82,7 @@ export {
 export { groupBy } from './model/group-by.ts'
 export { nearest } from './model/nearest.ts'
 export type { Packets } from './model/packets.ts'
-export { printable } from './model/printable.ts'
+export { isPrintable, printable } from './model/printable.ts'
 export { bracketed, formatHostPort, parseTarget, type TargetForm, targetForms } from './model/target.ts'
 export { giveBackMemory } from './net/host/memory.ts'
 export { mtuOf } from './net/host/mtu.ts'

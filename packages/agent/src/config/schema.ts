@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { commonOptions, responderPort } from '@scout/core'
 import { z } from 'zod'
 import { mountedNamespace } from '../kubernetes/service-account.ts'
-import { ipAddress, writtenDnsPods, writtenPeers } from '../peers/peer.ts'
+import { ipAddress, plainName, writtenDnsPods, writtenPeers } from '../peers/peer.ts'
 import { anyAddress, ownAddresses } from './host.ts'
 import { writtenCheck } from './written-check.ts'
 
@@ -35,12 +35,12 @@ const listen = (defaultPort: number) => ({
  * duration as its value. File keys, flags, variables, help, the chart's schema and the reference page derive from it.
  */
 export const configSchema = z.strictObject({
-  name: computed(z.string().min(1), 'the host name', hostname).describe('name of this agent, unique among its peers'),
-  namespace: computed(z.string(), 'namespace of the service account', mountedNamespace).describe(
+  name: computed(plainName.min(1), 'the host name', hostname).describe('name of this agent, unique among its peers'),
+  namespace: computed(plainName, 'namespace of the service account', mountedNamespace).describe(
     'namespace of the pod and its peers',
   ),
-  node: optional(z.string().min(1), 'name of the agent').describe('node that the agent runs on'),
-  zone: z.string().optional().describe('zone of the node'),
+  node: optional(plainName.min(1), 'name of the agent').describe('node that the agent runs on'),
+  zone: plainName.optional().describe('zone of the node'),
   addresses: computed(z.array(ipAddress), 'addresses of its interfaces', ownAddresses).describe(
     'addresses of the agent',
   ),

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
-import { usableAddressOf } from '@scout/core'
+import { splitZone, usableAddressOf } from '@scout/core'
 import { z } from 'zod'
-import type { Peer, PeerState } from '../peers/peer.ts'
+import { type Peer, type PeerState, plainName } from '../peers/peer.ts'
 
 /** An entry of a list that does not have its documented form. */
 interface Invalid {
@@ -31,9 +31,9 @@ const sliceEndpoint = z.object({
       terminating: z.boolean().nullish(),
     })
     .nullish(),
-  nodeName: z.string().nullish(),
-  zone: z.string().nullish(),
-  targetRef: z.object({ name: z.string().nullish(), uid: z.string().nullish() }).nullish(),
+  nodeName: plainName.nullish(),
+  zone: plainName.nullish(),
+  targetRef: z.object({ name: plainName.nullish(), uid: z.string().nullish() }).nullish(),
 })
 
 const slicePort = z.object({ name: z.string().nullish(), port: z.int().min(1).max(65_535).nullish() })
@@ -79,7 +79,7 @@ export function peersOf(slices: Iterable<Slice>, options: SlicePeersOptions): Sl
         continue
       }
       const found = peerOf(slice, endpoint, options)
-      for (const address of endpoint.addresses.filter((text) => usableAddressOf(text) === undefined))
+      for (const address of endpoint.addresses.filter((text) => addressOf(text) === undefined))
         oddities.push(`${about} the invalid address "${address}" for ${found.name}: ignored`)
       const known = peers.get(found.id)
       peers.set(found.id, known === undefined ? found : merged(known, found))
@@ -105,11 +105,16 @@ function peerOf(
     namespace: metadata.namespace,
     node: nodeName ?? name,
     zone: zone ?? undefined,
-    addresses: addresses.flatMap((text) => usableAddressOf(text)?.address ?? []),
+    addresses: addresses.flatMap((text) => addressOf(text) ?? []),
     port:
       ports.flatMap((port) => (isInvalid(port) || port.name !== portName ? [] : (port.port ?? [])))[0] ?? otherwisePort,
     state: stateOf(endpoint),
   }
+}
+
+/** Returns a usable address, which has no zone: that would be an interface of another host. */
+function addressOf(text: string): string | undefined {
+  return splitZone(text).zone === undefined ? usableAddressOf(text)?.address : undefined
 }
 
 /** `ready` is always true where not-ready addresses are published; `serving` is the pod's own readiness. */

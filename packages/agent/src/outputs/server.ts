@@ -111,11 +111,11 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 
   const sendDocument = async (exchange: Exchange, document: Document) => {
     const { request, response, client } = exchange
-    const release = await turns.take(client)
-    if (release === undefined) return send(exchange, tooMany)
-    response.once('close', release)
+    const turn = await turns.take({ client })
+    if (turn === undefined) return send(exchange, tooMany)
+    response.once('close', turn.end)
     await server.allAccepted()
-    if (response.destroyed) return release()
+    if (response.destroyed) return turn.end()
     const plain = await rendering(document.name, document.make)
     if (plain === undefined) return send(exchange, { status: 500, content: defectMessage, counts: 'rejected' })
     const tag = document.isTagged === true ? tagOf(plain) : undefined
@@ -132,7 +132,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     const isCompressed = acceptsGzip(request.headers['accept-encoding'])
     const blocks = isCompressed ? await compress(plain) : plain
     // A slow reader keeps others from nothing.
-    release()
+    turn.end()
     sending.add(blocks, response)
     server.counters.answered++
     begin(exchange, 200, {

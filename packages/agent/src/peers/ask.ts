@@ -86,7 +86,8 @@ function textAt(url: string): Promise<string | undefined> {
       const parts: Buffer[] = []
       let bytes = 0
       response.on('data', (part: Buffer) => {
-        bytes += part.length
+        // A piece of one byte takes more memory than it brings.
+        bytes += Math.max(part.length, 256)
         if (bytes > mostBytes) response.destroy()
         else parts.push(part)
       })

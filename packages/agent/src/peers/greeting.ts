@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { Prober, RouteRequest, Self } from '@scout/core'
+import { isPrintable, type Prober, type RouteRequest, type Self } from '@scout/core'
 import { z } from 'zod'
 import type { Peer } from './peer.ts'
 import { isLoopback } from './reach.ts'
@@ -7,12 +7,7 @@ import { isLoopback } from './reach.ts'
 /** Responder path that returns the agent's identity. */
 export const greetingPath = '/greeting'
 
-/** Without control characters, with which a name could forge lines of a log. */
-const word = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^\P{Cc}*$/u)
+const word = z.string().min(1).max(253).refine(isPrintable)
 const addresses = z
   .array(z.string().refine((text) => isIP(text) !== 0))
   .max(64)

@@ -1,10 +1,13 @@
-import { canonicalAddress, responderPort, usableAddress } from '@scout/core'
+import { canonicalAddress, isPrintable, responderPort, usableAddress } from '@scout/core'
 import { z } from 'zod'
 
 /** Lifecycle state of a listed peer. Failures count only while it is ready. */
 export type PeerState = 'starting' | 'ready' | 'leaving'
 
 const canonical = (text: string) => canonicalAddress(text)?.address ?? text
+
+/** A name in labels, logs and on the page. */
+export const plainName = z.string().max(253).refine(isPrintable, 'has control or format characters, which show nothing')
 
 /** An IP address, in canonical form. */
 export const ipAddress = z
@@ -15,10 +18,10 @@ export const ipAddress = z
 const written = (port: number, whose: string) =>
   z
     .strictObject({
-      name: z.string().min(1).describe('unique in this list'),
-      namespace: z.string().optional(),
-      node: z.string().min(1).optional().describe('node that it runs on (default: its name)'),
-      zone: z.string().optional(),
+      name: plainName.min(1).describe('unique in this list'),
+      namespace: plainName.optional(),
+      node: plainName.min(1).optional().describe('node that it runs on (default: its name)'),
+      zone: plainName.optional(),
       addresses: z
         .array(usableAddress.transform(canonical))
         .min(1)

@@ -46,7 +46,18 @@ describe('misuse is reported in one sentence:', () => {
     ],
     [['--responder-key', 'hush', '--log', 'loud'], 'setting log (from --log): "loud" is not one of json, text'],
     [['node-2'], '"node-2" is not a flag: flags begin with -- (see --help)'],
-    ...['b', 'b=', '=10.0.0.2', 'b=10.0.0.300', 'b=fd00::2', 'b=fd00::2:8081', 'b=10.0.0.2:70000', 'b=host'].map(
+    ...[
+      'b',
+      'b=',
+      '=10.0.0.2',
+      'b=10.0.0.300',
+      'b=fd00::2',
+      'b=fd00::2:8081',
+      'b=10.0.0.2:70000',
+      'b=host',
+      'x\n=10.0.0.1',
+      'x\u202e=10.0.0.1',
+    ].map(
       (peer) =>
         [
           ['--peer', peer],

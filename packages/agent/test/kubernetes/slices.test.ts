@@ -97,6 +97,7 @@ describe('peers of endpoint slices', () => {
 
   it.each([
     { what: 'of no host', addresses: ['0.0.0.0', '::', '224.0.0.1', 'fe80::1', '10.0.0.3'] },
+    { what: 'with a zone', addresses: ['::1%lo', 'fd00::1%eth0', '10.0.0.3'] },
     { what: 'that is no text', addresses: ['10.0.0.3'], other: { addresses: [4] } },
     { what: 'that is not there', addresses: ['10.0.0.3'], other: {} },
   ])('survive an address $what', ({ addresses, other = endpoint('scout-2', ['10.0.0.2']) }) => {
@@ -104,6 +105,26 @@ describe('peers of endpoint slices', () => {
     expect(peers[0]).toMatchObject({ name: 'scout-1', addresses: ['10.0.0.3'], state: 'ready' })
     expect(oddities.length).toBeGreaterThan(0)
   })
+
+  it.each(['node\u202e1', 'node\u200b1', 'node\n1'])(
+    'omit an endpoint of the node %j, whose characters show nothing',
+    (node) => {
+      const all = found(
+        endpointSlice('a', [
+          { ...endpoint('scout-1', ['10.0.0.2']), nodeName: node },
+          endpoint('scout-2', ['10.0.0.3']),
+        ]),
+      )
+      expect(all).toMatchObject({
+        peers: [{ name: 'scout-2' }],
+        oddities: [
+          expect.stringMatching(
+            /^endpoint slice a has an invalid endpoint \(nodeName: has control or format characters/,
+          ),
+        ],
+      })
+    },
+  )
 
   it('have each address once, whatever its spelling', () => {
     const { peers } = found(endpointSlice('a', [endpoint('scout-1', ['FD00:0::1', 'fd00::1', '::ffff:10.0.0.1'])]))

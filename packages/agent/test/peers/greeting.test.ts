@@ -35,6 +35,8 @@ describe('a greeting', () => {
     { what: 'an invalid address', answer: greeting('them', { nodeAddresses: ['nowhere'] }) },
     { what: 'a name that is too long', answer: greeting('x'.repeat(10_000)) },
     { what: 'a name with a line break', answer: greeting('them\n2023/10/30 forged') },
+    { what: 'a name that turns the direction of text', answer: greeting('them\u202e') },
+    { what: 'a zone with a character without width', answer: greeting('them', { zone: 'a\u200b' }) },
     { what: 'a zone with an escape sequence', answer: greeting('them', { zone: '\u001b[2J' }) },
     { what: 'too large an answer', answer: { ...greeting('them'), more: 'x'.repeat(100_000) } },
   ])('is malformed when it is $what', async ({ answer }) => {

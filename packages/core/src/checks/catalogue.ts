@@ -9,6 +9,13 @@ const fragmentedPayloadBytes = 4000
 /** Takes some seventy segments. That exceeds the initial congestion window (10, RFC 6928), so full-sized segments must get through. */
 const largeBodyBytes = 100_000
 
+/**
+ * Limit of the document of a responder, which has some hundred bytes, with the headers that proxies may add. A peer may send as much in every
+ * attempt, and all of them may do so at once.
+ */
+const mostDocumentBytes = 80 << 10
+const mostLargeBytes = largeBodyBytes + mostDocumentBytes
+
 /** The smallest request that a responder answers, in one segment. */
 export const smallRequest = 'HEAD / HTTP/1.1\\r\\nhost: scout\\r\\n\\r\\n'
 
@@ -26,12 +33,12 @@ const idleMs = 605_000
  * makes one result of twenty answers, and all that are due leave together. An idle connection costs each side a descriptor and some 5 KiB, and its series 12 KiB, but next to no time.
  */
 export const catalogue = [
-  { name: 'http', protocol: 'http', options: { keepBytes: 256 } },
+  { name: 'http', protocol: 'http', options: { keepBytes: 256, maxBytes: mostDocumentBytes } },
   {
     name: 'http-large',
     protocol: 'http',
     target: `{base}/bytes?size=${largeBodyBytes}`,
-    options: { expectBytes: largeBodyBytes, expectFiller: true },
+    options: { expectBytes: largeBodyBytes, expectFiller: true, maxBytes: mostLargeBytes },
     rounds: 3,
   },
   { name: 'tcp', protocol: 'tcp', rounds: 3 },

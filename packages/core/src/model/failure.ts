@@ -1,5 +1,5 @@
-/** Party a failure counts against: the path, the other side, this host, this process, or the caller. */
-export type Blame = 'path' | 'target' | 'host' | 'process' | 'caller'
+/** Party a failure counts against: the path, the other side, this host, this process, the caller, or other clients of the other side. */
+export type Blame = 'path' | 'target' | 'host' | 'process' | 'caller' | 'other clients'
 
 interface Reason {
   /** Completes "the attempt failed because …". */
@@ -70,6 +70,10 @@ export const reasons = {
     says: 'this platform or installation, or an optional service of the target, lacks what the probe needs',
     blames: 'process',
   },
+  busy: {
+    says: 'the responder of a Scout answered that it has reached its own limit on answers at once; the path carried the answer',
+    blames: 'other clients',
+  },
   cancelled: { says: 'the caller cancelled the attempt', blames: 'caller' },
 } as const satisfies Record<string, Reason>
 
@@ -87,8 +91,8 @@ export function isFailureReason(text: string): text is FailureReason {
 }
 
 /**
- * Meaning of an attempt for its link. Only `failure` counts against the link. `inconclusive` means that this host or the caller is to
- * blame; `unable` means that this process lacks a privilege or feature.
+ * Meaning of an attempt for its link. Only `failure` counts against the link. `inconclusive` means that this host, the caller or
+ * other clients are to blame; `unable` means that this process lacks a privilege or feature.
  */
 export type Outcome = 'success' | 'failure' | 'inconclusive' | 'unable'
 
@@ -97,6 +101,7 @@ const outcomes = {
   target: 'failure',
   host: 'inconclusive',
   caller: 'inconclusive',
+  'other clients': 'inconclusive',
   process: 'unable',
 } as const satisfies Record<Blame, Outcome>
 

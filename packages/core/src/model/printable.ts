@@ -1,7 +1,14 @@
+/** Control and format characters, which show nothing, and separators of lines and paragraphs (Unicode Standard, chapter 23). */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
 /**
- * Replaces the control characters of text from elsewhere, which a terminal would obey, and with which a name could forge a line of a log;
- * so could characters that turn the direction of what follows.
+ * Replaces the characters of text from elsewhere that a terminal would obey, with which a name could forge a line of a log, turn the direction
+ * of what follows, or look like another one.
  */
 export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, '\u{fffd}')
+  return text.replaceAll(unprintable, '\u{fffd}')
+}
+
+export function isPrintable(text: string): boolean {
+  return printable(text) === text
 }

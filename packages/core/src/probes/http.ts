@@ -99,6 +99,11 @@ export const http = defineProbe({
     const facts = { statusCode, bodyBytes, ...secured, ...retransmitsOf(handshake) }
     if (!isExpected(statusCode, options.status)) {
       attempt.record({ detail: facts })
+      if (response.isBusy === true)
+        throw new FailureError(
+          'busy',
+          `${target.url.href} answered that it has too many requests at once (status 503): see which clients it has, or raise what it may use`,
+        )
       throw new FailureError(
         'bad-status',
         `${target.url.href} answered with status ${statusCode}, expected ${options.status}`,

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { busyHeader } from '../wire/filler.ts'
 import { type Exchange, type HttpCounters, startHttpServer } from './http-server.ts'
 import { createPace } from './pace.ts'
 import type { Listen, Responder } from './responder.ts'
@@ -42,8 +43,8 @@ const maxAnswerBytes = 1 << 20
 /** A connection may be idle for longer than those of any default check are, so that it is the path that ends them and not this. */
 const limits = { mostConnections: 1024, mostPerClient: 128, answerMostMs: 30_000, idleMostMs: 900_000 }
 
-/** Limits for /bytes. Beyond the time, the answer is 503. */
-const turnLimits = { atOnce: 32, perClient: 8, waiting: 512, waitMs: 5_000 }
+/** Limits for /bytes. Beyond the time, the answer is 503. A turn lasts at least as long as a slow path takes for an answer. */
+const turnLimits = { atOnce: 32, perClient: 8, waiting: 512, waitMs: 5_000, keptMs: 1_000 }
 
 /**
  * Rate that all readers of /bytes and all uploads share. At full speed, they would take the time of the thread that answers and times
@@ -55,7 +56,7 @@ const rates = { bytesPerSecond: 32 << 20, bytesPerSecondAndClient: 8 << 20, burs
 const answerBytes = 16 << 10
 
 /** Limits for bodies that are being read, each of which takes memory until it has come. Beyond them, the answer is 503. */
-const bodyLimits = { atOnce: 32, perClient: 4, waiting: 128, waitMs: 2_000 }
+const bodyLimits = { atOnce: 32, perClient: 4, waiting: 128, waitMs: 2_000, keptMs: 250 }
 
 /** The text whose repetition all answers to /bytes send parts of. */
 const text = 'scout '
@@ -75,8 +76,9 @@ export async function startHttpResponder({
   const pace = createPace(rates)
   let filler: Buffer | undefined
 
-  const send = (response: ServerResponse, { status, body, allow }: Answer) => {
+  const send = (response: ServerResponse, { status, body, allow, isBusy = false }: Answer) => {
     if (allow !== undefined) response.setHeader('allow', allow)
+    if (isBusy) response.setHeader(busyHeader, '1').setHeader('retry-after', '1')
     // Text and headers leave in one write, which costs less than two.
     const headers = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
     response.writeHead(status, headers).end(body)
@@ -86,14 +88,19 @@ export async function startHttpResponder({
   }
 
   const sendBytes = async ({ response, client }: Exchange, size: number) => {
-    const end = await turns.take(client)
-    if (end === undefined) return send(response, answerWith(503, { message: 'too many answers at once: try later' }))
+    const onLost = () => {
+      if (!response.headersSent) return send(response, busyWith('answers'))
+      server.counters.refused++
+      response.socket?.resetAndDestroy()
+    }
+    const turn = await turns.take({ client, likelyMs: likelyMsOf(size), onLost })
+    if (turn === undefined) return send(response, busyWith('answers'))
     try {
       const buffer = (filler ??= Buffer.alloc(fillerBytes, text))
       const pass = (bytes: number) => pace.pass(client, bytes)
       // A client that leaves meanwhile has used its turn, or others like it could reserve without end.
       await pass(answerBytes + Math.min(size, buffer.length))
-      if (response.destroyed) return
+      if (response.destroyed || response.headersSent) return
       server.counters.answered++
       response.writeHead(200, ['content-type', 'application/octet-stream', 'content-length', String(size)])
       if (size > buffer.length) return await pipeline(Readable.from(piecesOf(buffer, size, pass)), response)
@@ -101,7 +108,7 @@ export async function startHttpResponder({
       response.end(buffer.subarray(0, size))
       await closed
     } finally {
-      end()
+      turn.end()
     }
   }
 
@@ -160,15 +167,23 @@ export async function startHttpResponder({
   /** Reads a body: to the text that its path takes, to nothing where it only probes the path, or to the answer for one that is not read. */
   const bodyOf = async ({ request, client }: Exchange): Promise<string | undefined | Answer> => {
     const mostBytes = mostBytesOf(request.url)
-    const end = await bodyTurns.take(client)
-    if (end === undefined) return answerWith(503, { message: 'too many bodies at once: try later' })
+    const onLost = () => {
+      server.counters.refused++
+      request.destroy()
+    }
+    const turn = await bodyTurns.take({
+      client,
+      likelyMs: likelyMsOf(sizeOf(request.headers['content-length'])),
+      onLost,
+    })
+    if (turn === undefined) return busyWith('bodies')
     const pass = (bytes: number) => pace.pass(client, bytes)
     try {
       if (mostBytes === undefined) return await discard(request, pass)
       const text = await readText(request, { mostBytes, pass })
       return text ?? answerWith(413, { message: `this path accepts up to ${mostBytes} bytes` })
     } finally {
-      end()
+      turn.end()
     }
   }
 
@@ -185,6 +200,11 @@ interface Answer {
   readonly body: string
   /** Methods that a route accepts, with status 405. */
   readonly allow?: string
+  readonly isBusy?: boolean
+}
+
+function busyWith(what: string): Answer {
+  return { ...answerWith(503, { message: `too many ${what} at once: try later` }), isBusy: true }
 }
 
 function answerWith(status: number, content: object): Answer {
@@ -206,12 +226,22 @@ async function* piecesOf(buffer: Buffer, size: number, pass: Pass) {
 /** Reads a body to its end, as its bytes may pass. The time limit on requests ends one without end. */
 async function discard(request: IncomingMessage, pass: Pass): Promise<undefined> {
   const chunks: AsyncIterable<unknown> = request
-  for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? chunk.length : 0)
+  for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? costOf(chunk) : 0)
 }
 
 interface Reading {
   readonly mostBytes: number
   readonly pass: Pass
+}
+
+/** A piece of a body, such as a chunk, takes as much time and memory as so many bytes in a row. */
+const pieceBytes = 256
+
+/** Pieces that a body may have, and one more for each so many bytes. */
+const mostPieces = 1024
+
+function costOf({ length }: Uint8Array): number {
+  return Math.max(length, pieceBytes)
 }
 
 /** Reads a body as text; returns undefined if it is too large. */
@@ -223,9 +253,9 @@ async function readText(request: IncomingMessage, { mostBytes, pass }: Reading):
   for await (const chunk of chunks) {
     if (!(chunk instanceof Uint8Array)) continue
     bytes += chunk.length
-    if (bytes > mostBytes) return undefined
+    if (bytes > mostBytes || parts.length > mostPieces + bytes / pieceBytes) return undefined
     parts.push(chunk)
-    await pass(chunk.length)
+    await pass(costOf(chunk))
   }
   return Buffer.concat(parts).toString()
 }
@@ -243,7 +273,13 @@ function pathOf(url: string): URL | undefined {
   }
 }
 
-function sizeOf(text: string | null): number {
+/** How long so many bytes take, at the rate of a client. */
+function likelyMsOf(bytes: number): number {
+  return (bytes / rates.bytesPerSecondAndClient) * 1000
+}
+
+/** Returns a size; that of the largest answer if it is larger. */
+function sizeOf(text: string | null | undefined): number {
   const size = Number(text ?? 0)
   return Number.isInteger(size) && size >= 0 ? Math.min(size, maxAnswerBytes) : 0
 }

@@ -19,10 +19,10 @@ const manyClients = 256
 
 /**
  * Creates a pace. Bytes first wait for the rate of their client, and only then take part of the common one, so that a client that asks for
- * far too much delays itself.
+ * far too much delays itself. Clients take part of the common rate in rotation.
  */
 export function createPace({ bytesPerSecond, bytesPerSecondAndClient, burstMs }: Rates): Pace {
-  const common = createRate(bytesPerSecond, burstMs)
+  const common = createRotation(createRate(bytesPerSecond, burstMs))
   const clients = new Map<string, Rate>()
 
   const rateOf = (client: string) => {
@@ -36,11 +36,45 @@ export function createPace({ bytesPerSecond, bytesPerSecondAndClient, burstMs }:
 
   return {
     async pass(client, bytes) {
-      for (const rate of [rateOf(client), common]) {
-        const waitMs = rate.reserve(bytes)
-        if (waitMs > 0) await sleep(waitMs)
-      }
+      const waitMs = rateOf(client).reserve(bytes)
+      if (waitMs > 0) await sleep(waitMs)
+      await common(client, bytes)
     },
+  }
+}
+
+interface Part {
+  readonly bytes: number
+  readonly pass: () => void
+}
+
+/** Lets bytes pass at a rate, of one client after the other, so that nobody waits for all that another one has. */
+function createRotation(rate: Rate): (client: string, bytes: number) => Promise<void> {
+  const waiting = new Map<string, Part[]>()
+  let isPassing = false
+
+  const passAll = async () => {
+    isPassing = true
+    for (let [first] = waiting; first !== undefined; [first] = waiting) {
+      const [client, parts] = first
+      const part = parts.shift()
+      waiting.delete(client)
+      if (parts.length > 0) waiting.set(client, parts)
+      if (part === undefined) continue
+      const waitMs = rate.reserve(part.bytes)
+      if (waitMs > 0) await sleep(waitMs)
+      part.pass()
+    }
+    isPassing = false
+  }
+
+  return async (client, bytes) => {
+    await new Promise<void>((pass) => {
+      const parts = waiting.get(client) ?? []
+      parts.push({ bytes, pass })
+      waiting.set(client, parts)
+      if (!isPassing) void passAll() // it cannot fail
+    })
   }
 }
 

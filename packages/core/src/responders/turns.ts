@@ -1,10 +1,21 @@
-/** Ends a turn. */
-export type Release = () => void
+/** A turn that a client has. */
+export interface Turn {
+  end(): void
+}
+
+/** What a client asks a turn for. */
+export interface Wanted {
+  readonly client: string
+  /** How long the turn is likely to last (default: no time). */
+  readonly likelyMs?: number
+  /** Called if the turn ends early because others wait for it. Without it, a turn lasts until its holder ends it. */
+  readonly onLost?: () => void
+}
 
 /** Limits the answers that are under way at the same time. */
 export interface Turns {
   /** Resolves when the client may begin; to undefined if that takes too long, or if too many wait already. */
-  take(client: string): Promise<Release | undefined>
+  take(wanted: Wanted): Promise<Turn | undefined>
 }
 
 export interface TurnLimits {
@@ -13,59 +24,205 @@ export interface TurnLimits {
   readonly perClient: number
   readonly waiting: number
   readonly waitMs: number
+  /** How long a turn lasts at least, while others wait for it; beyond it, it may be lost (default: without end). */
+  readonly keptMs?: number
+}
+
+interface Held {
+  readonly client: string
+  readonly sinceMs: number
+  readonly lose: (() => void) | undefined
 }
 
 interface Waiting {
-  readonly client: string
-  readonly begin: (release: Release | undefined) => void
+  readonly wanted: Wanted
+  readonly begin: (turn: Turn | undefined) => void
   readonly timer: NodeJS.Timeout
 }
 
-/** Creates turns. Who waits begins in the order of arrival, except that clients at their own limit are passed over. */
+/** After this time, half of what a client has used is forgotten. */
+const halvesMs = 30_000
+
+/** Use that does not matter: a client that asks now and then may have to wait while it holds a turn. */
+const littleMs = 1_000
+
+/** Clients whose use is remembered. */
+const mostClients = 4096
+
+/**
+ * Creates turns, which clients share, however many turns each of them asks for and however long it would hold them:
+ * - where no turn is free, the client that holds the most loses its oldest, if the newcomer would have fewer;
+ * - of those that wait, the client that will have held turns for the least time of late comes first, so one that asks rarely and for little
+ *   passes those that ask all the time or for much, and also the first requests of many new clients;
+ * - a turn that has lasted for `keptMs` ends when another client waits for it;
+ * - of too many that wait, one goes away from the client with the most.
+ */
 export function createTurns(limits: TurnLimits): Turns {
-  const held = new Map<string, number>()
+  const { keptMs = Number.POSITIVE_INFINITY } = limits
+  const held = new Set<Held>()
+  const counts = new Map<string, number>()
   const queue = new Set<Waiting>()
-  let atOnce = 0
+  const used = createUse()
+  let taking: NodeJS.Timeout | undefined
 
-  const isFree = (client: string) => atOnce < limits.atOnce && (held.get(client) ?? 0) < limits.perClient
+  const countOf = (client: string) => counts.get(client) ?? 0
+  const isBelowOwnLimit = (client: string) => countOf(client) < limits.perClient
 
-  const begin = (client: string): Release => {
-    atOnce++
-    held.set(client, (held.get(client) ?? 0) + 1)
-    let isHeld = true
-    return () => {
-      if (!isHeld) return
-      isHeld = false
-      atOnce--
-      const others = (held.get(client) ?? 0) - 1
-      if (others > 0) held.set(client, others)
-      else held.delete(client)
-      beginNext()
+  /** Those with the lowest begin first. */
+  const rankOf = ({ client, likelyMs = 0 }: Wanted) => Math.floor(used.by(client) / littleMs) * littleMs + likelyMs
+
+  const free = (turn: Held) => {
+    if (!held.delete(turn)) return false
+    addTo(counts, turn.client, -1)
+    used.add(turn.client, performance.now() - turn.sinceMs)
+    return true
+  }
+
+  const lose = (turn: Held) => {
+    free(turn)
+    turn.lose?.()
+  }
+
+  const begin = ({ client, onLost }: Wanted): Turn => {
+    const turn: Held = { client, sinceMs: performance.now(), lose: onLost }
+    held.add(turn)
+    addTo(counts, client, 1)
+    return {
+      end() {
+        if (free(turn)) beginNext()
+      },
     }
   }
 
-  const beginNext = () => {
-    for (const waiting of queue) {
-      if (atOnce === limits.atOnce) return
-      if (isFree(waiting.client)) settle(waiting, begin(waiting.client))
-    }
-  }
-
-  const settle = (waiting: Waiting, release: Release | undefined) => {
+  const settle = (waiting: Waiting, turn: Turn | undefined) => {
     queue.delete(waiting)
     clearTimeout(waiting.timer)
-    waiting.begin(release)
+    waiting.begin(turn)
+  }
+
+  /** Returns the one that waits and comes first of those whose clients are below their own limit. */
+  const next = (): Waiting | undefined =>
+    leastOf(
+      [...queue].filter(({ wanted }) => isBelowOwnLimit(wanted.client)),
+      ({ wanted }) => rankOf(wanted),
+    )
+
+  const beginNext = () => {
+    while (queue.size > 0 && held.size < limits.atOnce) {
+      const waiting = next()
+      if (waiting === undefined) return
+      settle(waiting, begin(waiting.wanted))
+    }
+  }
+
+  /** Returns the oldest turn of the client that holds the most; undefined if none holds more than the newcomer would. */
+  const spareFor = (client: string): Held | undefined => {
+    const losable = [...held].filter((turn) => turn.lose !== undefined && countOf(turn.client) > countOf(client) + 1)
+    return leastOf(losable, (turn) => -countOf(turn.client))
+  }
+
+  /** Ends turns that have lasted long enough, for as many others as wait. */
+  const takeFromLongest = () => {
+    for (let waiting = next(); waiting !== undefined && held.size >= limits.atOnce; waiting = next()) {
+      const { client } = waiting.wanted
+      const beforeMs = performance.now() - keptMs
+      const long = [...held].filter((turn) => turn.lose && turn.sinceMs <= beforeMs && turn.client !== client)
+      const longest = leastOf(long, (turn) => -used.by(turn.client))
+      if (longest === undefined) break
+      lose(longest)
+      beginNext()
+    }
+    takeLater()
+  }
+
+  /** Ends turns once the first of them has lasted long enough, while others wait. */
+  const takeLater = () => {
+    if (taking !== undefined || keptMs === Number.POSITIVE_INFINITY || queue.size === 0) return
+    const [first] = held
+    const inMs = first === undefined ? keptMs : first.sinceMs + keptMs - performance.now()
+    const take = () => {
+      taking = undefined
+      takeFromLongest()
+    }
+    // Those that may not be lost, and those of a client that waits itself, are looked at again from time to time.
+    taking = setTimeout(take, Math.max(keptMs / 10, inMs)).unref()
+  }
+
+  /** Sends away one that waits, of the client with the most of them, or else the last in rank. Returns whether it did. */
+  const sendAwayFor = (newcomer: Wanted): boolean => {
+    const waits = new Map<string, number>()
+    for (const { wanted } of queue) addTo(waits, wanted.client, 1)
+    const waitsOf = ({ client }: Wanted) => waits.get(client) ?? 0
+    const most = leastOf([...queue], ({ wanted }) => -waitsOf(wanted))
+    const last = leastOf([...queue], ({ wanted }) => -rankOf(wanted))
+    if (most === undefined || last === undefined) return false
+    const isMore = waitsOf(most.wanted) > waitsOf(newcomer) + 1
+    if (!isMore && rankOf(last.wanted) <= rankOf(newcomer)) return false
+    settle(isMore ? most : last, undefined)
+    return true
   }
 
   return {
-    async take(client) {
-      if (isFree(client)) return begin(client)
-      if (queue.size >= limits.waiting) return undefined
+    async take(wanted) {
+      const { client } = wanted
+      if (isBelowOwnLimit(client)) {
+        if (held.size < limits.atOnce) return begin(wanted)
+        const spare = spareFor(client)
+        if (spare !== undefined) {
+          lose(spare)
+          return begin(wanted)
+        }
+      }
+      if (queue.size >= limits.waiting && !sendAwayFor(wanted)) return undefined
       return new Promise((resolve) => {
         const timer = setTimeout(() => settle(waiting, undefined), limits.waitMs)
-        const waiting: Waiting = { client, begin: resolve, timer }
+        const waiting: Waiting = { wanted, begin: resolve, timer }
         queue.add(waiting)
+        takeLater()
       })
     },
   }
+}
+
+/** For how many milliseconds clients have held turns of late. */
+function createUse() {
+  const used = new Map<string, number>()
+  let halvedMs = performance.now()
+
+  const halve = () => {
+    const nowMs = performance.now()
+    for (; halvedMs + halvesMs <= nowMs; halvedMs += halvesMs) {
+      for (const [client, ms] of used) {
+        if (ms < 1) used.delete(client)
+        else used.set(client, ms / 2)
+      }
+      if (used.size === 0) halvedMs = nowMs
+    }
+  }
+
+  return {
+    add(client: string, ms: number): void {
+      halve()
+      const [first] = used.keys()
+      if (used.size >= mostClients && first !== undefined) used.delete(first)
+      addTo(used, client, ms)
+    },
+    by: (client: string): number => used.get(client) ?? 0,
+  }
+}
+
+function addTo(sums: Map<string, number>, name: string, more: number): void {
+  const sum = (sums.get(name) ?? 0) + more
+  if (sum === 0) sums.delete(name)
+  else sums.set(name, sum)
+}
+
+/** Returns the first of those whose value is the least. */
+function leastOf<T>(all: readonly T[], valueOf: (one: T) => number): T | undefined {
+  let least: { readonly one: T; readonly value: number } | undefined
+  for (const one of all) {
+    const value = valueOf(one)
+    if (least === undefined || value < least.value) least = { one, value }
+  }
+  return least?.one
 }

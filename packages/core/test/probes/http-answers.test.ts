@@ -101,6 +101,24 @@ test('a server that answers early and then reads the rest of the request has no 
   expect(Object.keys(result.phasesNs)).toEqual(['connect', 'write', 'transfer'])
 })
 
+test.for(catalogue.flatMap((check) => (check.protocol === 'http' ? [check] : [])))(
+  'the default check $name reads little more than it expects of a body without end',
+  async (check) => {
+    const port = await listenTcp((socket) => {
+      socket.once('data', () => {
+        socket.write(`${ok}\r\n`)
+        pour(socket, fillerOf(16_386).toString())
+      })
+    })
+    const result = await probe('http', `127.0.0.1:${port}`, { ...check.options })
+    const failure = {
+      reason: 'bad-reply',
+      message: expect.stringMatching(/more than (81920|the expected 100000) bytes/),
+    }
+    expect(result).toMatchObject({ failure })
+  },
+)
+
 test('an answer may be as long as maxBytes, and no longer', async () => {
   const port = await answerWith(hello)
   const maxBytes = hello.length

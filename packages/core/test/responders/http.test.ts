@@ -240,6 +240,15 @@ describe('a client that asks for more than it takes', () => {
     expect(counters.refused).toBe(116)
   })
 
+  test('gets 413 for a body of so many small pieces that they take more memory than a large one', async () => {
+    const { port } = await respond({ routes: { '/note': async () => ({}) }, bodies: { '/note': 100_000 } })
+    const { client, text } = await open(port)
+    const head = 'POST /note HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
+    client.write(`${head}${'1\r\nx\r\n'.repeat(20_000)}0\r\n\r\n`)
+    await eventually(() => text().startsWith('HTTP/1.1 '), 'an answer has come')
+    expect(text()).toMatch(/^HTTP\/1.1 413 /)
+  })
+
   test('uploads at the rate of a reader, after a burst', async () => {
     const { port } = await respond()
     const startMs = performance.now()

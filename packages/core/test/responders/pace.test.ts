@@ -31,6 +31,18 @@ test('a client does not wait for another that asks for far too much', async () =
   expect(performance.now() - startMs).toBeGreaterThan(950)
 })
 
+test('the common rate goes round by client, however much one of them waits for', async () => {
+  const pace = createPace({ bytesPerSecond: 1_000_000, bytesPerSecondAndClient: 1e9, burstMs: 1 })
+  const greedy = Array.from({ length: 60 }, async () => pace.pass('greedy', 10_000))
+  let isLate = false
+  const all = Promise.all(greedy).then(() => {
+    isLate = true
+  })
+  await pace.pass('modest', 10_000)
+  expect(isLate).toBe(false)
+  await all
+})
+
 test('all clients together stay below the common rate', async () => {
   const pace = createPace(rates)
   const startMs = performance.now()

@@ -2,7 +2,7 @@ import { ClientRequest, type IncomingMessage } from 'node:http'
 import { Duplex } from 'node:stream'
 import { FailureError, isSystemError } from '../../model/failure.ts'
 import { nowNs } from '../../time/clock.ts'
-import { fillerOf, whereAltered } from '../../wire/filler.ts'
+import { busyHeader, fillerOf, whereAltered } from '../../wire/filler.ts'
 import type { Bytes, BytesListener } from './bytes.ts'
 import { mostHeadBytes, readHeads } from './http-heads.ts'
 import { tlsFailureOf } from './tls-failure.ts'
@@ -41,6 +41,8 @@ export interface HttpResponse {
   lengthBytes?: number
   /** The kept part of the body. */
   body: Buffer
+  /** Whether a responder's head says that only its own limit is the cause. */
+  isBusy?: boolean
   /** Offset of the first byte that is not that of the filler, if that is expected. */
   alteredAt?: number
 }
@@ -128,6 +130,7 @@ export function exchangeHttp(
     response.statusCode = message.statusCode ?? 0
     const { 'content-length': length, 'transfer-encoding': coding } = message.headers
     if (length !== undefined && coding === undefined) response.lengthBytes = Number(length)
+    if (message.headers[busyHeader] !== undefined) response.isBusy = response.statusCode === 503
     message.on('error', failed)
     message.on('data', (chunk: Buffer) => {
       // The parser goes on with what was read.

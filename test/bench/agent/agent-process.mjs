@@ -14,9 +14,9 @@ const keptLines = 20
 /**
  * Gives this mount namespace the files of a pod: service account, resolv.conf, configuration. They are in memory and end with it.
  *
- * @param {{ token: string, ca: string, peers: number }} options
+ * @param {{ token: string, ca: string, probed: number }} options
  */
-export function makePodFiles({ token, ca, peers }) {
+export function makePodFiles({ token, ca, probed }) {
   mount(['-t', 'tmpfs', '-o', 'mode=755', 'scout-bench', '/run'])
   write(`${accountFolder}/token`, token)
   write(`${accountFolder}/ca.crt`, ca)
@@ -31,7 +31,7 @@ export function makePodFiles({ token, ca, peers }) {
   const config = {
     discovery: 'kubernetes',
     service: 'scout',
-    probedNodes: peers,
+    probedNodes: probed,
     console: { port: 8080 },
     responder: { port: 8081 },
   }

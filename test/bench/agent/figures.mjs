@@ -30,10 +30,10 @@ const tolerance = 0.05
 /**
  * Returns every figure of a run with that many peers, with its limit on this machine.
  *
- * @param {{ peers: number, yardstick: number, measured: readonly Result[] }} run
+ * @param {{ peers: number, probed: number, yardstick: number, measured: readonly Result[] }} run
  * @returns {readonly Figure[]}
  */
-export function figuresOf({ peers, yardstick, measured }) {
+export function figuresOf({ peers, probed, yardstick, measured }) {
   const limit = limits[peers]
   const scaled = (/** @type {number | undefined} */ value) => most(value && (value * limitsYardstick) / yardstick)
   const series = Math.max(...measured.map(({ series }) => series))
@@ -43,7 +43,7 @@ export function figuresOf({ peers, yardstick, measured }) {
     {
       name: 'attempts a second',
       read: (result) => result.attemptsPerSecond,
-      atLeast: (peers * attemptsOfPeer + attemptsOfAgent) * (1 - tolerance),
+      atLeast: (probed * attemptsOfPeer + attemptsOfAgent) * (1 - tolerance),
     },
     { name: 'failed attempts', read: (result) => sum(result.failures.map(({ count }) => count)), atMost: 0 },
     { name: 'probes of peers a second', read: (result) => result.load.sent / result.seconds },

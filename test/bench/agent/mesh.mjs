@@ -18,6 +18,7 @@ const { values } = parseArgs({
   options: {
     mesh: { type: 'boolean' },
     peers: { type: 'string', default: '31' },
+    probed: { type: 'string', default: '64' },
     minutes: { type: 'string', default: '5' },
     warmup: { type: 'string', default: '2m' },
     tree: { type: 'string', default: root },
@@ -30,9 +31,10 @@ if (values.help === true) {
   console.log(`usage: npm run bench:agent -- --mesh [options]
 
 An agent from the image's bundle, with the image's flags and Node 24, in a network namespace of its own. Its peers answer and probe back.
-It finds them through an API server over TLS; a kubelet probes it and a Prometheus scrapes it.
+It finds them through an API server over TLS; a kubelet probes it and a Prometheus scrapes it. Loops at idle priority keep the cores awake.
 
   --peers NUMBER     peers (${values.peers}); there are limits for 31 and 1000
+  --probed NUMBER    nodes that each agent probes at most (${values.probed}, as by default)
   --minutes NUMBER   how long it is measured (${values.minutes})
   --warmup DURATION  how long it runs before (${values.warmup})
   --tree DIR         checkout to measure (this one)
@@ -51,8 +53,9 @@ const { formatNumber, formatTable } = await fromMeasurement('report/table.js')
 const warmupMs = parseDurationMs(values.warmup)
 const measureMs = Number(values.minutes) * 60_000
 const peers = Number(values.peers)
-if (!(measureMs > 0) || !Number.isInteger(peers) || peers < 1 || peers > 65_000) {
-  console.error('--minutes takes a number above 0, and --peers a whole number from 1 to 65000')
+const probed = Math.min(peers, Number(values.probed))
+if (!(measureMs > 0) || ![peers, probed].every((count) => Number.isInteger(count) && count >= 1 && count <= 65_000)) {
+  console.error('--minutes takes a number above 0, --peers and --probed take a whole number from 1 to 65000')
   process.exit(2)
 }
 const node = (await node24()) ?? { path: process.execPath, version: process.version }
@@ -71,7 +74,7 @@ for (const [index, image] of images.entries()) measured.push(await run(image, tr
 const yardsticks = measured.flatMap(({ yardsticks }) => yardsticks)
 const factors = yardsticks.map(({ factor }) => factor)
 const yardstick = factors.reduce((total, factor) => total + factor, 0) / factors.length
-const figures = figuresOf({ peers, yardstick, measured })
+const figures = figuresOf({ peers, probed, yardstick, measured })
 print()
 const isMissed = figures.some((figure) => measured.slice(-1).some((last) => isHeld(figure, last) === false))
 process.exitCode = values.strict && isMissed ? 1 : 0
@@ -82,11 +85,13 @@ process.exitCode = values.strict && isMissed ? 1 : 0
  * @returns {Promise<Result>}
  */
 async function run(image, name) {
-  process.stderr.write(`${name}: ${peers} peers, ${values.warmup} of warm-up, then ${values.minutes} minutes …\n`)
+  process.stderr.write(
+    `${name}: ${peers} peers, ${probed} probed, ${values.warmup} of warm-up, then ${values.minutes} minutes …\n`,
+  )
   /** @type {Result | undefined} */
   let result
   /** @type {Request} */
-  const request = { image, node: node.path, peers, warmupMs, measureMs }
+  const request = { image, node: node.path, peers, probed, warmupMs, measureMs }
   const program = fileURLToPath(new URL('./stage-main.mjs', import.meta.url))
   const code = await runOnStage(program, [JSON.stringify(request)], (message) => {
     result = /** @type {Result} */ (message)

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { agentAddress, connect, nameServerAddress } from './network.mjs'
 
 /**
- * Starts all peers in a network namespace of their own. They answer; `order('probe')` makes them probe.
+ * Starts all peers in a network namespace of their own. They answer; `order('probe')` makes the first `probing` of them probe.
  *
- * @param {{ addresses: readonly string[], port: number }} options
+ * @param {{ addresses: readonly string[], probing: number, port: number }} options
  */
 export async function startPeers(options) {
   const program = fileURLToPath(new URL('./peers-main.mjs', import.meta.url))

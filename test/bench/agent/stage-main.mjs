@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makePodFiles, startAgent } from './agent-process.mjs'
 import { startApiServer } from './api-server.mjs'
+import { keepAwake } from './awake.mjs'
 import { startKubelet } from './kubelet.mjs'
 import { consoleUrl, costOfScrapeMs, readMetric, useWhile } from './measure.mjs'
 import { agentAddress, makeBridge, nodeAddress, peerAddresses } from './network.mjs'
@@ -16,6 +17,7 @@ import { measureYardstick } from './yardstick.mjs'
  * @property {import('./image.mjs').Image} image
  * @property {string} node
  * @property {number} peers
+ * @property {number} probed how many of them the agent probes, and how many probe it
  * @property {number} warmupMs
  * @property {number} measureMs
  */
@@ -35,6 +37,7 @@ process.send?.(await measure(), () => process.exit())
 async function measure() {
   makeBridge()
   const yardsticks = [await measureYardstick(request.node)]
+  const awake = keepAwake()
   const addresses = peerAddresses(request.peers)
   const pods = addresses.map((address, index) => ({ name: `peer-${index}`, address }))
   const account = await startApiServer({
@@ -43,8 +46,8 @@ async function measure() {
     pods: [{ name: agentName, address: agentAddress }, ...pods],
     responderPort,
   })
-  makePodFiles({ ...account, peers: request.peers })
-  const peers = await startPeers({ addresses, port: responderPort })
+  makePodFiles({ ...account, probed: request.probed })
+  const peers = await startPeers({ addresses, probing: request.probed, port: responderPort })
   const agent = await startAgent(request.image, agentName)
   await untilReady(agent)
   const kubelet = startKubelet(consoleUrl)
@@ -58,6 +61,7 @@ async function measure() {
   kubelet.stop()
   await agent.end()
   await peers.end()
+  awake.end()
   yardsticks.push(await measureYardstick(request.node))
   return { ...use, scrapeMs, calls, kubeletFailures: kubelet.failures, yardsticks }
 }

@@ -8,9 +8,9 @@ import { createPacketRounds } from '../../src/attempt/packet-rounds.ts'
 import { createProber } from '../../src/attempt/prober.ts'
 import { createResultBatches } from '../../src/attempt/result-batches.ts'
 import { prepare } from '../../src/attempt/run.ts'
-import type { PreparedTask, Task, TaskResult } from '../../src/attempt/task.ts'
+import type { NumberedResult, PreparedTask, Task, TaskResult } from '../../src/attempt/task.ts'
 import { engineCounts } from '../../src/net/native/engine-thread.ts'
-import type { Asker, Timing } from '../../src/net/packets/question.ts'
+import type { Asked, Asker, Timing } from '../../src/net/packets/question.ts'
 import { createSockets } from '../../src/net/sockets.ts'
 import { probeNamed } from '../../src/probes/index.ts'
 import { OwnSession } from '../../src/probes/session.ts'
@@ -112,6 +112,93 @@ test('streams of all places are due together, and their answers become one resul
   for (const rounds of asked) expect((rounds?.dueNs ?? 0) - nowNs()).toBeLessThan(1e8)
 })
 
+describe('results of a stream', () => {
+  const loss = (startedNs: number): Asked => ({
+    fate: { kind: 'silent', mayBeOurs: false },
+    startedNs,
+    endedNs: startedNs + 1e9,
+    startedAtMs: 0,
+  })
+
+  test('come in the order in which its attempts started, though a loss is known last', () => {
+    const { give, starts } = stream()
+    const beganNs = nowNs() - 10e9
+    give(loss(beganNs))
+    give(loss(beganNs + 3e8))
+    expect(starts()).toEqual([beganNs, beganNs + 3e8])
+    const lateNs = nowNs()
+    give(loss(lateNs)) // the attempts before it may still be answered
+    give(loss(lateNs - 1e8))
+    expect(starts()).toEqual([beganNs, beganNs + 3e8])
+  })
+
+  test('are all there before a task ends', () => {
+    const { give, starts, rounds } = stream()
+    const startedNs = [nowNs() - 10e9, nowNs()]
+    for (const one of startedNs) give(loss(one))
+    rounds.collect(new Set([2]))
+    expect(starts()).toEqual(startedNs.slice(0, 1))
+    rounds.collect(new Set([1]))
+    expect(starts()).toEqual(startedNs)
+  })
+
+  test('that wait are dropped when it is removed', () => {
+    const { give, starts, rounds } = stream()
+    const startedNs = [nowNs() - 10e9, nowNs()]
+    for (const one of startedNs) give(loss(one))
+    rounds.remove(new Set([1]))
+    rounds.collect(undefined)
+    expect(starts()).toEqual(startedNs.slice(0, 1))
+  })
+
+  test('of a task that is no stream come as they end', () => {
+    const { give, starts } = stream({ perInterval: 1 })
+    const startedNs = [nowNs(), nowNs() - 10e9]
+    for (const one of startedNs) give(loss(one))
+    expect(starts()).toEqual(startedNs)
+  })
+
+  /** Adds a stream of ten attempts a second, whose results are given by hand. */
+  function stream(more: Partial<PreparedTask> = { perInterval: 10 }) {
+    let give: (asked: Asked) => void = () => {}
+    const { add, rounds, results } = standIn((_question, _timing, onAsked) => {
+      give = onAsked
+      return () => {}
+    })
+    add(1, more)
+    return { rounds, give: (asked: Asked) => give(asked), starts: () => results.map(({ startedNs }) => startedNs) }
+  }
+})
+
+test('only packets of STAMP are streams, and a task of one packet an interval is none', () => {
+  const asked: Timing['rounds'][] = []
+  const { add } = standIn((_, { rounds }) => {
+    asked.push(rounds)
+    return () => {}
+  })
+  const icmp = probeNamed('icmp')
+  add(1, {
+    probe: icmp,
+    request: prepare(icmp, { target: '127.0.0.1' }, { nameServer: () => '127.0.0.1' }),
+    perInterval: 10,
+  })
+  add(2, { perInterval: 1 })
+  expect(asked).toEqual(Array(2).fill({ intervalMs: 1_000, dueNs: expect.any(Number) }))
+})
+
+test('counters are the sums of those of both repeaters', () => {
+  const { rounds } = standIn(undefined)
+  const { started, late, skipped, lost, inFlight } = engineCounts()
+  expect(rounds.counters).toEqual({
+    started: started + 1,
+    late: late + 2,
+    skipped: skipped + 3,
+    lost: lost + 4,
+    inFlight: inFlight + 5,
+    waiting: 6,
+  })
+})
+
 test('a stream that the engine cannot make is left to this thread, which attempts it once an interval', () => {
   const { add, left } = standIn(undefined)
   add(1, { perInterval: 10 })
@@ -137,10 +224,11 @@ async function echoTarget(): Promise<string> {
 /** Repeats tasks by an engine that begins in this way, and by a thread that takes note of what is left to it. */
 function standIn(begin: Asker['begin']) {
   const left: number[] = []
+  const results: NumberedResult[] = []
   const rounds = createPacketRounds({
-    batches: createResultBatches(() => {}),
+    batches: { ...createResultBatches(() => {}), add: (one) => results.push(one) },
     others: {
-      counters: { started: 0, late: 0, skipped: 0, lost: 0, inFlight: 0, waiting: 0 },
+      counters: { started: 1, late: 2, skipped: 3, lost: 4, inFlight: 5, waiting: 6 },
       add: (tasks) => left.push(...tasks.map(({ number }) => number)),
       collect() {},
       remove() {},
@@ -166,5 +254,5 @@ function standIn(begin: Asker['begin']) {
     ...more,
   })
   const add = (number: number, more: Partial<PreparedTask> = {}) => rounds.add([taskNumbered(number, more)])
-  return { rounds, left, add }
+  return { rounds, left, results, add }
 }

@@ -14,7 +14,6 @@ export const awaited = {
   directions: 'counts of what arrives from each node, for packets that nothing answers',
   counters: 'counters of the nodes',
   host: 'checks from node to node, past the pod network',
-  volleys: 'volleys of packets sent together',
   servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
   spread: 'the spread of the times of a link',
@@ -52,10 +51,6 @@ const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
   host: [
     { check: 'icmp', protocol: 'icmp', path: 'node', vantage: 'host' },
     { check: 'tcp', protocol: 'tcp', path: 'node', vantage: 'host' },
-  ],
-  volleys: [
-    { check: 'volley', protocol: 'udp', ...pod },
-    { check: 'volley-large', protocol: 'udp', bytes: 1_400, ...pod },
   ],
   servers: [{ check: 'dns-upstream', protocol: 'dns', path: 'dns-server', vantage: 'pod' }],
   services: [

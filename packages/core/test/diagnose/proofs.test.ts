@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createRandom } from '../../../../test/support/random.mjs'
 import { proofs } from '../../src/diagnose/proofs/index.ts'
 import type { AnyResult } from '../../src/probes/index.ts'
+import type { UdpDetail } from '../../src/probes/udp.ts'
 
 const rounds = 8
 const ports = 16
@@ -224,5 +225,73 @@ describe('trace', () => {
   test('is made with the protocol that fails', () => {
     const transportOf = (protocol: string) => proofs.trace.attempts(protocol)[0]?.options['transport']
     expect(['udp', 'http', 'icmp', 'dns'].map(transportOf)).toEqual(['udp', 'tcp', 'icmp', 'any'])
+  })
+})
+
+describe('train', () => {
+  const sent = 32
+  const read = (details: readonly Partial<UdpDetail>[], returned = sent) =>
+    proofs.train.read(
+      details.map((detail) => ({
+        ...measured,
+        protocol: 'udp',
+        ok: true,
+        detail: { payloadBytes: 1_400, lostAtEnd: 0, forthWaitNs: 1_000, backWaitNs: 1_000, ...detail },
+        packets: { sent, returned, duplicated: 0, reordered: 0, late: 0 },
+      })),
+    )
+  const five = <T>(one: T) => Array.from({ length: 5 }, () => one)
+
+  test('passes where one passes at once, whatever held up the others', () => {
+    const slow = { forthBitsPerSecond: 5e6, forthWaitNs: 70e6 }
+    expect(read(five({}))).toMatchObject({
+      says: 'packets sent together arrive too fast to tell the rate, and none of 160 are lost',
+      shows: 'passes',
+      packets: 160,
+    })
+    expect(read([slow, slow, {}, slow, slow]).shows).toBe('passes')
+    expect(read(five({ backBitsPerSecond: 380e6, backWaitNs: 1e6 }))).toMatchObject({
+      says: 'packets sent together arrive at 380Mbit/s, and none of 160 are lost',
+      shows: 'passes',
+    })
+  })
+
+  test('shows a long queue where each waits longer than the one before and none is lost, and else a limit', () => {
+    const slow = { forthBitsPerSecond: 990e3, forthWaitNs: 345.2e6 }
+    expect(read(five(slow))).toMatchObject({
+      says: 'packets sent together arrive at 990kbit/s, the last 345ms after the first, and none of 160 are lost',
+      shows: 'queued',
+    })
+    expect(read(five({ backBitsPerSecond: 990e3, backWaitNs: 345e6 })).shows).toBe('queued')
+    expect(read(five(slow), 30).shows).toBe('limited')
+    expect(read(five({ forthBitsPerSecond: 40e6, forthWaitNs: 9e6 }), 30)).toMatchObject({
+      says: 'packets sent together arrive at 40Mbit/s, the last 9ms after the first, and 10 of 160 are lost',
+      shows: 'limited',
+    })
+  })
+
+  test('shows a limit where nearly every train loses its end, and not where some do', () => {
+    expect(read(five({ lostAtEnd: 22 }), 10)).toMatchObject({
+      says: 'the last 22 of 32 packets sent together are lost',
+      shows: 'limited',
+    })
+    const [cut, whole] = [{ lostAtEnd: 22 }, {}]
+    expect(read([cut, cut, cut, cut, whole]).shows).toBe('limited')
+    expect(read([cut, cut, cut, whole, whole]).shows).toBe('passes')
+  })
+
+  test('decides nothing where hardly any train is answered', () => {
+    const failure = { ...noAnswer, phase: 'echo' } as const
+    const failed: AnyResult = { ...measured, protocol: 'udp', ok: false, failure }
+    expect(proofs.train.read([failed, failed])).toEqual({ says: 'no answer within 1s', packets: 0, values: {} })
+    expect(read([{}, {}])).toEqual({ says: 'nothing was learned', packets: 64, values: {} })
+  })
+
+  test('sends 230 kB at most', () => {
+    const { rounds, attempts } = proofs.train
+    const bytes = attempts('udp').map(
+      ({ options }) => Number(options['volley']) * (Number(options['payloadBytes']) + 28),
+    )
+    expect(bytes.reduce((sum, one) => sum + one, 0) * rounds).toBeLessThan(230_000)
   })
 })

@@ -1,0 +1,90 @@
+import { formatRate } from '../../model/rate.ts'
+import type { ResultOf } from '../../probes/index.ts'
+import { formatDurationNs } from '../../time/duration.ts'
+import { quantileOf } from '../detect/baseline.ts'
+import { failureIn, type Proof, type Reading } from './proof.ts'
+
+/*
+ * What a path does to large packets that are sent together (probes/dispersion.ts): a healthy one passes them at once, a slow line spreads them to
+ * its rate, and what limits a rate without a queue drops their end. Each collector sends 230 kB and receives as much; what lets more than 23 kB pass
+ * at once before it limits anything, as the bandwidth plugin does without a burst of its own, is not seen.
+ */
+
+const rounds = 5
+const together = 32
+const payloadBytes = 1_400
+
+export const train: Proof = {
+  subject: 'large packets sent together',
+  summary: `send ${together} large packets together, ${rounds} times: a slow line spreads them to its rate or drops the last ones`,
+  rounds,
+  attempts: () => [{ protocol: 'udp', options: { volley: together, payloadBytes, timeoutMs: 3_000 } }],
+  read(results) {
+    const trains = results.flatMap((result) => (result.protocol === 'udp' ? trainOf(result) : []))
+    const packets = trains.reduce((sum, { sent }) => sum + sent, 0)
+    if (trains.length < leastTrains) return { says: failureIn(results), packets, values: {} }
+    return { ...readingOf(trains), packets, values: { trains } }
+  },
+}
+
+/** Of which something arrived. */
+const leastTrains = 3
+/** What is faster may be a busy host. */
+const slowBitsPerSecond = 50e6
+/** Share of a train that must be lost at its end; at random so many are not. */
+const endRatio = 0.25
+
+interface Train {
+  readonly sent: number
+  readonly returned: number
+  readonly lostAtEnd: number
+  /** Absent if it passed too fast to tell. */
+  readonly forthBitsPerSecond?: number | undefined
+  readonly backBitsPerSecond?: number | undefined
+  readonly forthWaitNs: number
+  readonly backWaitNs: number
+}
+
+function trainOf({ detail = {}, packets }: ResultOf<'udp'>): readonly Train[] {
+  const { lostAtEnd, forthBitsPerSecond, backBitsPerSecond, forthWaitNs = 0, backWaitNs = 0 } = detail
+  if (packets === undefined || lostAtEnd === undefined) return []
+  const { sent, returned } = packets
+  return [{ sent, returned, lostAtEnd, forthBitsPerSecond, backBitsPerSecond, forthWaitNs, backWaitNs }]
+}
+
+function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
+  // One train that passes shows that the path can; what held up the others is not the path, or not always there.
+  const rate = Math.max(...trains.map(rateOf))
+  const cut = trains.filter(({ sent, lostAtEnd }) => lostAtEnd >= sent * endRatio)
+  const waitNs = quantileOf(
+    trains.map(({ forthWaitNs, backWaitNs }) => Math.max(forthWaitNs, backWaitNs)),
+    0.5,
+  )
+  const isSlow = rate <= slowBitsPerSecond
+  const isCut = cut.length > trains.length / 2 && cut.length >= trains.length - 1
+  const lost = trains.reduce((sum, { sent, returned }) => sum + sent - returned, 0)
+  const sent = trains.reduce((sum, train) => sum + train.sent, 0)
+  const ofAll = `${lost === 0 ? 'none' : lost} of ${sent} are lost`
+  const atRate = Number.isFinite(rate)
+    ? `packets sent together arrive at ${formatRate(rate)}${isSlow ? `, the last ${formatDurationNs(Math.round(waitNs / 1e6) * 1e6)} after the first` : ''}`
+    : undefined
+  const says = isCut
+    ? `${atRate === undefined ? '' : `${atRate}, and `}the last ${endOf(cut)} of ${together} packets sent together are lost`
+    : `${atRate ?? 'packets sent together arrive too fast to tell the rate'}, and ${ofAll}`
+  if (isCut || (isSlow && lost > 0)) return { says, shows: 'limited' }
+  return { says, shows: isSlow ? 'queued' : 'passes' }
+}
+
+/** Returns how many packets of a train are usually lost at its end. */
+function endOf(cut: readonly Train[]): number {
+  return quantileOf(
+    cut.map(({ lostAtEnd }) => lostAtEnd),
+    0.5,
+  )
+}
+
+/** Returns the rate of the slower way, in bits per second. */
+function rateOf({ forthBitsPerSecond, backBitsPerSecond }: Train): number {
+  const unlimited = Number.POSITIVE_INFINITY
+  return Math.min(forthBitsPerSecond ?? unlimited, backBitsPerSecond ?? unlimited)
+}

@@ -11,7 +11,6 @@ import { proofAspect } from './proofs/proof.ts'
 
 /** Evidence that no check yields yet. */
 export const awaited = {
-  directions: 'counts of what arrives from each node, for packets that nothing answers',
   counters: 'counters of the nodes',
   host: 'checks from node to node, past the pod network',
   servers: 'checks of names outside the cluster',
@@ -37,10 +36,6 @@ const pod = { path: 'pod', vantage: 'pod' } as const
 const families = ['ipv4', 'ipv6'] as const
 
 const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
-  directions: [
-    { check: 'udp', protocol: 'udp', ...pod, direction: 'forward' },
-    { check: 'udp', protocol: 'udp', ...pod, direction: 'return' },
-  ],
   counters: [
     'accept-queue-overflows',
     'connection-tracking',
@@ -68,7 +63,7 @@ export function askables(): readonly Askable[] {
       return path === 'pod' ? families.map((family) => ({ ...aspect, family })) : [aspect]
     })
   return [
-    ...[...today, ...byHand, ...onDemand].map((aspect) => ({ aspect })),
+    ...[...today, ...byHand, ...byDirection, ...onDemand].map((aspect) => ({ aspect })),
     ...awaitedKinds.flatMap((waitsFor) => (planned[waitsFor] ?? []).map((aspect) => ({ aspect, waitsFor }))),
   ]
 }
@@ -92,6 +87,11 @@ const byHand: readonly Aspect[] = [
   { check: 'udp-volley', protocol: 'udp', ...pod },
   ownAspect('clock'),
 ]
+
+/** What responders at both ends show together (explain/arrivals.ts). */
+const byDirection = (['forward', 'return'] as const).map(
+  (direction): Aspect => ({ check: 'udp', protocol: 'udp', ...pod, direction }),
+)
 
 /** What agents collect once something fails. */
 const onDemand: readonly Aspect[] = Object.values(proofs).flatMap(({ subject }) =>

@@ -136,7 +136,11 @@ const catalogue = [
     waitsFor: 'the spread of the times of a link',
   }),
   // A slow line shows under load.
-  late('rate-limit', { pod: 'pod2', rate: 10_000, load: 16 }, named(['bandwidth-limited'], sideOf(2, 'in'), 'forward')),
+  late(
+    'rate-limit',
+    { pod: 'pod2', rate: 10_000, queue: 60_000, load: 2 },
+    named(['bandwidth-limited'], nodeOf(2), 'both'),
+  ),
   late('bufferbloat', { pod: 'pod2', rate: 10_000, load: 16 }, named(['buffer-bloat'], nodeOf(2), 'both')),
   late('policing', { ...between, load: 4 }, named(['bandwidth-limited'], link, 'forward')),
 

@@ -82,6 +82,7 @@ describe('what large packets sent together show decides about a slow line', () =
     const findings = explain(withCollected([fault], train))
     expect(findings).toMatchObject([{ cause, rivals: [], scope: { kind: 'link', from: 'node1', to: 'node2' } }])
     expect(findings[0]?.evidence).toContain(`train from node1 to node2: ${train.says}`)
+    if (train !== passes) expect(findings[0]?.summary).toMatch(`${train.says}, as if `)
   })
 
   test('without it, no limit is named', () => {

@@ -230,16 +230,15 @@ describe('trace', () => {
 
 describe('train', () => {
   const sent = 32
+  const resultOf = (detail: Partial<UdpDetail>, returned: number): AnyResult => ({
+    ...measured,
+    protocol: 'udp',
+    ok: true,
+    detail: { payloadBytes: 1_400, lostAtEnd: 0, forthWaitNs: 1_000, backWaitNs: 1_000, ...detail },
+    packets: { sent, returned, duplicated: 0, reordered: 0, late: 0 },
+  })
   const read = (details: readonly Partial<UdpDetail>[], returned = sent) =>
-    proofs.train.read(
-      details.map((detail) => ({
-        ...measured,
-        protocol: 'udp',
-        ok: true,
-        detail: { payloadBytes: 1_400, lostAtEnd: 0, forthWaitNs: 1_000, backWaitNs: 1_000, ...detail },
-        packets: { sent, returned, duplicated: 0, reordered: 0, late: 0 },
-      })),
-    )
+    proofs.train.read(details.map((detail) => resultOf(detail, returned)))
   const five = <T>(one: T) => Array.from({ length: 5 }, () => one)
 
   test('passes where one passes at once, whatever held up the others', () => {
@@ -275,9 +274,23 @@ describe('train', () => {
       says: 'the last 22 of 32 packets sent together are lost',
       shows: 'limited',
     })
-    const [cut, whole] = [{ lostAtEnd: 22 }, {}]
-    expect(read([cut, cut, cut, cut, whole]).shows).toBe('limited')
-    expect(read([cut, cut, cut, whole, whole]).shows).toBe('passes')
+    expect(read(five({ lostAtEnd: 30 }), 2).shows).toBe('limited')
+    const [cut, whole] = [resultOf({ lostAtEnd: 22 }, 10), resultOf({}, sent)]
+    expect(proofs.train.read([cut, cut, cut, cut, whole]).shows).toBe('limited')
+    expect(proofs.train.read([cut, cut, cut, whole, whole]).shows).toBe('passes')
+  })
+
+  test.each([0.05, 0.2, 0.5, 0.8, 0.9, 0.95])('takes random loss of %d for no limit', (ratio) => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const random = createRandom(seed)
+      const trains = Array.from({ length: 5 }, () => Array.from({ length: sent }, () => random.ratio() < ratio))
+      const answered = trains.filter((lost) => lost.includes(false))
+      const results = answered.map((lost) => {
+        const detail = { lostAtEnd: sent - 1 - lost.lastIndexOf(false) }
+        return resultOf(detail, lost.filter((isLost) => !isLost).length)
+      })
+      expect({ seed, shows: proofs.train.read(results).shows ?? 'passes' }).toEqual({ seed, shows: 'passes' })
+    }
   })
 
   test('decides nothing where hardly any train is answered', () => {

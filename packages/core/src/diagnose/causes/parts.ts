@@ -56,6 +56,12 @@ export function underLoad(trains: readonly Symptom[], symptoms: readonly Symptom
   }
 }
 
+/** Returns what such a train showed, and what that looks like: `…, as if a limit …`. */
+export function trainText({ collected }: Pick<Said, 'collected'>, likeness: string): string | undefined {
+  const train = collected.find(({ proof, shows }) => proof === 'train' && (shows === 'limited' || shows === 'queued'))
+  return train === undefined ? undefined : `${train.says}, as if ${likeness}`
+}
+
 /** Returns a selector of what a proof shows. */
 export function proven(name: ProofName): Selector {
   const { subject } = proofs[name]

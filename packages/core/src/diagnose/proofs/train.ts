@@ -18,7 +18,7 @@ export const train: Proof = {
   subject: 'large packets sent together',
   summary: `send ${together} large packets together, ${rounds} times: a slow line spreads them to its rate or drops the last ones`,
   rounds,
-  attempts: () => [{ protocol: 'udp', options: { volley: together, payloadBytes, timeoutMs: 3_000 } }],
+  attempts: () => [{ protocol: 'udp', options: { volley: together, payloadBytes, timeoutMs: 1_500 } }],
   read(results) {
     const trains = results.flatMap((result) => (result.protocol === 'udp' ? trainOf(result) : []))
     const packets = trains.reduce((sum, { sent }) => sum + sent, 0)
@@ -31,8 +31,10 @@ export const train: Proof = {
 const leastTrains = 3
 /** What is faster may be a busy host. */
 const slowBitsPerSecond = 50e6
-/** Share of a train that must be lost at its end; at random so many are not. */
+/** Share of a train that must be lost at its end, … */
 const endRatio = 0.25
+/** … and nats by which the ends of all are no chance: beyond that of five trains once in five thousand times (Fisher's method, chi-squared). */
+const certainNats = 17
 
 interface Train {
   readonly sent: number
@@ -61,9 +63,10 @@ function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
     0.5,
   )
   const isSlow = rate <= slowBitsPerSecond
-  const isCut = cut.length > trains.length / 2 && cut.length >= trains.length - 1
   const lost = trains.reduce((sum, { sent, returned }) => sum + sent - returned, 0)
   const sent = trains.reduce((sum, train) => sum + train.sent, 0)
+  const nats = trains.reduce((sum, train) => sum + natsOfEnd(train), 0)
+  const isCut = cut.length >= trains.length - 1 && nats > certainNats
   const ofAll = `${lost === 0 ? 'none' : lost} of ${sent} are lost`
   const atRate = Number.isFinite(rate)
     ? `packets sent together arrive at ${formatRate(rate)}${isSlow ? `, the last ${formatDurationNs(Math.round(waitNs / 1e6) * 1e6)} after the first` : ''}`
@@ -73,6 +76,13 @@ function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
     : `${atRate ?? 'packets sent together arrive too fast to tell the rate'}, and ${ofAll}`
   if (isCut || (isSlow && lost > 0)) return { says, shows: 'limited' }
   return { says, shows: isSlow ? 'queued' : 'passes' }
+}
+
+/** Returns the nats by which it is no chance that all packets that return are among the first of a train. */
+function natsOfEnd({ sent, returned, lostAtEnd }: Train): number {
+  let nats = 0
+  for (let index = 0; index < returned; index++) nats -= Math.log((sent - lostAtEnd - index) / (sent - index))
+  return nats
 }
 
 /** Returns how many packets of a train are usually lost at its end. */

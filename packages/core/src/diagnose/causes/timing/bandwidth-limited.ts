@@ -1,5 +1,5 @@
 import { both, type Cause, evenly, isLarge, surely } from '../../cause.ts'
-import { isTrain, ofLinks, overPods, proven, repeated, underLoad } from '../parts.ts'
+import { isTrain, ofLinks, overPods, proven, repeated, trainText, underLoad } from '../parts.ts'
 
 export const bandwidthLimited: Cause = {
   name: 'bandwidth-limited',
@@ -31,6 +31,7 @@ export const bandwidthLimited: Cause = {
           },
         ]
       : [],
-  says: ({ where }) => `something limits the bandwidth: ${where}`,
+  says: (said) =>
+    `${trainText(said, 'something limited the bandwidth') ?? 'something limits the bandwidth'}: ${said.where}`,
   next: (said) => repeated(said, ' --volley 32 --payload-bytes 1400'),
 }

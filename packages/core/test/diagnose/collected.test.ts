@@ -85,6 +85,12 @@ describe('what large packets sent together show decides about a slow line', () =
     if (train !== passes) expect(findings[0]?.summary).toMatch(`${train.says}, as if `)
   })
 
+  test('the next command repeats it, whatever fails first', () => {
+    const failing = between(({ protocol }) => (protocol === 'icmp' ? undefined : 'lossy'))
+    const [finding] = explain(withCollected([failing], cut))
+    expect(finding?.next).toBe('scout-probe --from node1 udp node2:8081 --volley 32 --payload-bytes 1400')
+  })
+
   test('without it, no limit is named', () => {
     for (const fault of [lossy, slow, both, largeOnly]) {
       const names = explain(worldOf([fault])).map(({ cause }) => cause)

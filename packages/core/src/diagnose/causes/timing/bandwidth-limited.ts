@@ -1,4 +1,4 @@
-import { both, type Cause, evenly, isLarge, surely } from '../../cause.ts'
+import { both, type Cause, evenly, isLarge, isUdp, surely } from '../../cause.ts'
 import { isTrain, ofLinks, overPods, proven, repeated, trainText, underLoad } from '../parts.ts'
 
 export const bandwidthLimited: Cause = {
@@ -33,5 +33,8 @@ export const bandwidthLimited: Cause = {
       : [],
   says: (said) =>
     `${trainText(said, 'something limited the bandwidth') ?? 'something limits the bandwidth'}: ${said.where}`,
-  next: (said) => repeated(said, ' --volley 32 --payload-bytes 1400'),
+  next(said) {
+    const failing = said.failing.filter(isUdp)
+    return failing.length === 0 ? repeated(said) : repeated({ ...said, failing }, ' --volley 32 --payload-bytes 1400')
+  },
 }

@@ -1,3 +1,6 @@
+/** Rate from which packets arrive too fast to tell it: interrupt coalescing and GRO deliver them in batches. */
+export const fastestBitsPerSecond = 1e9
+
 const units = [
   { name: 'Gbit/s', bits: 1e9 },
   { name: 'Mbit/s', bits: 1e6 },

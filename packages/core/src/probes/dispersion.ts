@@ -1,3 +1,4 @@
+import { fastestBitsPerSecond } from '../model/rate.ts'
 import type { Fate } from '../net/packets/fate.ts'
 import type { PacketAnswer } from '../net/packets/question.ts'
 import { nsBetween } from '../wire/stamp-time.ts'
@@ -10,7 +11,7 @@ import { nsBetween } from '../wire/stamp-time.ts'
  *
  * - A token bucket lets a burst pass at once, so only the second half counts. A burst longer than the volley hides its limit.
  * - Interrupt coalescing, GRO and the queues of virtual interfaces deliver several packets at once. So times are compared over several packets, and
- *   what is faster than a gigabit a second is too fast to tell.
+ *   what is faster than a gigabit a second is only known to be that fast.
  * - A busy CPU holds packets up for a while and then delivers many at once. So the lower quartile of these times counts: a line delays all.
  * - The way back has a rate only if it is slower than answers leave, which a slow way there spreads, too. Linux stamps packets when they leave the
  *   queue of their interface, so that the rate includes what the own host limits, and the wait does not.
@@ -19,7 +20,10 @@ import { nsBetween } from '../wire/stamp-time.ts'
 
 /** How a volley of large packets was spread. Absent for others, and where too few arrive or the reflector's clock is wrong. */
 export interface Dispersion {
-  /** Rates at which the second half of the volley passed each way, IP headers included; absent where packets pass out of order, or too fast to tell. */
+  /**
+   * Rates at which the second half of the volley passed each way, IP headers included, or a gigabit if that is faster; absent where fewer than
+   * eight packets return, or out of order, and on the way back if that is no slower.
+   */
   readonly forthBitsPerSecond?: number
   readonly backBitsPerSecond?: number
   /** How much longer the last packet was under way than the first, each way: the time that it waited in queues behind the others. */
@@ -32,7 +36,6 @@ export interface Dispersion {
 const leastPackets = 8
 /** Smaller packets show how many packets can be handled, not how many bytes. */
 const leastBytes = 1_000
-const mostBitsPerSecond = 1e9
 /** Packets in the wrong order, beyond which something else than a queue spreads them. */
 const mostDisorder = 1 / 8
 /** The way back must be slower than answers leave by this. */
@@ -50,7 +53,7 @@ export function dispersionIn(fates: readonly Fate<PacketAnswer>[], packetBytes: 
   const forth = rateBy(({ receivedNs }) => receivedNs)
   const back = rateBy(({ returnedNs }) => returnedNs)
   const answered = rateBy(({ answeredNs }) => answeredNs)
-  const isBack = back !== undefined && (answered === undefined || back < answered * clearlySlower)
+  const isBack = back !== undefined && answered !== undefined && back < answered * clearlySlower
   return {
     ...(forth === undefined ? {} : { forthBitsPerSecond: forth }),
     ...(isBack ? { backBitsPerSecond: back } : {}),
@@ -100,8 +103,7 @@ function rateOf(times: readonly number[], packetBits: number): number | undefine
     return before === undefined ? [] : [time - before]
   })
   const spanNs = spans.toSorted((a, b) => a - b)[spans.length >> 2] ?? 0
-  const bitsPerSecond = Math.round((lag * packetBits * 1e9) / Math.max(1, spanNs))
-  return bitsPerSecond > mostBitsPerSecond ? undefined : bitsPerSecond
+  return Math.min(fastestBitsPerSecond, Math.round((lag * packetBits * 1e9) / Math.max(1, spanNs)))
 }
 
 /** Whether a packet may have been lost in this host, other than in a queue of limited length, which is the beginning of the path. */

@@ -230,11 +230,22 @@ describe('trace', () => {
 
 describe('train', () => {
   const sent = 32
-  const resultOf = (detail: Partial<UdpDetail>, returned: number): AnyResult => ({
+  const resultOf = (
+    detail: Partial<UdpDetail>,
+    returned: number,
+    rates: Partial<UdpDetail> = { forthBitsPerSecond: 1e9 },
+  ): AnyResult => ({
     ...measured,
     protocol: 'udp',
     ok: true,
-    detail: { payloadBytes: 1_400, lostAtEnd: 0, forthWaitNs: 1_000, backWaitNs: 1_000, ...detail },
+    detail: {
+      payloadBytes: 1_400,
+      lostAtEnd: 0,
+      forthWaitNs: 1_000,
+      backWaitNs: 1_000,
+      ...rates,
+      ...detail,
+    },
     packets: { sent, returned, duplicated: 0, reordered: 0, late: 0 },
   })
   const read = (details: readonly Partial<UdpDetail>[], returned = sent) =>
@@ -244,13 +255,13 @@ describe('train', () => {
   test('passes where one passes at once, whatever held up the others', () => {
     const slow = { forthBitsPerSecond: 5e6, forthWaitNs: 70e6 }
     expect(read(five({}))).toMatchObject({
-      says: 'packets sent together arrive too fast to tell the rate, and none of 160 are lost',
+      says: 'large packets sent together arrive too fast to tell the rate, and none of 160 are lost',
       shows: 'passes',
       packets: 160,
     })
     expect(read([slow, slow, {}, slow, slow]).shows).toBe('passes')
     expect(read(five({ backBitsPerSecond: 380e6, backWaitNs: 1e6 }))).toMatchObject({
-      says: 'packets sent together arrive at 380Mbit/s, and none of 160 are lost',
+      says: 'large packets sent together arrive at 380Mbit/s, and none of 160 are lost',
       shows: 'passes',
     })
   })
@@ -258,20 +269,27 @@ describe('train', () => {
   test('shows a long queue where each waits longer than the one before and none is lost, and else a limit', () => {
     const slow = { forthBitsPerSecond: 990e3, forthWaitNs: 345.2e6 }
     expect(read(five(slow))).toMatchObject({
-      says: 'packets sent together arrive at 990kbit/s, the last 345ms after the first, and none of 160 are lost',
+      says: 'large packets sent together arrive at 990kbit/s, the last 345ms after the first, and none of 160 are lost',
       shows: 'queued',
     })
     expect(read(five({ backBitsPerSecond: 990e3, backWaitNs: 345e6 })).shows).toBe('queued')
     expect(read(five(slow), 30).shows).toBe('limited')
     expect(read(five({ forthBitsPerSecond: 40e6, forthWaitNs: 9e6 }), 30)).toMatchObject({
-      says: 'packets sent together arrive at 40Mbit/s, the last 9ms after the first, and 10 of 160 are lost',
+      says: 'large packets sent together arrive at 40Mbit/s, the last 9ms after the first, and 10 of 160 are lost',
       shows: 'limited',
     })
   })
 
+  test('does not take trains of which too little arrives for fast ones', () => {
+    const slow = resultOf({ forthBitsPerSecond: 9.9e6, forthWaitNs: 30e6 }, 27)
+    const hardlyAny = resultOf({ lostAtEnd: 20 }, 4, {})
+    expect(proofs.train.read([slow, hardlyAny, slow, hardlyAny, slow]).shows).toBe('limited')
+    expect(proofs.train.read([hardlyAny, hardlyAny, hardlyAny])).not.toHaveProperty('shows')
+  })
+
   test('shows a limit where nearly every train loses its end, and not where some do', () => {
     expect(read(five({ lostAtEnd: 22 }), 10)).toMatchObject({
-      says: 'the last 22 of 32 packets sent together are lost',
+      says: 'large packets sent together arrive too fast to tell the rate, and the last 22 of 32 are lost',
       shows: 'limited',
     })
     expect(read(five({ lostAtEnd: 30 }), 2).shows).toBe('limited')

@@ -1,4 +1,4 @@
-import { formatRate } from '../../model/rate.ts'
+import { fastestBitsPerSecond, formatRate } from '../../model/rate.ts'
 import type { ResultOf } from '../../probes/index.ts'
 import { formatDurationNs } from '../../time/duration.ts'
 import { quantileOf } from '../detect/baseline.ts'
@@ -40,7 +40,7 @@ interface Train {
   readonly sent: number
   readonly returned: number
   readonly lostAtEnd: number
-  /** Absent if it passed too fast to tell. */
+  /** Absent if they cannot be told; on the way back, also if that is no slower. */
   readonly forthBitsPerSecond?: number | undefined
   readonly backBitsPerSecond?: number | undefined
   readonly forthWaitNs: number
@@ -55,27 +55,48 @@ function trainOf({ detail = {}, packets }: ResultOf<'udp'>): readonly Train[] {
 }
 
 function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
-  // One train that passes shows that the path can; what held up the others is not the path, or not always there.
-  const rate = Math.max(...trains.map(rateOf))
+  const rates = trains.flatMap(ratesOf)
   const cut = trains.filter(({ sent, lostAtEnd }) => lostAtEnd >= sent * endRatio)
-  const waitNs = quantileOf(
+  const nats = trains.reduce((sum, train) => sum + natsOfEnd(train), 0)
+  const isCut = cut.length >= trains.length - 1 && nats > certainNats
+  // One train that passes shows that the path can; what held up the others is not the path, or not always there.
+  const rate = Math.max(...rates)
+  const isSlow = rates.length > 0 && rate <= slowBitsPerSecond
+  const lost = trains.reduce((sum, { sent, returned }) => sum + sent - returned, 0)
+  const sent = trains.reduce((sum, train) => sum + train.sent, 0)
+  const losses = isCut
+    ? `the last ${endOf(cut)} of ${together} are lost`
+    : `${lost === 0 ? 'none' : lost} of ${sent} are lost`
+  const says =
+    rates.length === 0
+      ? `of large packets sent together ${losses}`
+      : `large packets sent together arrive ${speedText(rate, isSlow ? waitOf(trains) : undefined)}, and ${losses}`
+  return { says, ...shownBy({ isCut, isSlow, isLost: lost > 0, isKnown: rates.length > 0 }) }
+}
+
+function shownBy({
+  isCut,
+  isSlow,
+  isLost,
+  isKnown,
+}: Readonly<Record<'isCut' | 'isSlow' | 'isLost' | 'isKnown', boolean>>): Pick<Reading, 'shows'> {
+  if (isCut || (isSlow && isLost)) return { shows: 'limited' }
+  if (isSlow) return { shows: 'queued' }
+  return isKnown ? { shows: 'passes' } : {}
+}
+
+function speedText(rate: number, waitNs: number | undefined): string {
+  const speed = rate < fastestBitsPerSecond ? `at ${formatRate(rate)}` : 'too fast to tell the rate'
+  return waitNs === undefined
+    ? speed
+    : `${speed}, the last ${formatDurationNs(Math.round(waitNs / 1e6) * 1e6)} after the first`
+}
+
+function waitOf(trains: readonly Train[]): number {
+  return quantileOf(
     trains.map(({ forthWaitNs, backWaitNs }) => Math.max(forthWaitNs, backWaitNs)),
     0.5,
   )
-  const isSlow = rate <= slowBitsPerSecond
-  const lost = trains.reduce((sum, { sent, returned }) => sum + sent - returned, 0)
-  const sent = trains.reduce((sum, train) => sum + train.sent, 0)
-  const nats = trains.reduce((sum, train) => sum + natsOfEnd(train), 0)
-  const isCut = cut.length >= trains.length - 1 && nats > certainNats
-  const ofAll = `${lost === 0 ? 'none' : lost} of ${sent} are lost`
-  const atRate = Number.isFinite(rate)
-    ? `packets sent together arrive at ${formatRate(rate)}${isSlow ? `, the last ${formatDurationNs(Math.round(waitNs / 1e6) * 1e6)} after the first` : ''}`
-    : undefined
-  const says = isCut
-    ? `${atRate === undefined ? '' : `${atRate}, and `}the last ${endOf(cut)} of ${together} packets sent together are lost`
-    : `${atRate ?? 'packets sent together arrive too fast to tell the rate'}, and ${ofAll}`
-  if (isCut || (isSlow && lost > 0)) return { says, shows: 'limited' }
-  return { says, shows: isSlow ? 'queued' : 'passes' }
 }
 
 /** Returns the nats by which it is no chance that all packets that return are among the first of a train. */
@@ -93,8 +114,7 @@ function endOf(cut: readonly Train[]): number {
   )
 }
 
-/** Returns the rate of the slower way, in bits per second. */
-function rateOf({ forthBitsPerSecond, backBitsPerSecond }: Train): number {
-  const unlimited = Number.POSITIVE_INFINITY
-  return Math.min(forthBitsPerSecond ?? unlimited, backBitsPerSecond ?? unlimited)
+/** Returns the rate of the slower way, in bits per second; none if it is not known. */
+function ratesOf({ forthBitsPerSecond, backBitsPerSecond }: Train): readonly number[] {
+  return forthBitsPerSecond === undefined ? [] : [Math.min(forthBitsPerSecond, backBitsPerSecond ?? forthBitsPerSecond)]
 }

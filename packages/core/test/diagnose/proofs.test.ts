@@ -280,6 +280,15 @@ describe('train', () => {
     })
   })
 
+  test('shows a limit of the own host, whose queue refuses packets and holds others before they are stamped', () => {
+    const refused = resultOf({ lostAtEnd: 10, forthBitsPerSecond: 990e3 }, 22)
+    const results = five({ ...refused, packets: { sent: 22, returned: 22, duplicated: 0, reordered: 0, late: 0 } })
+    expect(proofs.train.read(results)).toMatchObject({
+      says: 'large packets sent together arrive at 990kbit/s, and the last 10 of 32 are lost',
+      shows: 'limited',
+    })
+  })
+
   test('does not take trains of which too little arrives for fast ones', () => {
     const slow = resultOf({ forthBitsPerSecond: 9.9e6, forthWaitNs: 30e6 }, 27)
     const hardlyAny = resultOf({ lostAtEnd: 20 }, 4, {})

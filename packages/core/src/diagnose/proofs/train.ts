@@ -50,8 +50,18 @@ interface Train {
 function trainOf({ detail = {}, packets }: ResultOf<'udp'>): readonly Train[] {
   const { lostAtEnd, forthBitsPerSecond, backBitsPerSecond, forthWaitNs = 0, backWaitNs = 0 } = detail
   if (packets === undefined || lostAtEnd === undefined) return []
-  const { sent, returned } = packets
-  return [{ sent, returned, lostAtEnd, forthBitsPerSecond, backBitsPerSecond, forthWaitNs, backWaitNs }]
+  // What the queue of the own interface refuses is not sent, and lost on the path all the same.
+  return [
+    {
+      sent: together,
+      returned: packets.returned,
+      lostAtEnd,
+      forthBitsPerSecond,
+      backBitsPerSecond,
+      forthWaitNs,
+      backWaitNs,
+    },
+  ]
 }
 
 function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
@@ -87,7 +97,7 @@ function shownBy({
 
 function speedText(rate: number, waitNs: number | undefined): string {
   const speed = rate < fastestBitsPerSecond ? `at ${formatRate(rate)}` : 'too fast to tell the rate'
-  return waitNs === undefined
+  return waitNs === undefined || waitNs < 1e6
     ? speed
     : `${speed}, the last ${formatDurationNs(Math.round(waitNs / 1e6) * 1e6)} after the first`
 }

@@ -25,6 +25,16 @@ describe('agents collect what proves an incident, and say it with its evidence',
     expect(incident?.summary).toContain('packets larger than 1378 bytes vanish')
   })
 
+  testWith(...labNeeds)('the limit that large packets meet, which otherwise looks like loss', async () => {
+    const { lab, until } = await startMesh()
+    await lab.inject('policing', { from: 1, to: 2, load: 4 })
+    const [incident] = await until(({ cause }) => cause === 'bandwidth-limited')
+    expect(incident?.scope).toEqual({ kind: 'link', from: 'node1', to: 'node2' })
+    expect(incident?.evidence.join('\n')).toMatch(
+      /^train from node[12] to node[12] over IPv[46]: large packets sent together .*the last \d+ of 32 are lost$/m,
+    )
+  })
+
   testWith(...labNeeds)('the flows that a broken path loses, which otherwise look like random loss', async () => {
     const { lab, until } = await startMesh()
     await lab.inject('flow-loss', { from: 1, to: 2, paths: 4 })

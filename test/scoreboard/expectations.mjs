@@ -93,6 +93,7 @@ const catalogue = [
   hard('wrong-vtep', between, named(['overlay-blocked'], link, 'forward', 'both')),
   hard('missing-route', between, { ...named([], link, 'forward', 'both'), causesOn: noRoute }),
   hard('ttl-expiry', between, named(['routing-broken'], link, 'forward', 'both')),
+  hard('one-sided-firewall', between, named(['asymmetric-route'], link, 'both')),
   waiting('asymmetric-route', between, {
     expects: named(['asymmetric-route'], link, 'both'),
     waitsFor: 'counters of the nodes (IPReversePathFilter): without them it is a broken IPv4',
@@ -134,26 +135,14 @@ const catalogue = [
     expects: named(['jitter'], link, 'forward', 'both'),
     waitsFor: 'the spread of the times of a link',
   }),
-  waiting(
+  // A slow line shows under load.
+  late(
     'rate-limit',
-    { pod: 'pod2' },
-    {
-      expects: named(['bandwidth-limited'], sideOf(2, 'in'), 'forward'),
-      waitsFor: 'a probe of bandwidth',
-    },
+    { pod: 'pod2', rate: 10_000, queue: 60_000, load: 2 },
+    named(['bandwidth-limited'], nodeOf(2), 'both'),
   ),
-  waiting(
-    'bufferbloat',
-    { pod: 'pod2' },
-    {
-      expects: named(['buffer-bloat'], sideOf(2, 'in'), 'forward'),
-      waitsFor: 'a probe of latency under load',
-    },
-  ),
-  waiting('policing', between, {
-    expects: named(['bandwidth-limited'], link, 'forward'),
-    waitsFor: 'a probe of bandwidth',
-  }),
+  late('bufferbloat', { pod: 'pod2', rate: 10_000, load: 16 }, named(['buffer-bloat'], nodeOf(2), 'both')),
+  late('policing', { ...between, load: 4 }, named(['bandwidth-limited'], link, 'forward')),
 
   // TCP.
   hard('syn-ack-lost', between, named(['protocol-filtered', 'syn-loss'], link, 'forward')),

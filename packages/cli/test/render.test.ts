@@ -73,6 +73,10 @@ describe('the detail of an unknown probe', () => {
     expect(detailText({ segmentBytes: 1448 })).toEqual({ bytes: undefined, facts: ['segment-bytes=1448'], lines: [] })
   })
 
+  test('shows rates in their unit', () => {
+    expect(detailText({ forthBitsPerSecond: 991_234 }).facts).toEqual(['forth-rate=991kbit/s'])
+  })
+
   test('can be empty', () => {
     expect(detailText(undefined)).toEqual({ bytes: undefined, facts: [], lines: [] })
   })

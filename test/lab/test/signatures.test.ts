@@ -54,6 +54,7 @@ const everywhere: readonly Signature[] = [
   { fault: 'fragments-dropped', seen: all(silent, 'udpFragmented') },
   { fault: 'missing-route', seen: all(silent, ...pods) },
   { fault: 'asymmetric-route', seen: all(silent, ...podsIpv4) },
+  { fault: 'one-sided-firewall', seen: all(silent, ...pods, ...hosts) },
   { fault: 'neighbour-table-full', seen: all(silent, ...pods, ...hosts) },
   { fault: 'accept-queue-full', seen: all(silent, ...httpOn8081) },
   {

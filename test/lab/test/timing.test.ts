@@ -140,6 +140,15 @@ describeWith(...labNeeds)('faults of time and chance', () => {
     await expectHealthy(lab())
   })
 
+  test('an application that fills a slow link delays every packet for as long as it is there', async () => {
+    const injection = await lab().inject('bufferbloat', { load: 4 })
+    const delayed = async () => median(await pingTimesMs(lab(), 'pod1', [pod2, 15]))
+    await vi.waitFor(async () => expect(await delayed()).toBeGreaterThan(200), { timeout: 20_000 })
+    expect(await delayed()).toBeLessThan(2_000)
+    await injection.heal()
+    await expectHealthy(lab())
+  })
+
   test('policing slows transfers down and delays nothing', async () => {
     const { timesMs, uploadSeconds } = await during(lab(), ['policing'], () => load(lab()))
     expect(uploadSeconds).toBeGreaterThan(0.5)

@@ -1,4 +1,4 @@
-import { formatDurationNs, printable } from '@scout/core'
+import { formatDurationNs, formatRate, printable } from '@scout/core'
 
 /** Detail of a result as text. */
 export interface DetailText {
@@ -27,6 +27,8 @@ export function detailText(detail: unknown): DetailText {
     if (bytes === undefined && /(?<!^segment)Bytes$/.test(key) && typeof value === 'number') bytes = value
     else if (key.endsWith('Ns') && typeof value === 'number')
       facts.push(`${words(key.slice(0, -2))}=${formatDurationNs(value)}`)
+    else if (key.endsWith('BitsPerSecond') && typeof value === 'number')
+      facts.push(`${words(key.slice(0, -'BitsPerSecond'.length))}-rate=${formatRate(value)}`)
     else if (value === true) facts.push(words(key.replace(/^(is|has)(?=[A-Z])/, '')))
     else if (Array.isArray(value)) {
       facts.push(`${words(key)}=${value.length}`)

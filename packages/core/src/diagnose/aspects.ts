@@ -11,10 +11,8 @@ import { proofAspect } from './proofs/proof.ts'
 
 /** Evidence that no check yields yet. */
 export const awaited = {
-  directions: 'counts of what arrives from each node, for packets that nothing answers',
   counters: 'counters of the nodes',
   host: 'checks from node to node, past the pod network',
-  volleys: 'volleys of packets sent together',
   servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
   spread: 'the spread of the times of a link',
@@ -38,10 +36,6 @@ const pod = { path: 'pod', vantage: 'pod' } as const
 const families = ['ipv4', 'ipv6'] as const
 
 const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
-  directions: [
-    { check: 'udp', protocol: 'udp', ...pod, direction: 'forward' },
-    { check: 'udp', protocol: 'udp', ...pod, direction: 'return' },
-  ],
   counters: [
     'accept-queue-overflows',
     'connection-tracking',
@@ -52,10 +46,6 @@ const planned: Readonly<Partial<Record<Awaited, readonly Aspect[]>>> = {
   host: [
     { check: 'icmp', protocol: 'icmp', path: 'node', vantage: 'host' },
     { check: 'tcp', protocol: 'tcp', path: 'node', vantage: 'host' },
-  ],
-  volleys: [
-    { check: 'volley', protocol: 'udp', ...pod },
-    { check: 'volley-large', protocol: 'udp', bytes: 1_400, ...pod },
   ],
   servers: [{ check: 'dns-upstream', protocol: 'dns', path: 'dns-server', vantage: 'pod' }],
   services: [
@@ -73,7 +63,7 @@ export function askables(): readonly Askable[] {
       return path === 'pod' ? families.map((family) => ({ ...aspect, family })) : [aspect]
     })
   return [
-    ...[...today, ...byHand, ...onDemand].map((aspect) => ({ aspect })),
+    ...[...today, ...byHand, ...byDirection, ...onDemand].map((aspect) => ({ aspect })),
     ...awaitedKinds.flatMap((waitsFor) => (planned[waitsFor] ?? []).map((aspect) => ({ aspect, waitsFor }))),
   ]
 }
@@ -97,6 +87,11 @@ const byHand: readonly Aspect[] = [
   { check: 'udp-volley', protocol: 'udp', ...pod },
   ownAspect('clock'),
 ]
+
+/** What responders at both ends show together (explain/arrivals.ts). */
+const byDirection = (['forward', 'return'] as const).map(
+  (direction): Aspect => ({ check: 'udp', protocol: 'udp', ...pod, direction }),
+)
 
 /** What agents collect once something fails. */
 const onDemand: readonly Aspect[] = Object.values(proofs).flatMap(({ subject }) =>

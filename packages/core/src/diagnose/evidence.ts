@@ -131,7 +131,7 @@ export interface Loss extends Interval {
 
 /**
  * When the responder of a node last read a genuine UDP request from the pod of another. Without a key shared by the agents, who can send from
- * the address of that pod can make its requests seem to arrive: that takes a direction away, or gives a loss on both ways the other one.
+ * the address of that pod can make its requests seem to arrive: that takes a direction away, gives a loss on both ways the other one, or makes it look like a loss of answers.
  */
 export interface Arrival {
   readonly at: string

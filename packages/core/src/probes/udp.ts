@@ -4,8 +4,9 @@ import { FailureError } from '../model/failure.ts'
 import { answerOf, type Fate, packetsOf } from '../net/packets/fate.ts'
 import type { PacketAnswer, Reflected } from '../net/packets/question.ts'
 import type { ExchangeKind } from '../net/sockets.ts'
-import { maxUdpPayloadBytes } from '../wire/ip.ts'
+import { datagramHeaderBytes, maxUdpPayloadBytes } from '../wire/ip.ts'
 import { numberedBytes } from '../wire/stamp-question.ts'
+import { type Dispersion, dispersionIn } from './dispersion.ts'
 import { bytesToSend, expectationOf, expectOption, mostExpectedBytes, sendOption, shown } from './expectation.ts'
 import { flowsOption, type SeenFlows } from './flows.ts'
 import { askOverKept, type FlowAge, keepOption } from './kept.ts'
@@ -74,6 +75,7 @@ export interface UdpDetail
     Partial<Marks>,
     Stamps,
     Overtaken,
+    Dispersion,
     Pick<Reflected, 'residenceNs' | 'senderTtl'> {
   readonly payloadBytes: number
   /** Number of the datagram; absent for a service other than a reflector. */
@@ -158,12 +160,13 @@ async function askVolley(attempt: UdpAttempt, options: Options): Promise<UdpDeta
   const by = { count: options.volley, flow, deadline, session: { ...own, answered: () => ({}) } }
   const fates = await asker.askTogether(question, by)
   const { packets, detail } = overtakenIn(fates)
-  record({ packets, detail })
+  const volley = { ...detail, ...dispersionIn(fates, question.payloadBytes + datagramHeaderBytes[endpoint.family]) }
+  record({ packets, detail: volley })
   const answers = answersOfVolley(fates, endpoint, deadline)
   const median = answers[answers.length >> 1]
   if (median === undefined) throw new TypeError('a volley that succeeds has an answer')
   stopwatch.settle(median.tookNs, median.clocks)
-  return { ...echo.packet.detail(median, target, unmarked), ...detail }
+  return { ...echo.packet.detail(median, target, unmarked), ...volley }
 }
 
 /** Asks a reflector from the port that the attempts of the series share. */

@@ -12,7 +12,7 @@ import type { Deadline } from '../time/deadline.ts'
  */
 
 /** More would be a burst that other traffic notices. */
-const mostTogether = 16
+const mostTogether = 32
 
 export const volleyOption = z
   .int()
@@ -20,7 +20,7 @@ export const volleyOption = z
   .max(mostTogether)
   .default(1)
   .describe(
-    'packets to send together from one source port; the result says how many are overtaken on which way, and one answer is a success; dscp, timestamps and flows are not used then',
+    'packets to send together from one source port; the result says how many are overtaken on which way and, of eight or more large ones, how far a slow line spreads them; one answer is a success; dscp, timestamps and flows are not used then',
   )
 
 /** Packets of a volley that were overtaken on each way; absent if the reflector does not number its answers one after the other. */

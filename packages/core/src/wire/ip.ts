@@ -1,5 +1,10 @@
+import type { Family } from '../model/endpoint.ts'
+
 /** Largest payload of one UDP datagram over IPv4 (RFC 768: 65,535 minus IP and UDP headers). */
 export const maxUdpPayloadBytes = 65_507
+
+/** Size of the headers of IP and UDP, or IP and ICMP echo. */
+export const datagramHeaderBytes: Readonly<Record<Family, number>> = { ipv4: 28, ipv6: 48 }
 
 /** An IP packet, which may be truncated anywhere after its header. */
 export interface IpPacket {

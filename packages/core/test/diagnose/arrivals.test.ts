@@ -139,15 +139,53 @@ describe('everything lost', () => {
       name: 'something arrived in between',
       options: { arrival: (one, { atMs }) => (one.at === 'node3' ? { ...one, lastMs: atMs - 20_000 } : one) },
     },
-    {
-      name: 'requests arrive on both ways',
-      options: { arrival: (one, { atMs }) => ({ ...one, lastMs: atMs - 2_000 }) },
-    },
     { name: 'UDP passes', options: { isAffected: ({ protocol }) => protocol !== 'udp' } },
     { name: 'its sender is not known to fail', options: { isAffected: ({ from }) => from === 'node2' } },
   ])('has the direction it had without arrivals where $name', ({ options }) => {
     const world = worldWith(onWay('node2', 'node3'), options)
     expect(explain(world)).toEqual(explain({ ...world, arrivals: [] }))
+  })
+})
+
+describe('requests that arrive at both ends, though nothing answers them', () => {
+  const arriving = (one: Arrival, { atMs }: Evidence) => ({ ...one, lastMs: atMs - 2_000 })
+  const silent = onWay('node2', 'node3')
+
+  test('are those of a path on which answers are lost, and requests are not', () => {
+    const [finding, ...others] = explain(worldWith(silent, { arrival: arriving }))
+    expect(others).toEqual([])
+    expect(finding).toMatchObject({
+      cause: 'asymmetric-route',
+      direction: 'both',
+      scope: { kind: 'link', from: 'node2', to: 'node3' },
+      rivals: [],
+    })
+    expect(finding?.evidence.join('\n')).toContain(
+      'UDP requests arrive at both ends, and no answers: node2 -> node3, node3 -> node2',
+    )
+  })
+
+  test('say nothing of what else is silent', () => {
+    const world = worldWith(silent, { arrival: arriving, isAffected: ({ protocol }) => protocol === 'udp' })
+    const [finding] = explain(world)
+    expect(finding).toMatchObject({ cause: 'protocol-filtered', rivals: [] })
+  })
+
+  test.each<{ name: string; options: Options }>([
+    {
+      name: 'one responder knows nothing',
+      options: { arrival: (one, world) => (one.at === 'node3' ? undefined : arriving(one, world)) },
+    },
+    {
+      name: 'they last arrived before it failed',
+      options: { arrival: (one, { atMs }) => ({ ...one, lastMs: atMs - lossMs - 2_000 }) },
+    },
+    { name: 'some are answered', options: { arrival: arriving, failing: { symptom: 'lossy' } } },
+    { name: 'it failed only twice', options: { arrival: arriving, failing: { trials: 2 } } },
+  ])('are not known where $name', ({ options }) => {
+    const found = explain(worldWith(silent, options)).map(({ cause }) => cause)
+    expect(found).not.toContain('asymmetric-route')
+    expect(found.length).toBeGreaterThan(0)
   })
 })
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Evidence, Fact, Symptom } from '../../src/diagnose/evidence.ts'
 import { explain } from '../../src/diagnose/explain/explain.ts'
 import { evidenceOf } from '../../src/diagnose/facts.ts'
@@ -51,6 +51,53 @@ test('the same loss is a broken path or random, by which flows it hits', () => {
     withCollected([lossy], flowsSay('20 of 32 flows lose 28 of 256 packets, as by chance', 'lossy')),
   )
   expect(random).toMatchObject({ cause: 'packet-loss', rivals: [] })
+})
+
+describe('what large packets sent together show decides about a slow line', () => {
+  const cut = collected({ proof: 'train', says: 'the last 22 of 32 packets sent together are lost', shows: 'limited' })
+  const waits = collected({
+    proof: 'train',
+    says: 'packets sent together arrive at 9.9Mbit/s, the last 36ms after the first, and none of 160 are lost',
+    shows: 'queued',
+  })
+  const passes = collected({
+    proof: 'train',
+    says: 'packets sent together arrive too fast to tell the rate, and 3 of 160 are lost',
+    shows: 'passes',
+  })
+  const slow = between(() => 'slow')
+  const both = between(({ bytes = 0, protocol }) => (bytes > 1_000 && protocol !== 'http' ? 'lossy' : 'slow'))
+  const largeOnly = between(({ bytes = 0 }) => (bytes > 1_000 ? 'slow' : undefined))
+
+  test.each<{ name: string; fault: Fault; train: Collected; cause: string }>([
+    { name: 'loss', fault: lossy, train: cut, cause: 'bandwidth-limited' },
+    { name: 'loss in a short queue', fault: lossy, train: waits, cause: 'bandwidth-limited' },
+    { name: 'loss at random', fault: lossy, train: passes, cause: 'packet-loss' },
+    { name: 'delay in a long queue', fault: slow, train: waits, cause: 'buffer-bloat' },
+    { name: 'delay in a short one', fault: slow, train: cut, cause: 'bandwidth-limited' },
+    { name: 'delay on a longer path', fault: slow, train: passes, cause: 'latency-raised' },
+    { name: 'loss and delay', fault: both, train: cut, cause: 'bandwidth-limited' },
+    { name: 'delay of what is large', fault: largeOnly, train: waits, cause: 'bandwidth-limited' },
+  ])('$name', ({ fault, train, cause }) => {
+    const findings = explain(withCollected([fault], train))
+    expect(findings).toMatchObject([{ cause, rivals: [], scope: { kind: 'link', from: 'node1', to: 'node2' } }])
+    expect(findings[0]?.evidence).toContain(`train from node1 to node2: ${train.says}`)
+    if (train !== passes) expect(findings[0]?.summary).toMatch(`${train.says}, as if `)
+  })
+
+  test('the next command repeats it, whatever fails first', () => {
+    const failing = between(({ protocol }) => (protocol === 'icmp' ? undefined : 'lossy'))
+    const [finding] = explain(withCollected([failing], cut))
+    expect(finding?.next).toBe('scout-probe --from node1 udp node2:8081 --volley 32 --payload-bytes 1400')
+  })
+
+  test('without it, no limit is named', () => {
+    for (const fault of [lossy, slow, both, largeOnly]) {
+      const names = explain(worldOf([fault])).map(({ cause }) => cause)
+      expect(names).not.toContain('bandwidth-limited')
+      expect(names).not.toContain('buffer-bloat')
+    }
+  })
 })
 
 test('a trace is told with the finding of its link, and decides nothing', () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createRandom } from '../../../../test/support/random.mjs'
 import { proofs } from '../../src/diagnose/proofs/index.ts'
 import type { AnyResult } from '../../src/probes/index.ts'
+import type { UdpDetail } from '../../src/probes/udp.ts'
 
 const rounds = 8
 const ports = 16
@@ -224,5 +225,113 @@ describe('trace', () => {
   test('is made with the protocol that fails', () => {
     const transportOf = (protocol: string) => proofs.trace.attempts(protocol)[0]?.options['transport']
     expect(['udp', 'http', 'icmp', 'dns'].map(transportOf)).toEqual(['udp', 'tcp', 'icmp', 'any'])
+  })
+})
+
+describe('train', () => {
+  const sent = 32
+  const resultOf = (
+    detail: Partial<UdpDetail>,
+    returned: number,
+    rates: Partial<UdpDetail> = { forthBitsPerSecond: 1e9 },
+  ): AnyResult => ({
+    ...measured,
+    protocol: 'udp',
+    ok: true,
+    detail: {
+      payloadBytes: 1_400,
+      lostAtEnd: 0,
+      forthWaitNs: 1_000,
+      backWaitNs: 1_000,
+      ...rates,
+      ...detail,
+    },
+    packets: { sent, returned, duplicated: 0, reordered: 0, late: 0 },
+  })
+  const read = (details: readonly Partial<UdpDetail>[], returned = sent) =>
+    proofs.train.read(details.map((detail) => resultOf(detail, returned)))
+  const five = <T>(one: T) => Array.from({ length: 5 }, () => one)
+
+  test('passes where one passes at once, whatever held up the others', () => {
+    const slow = { forthBitsPerSecond: 5e6, forthWaitNs: 70e6 }
+    expect(read(five({}))).toMatchObject({
+      says: 'large packets sent together arrive too fast to tell the rate, and none of 160 are lost',
+      shows: 'passes',
+      packets: 160,
+    })
+    expect(read([slow, slow, {}, slow, slow]).shows).toBe('passes')
+    expect(read(five({ backBitsPerSecond: 380e6, backWaitNs: 1e6 }))).toMatchObject({
+      says: 'large packets sent together arrive at 380Mbit/s, and none of 160 are lost',
+      shows: 'passes',
+    })
+  })
+
+  test('shows a long queue where each waits longer than the one before and none is lost, and else a limit', () => {
+    const slow = { forthBitsPerSecond: 990e3, forthWaitNs: 345.2e6 }
+    expect(read(five(slow))).toMatchObject({
+      says: 'large packets sent together arrive at 990kbit/s, the last 345ms after the first, and none of 160 are lost',
+      shows: 'queued',
+    })
+    expect(read(five({ backBitsPerSecond: 990e3, backWaitNs: 345e6 })).shows).toBe('queued')
+    expect(read(five(slow), 30).shows).toBe('limited')
+    expect(read(five({ forthBitsPerSecond: 40e6, forthWaitNs: 9e6 }), 30)).toMatchObject({
+      says: 'large packets sent together arrive at 40Mbit/s, the last 9ms after the first, and 10 of 160 are lost',
+      shows: 'limited',
+    })
+  })
+
+  test('shows a limit of the own host, whose queue refuses packets and holds others before they are stamped', () => {
+    const refused = resultOf({ lostAtEnd: 10, forthBitsPerSecond: 990e3 }, 22)
+    const results = five({ ...refused, packets: { sent: 22, returned: 22, duplicated: 0, reordered: 0, late: 0 } })
+    expect(proofs.train.read(results)).toMatchObject({
+      says: 'large packets sent together arrive at 990kbit/s, and the last 10 of 32 are lost',
+      shows: 'limited',
+    })
+  })
+
+  test('does not take trains of which too little arrives for fast ones', () => {
+    const slow = resultOf({ forthBitsPerSecond: 9.9e6, forthWaitNs: 30e6 }, 27)
+    const hardlyAny = resultOf({ lostAtEnd: 20 }, 4, {})
+    expect(proofs.train.read([slow, hardlyAny, slow, hardlyAny, slow]).shows).toBe('limited')
+    expect(proofs.train.read([hardlyAny, hardlyAny, hardlyAny])).not.toHaveProperty('shows')
+  })
+
+  test('shows a limit where nearly every train loses its end, and not where some do', () => {
+    expect(read(five({ lostAtEnd: 22 }), 10)).toMatchObject({
+      says: 'large packets sent together arrive too fast to tell the rate, and the last 22 of 32 are lost',
+      shows: 'limited',
+    })
+    expect(read(five({ lostAtEnd: 30 }), 2).shows).toBe('limited')
+    const [cut, whole] = [resultOf({ lostAtEnd: 22 }, 10), resultOf({}, sent)]
+    expect(proofs.train.read([cut, cut, cut, cut, whole]).shows).toBe('limited')
+    expect(proofs.train.read([cut, cut, cut, whole, whole]).shows).toBe('passes')
+  })
+
+  test.each([0.05, 0.2, 0.5, 0.8, 0.9, 0.95])('takes random loss of %d for no limit', (ratio) => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const random = createRandom(seed)
+      const trains = Array.from({ length: 5 }, () => Array.from({ length: sent }, () => random.ratio() < ratio))
+      const answered = trains.filter((lost) => lost.includes(false))
+      const results = answered.map((lost) => {
+        const detail = { lostAtEnd: sent - 1 - lost.lastIndexOf(false) }
+        return resultOf(detail, lost.filter((isLost) => !isLost).length)
+      })
+      expect({ seed, shows: proofs.train.read(results).shows ?? 'passes' }).toEqual({ seed, shows: 'passes' })
+    }
+  })
+
+  test('decides nothing where hardly any train is answered', () => {
+    const failure = { ...noAnswer, phase: 'echo' } as const
+    const failed: AnyResult = { ...measured, protocol: 'udp', ok: false, failure }
+    expect(proofs.train.read([failed, failed])).toEqual({ says: 'no answer within 1s', packets: 0, values: {} })
+    expect(read([{}, {}])).toEqual({ says: 'nothing was learned', packets: 64, values: {} })
+  })
+
+  test('sends 230 kB at most', () => {
+    const { rounds, attempts } = proofs.train
+    const bytes = attempts('udp').map(
+      ({ options }) => Number(options['volley']) * (Number(options['payloadBytes']) + 28),
+    )
+    expect(bytes.reduce((sum, one) => sum + one, 0) * rounds).toBeLessThan(230_000)
   })
 })

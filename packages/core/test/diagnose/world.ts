@@ -1,7 +1,7 @@
 import { catalogue } from '../../src/checks/catalogue.ts'
 import { type CheckDefinition, makeCheck } from '../../src/checks/check.ts'
 import { ownAspect } from '../../src/diagnose/aspects.ts'
-import type { Evidence, Fact, NodeEvidence, Symptom } from '../../src/diagnose/evidence.ts'
+import type { Aspect, Evidence, Fact, NodeEvidence, Symptom } from '../../src/diagnose/evidence.ts'
 import { proofs } from '../../src/diagnose/proofs/index.ts'
 import { proofAspect } from '../../src/diagnose/proofs/proof.ts'
 
@@ -25,7 +25,7 @@ export interface WorldOptions {
   readonly checks?: readonly CheckDefinition[]
   /** Whether every node also looks up the name of every other. */
   readonly looksUpPeers?: boolean
-  /** Whether every proof has been collected on every link. */
+  /** Whether every proof has been collected on every link, and it is known which requests arrive. */
   readonly isProven?: boolean
   /** Changes what is known of a node. */
   readonly node?: (node: NodeEvidence) => Partial<NodeEvidence>
@@ -126,21 +126,17 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
   const pairs = speaking.flatMap(({ name: from }) => all.flatMap(({ name: to }) => (from === to ? [] : [{ from, to }])))
   const proven = (options.isProven === true ? pairs : []).flatMap(({ from, to }) =>
     families.flatMap((family) =>
-      Object.values(proofs).flatMap(({ subject }): readonly Fact[] =>
-        subject === undefined
-          ? []
-          : [
-              {
-                ...proofAspect(subject, family),
-                from,
-                to: { kind: 'node', name: to },
-                target: `${to}:8081`,
-                symptom: 'passes',
-                sinceMs: atMs - 3_000,
-                trials: 100,
-                lastMs: atMs - 3_000,
-              },
-            ],
+      onDemand(family).map(
+        (aspect): Fact => ({
+          ...aspect,
+          from,
+          to: { kind: 'node', name: to },
+          target: `${to}:8081`,
+          symptom: 'passes',
+          sinceMs: atMs - 3_000,
+          trials: 100,
+          lastMs: atMs - 3_000,
+        }),
       ),
     ),
   )
@@ -169,4 +165,14 @@ export function broken(fact: Fact, faults: readonly Fault[]): Fact {
 /** Returns whether a fact is about the link from one node to another, or in any direction between them. */
 export function isBetween({ from, to }: Fact, one: string, other: string): boolean {
   return (from === one && to.name === other) || (from === other && to.name === one)
+}
+
+/** What is known only once something fails: what proofs are about, and on which ways requests arrive and answers return. */
+function onDemand(family: string): readonly Aspect[] {
+  const pod = { check: 'udp', protocol: 'udp', path: 'pod', vantage: 'pod', family } as const
+  return [
+    ...Object.values(proofs).flatMap(({ subject }) => (subject === undefined ? [] : [proofAspect(subject, family)])),
+    { ...pod, direction: 'forward' },
+    { ...pod, direction: 'return' },
+  ]
 }

@@ -1,11 +1,21 @@
+import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { between, bytes, type Change, defineFault, vantage, type Words } from './fault.ts'
+import { LabError } from '../errors.ts'
+import type { Pod, Topology } from '../topology.ts'
+import { between, bytes, type Change, defineFault, type FaultKey, vantage, type Words } from './fault.ts'
 import { atDestination, hit } from './rules.ts'
-import { selectPod } from './selection.ts'
+import { selectFlows, selectPod } from './selection.ts'
 import { queue } from './settings.ts'
 
 const kilobits = (fallback: number) =>
   z.coerce.number().int().min(8).default(fallback).describe('rate in kilobits per second')
+const load = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .max(16)
+  .default(0)
+  .describe('connections of an application that sends over it as much as it can, 0 for none')
 const burst = (fallback: number) => bytes(fallback, 'bytes that may pass at once')
 
 const slowLink = (queueBytes: number, words: Words) =>
@@ -17,9 +27,13 @@ const slowLink = (queueBytes: number, words: Words) =>
       rate: kilobits(1000),
       burst: burst(3000),
       queue: bytes(queueBytes, 'bytes that may wait'),
+      load,
     }),
-    changes: (topology, parameters): readonly Change[] => {
+    changes: (topology, parameters, key): readonly Change[] => {
       const pod = selectPod(topology, parameters.pod)
+      const other = topology.pods.find(({ node }) => node !== pod.node)
+      if (other === undefined) throw new LabError('usage', `beside the node of ${pod.name} this lab has none`)
+      const [sender, receiver] = parameters.direction === 'to' ? [other, pod] : [pod, other]
       const [namespace, device] = parameters.direction === 'to' ? [`node${pod.node}`, pod.name] : [pod.name, 'eth0']
       return [
         {
@@ -32,6 +46,7 @@ const slowLink = (queueBytes: number, words: Words) =>
           namespace,
           script: `tc -s qdisc show dev ${device} root | sed -n 's/.*overlimits \\([0-9]*\\).*/\\1/p'`,
         },
+        ...loaded(topology, { sender, receiver, connections: parameters.load }, key),
       ]
     },
   })
@@ -56,9 +71,10 @@ const policing = defineFault({
     vantage: vantage('both'),
     rate: kilobits(1000),
     burst: burst(15_000),
+    load,
   }),
-  changes: (topology, parameters) =>
-    atDestination(topology, parameters, {
+  changes: (topology, parameters, key) => [
+    ...atDestination(topology, parameters, {
       vantage: parameters.vantage,
       rules: (match) => [
         hit(
@@ -67,6 +83,41 @@ const policing = defineFault({
         ),
       ],
     }),
+    ...selectFlows(topology, parameters).flatMap(({ sources: [source], destination }) => {
+      const podOn = (number: number | undefined) => topology.pods.find(({ node }) => node === number)
+      const [sender, receiver] = [podOn(source?.number), podOn(destination.number)]
+      if (sender === undefined || receiver === undefined) return []
+      return loaded(topology, { sender, receiver, connections: parameters.load }, key)
+    }),
+  ],
 })
 
 export const rateFaults = [rateLimit, bufferbloat, policing] as const
+
+const daemon = fileURLToPath(new URL('../../dist/daemons/load.js', import.meta.url))
+
+interface Load {
+  readonly sender: Pod
+  readonly receiver: Pod
+  readonly connections: number
+}
+
+/** An application whose traffic fills a line. A slow one shows only under load. */
+function loaded(
+  { families: [family] }: Topology,
+  { sender, receiver, connections }: Load,
+  { number }: FaultKey,
+): readonly Change[] {
+  if (connections === 0 || family === undefined) return []
+  // Outside the range source ports are taken from (32768 to 60999).
+  const port = String(62_000 + number)
+  const node = [process.execPath, daemon]
+  return [
+    { kind: 'helper', namespace: receiver.name, argv: [...node, 'receive', port] },
+    {
+      kind: 'helper',
+      namespace: sender.name,
+      argv: [...node, 'send', receiver.addresses[family], port, String(connections)],
+    },
+  ]
+}

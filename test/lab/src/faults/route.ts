@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { LabError } from '../errors.ts'
 import { type Node, underlayNamespace } from '../topology.ts'
-import { type Change, defineFault, nodeNumber, selector } from './fault.ts'
-import { hit, ip, tableAt } from './rules.ts'
+import { between, type Change, defineFault, nodeNumber, selector, vantage } from './fault.ts'
+import { atDestination, hit, ip, tableAt, tracked } from './rules.ts'
 import { selectFlows, selectNode } from './selection.ts'
 import { neighbour, route, sysctl } from './settings.ts'
 
@@ -62,6 +62,19 @@ const asymmetricRoute = defineFault({
   },
 })
 
+const oneSidedFirewall = defineFault({
+  name: 'one-sided-firewall',
+  summary: 'answers take another way, where a stateful firewall drops them because it has not seen the requests',
+  signature: 'everything between the two nodes is silent, although requests arrive at both; other pairs work',
+  parameters: z.strictObject({ ...between('both'), vantage: vantage('both') }),
+  changes: (topology, parameters) =>
+    atDestination(topology, parameters, {
+      vantage: parameters.vantage,
+      hooks: tracked,
+      rules: (match) => [hit(`${match} ct direction reply`, 'drop')],
+    }),
+})
+
 /** No interface has it. */
 const nobodysMac = '02:00:00:00:00:fd'
 
@@ -96,7 +109,7 @@ const neighbourTableFull = defineFault({
     ),
 })
 
-export const routeFaults = [missingRoute, asymmetricRoute, neighbourTableFull] as const
+export const routeFaults = [missingRoute, asymmetricRoute, oneSidedFirewall, neighbourTableFull] as const
 
 function secondInterface({ name, number, zone }: Node, id: string): { readonly script: string; readonly undo: string } {
   return {

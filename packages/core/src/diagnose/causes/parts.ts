@@ -1,5 +1,6 @@
 import {
   both,
+  evenly,
   isDns,
   isDnsOverTcp,
   isDnsPod,
@@ -9,8 +10,10 @@ import {
   isOwn,
   isTcp,
   isUdp,
+  mostly,
   type Said,
   type Selector,
+  surely,
   type Variant,
 } from '../cause.ts'
 import type { Fact, NodeEvidence, Symptom } from '../evidence.ts'
@@ -35,8 +38,29 @@ export const overServices: Selector = (aspect) =>
 /** Queries to a name server by the address that stands for its servers. */
 export const isByAddress: Selector = (aspect) => isDns(aspect) && !isDnsPod(aspect)
 
-/** Checks that send many packets at once. */
-export const isVolley: Selector = ({ check }) => check.startsWith('volley')
+/** Returns whether large packets that were sent together show one of these symptoms. */
+export function isTrain(failing: readonly Fact[], ...symptoms: readonly Symptom[]): boolean {
+  return failing.some((fact) => proven('train')(fact) && symptoms.includes(fact.symptom))
+}
+
+/** Returns a form of a slow line under load: large packets that are sent together show one of these symptoms, and everything is late or lost. */
+export function underLoad(trains: readonly Symptom[], symptoms: readonly Symptom[]): Variant {
+  return {
+    id: `${trains.join()} ${symptoms.join()}`,
+    lines: [
+      surely(proven('train'), ...trains),
+      evenly(proven('flows'), 'lossy'),
+      mostly(both(overPods, isTcp), ...new Set([...symptoms, 'slow' as const])),
+      mostly(overPods, ...symptoms),
+    ],
+  }
+}
+
+/** Returns what such a train showed, and what that looks like: `…, as if a limit …`. */
+export function trainText({ collected }: Pick<Said, 'collected'>, likeness: string): string | undefined {
+  const train = collected.find(({ proof, shows }) => proof === 'train' && (shows === 'limited' || shows === 'queued'))
+  return train === undefined ? undefined : `${train.says}, as if ${likeness}`
+}
 
 /** Returns a selector of what a proof shows. */
 export function proven(name: ProofName): Selector {

@@ -22,7 +22,7 @@ const otherSymptoms = symptoms.filter((symptom) => symptom !== 'passes' && !comm
 export const unexplained: Cause = {
   name: 'unexplained',
   scopes: ['link', 'node-side', 'node', 'zone-pair', 'node-group', 'name-server', 'service', 'cluster'],
-  proofs: ['trace'],
+  proofs: ['trace', 'train'],
   severity: 'warning',
   rarity: 3,
   because: 'the cause is unknown',

@@ -1,6 +1,6 @@
 import { groupBy } from '../../model/group-by.ts'
 import { isUdp } from '../cause.ts'
-import type { Arrival, Fact } from '../evidence.ts'
+import type { Arrival, Evidence, Fact } from '../evidence.ts'
 
 /*
  * Where everything is lost on one way between two nodes, no answer comes back on either, and only the responders know which way it is: requests
@@ -61,6 +61,32 @@ export function wayWithoutArrivals(
   if ((lost.forward + lost.return) * 2 <= pairs.length) return undefined
   return lost.forward > 0 ? 'forward' : 'return'
 }
+
+/**
+ * Returns evidence with further facts where requests arrive on both ways between two nodes, and none is answered: each way carries requests, and
+ * no answers. What does not carry anything, or nothing of a protocol, carries no requests of it either.
+ */
+export function withUnanswered(evidence: Evidence): Evidence {
+  const silent = evidence.facts.filter((fact) => fact.symptom === 'silent' && isCounted(fact))
+  if (silent.length === 0) return evidence
+  const arrivalOf = arrivalBetween(evidence.arrivals)
+  const isArriving = (from: string, to: string, family: string | undefined) => {
+    const facts = silent.filter((fact) => fact.from === from && fact.to.name === to && fact.family === family)
+    return wayOf(facts, arrivalOf) === 'arrives'
+  }
+  const unanswered = silent.flatMap((fact): readonly Fact[] => {
+    const { check, from, to, family } = fact
+    if (check !== counted || !isArriving(from, to.name, family) || !isArriving(to.name, from, family)) return []
+    return [
+      { ...fact, direction: 'forward', symptom: 'passes' },
+      { ...fact, direction: 'return' },
+    ]
+  })
+  return unanswered.length === 0 ? evidence : { ...evidence, facts: [...evidence.facts, ...unanswered] }
+}
+
+/** Check that the facts about both ways are about: the stream of small packets. */
+const counted = 'udp'
 
 /** Whether a fact is about requests that the responder of a pod counts. */
 function isCounted(fact: Fact): boolean {

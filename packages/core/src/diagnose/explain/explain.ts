@@ -7,11 +7,12 @@ import { type Evidence, type Fact, ofSome } from '../evidence.ts'
 import type { Finding, RuledOut, Weight } from '../finding.ts'
 import { isProof } from '../proofs/proof.ts'
 import { scopeText } from '../scope.ts'
+import { withUnanswered } from './arrivals.ts'
 import { type Accepted, cover } from './cover.ts'
 import type { Candidate } from './gains.ts'
 import { separatorOf } from './tables.ts'
 import { cellsOf, weightOf } from './vectors.ts'
-import { arrivalClause, aspectText, clausesOf, observedOf, predicateOf } from './words.ts'
+import { arrivalClause, aspectText, clausesOf, observedOf, predicateOf, unansweredClauses } from './words.ts'
 
 /** Nats within which another cause remains possible (1 : 20). */
 const rivalNats = 3
@@ -41,7 +42,7 @@ const trialsOfKept = 5
  * must have lasted for `burstMs`.
  */
 export function explain(evidence: Evidence, { burstMs = usualBurstMs } = {}): readonly Finding[] {
-  const known = withCollected(evidence)
+  const known = withUnanswered(withCollected(evidence))
   return cover(known, causes, unexplained)
     .filter(({ failing }) => isEstablished(failing, { atMs: evidence.atMs, burstMs }))
     .map((accepted) => findingOf(accepted, known))
@@ -79,8 +80,10 @@ function findingOf(accepted: Accepted, evidence: Evidence): Finding {
   const { scope } = place
   const passing = place.links
     .slice(0, toldLinks)
-    .flatMap(({ facts }) => facts.filter((fact) => fact.symptom === 'passes' && !isProof(fact)))
-  const shown = failing.filter((fact) => !isProof(fact))
+    .flatMap(({ facts }) =>
+      facts.filter((fact) => fact.symptom === 'passes' && !isProof(fact) && fact.direction === undefined),
+    )
+  const shown = failing.filter((fact) => !isProof(fact) && fact.direction === undefined)
   const told = shown.slice(0, toldFacts)
   const untold = shown.length - told.length
   const { collected, clauses } = collectedAbout(evidence, failing)
@@ -101,6 +104,7 @@ function findingOf(accepted: Accepted, evidence: Evidence): Finding {
       ...clausesOf([...told, ...following.slice(0, toldFacts)]),
       ...(untold > 0 ? [`${untold} more checks fail`] : []),
       ...(arrivesBack === true ? [arrivalClause(scope, direction)] : []),
+      ...unansweredClauses(failing),
       ...clauses,
       ...clausesOf(passing.filter((fact) => !isOwn(fact))),
     ],

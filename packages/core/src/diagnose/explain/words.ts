@@ -48,6 +48,15 @@ export function arrivalClause(scope: Scope, direction: Direction): string {
   return `no UDP request from ${from} arrives at ${to}, while those from ${to} arrive at ${from}`
 }
 
+/** Returns what shows that answers are lost, and requests are not (arrivals.ts). */
+export function unansweredClauses(facts: readonly Fact[]): readonly string[] {
+  const links = linksOf(facts.filter(({ direction }) => direction === 'return'))
+  const shown = links.slice(0, 4).join(', ')
+  return links.length === 0
+    ? []
+    : [`UDP requests arrive at both ends, and no answers: ${links.length > 4 ? `${shown} and others` : shown}`]
+}
+
 const kindNames: Readonly<Record<string, string>> = {
   tcp: 'TCP',
   syn: 'TCP',

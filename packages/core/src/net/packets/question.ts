@@ -1,6 +1,7 @@
 import type { Endpoint } from '../../model/endpoint.ts'
 import type { Deadline } from '../../time/deadline.ts'
 import type { ReflectedClass, ReflectedStamps, StampMethod } from '../../wire/stamp-question.ts'
+import type { Timestamp, TimestampFormat } from '../../wire/stamp-time.ts'
 import type { Fate } from './fate.ts'
 import type { SendingOptions } from './packet-socket.ts'
 import type { SeenByDirection, StampSession } from './stamp-session.ts'
@@ -44,6 +45,8 @@ export interface Reflected extends SeenByDirection {
   readonly residenceNs?: number
   /** Numbers of the request and of its answer; only of questions asked outside the packet engine. */
   readonly numbers?: { readonly asked: number; readonly answered: number }
+  /** When the question arrived and the answer left, by the reflector's clock; only of questions asked outside the packet engine. */
+  readonly at?: { readonly received: Timestamp; readonly sent: Timestamp; readonly format: TimestampFormat }
   /** TTL with which the question arrived. */
   readonly senderTtl?: number
   /** Class of service, if the question asked for it and the reflector understood it. */

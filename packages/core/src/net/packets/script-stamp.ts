@@ -154,6 +154,7 @@ function reflectedOf({ sequence, sender, sent, received, estimate, senderTtl }: 
   const reflected: Reflected = {
     ...session.answered(sender.sequence, sequence),
     numbers: { asked: sender.sequence, answered: sequence },
+    at: { received, sent, format: estimate.format },
     residenceNs: nsBetween(received, sent, estimate.format),
     ...(senderTtl === 0 ? {} : { senderTtl }),
   }

@@ -5,6 +5,7 @@ import type { Fate } from '../../net/packets/fate.ts'
 import type { PacketAnswer, Question } from '../../net/packets/question.ts'
 import type { ExchangeKind, Sockets } from '../../net/sockets.ts'
 import type { Deadline } from '../../time/deadline.ts'
+import { datagramHeaderBytes } from '../../wire/ip.ts'
 
 /** IP_PMTUDISC_DO sends with DF what this host assumes to pass; IP_PMTUDISC_PROBE ignores what it assumes (ip(7)). */
 export const discovery = { obey: 2, probe: 3 } as const
@@ -37,9 +38,6 @@ export interface NoWay {
   readonly failure: FailureError
 }
 
-/** Size of the headers of IP and ICMP, or IP and UDP. */
-const headerBytes: Readonly<Record<Family, number>> = { ipv4: 28, ipv6: 48 }
-
 /** The largest packet that can be asked: that of IPv4 (RFC 791). */
 export const largestPacket = 65_535
 
@@ -58,7 +56,7 @@ function wayOf(name: Way['name'], sockets: Sockets, asked: Omit<Question, 'paylo
   const asker = sockets.asker(asked)
   const question = (bytes: number, mtuDiscovery: 2 | 3): Question => ({
     ...asked,
-    payloadBytes: bytes - headerBytes[asked.to.family],
+    payloadBytes: bytes - datagramHeaderBytes[asked.to.family],
     send: { mtuDiscovery },
   })
   try {
@@ -98,7 +96,7 @@ export function closedPortWay(sockets: Sockets, endpoint: Endpoint): Way | NoWay
       isRoundTrip: false,
       width: 3,
       async ask({ bytes, deadline, mtuDiscovery = discovery.probe }) {
-        const payload = randomBytes(bytes - headerBytes[to.family])
+        const payload = randomBytes(bytes - datagramHeaderBytes[to.family])
         const key = exchange.nextSequence()
         // From ports in turn: an error may quote only ports (RFC 792).
         const shot = {

@@ -7,7 +7,7 @@ import { byFamily, kinds, ofLinks, overFamily, overPods, proven, repeated } from
 export const packetLoss: Cause = {
   name: 'packet-loss',
   scopes: ofLinks,
-  proofs: ['flows', 'trace'],
+  proofs: ['flows', 'train', 'trace'],
   severity: 'warning',
   rarity: 0,
   because: 'packets are lost at random',

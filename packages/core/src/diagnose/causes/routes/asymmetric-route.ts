@@ -8,11 +8,10 @@ export const asymmetricRoute: Cause = {
   scopes: ofLinks,
   severity: 'critical',
   rarity: 1,
-  waitsFor: 'directions',
   because: 'answers take another route and are dropped there',
   means: 'Requests arrive, but the answers take another route and are dropped on it.',
   shows:
-    'Everything is silent. The responder receives every packet, and its node or ours drops the answers: the counter of reverse path drops grows.',
+    'Everything is silent, and yet the responders at both ends receive the requests of the other: each way carries requests, and no answers. Where a node drops requests, too (rp_filter), it looks like a broken route, and only its counter of reverse path drops shows that it is none.',
   usually: [
     'rp_filter=1 on nodes with several interfaces: Cilium and Calico need 0 or 2 on theirs',
     'AWS VPC CNI: answers leave by another network interface than requests arrived on (AWS_VPC_K8S_CNI_EXTERNALSNAT, ip rule)',
@@ -22,7 +21,6 @@ export const asymmetricRoute: Cause = {
   variants: (failing) =>
     ifSeen(failing, isReturn, {
       id: 'all',
-      direction: 'return',
       lines: [
         surely(({ direction }) => direction === 'forward', 'passes'),
         surely(isReturn, 'silent'),
@@ -30,6 +28,7 @@ export const asymmetricRoute: Cause = {
         surely(overPods, 'silent'),
       ],
     }),
-  says: ({ where }) => `requests arrive, but their answers are dropped on the way back: ${where}`,
+  says: ({ where }) =>
+    `requests arrive at both ends, but no answers do, as if a firewall sees only one direction of each flow: ${where}`,
   next: (said) => onNode(said, 'sh -c "ip rule; ip route; grep . /proc/sys/net/ipv4/conf/*/rp_filter"'),
 }

@@ -4,6 +4,7 @@ import { byFamily, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
 export const jitter: Cause = {
   name: 'jitter',
   scopes: ofLinks,
+  proofs: ['train'],
   severity: 'warning',
   rarity: 0,
   waitsFor: 'spread',

@@ -5,6 +5,7 @@ import { byFamily, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
 export const latencyRaised: Cause = {
   name: 'latency-raised',
   scopes: ofLinks,
+  proofs: ['train'],
   severity: 'warning',
   rarity: 0,
   because: 'the path became longer or busier',

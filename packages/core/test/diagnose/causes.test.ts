@@ -61,7 +61,6 @@ describe('the closed set of causes', () => {
         "buffer-bloat: volleys of packets sent together",
         "dns-upstream-limited: checks of names outside the cluster",
         "hairpin-broken: checks of services and of the own service, by cluster address",
-        "link-flapping: findings over time, which the agents keep and one look does not have",
         "asymmetric-route: counts of what arrives from each node, for packets that nothing answers",
       ]
     `)

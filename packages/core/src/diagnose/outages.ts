@@ -4,7 +4,7 @@ import { linkFlapping } from './causes/index.ts'
 import type { Finding } from './finding.ts'
 import type { Incident } from './incidents.ts'
 
-/** What comes back within this time is the same incident. What flaps must be calm for so long to be over, or last for so long to be one outage. */
+/** What comes back within this time is the same incident. What flaps ends after as much calm, and is one outage if it lasts as long. */
 export const returnsMs = 300_000
 /** So many outages of one cause within this time are one trouble that comes and goes. */
 const flaps = { least: 3, withinMs: 900_000 } as const

@@ -3,10 +3,9 @@
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { explain, makeFact } from '@scout/core'
+import { explain, Fact } from '@scout/core'
 import { Bench } from 'tinybench'
 
-/** @typedef {import('@scout/core').Fact} Fact */
 /** @typedef {import('@scout/core').Symptom} Symptom */
 /** @typedef {(link: { from: number, to: number, protocol: string, bytes: number | undefined }) => Symptom | undefined} Fault */
 
@@ -55,7 +54,7 @@ function meshWith(/** @type {Fault} */ fault) {
         const symptom = fault({ from, to, protocol: aspect.protocol, bytes: aspect.bytes }) ?? 'passes'
         const isWell = symptom === 'passes'
         facts.push(
-          makeFact(aspect, {
+          new Fact(aspect, {
             from: name,
             to: end,
             target: '192.0.2.1:8081',

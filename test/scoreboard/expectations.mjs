@@ -121,6 +121,11 @@ const catalogue = [
   },
   trap('brown-out', between),
   lossy('link-flapping', { node: 2 }, named(['link-flapping', 'packet-loss'], nodeOf(2), 'both')),
+  {
+    ...lossy('link-flapping', { node: 2, down: 25_000, up: 20_000 }, named(['link-flapping'], nodeOf(2), 'both')),
+    name: 'link-flapping, for seconds',
+    isOfAgents: true,
+  },
   lossy('flow-loss', between, named(['path-loss'], link, 'forward', 'both')),
   waiting('conntrack-full', between, {
     expects: named(['conntrack-exhausted'], link, 'forward'),

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { type Evidence, explain, intervalOf, makeFact, type Packets } from '@scout/core'
+import { type Evidence, explain, Fact, intervalOf, type Packets } from '@scout/core'
 import { type Lab, openLab } from '@scout/lab'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { labNeeds } from '../lab/test/support/namespaces.ts'
@@ -99,20 +99,21 @@ function evidenceOf(counted: readonly Required<Packets>[]): Evidence {
   return {
     atMs,
     nodes: names.map((name) => ({ name, hasRow: true, isStarved: false, problems: [] })),
-    facts: counted.map((packets, index) =>
-      makeFact(
-        { check: 'udp', protocol: 'udp', path: 'pod', vantage: 'pod', family: 'ipv4' },
-        {
-          from: names[index] ?? '',
-          to: { kind: 'node', name: names[1 - index] ?? '' },
-          target: 'other:8081',
-          symptom: 'lossy',
-          loss: { ...intervalOf(packets.sent - packets.returned, packets.sent), ...lossesOf(packets) },
-          sinceMs: atMs - 60_000,
-          trials: packets.sent,
-          lastMs: atMs,
-        },
-      ),
+    facts: counted.map(
+      (packets, index) =>
+        new Fact(
+          { check: 'udp', protocol: 'udp', path: 'pod', vantage: 'pod', family: 'ipv4' },
+          {
+            from: names[index] ?? '',
+            to: { kind: 'node', name: names[1 - index] ?? '' },
+            target: 'other:8081',
+            symptom: 'lossy',
+            loss: { ...intervalOf(packets.sent - packets.returned, packets.sent), ...lossesOf(packets) },
+            sinceMs: atMs - 60_000,
+            trials: packets.sent,
+            lastMs: atMs,
+          },
+        ),
     ),
   }
 }

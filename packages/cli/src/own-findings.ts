@@ -1,4 +1,4 @@
-import { explain, type Fact, type Finding, familyOf, intervalOf, makeFact, symptomOf } from '@scout/core'
+import { explain, Fact, type Finding, familyOf, intervalOf, type Known, symptomOf } from '@scout/core'
 import type { CheckOutcome } from './render/checks.ts'
 
 const from = 'here'
@@ -23,7 +23,7 @@ export function ownFindings(
     const family = address === undefined ? undefined : familyOf(address)
     const to = { kind: 'node', name: host } as const
     const known = { from, to, target: address ?? host, ...shown, sinceMs: atMs, lastMs: atMs }
-    return [makeFact({ check: name, protocol, bytes, path, vantage, family }, known)]
+    return [new Fact({ check: name, protocol, bytes, path, vantage, family }, known)]
   })
   const facts = isWithResponder(all) ? all : all.filter((fact) => !needsResponder(fact))
   if (!facts.some(({ symptom }) => symptom === 'passes')) return []
@@ -44,7 +44,7 @@ function needsResponder({ check, protocol, symptom }: Fact): boolean {
   return (protocol === 'udp' && symptom === 'silent') || (check === 'http-large' && symptom === 'wrong')
 }
 
-function shownBy({ statistics, lastFailure }: CheckOutcome): Pick<Fact, 'symptom' | 'trials' | 'loss'> | undefined {
+function shownBy({ statistics, lastFailure }: CheckOutcome): Pick<Known, 'symptom' | 'trials' | 'loss'> | undefined {
   const { sent, received } = statistics
   if (lastFailure === undefined) return received === 0 ? undefined : { symptom: 'passes', trials: received }
   const symptom = symptomOf(lastFailure)

@@ -1,6 +1,6 @@
 // The console of an agent with 31 peers in a process of its own, which does nothing else. Sends where it is.
 
-import { catalogue } from '@scout/core'
+import { catalogue, Fact } from '@scout/core'
 import { configSchema } from '../../../packages/agent/dist/config/index.js'
 import { createTimeline } from '../../../packages/agent/dist/diagnosis/timeline.js'
 import { historyOf } from '../../../packages/agent/dist/memory/history.js'
@@ -22,17 +22,9 @@ const facts = nodes.flatMap((from, number) =>
     if (to === undefined) return []
     const name = to === from ? own : to
     const end = { kind: /** @type {const} */ ('node'), name }
-    const about = { check, protocol, path, vantage, family, target, from, to: end }
-    const medianNs = 120_000 + number
+    const known = { from, to: end, target, sinceMs: startedAtMs, lastMs: startedAtMs, trials: 9 }
     return [
-      {
-        ...about,
-        symptom: /** @type {const} */ ('passes'),
-        sinceMs: startedAtMs,
-        lastMs: startedAtMs,
-        trials: 9,
-        medianNs,
-      },
+      new Fact({ check, protocol, path, vantage, family }, { ...known, symptom: 'passes', medianNs: 120_000 + number }),
     ]
   }),
 )

@@ -1,10 +1,11 @@
 import {
   type Arrival,
+  aspectOf,
   type ClockAnswer,
   type Collected,
+  createAspects,
   endIdOf,
-  type Fact,
-  makeFact,
+  Fact,
   type NodeEvidence,
 } from '@scout/core'
 import type { Base, Message } from './message.ts'
@@ -64,9 +65,10 @@ export function createHoldings(monotonicMs: () => number = () => performance.now
       const most = mostHeld / (kept.size + 1)
       const base = message.base ?? (isKnown ? before.base : undefined)
       const others = new Set([...message.facts.map(({ to }) => endIdOf(to)), ...message.unknown.map(endIdOf)])
+      const aspectFor = createAspects()
       const troubled = message.facts.map((fact) => {
         const [sinceMs, lastMs] = [fact.sinceMs - aheadMs, fact.lastMs - aheadMs]
-        return makeFact(fact, { ...fact, from: node.name, sinceMs, lastMs })
+        return new Fact(aspectFor(aspectOf(fact)), { ...fact, from: node.name, sinceMs, lastMs })
       })
       kept.set(node.name, {
         process: from.process,
@@ -133,7 +135,7 @@ function passingFacts({ aspects, links }: Base, { from, atMs, most, others }: Re
       // When it began and was last seen matters only beside a failure on the same link, and then the facts are sent in full.
       const medianNs = mediansNs[index] === 0 ? undefined : mediansNs[index]
       const seen = { sinceMs: atMs, trials: trials[index] ?? 1, lastMs: atMs, medianNs }
-      facts.push(makeFact(aspect, { from, to, target: '', symptom: 'passes', ...seen }))
+      facts.push(new Fact(aspect, { from, to, target: '', symptom: 'passes', ...seen }))
     }
   }
   return facts

@@ -1,4 +1,4 @@
-import { type Arrival, type Collected, type Fact, isFailureReason, symptoms } from '@scout/core'
+import { type Arrival, type Aspect, type Collected, isFailureReason, type Known, symptoms } from '@scout/core'
 import { z } from 'zod'
 import { textUpTo, wallMs, word } from './words.ts'
 
@@ -70,7 +70,7 @@ const fact = z.object({
   code: word.optional(),
   icmpFrom: word.optional(),
   message: text.optional(),
-} satisfies Readonly<Record<keyof Omit<Fact, 'from'>, z.ZodType>>)
+} satisfies Readonly<Record<keyof Omit<Aspect & Known, 'from'>, z.ZodType>>)
 
 /** Links on which everything passes. */
 const base = z.object({

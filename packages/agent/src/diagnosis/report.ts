@@ -7,6 +7,7 @@ import {
   endIdOf,
   evidenceOf,
   type Fact,
+  knownOf,
   type NodeEvidence,
   printable,
   type Row,
@@ -113,8 +114,14 @@ export function factsToSend({ troubled }: Report): Pick<Message, 'facts' | 'unkn
 
 const mostTextLength = 200
 
-function sentFact({ from: _, reason, message, ...fact }: Fact): SentFact {
-  return { ...fact, reason, ...(message === undefined ? {} : { message: printable(message).slice(0, mostTextLength) }) }
+function sentFact(fact: Fact): SentFact {
+  const { from: _, reason, message, ...known } = knownOf(fact)
+  return {
+    ...aspectOf(fact),
+    ...known,
+    reason,
+    ...(message === undefined ? {} : { message: printable(message).slice(0, mostTextLength) }),
+  }
 }
 
 function aspectsOf(links: Report['healthy']): ReadonlyMap<string, string> {

@@ -1,4 +1,4 @@
-import { endIdOf, type Fact } from '@scout/core'
+import { changedFact, endIdOf, type Fact } from '@scout/core'
 
 /*
  * What a watcher remembers of the last day: only what did not pass, from when to when, and which agents there were. So a mesh in which all is
@@ -107,7 +107,7 @@ function shortened(fact: Fact): Fact {
   const cut = (text: string) => text.slice(0, mostTextLength)
   return message.length <= mostTextLength && target.length <= mostTextLength
     ? fact
-    : { ...fact, message: cut(message), target: cut(target) }
+    : changedFact(fact, { message: cut(message), target: cut(target) })
 }
 
 function episodeIdOf({ from, to, check, path, vantage, family, symptom, reason }: Fact): string {

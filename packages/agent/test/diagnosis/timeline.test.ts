@@ -1,24 +1,25 @@
-import type { Fact } from '@scout/core'
+import { type Aspect, Fact, type Known } from '@scout/core'
 import { expect, test } from 'vitest'
 import { createTimeline } from '../../src/diagnosis/timeline.ts'
 
 const node = (name: string, hasRow = true) => ({ name, zone: 'zone-a', hasRow })
 
-function factOf(parts: Partial<Fact> = {}): Fact {
-  return {
+function factOf(parts: Partial<Aspect & Known> = {}): Fact {
+  const all = {
     check: 'tcp',
     protocol: 'tcp',
     path: 'pod',
     vantage: 'pod',
     from: 'node-1',
-    to: { kind: 'node', name: 'node-2' },
+    to: { kind: 'node', name: 'node-2' } as const,
     target: '10.0.0.2:8081',
-    symptom: 'silent',
+    symptom: 'silent' as const,
     sinceMs: 1_000,
     trials: 1,
     lastMs: 1_000,
     ...parts,
   }
+  return new Fact(all, all)
 }
 
 test('knows what failed at any moment of its span, from when it began until it was seen to pass', () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
-import type { Row } from '@scout/core'
+import { Fact, type Row } from '@scout/core'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { collect } from '../../../../test/support/collect.ts'
@@ -45,7 +45,8 @@ test('the links of the mesh have own series with all states, and those of others
       seriesOf({ check: 'dns', protocol: 'dns', to: undefined, target: 'a.example@10.96.0.10', family: undefined }),
     ],
   })
-  const known = { check: 'tcp', protocol: 'tcp', path: 'pod', vantage: 'pod', family: 'ipv4', target: '', trials: 1 }
+  const aspect = { check: 'tcp', protocol: 'tcp', path: 'pod', vantage: 'pod', family: 'ipv4' }
+  const known = { from: 'node-2', to: { kind: 'node', name: 'node-1' }, target: '', trials: 1 } as const
   const mesh = meshViewOf({
     speaker: 'node-1',
     isSpeaking: true,
@@ -56,26 +57,19 @@ test('the links of the mesh have own series with all states, and those of others
       atMs: 3,
       nodes: [{ name: 'node-2', zone: 'zone-x', hasRow: true, isStarved: false, problems: [] }],
       facts: [
-        { ...known, from: 'node-2', to: { kind: 'node', name: 'node-1' }, symptom: 'passes', sinceMs: 1, lastMs: 2 },
-        {
-          ...known,
-          check: 'dscp',
-          from: 'node-2',
-          to: { kind: 'node', name: 'node-1' },
-          symptom: 'remarked',
-          sinceMs: 1,
-          lastMs: 2,
-        },
-        {
-          ...known,
-          from: 'node-2',
-          to: { kind: 'service', name: 'www.example.org' },
-          path: 'name',
-          symptom: 'refused',
-          reason: 'refused',
-          sinceMs: 4,
-          lastMs: 5,
-        },
+        new Fact(aspect, { ...known, symptom: 'passes', sinceMs: 1, lastMs: 2 }),
+        new Fact({ ...aspect, check: 'dscp' }, { ...known, symptom: 'remarked', sinceMs: 1, lastMs: 2 }),
+        new Fact(
+          { ...aspect, path: 'name' },
+          {
+            ...known,
+            to: { kind: 'service', name: 'www.example.org' },
+            symptom: 'refused',
+            reason: 'refused',
+            sinceMs: 4,
+            lastMs: 5,
+          },
+        ),
       ],
     },
   })

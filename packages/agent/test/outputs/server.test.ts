@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { get, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { programHeader, type Row } from '@scout/core'
+import { Fact, programHeader, type Row } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../../../test/support/collect.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -35,18 +35,9 @@ test('returns its row at /api/v1/snapshot', async () => {
 })
 
 test('returns the incidents with how much of the mesh their watcher sees, and the mesh as the command line lists it', async () => {
-  const fact = {
-    check: 'tcp',
-    protocol: 'tcp',
-    path: 'pod',
-    vantage: 'pod',
-    family: 'ipv4',
-    from: 'node-1',
-    target: '10.0.0.2:8081',
-    sinceMs: 1,
-    trials: 3,
-    lastMs: 2,
-  }
+  const aspect = { check: 'tcp', protocol: 'tcp', path: 'pod', vantage: 'pod', family: 'ipv4' }
+  const known = { from: 'node-1', target: '10.0.0.2:8081', sinceMs: 1, trials: 3, lastMs: 2 }
+  const failure = { symptom: 'silent', reason: 'timeout', phase: 'connect', message: 'no answer' } as const
   const to = (name: string) => ({ kind: 'node', name }) as const
   const mesh = meshViewOf({
     speaker: 'node-1',
@@ -59,8 +50,8 @@ test('returns the incidents with how much of the mesh their watcher sees, and th
       atMs: 3,
       nodes: [],
       facts: [
-        { ...fact, to: to('node-2'), symptom: 'silent', reason: 'timeout', phase: 'connect', message: 'no answer' },
-        { ...fact, to: to('node-3'), symptom: 'passes' },
+        new Fact(aspect, { ...known, to: to('node-2'), ...failure }),
+        new Fact(aspect, { ...known, to: to('node-3'), symptom: 'passes' }),
       ],
     },
   })

@@ -1,12 +1,11 @@
 import {
   catalogue,
   explain,
-  type Fact,
+  Fact,
   incidentsOf,
   isFailureReason,
   type Mesh,
   makeCheck,
-  makeFact,
   type NodeEvidence,
   nodesIn,
   type Scope,
@@ -94,14 +93,14 @@ function factsOf(series: readonly Series[], atMs: number): readonly Fact[] {
     const link = { from, to: { kind: 'node', name: to }, target: to } as const
     if (state === 'ok') {
       const passedMs = succeededAtMs ?? atMs
-      return [makeFact(aspect, { ...link, symptom: 'passes', sinceMs: passedMs, lastMs: passedMs, trials: 1 })]
+      return [new Fact(aspect, { ...link, symptom: 'passes', sinceMs: passedMs, lastMs: passedMs, trials: 1 })]
     }
     if (state !== 'failing' || last === undefined || last.ok) return []
     const { reason, message } = last.failure
     const symptom = isFailureReason(reason) && !isAmbiguous(reason) ? symptomOf({ reason }) : undefined
     if (symptom === undefined) return []
     const trials = Math.max(1, Math.round(failures))
-    return [makeFact(aspect, { ...link, symptom, sinceMs, lastMs: atMs, trials, message })]
+    return [new Fact(aspect, { ...link, symptom, sinceMs, lastMs: atMs, trials, message })]
   })
 }
 
@@ -135,7 +134,7 @@ function withheldFacts(
     [...(made.get(idOf(from, family))?.values() ?? [])].flatMap((like) =>
       listed.has(idOf(from, to.name, family, like.check))
         ? []
-        : [makeFact(like, { from, to, target, symptom, sinceMs, trials, lastMs })],
+        : [new Fact(like, { from, to, target, symptom, sinceMs, trials, lastMs })],
     ),
   )
 }

@@ -1,4 +1,4 @@
-import { awaited, causes, type Fact } from '@scout/core'
+import { awaited, causes, Fact } from '@scout/core'
 import { expect, test } from 'vitest'
 import { runCli } from '../support/run-cli.ts'
 
@@ -55,19 +55,11 @@ test.each([
 })
 
 test('the command that a finding says to type next is one that scout-probe has', async () => {
-  const failing: Fact = {
-    check: 'udp',
-    protocol: 'udp',
-    path: 'pod',
-    vantage: 'pod',
-    from: 'node1',
-    to: { kind: 'node', name: 'node2' },
-    target: '10.244.2.5:8081',
-    symptom: 'silent',
-    sinceMs: 0,
-    lastMs: 1,
-    trials: 3,
-  }
+  const known = { target: '10.244.2.5:8081', symptom: 'silent', sinceMs: 0, lastMs: 1, trials: 3 } as const
+  const failing = new Fact(
+    { check: 'udp', protocol: 'udp', path: 'pod', vantage: 'pod' },
+    { from: 'node1', to: { kind: 'node', name: 'node2' }, ...known },
+  )
   const scope = { kind: 'link', from: 'node1', to: 'node2' } as const
   const variant = { id: 'all', lines: [] }
   const said = {

@@ -16,7 +16,6 @@ export const awaited = {
   servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
   spread: 'the spread of the times of a link',
-  history: 'findings over time, which the agents keep and one look does not have',
 } as const
 
 export type Awaited = keyof typeof awaited

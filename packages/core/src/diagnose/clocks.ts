@@ -1,6 +1,6 @@
 import type { Row } from '../mesh/row.ts'
 import { ownAspect } from './aspects.ts'
-import { type Fact, makeFact } from './evidence.ts'
+import { Fact } from './evidence.ts'
 
 /** Difference from which a clock is wrong. A row may be on its way for seconds, and times in messages do not need more. */
 const tolerableMs = 5_000
@@ -25,7 +25,7 @@ export function clockFacts(answers: readonly ClockAnswer[]): readonly Fact[] {
   return clocks.map(({ node, row, receivedAtMs, aheadMs }): Fact => {
     const offMs = aheadMs - usualMs
     const isSkewed = Math.abs(offMs) > tolerableMs
-    return makeFact(ownAspect('clock'), {
+    return new Fact(ownAspect('clock'), {
       from: node,
       to: { kind: 'node', name: node },
       target: node,

@@ -1,4 +1,4 @@
-import { type Evidence, type Fact, factLinkIdOf, harmless, makeFact, ofSome } from './evidence.ts'
+import { type Evidence, Fact, factLinkIdOf, harmless, ofSome } from './evidence.ts'
 import { overText } from './explain/words.ts'
 import { isProofName, proofs } from './proofs/index.ts'
 import { type Collected, proofAspect } from './proofs/proof.ts'
@@ -53,7 +53,7 @@ function factOf({ proof, family, shows, packets, atMs }: Collected, trouble: Fac
   const subject = isProofName(proof) ? proofs[proof].subject : undefined
   if (subject === undefined || shows === undefined) return undefined
   const { from, to, target, sinceMs } = trouble
-  return makeFact(proofAspect(subject, family), {
+  return new Fact(proofAspect(subject, family), {
     from,
     to,
     target,

@@ -68,8 +68,8 @@ export interface End {
   readonly name: string
 }
 
-/** How one aspect of a link behaves at present. */
-export interface Fact extends Aspect {
+/** What is known of an aspect of a link at present. */
+export interface Known extends Failing {
   readonly from: string
   readonly to: End
   /** As the check names it: `10.244.1.31:8081`. */
@@ -83,6 +83,10 @@ export interface Fact extends Aspect {
   readonly lastMs: number
   /** Median path time of the newest successes, for showing. */
   readonly medianNs?: number | undefined
+}
+
+/** What only failures have. */
+interface Failing {
   /** Of packets or attempts, if it is lossy. */
   readonly loss?: Loss | undefined
   /** Of answered packets, if they are duplicated or remarked; of volleys, if they are reordered. */
@@ -98,6 +102,110 @@ export interface Fact extends Aspect {
   /** Address of the sender of an ICMP error. */
   readonly icmpFrom?: string | undefined
   readonly message?: string | undefined
+}
+
+/**
+ * How one aspect of a link behaves at present. A mesh has hundreds of thousands of facts, so all have one shape in memory, and share what they
+ * may: the aspect, which those of many links have in common, and undefined instead of details of a failure.
+ */
+export class Fact implements Aspect, Known {
+  readonly aspect: Aspect
+  readonly from: string
+  readonly to: End
+  readonly target: string
+  readonly symptom: Symptom
+  readonly sinceMs: number
+  readonly trials: number
+  readonly lastMs: number
+  readonly medianNs: number | undefined
+  readonly failure: Failing | undefined
+
+  constructor(aspect: Aspect, known: Known) {
+    this.aspect = aspect instanceof Fact ? aspect.aspect : aspect
+    this.from = known.from
+    this.to = known.to
+    this.target = known.target
+    this.symptom = known.symptom
+    this.sinceMs = known.sinceMs
+    this.trials = known.trials
+    this.lastMs = known.lastMs
+    this.medianNs = known.medianNs
+    this.failure = failureIn(known)
+  }
+
+  get check() {
+    return this.aspect.check
+  }
+  get protocol() {
+    return this.aspect.protocol
+  }
+  get bytes() {
+    return this.aspect.bytes
+  }
+  get path() {
+    return this.aspect.path
+  }
+  get vantage() {
+    return this.aspect.vantage
+  }
+  get family() {
+    return this.aspect.family
+  }
+  get direction() {
+    return this.aspect.direction
+  }
+  get socket() {
+    return this.aspect.socket
+  }
+  get server() {
+    return this.aspect.server
+  }
+
+  get loss() {
+    return this.failure?.loss
+  }
+  get odd() {
+    return this.failure?.odd
+  }
+  get dscp() {
+    return this.failure?.dscp
+  }
+  get slowerNs() {
+    return this.failure?.slowerNs
+  }
+  get reason() {
+    return this.failure?.reason
+  }
+  get phase() {
+    return this.failure?.phase
+  }
+  get code() {
+    return this.failure?.code
+  }
+  get icmpFrom() {
+    return this.failure?.icmpFrom
+  }
+  get message() {
+    return this.failure?.message
+  }
+}
+
+/** Returns the details of a failure; undefined if there are none. */
+function failureIn(known: Known): Failing | undefined {
+  if (known.symptom === 'passes') return undefined
+  const { loss, odd, dscp, slowerNs, reason, phase, code, icmpFrom, message } = known
+  const failing = { loss, odd, dscp, slowerNs, reason, phase, code, icmpFrom, message }
+  return Object.values(failing).some((detail) => detail !== undefined) ? failing : undefined
+}
+
+/** Returns a fact with other values. */
+export function changedFact(fact: Fact, changes: Partial<Known>): Fact {
+  return new Fact(fact, { ...knownOf(fact), ...changes })
+}
+
+/** Returns all but the aspect of a fact. */
+export function knownOf({ from, to, target, symptom, sinceMs, trials, lastMs, medianNs, failure }: Fact): Known {
+  return { from, to, target, symptom, sinceMs, trials, lastMs, medianNs, ...failure }
 }
 
 export interface Interval {
@@ -175,68 +283,6 @@ export function aspectOf({ check, protocol, bytes, path, vantage, family, direct
   return { check, protocol, bytes, path, vantage, family, direction, socket, server }
 }
 
-/** What only failures have. */
-type Failing = 'loss' | 'odd' | 'dscp' | 'slowerNs' | 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'
-
-/**
- * Makes a fact. It lists the properties, so that all facts that pass have one shape in memory, and all others another: a mesh has hundreds of
- * thousands, and those that are copies of other objects take ten times as long to explain.
- */
-export function makeFact(aspect: Aspect, known: Omit<Fact, keyof Aspect>): Fact {
-  const { check, protocol, bytes, path, vantage, family, direction, socket, server } = aspect
-  const { from, to, target, symptom, sinceMs, trials, lastMs, medianNs } = known
-  if (symptom === 'passes') {
-    return {
-      check,
-      protocol,
-      bytes,
-      path,
-      vantage,
-      family,
-      direction,
-      socket,
-      server,
-      from,
-      to,
-      target,
-      symptom,
-      sinceMs,
-      trials,
-      lastMs,
-      medianNs,
-    } satisfies Record<Exclude<keyof Fact, Failing>, unknown>
-  }
-  const { loss, odd, dscp, slowerNs, reason, phase, code, icmpFrom, message } = known
-  return {
-    check,
-    protocol,
-    bytes,
-    path,
-    vantage,
-    family,
-    direction,
-    socket,
-    server,
-    from,
-    to,
-    target,
-    symptom,
-    sinceMs,
-    trials,
-    lastMs,
-    medianNs,
-    loss,
-    odd,
-    dscp,
-    slowerNs,
-    reason,
-    phase,
-    code,
-    icmpFrom,
-    message,
-  } satisfies Record<keyof Fact, unknown>
-}
-
 /** Returns the id of an aspect, for use as a map key. */
 export function aspectIdOf(aspect: Aspect): string {
   return JSON.stringify(Object.values(aspectOf(aspect)))
@@ -249,37 +295,4 @@ export function factLinkIdOf({ from, to }: Pick<Fact, 'from' | 'to'>): string {
 
 export function endIdOf({ kind, name }: End): string {
   return `${kind} ${name}`
-}
-
-/** Symptoms by reason. Reasons that are no evidence about a link are absent. */
-const symptomByReason: Readonly<Partial<Record<FailureReason, Symptom>>> = {
-  timeout: 'silent',
-  'black-hole': 'silent',
-  'flow-dropped': 'forgotten',
-  refused: 'refused',
-  reset: 'reset',
-  unreachable: 'unreachable',
-  expired: 'unreachable',
-  prohibited: 'prohibited',
-  'bad-reply': 'wrong',
-  'bad-status': 'wrong',
-  tls: 'wrong',
-  'too-big': 'too-big',
-}
-
-/** Codes with which the kernel rejects a packet before it leaves. */
-const deniedHere: ReadonlySet<string | undefined> = new Set(['EPERM', 'EACCES'])
-/** Code of a host without a free port for the destination. */
-const noPort = 'EADDRNOTAVAIL'
-
-/** Returns the symptom of a failure; undefined if it is no evidence about the link. */
-export function symptomOf(failure: {
-  readonly reason: FailureReason
-  readonly code?: string | undefined
-  readonly icmp?: { readonly from: string } | undefined
-}): Symptom | undefined {
-  if (failure.reason === 'prohibited' && failure.icmp === undefined && deniedHere.has(failure.code))
-    return 'denied-here'
-  if (failure.reason === 'local-error' && failure.code === noPort) return 'exhausted'
-  return symptomByReason[failure.reason]
 }

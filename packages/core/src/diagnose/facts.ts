@@ -6,11 +6,22 @@ import { isFailureReason } from '../model/failure.ts'
 import { hostIn } from '../model/target.ts'
 import { isDnsPod } from './cause.ts'
 import { clockFacts } from './clocks.ts'
-import type { Arrival, End, Evidence, Fact, NodeEvidence, Symptom } from './evidence.ts'
-import { makeFact, symptomOf, symptoms } from './evidence.ts'
+import {
+  type Arrival,
+  type Aspect,
+  type End,
+  type Evidence,
+  Fact,
+  type Known,
+  type NodeEvidence,
+  type Symptom,
+  symptoms,
+} from './evidence.ts'
 import type { Collected } from './proofs/proof.ts'
+import { createAspects } from './shared-aspects.ts'
 import { withoutChance, withoutStragglers, withRejections } from './siblings.ts'
 import { isStarved } from './starvation.ts'
+import { symptomOf } from './symptom-of.ts'
 
 /**
  * Returns what the rows of all agents show at `atMs`. A series without a current result, or whose peer is not ready, is no fact: what starts,
@@ -19,7 +30,10 @@ import { isStarved } from './starvation.ts'
 export function evidenceOf(answers: readonly RowAnswer[], atMs: number): Evidence {
   const nodes = nodesOf(answers)
   const zones = new Map(nodes.flatMap(({ name, zone }) => (zone === undefined ? [] : [[name, zone]])))
-  const facts = withRejections(answers.flatMap(({ received }) => (received === undefined ? [] : factsOf(received))))
+  const aspectFor = createAspects()
+  const facts = withRejections(
+    answers.flatMap(({ received }) => (received === undefined ? [] : factsOf(received, aspectFor))),
+  )
   return {
     atMs,
     nodes,
@@ -55,7 +69,10 @@ function arrivalsIn({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): 
   }))
 }
 
-function factsOf({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): readonly Fact[] {
+function factsOf(
+  { row, receivedAtMs }: NonNullable<RowAnswer['received']>,
+  aspectFor: (aspect: Aspect) => Aspect,
+): readonly Fact[] {
   const aheadMs = row.takenAtMs - receivedAtMs
   const canAskPods = areAsked(row.series)
   return row.series.flatMap((series): readonly Fact[] => {
@@ -76,11 +93,11 @@ function factsOf({ row, receivedAtMs }: NonNullable<RowAnswer['received']>): rea
       medianNs: series.medianNs,
     }
     const server = isDnsPod(series) ? podOf(series, last) : undefined
-    return [makeFact({ check, protocol, bytes, path, vantage, family, socket, server }, known)]
+    return [new Fact(aspectFor({ check, protocol, bytes, path, vantage, family, socket, server }), known)]
   })
 }
 
-type Shown = Pick<Fact, 'symptom'> & Partial<Fact>
+type Shown = Pick<Known, 'symptom'> & Partial<Known>
 
 /** Returns what keeps an agent from attempts at all, if that is evidence. */
 function hindranceOf({ hindered }: SeriesReport): { readonly shown: Shown; readonly last: ResultReport } | undefined {
@@ -136,7 +153,7 @@ function failureOf(last: ResultReport): Shown | undefined {
   return symptom === undefined ? undefined : { ...causeOf(last), symptom }
 }
 
-function causeOf(result: ResultReport | undefined): Pick<Fact, 'reason' | 'phase' | 'code' | 'icmpFrom' | 'message'> {
+function causeOf(result: ResultReport | undefined): Partial<Known> {
   if (result === undefined || result.ok) return {}
   const { reason, phase, code, icmp, message } = result.failure
   return { reason: isFailureReason(reason) ? reason : undefined, phase, code, icmpFrom: icmp?.from, message }

@@ -11,16 +11,17 @@ export {
   type Aspect,
   aspectIdOf,
   aspectOf,
+  changedFact,
   type End,
   type Evidence,
   endIdOf,
-  type Fact,
+  Fact,
   factLinkIdOf,
   harmless,
-  makeFact,
+  type Known,
+  knownOf,
   type NodeEvidence,
   type Symptom,
-  symptomOf,
   symptoms,
 } from './evidence.ts'
 export { explain } from './explain/explain.ts'
@@ -30,7 +31,9 @@ export { type Incident, incidentObject, incidentsOf, linksWithin } from './incid
 export { type ProofName, proofs } from './proofs/index.ts'
 export type { Collected, ProofAttempt } from './proofs/proof.ts'
 export { type Direction, nodesIn, prices, type Scope, type ScopeKind, scopeText } from './scope.ts'
+export { createAspects } from './shared-aspects.ts'
 export { shellWord } from './shell.ts'
 export { isStarved } from './starvation.ts'
+export { symptomOf } from './symptom-of.ts'
 export { changeOf, createIncidents, type IncidentChange } from './tracker.ts'
 export { type Candidate, rankedWatchers, type Sight, speakerOf, watchersOf } from './watchers.ts'

@@ -1,5 +1,5 @@
 import { groupBy } from '../model/group-by.ts'
-import { type Fact, makeFact, oneEventMs, type Symptom } from './evidence.ts'
+import { changedFact, type Fact, oneEventMs, type Symptom } from './evidence.ts'
 
 /** Pairs of nodes from which a majority says something. */
 const leastPairs = 4
@@ -58,7 +58,7 @@ export function withRejections(facts: readonly Fact[]): readonly Fact[] {
     const like = protocol === 'udp' && symptom === 'silent' ? rejected.get(portIdOf(fact)) : undefined
     if (like === undefined) return fact
     const { reason, phase, code, icmpFrom, message } = like
-    return makeFact(fact, { ...fact, symptom: like.symptom, reason, phase, code, icmpFrom, message })
+    return changedFact(fact, { symptom: like.symptom, reason, phase, code, icmpFrom, message })
   })
 }
 

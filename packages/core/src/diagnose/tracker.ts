@@ -1,7 +1,7 @@
-import { linkFlapping } from './causes/index.ts'
 import { type Evidence, ofSome } from './evidence.ts'
 import type { Finding } from './finding.ts'
 import { compareIncidents, type Incident, incidentsOf, linksWithin, stateAt } from './incidents.ts'
+import { continuedBy, flappingWords, healed, isFlapping, type Outage, outageOf, returnsMs } from './outages.ts'
 
 /*
  * Findings over time. An incident is one trouble: as more of it shows, its cause and scope may change, and its id stays, because the links that
@@ -29,10 +29,8 @@ interface Tracked {
   cleanSinceMs: number
   /** Whether packets are only lost or late, which takes longer to be sure of. */
   isSoft: boolean
-  /** 1 for each time that it came back, which decays. */
-  penalty: number
-  penaltyAtMs: number
-  returns: number
+  /** Times for which it was found, the present or newest one last. */
+  outages: readonly Outage[]
   isFlapping: boolean
   /** Wall clock of the last evidence about its links. */
   seenMs: number
@@ -43,12 +41,6 @@ const hardHeals = { rounds: 2, ms: 3_000 }
 const softHeals = { rounds: 2, ms: 30_000 }
 /** Time without evidence about its links after which an incident ends. */
 const blindMs = 600_000
-
-const flapHalfLifeMs = 300_000
-const flapFrom = 3
-const flapUntil = 1
-/** What comes back within this time is the same incident. */
-const returnsMs = flapHalfLifeMs
 
 const closedMs = 3_600_000
 const mostClosed = 100
@@ -154,9 +146,7 @@ function trackedOf(
     cleanRounds: 0,
     cleanSinceMs: 0,
     isSoft,
-    penalty: 0,
-    penaltyAtMs: atMs,
-    returns: 0,
+    outages: [outageOf(finding)],
     isFlapping: false,
     seenMs: atMs,
   }))
@@ -171,15 +161,11 @@ function continueWith(known: Tracked, { finding, links }: Found, atMs: number): 
   const [present] = incidentsOf([finding], { atMs })
   if (present === undefined) return
   const before = known.incident
-  if (before.state === 'closed' || (known.isFlapping && known.cleanRounds >= hardHeals.rounds)) {
-    known.penalty = penaltyAt(known, atMs) + 1
-    known.penaltyAtMs = atMs
-    known.returns++
-  }
+  known.outages = continuedBy(known.outages, finding, atMs)
   known.links = links
   known.cleanRounds = 0
   known.seenMs = atMs
-  known.isFlapping = known.isFlapping ? penaltyAt(known, atMs) >= flapUntil : known.penalty >= flapFrom
+  known.isFlapping = isFlapping(known.outages, atMs)
   const name = nameOf(finding)
   const isChange = name !== nameOf(before) && !known.isFlapping
   const isSure = known.change === name
@@ -192,14 +178,8 @@ function continueWith(known: Tracked, { finding, links }: Found, atMs: number): 
     id,
     openedAtMs,
     state: stateAt(openedAtMs, atMs),
-    ...(known.isFlapping ? flappingWords(known, shown) : {}),
+    ...(known.isFlapping ? flappingWords(shown, known) : {}),
   }
-}
-
-function flappingWords({ returns, incident }: Tracked, { summary }: Pick<Incident, 'summary'>) {
-  const times = `${returns + 1} times since ${new Date(incident.openedAtMs).toISOString()}`
-  const { name: cause, severity } = linkFlapping
-  return { cause, severity, summary: `it came and went ${times}: ${summary}` }
 }
 
 interface Now {
@@ -222,17 +202,15 @@ function rest(known: Tracked, { evidence, failing }: Now): void {
   if (known.cleanRounds++ === 0) known.cleanSinceMs = atMs
   const heals = known.isSoft ? softHeals : hardHeals
   if (known.cleanRounds < heals.rounds || atMs - known.cleanSinceMs < heals.ms) return
-  if (known.isFlapping && penaltyAt(known, atMs) >= flapUntil) return
+  known.outages = healed(known.outages, known.cleanSinceMs)
+  if (known.isFlapping && atMs - known.cleanSinceMs < returnsMs) return
   known.isFlapping = false
   close(known, known.cleanSinceMs)
 }
 
 function close(known: Tracked, closedAtMs: number): void {
+  known.outages = healed(known.outages, closedAtMs)
   known.incident = { ...known.incident, state: 'closed', closedAtMs }
-}
-
-function penaltyAt({ penalty, penaltyAtMs }: Tracked, atMs: number): number {
-  return penalty * 0.5 ** (Math.max(0, atMs - penaltyAtMs) / flapHalfLifeMs)
 }
 
 function bounded(tracked: readonly Tracked[], atMs: number): readonly Tracked[] {

@@ -59,7 +59,6 @@ describe('the closed set of causes', () => {
         "jitter: the spread of the times of a link",
         "dns-upstream-limited: checks of names outside the cluster",
         "hairpin-broken: checks of services and of the own service, by cluster address",
-        "link-flapping: findings over time, which the agents keep and one look does not have",
       ]
     `)
   })

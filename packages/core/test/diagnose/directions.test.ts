@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { shareOf } from '../../src/diagnose/detect/proportion.ts'
-import type { Fact } from '../../src/diagnose/evidence.ts'
+import { changedFact, type Fact } from '../../src/diagnose/evidence.ts'
 import { explain } from '../../src/diagnose/explain/explain.ts'
 import { cellsOf } from '../../src/diagnose/explain/vectors.ts'
 import { scopeText } from '../../src/diagnose/scope.ts'
@@ -276,7 +276,7 @@ describe('packets whose DSCP changes', () => {
       ['dscp', { symptom: 'remarked', sinceMs: atMs - 1_000 }],
     ])
     const ofLink = facts.filter(({ from, to }) => from === 'node1' && to.name === 'node2')
-    const cells = cellsOf(ofLink.map((fact) => ({ ...fact, ...shown.get(fact.check) })))
+    const cells = cellsOf(ofLink.map((fact) => changedFact(fact, shown.get(fact.check) ?? {})))
     expect(cells).toHaveLength(ofLink.length)
     expect(cells.some(({ isWeak }) => isWeak)).toBe(false)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Fact } from '../../src/diagnose/evidence.ts'
+import { Fact } from '../../src/diagnose/evidence.ts'
 import { explain } from '../../src/diagnose/explain/explain.ts'
 import type { Finding } from '../../src/diagnose/finding.ts'
 import { scopeText } from '../../src/diagnose/scope.ts'
@@ -576,20 +576,19 @@ test('agents that claim thousands of aspects of one check cost about as much as 
   const claims = (by: 'check' | 'server') =>
     Array.from(
       { length: 4 * 1_024 },
-      (_, index): Fact => ({
-        check: 'dns',
-        protocol: 'dns',
-        path: 'dns-pod',
-        vantage: 'pod',
-        [by]: `claim-${index}`,
-        from: `node${1 + (index % 4)}`,
-        to: { kind: 'name-server', name: '10.96.0.10' },
-        target: 'kubernetes.default@10.244.1.10:53',
-        symptom: 'silent',
-        sinceMs: world.atMs - 40_000,
-        trials: 4,
-        lastMs: world.atMs,
-      }),
+      (_, index) =>
+        new Fact(
+          { check: 'dns', protocol: 'dns', path: 'dns-pod', vantage: 'pod', [by]: `claim-${index}` },
+          {
+            from: `node${1 + (index % 4)}`,
+            to: { kind: 'name-server', name: '10.96.0.10' },
+            target: 'kubernetes.default@10.244.1.10:53',
+            symptom: 'silent',
+            sinceMs: world.atMs - 40_000,
+            trials: 4,
+            lastMs: world.atMs,
+          },
+        ),
     )
   const tookMs = (by: 'check' | 'server') => {
     const facts = [...world.facts, ...claims(by)]

@@ -44,6 +44,17 @@ describe('facts', () => {
     ])
   })
 
+  test('of one check share what it asks for, on every link, because a large mesh has hundreds of thousands', () => {
+    const { facts } = evidenceFrom([
+      seriesOf({ from: 'node-1', to: 'node-2', last, family: 'ipv4' }),
+      seriesOf({ from: 'node-1', to: 'node-3', last, family: 'ipv4' }),
+      failed({ from: 'node-1', to: 'node-4', family: 'ipv4' }, 'timeout'),
+      seriesOf({ from: 'node-1', to: 'node-2', last, family: 'ipv6' }),
+    ])
+    const aspects = new Set(facts.filter(({ protocol }) => protocol !== 'host').map(({ aspect }) => aspect))
+    expect([...aspects].map(({ family }) => family)).toEqual(['ipv4', 'ipv6'])
+  })
+
   test('say that a series loses packets, whether its last attempt passed or failed', () => {
     const expected = { symptom: 'lossy', loss: { low: 0.03, high: 0.09 }, sinceMs: nowMs - 90_000, trials: 300 }
     const { failures } = failed({ from: 'node-1', to: 'node-2' }, 'timeout')

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
+import { changedFact } from '../../src/diagnose/evidence.ts'
 import { explain } from '../../src/diagnose/explain/explain.ts'
 import { shellWord } from '../../src/diagnose/shell.ts'
 import { worldOf } from './world.ts'
@@ -20,7 +21,7 @@ test.each(['10.0.0.2; reboot', '$(reboot)', '`reboot`', "it's", 'a b', '', '&& x
 
 test('the next command has nothing that a target would have a shell run', () => {
   const world = worldOf([({ to }) => (to.name === 'node3' ? { symptom: 'silent', trials: 10 } : undefined)])
-  const facts = world.facts.map((fact) => ({ ...fact, target: `${fact.target}; reboot` }))
+  const facts = world.facts.map((fact) => changedFact(fact, { target: `${fact.target}; reboot` }))
   const commands = explain({ ...world, facts }).map(({ next }) => next)
   expect(commands).not.toEqual([])
   for (const command of commands) expect(command.replaceAll(/'[^']*'/g, '')).not.toContain(';')

@@ -1,6 +1,6 @@
 import { askables } from '../../src/diagnose/aspects.ts'
 import type { Cause, Variant } from '../../src/diagnose/cause.ts'
-import { type Aspect, type Fact, type Symptom, symptoms } from '../../src/diagnose/evidence.ts'
+import { type Aspect, Fact, type Symptom, symptoms } from '../../src/diagnose/evidence.ts'
 import { weightOf } from '../../src/diagnose/explain/vectors.ts'
 
 const known = new Map<Cause, readonly Variant[]>()
@@ -28,8 +28,7 @@ function allOf(cause: Cause): readonly Variant[] {
 
 /** Returns a fact about this aspect between two nodes, or a node and a server. */
 export function factOf(aspect: Aspect, symptom: Symptom): Fact {
-  return {
-    ...aspect,
+  return new Fact(aspect, {
     from: 'node1',
     to: aspect.protocol === 'dns' ? { kind: 'name-server', name: '10.96.0.10' } : { kind: 'node', name: 'node2' },
     target: 'node2:8081',
@@ -37,5 +36,5 @@ export function factOf(aspect: Aspect, symptom: Symptom): Fact {
     sinceMs: 0,
     trials: 10,
     lastMs: 60_000,
-  }
+  })
 }

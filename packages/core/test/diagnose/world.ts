@@ -1,7 +1,15 @@
 import { catalogue } from '../../src/checks/catalogue.ts'
 import { type CheckDefinition, makeCheck } from '../../src/checks/check.ts'
 import { ownAspect } from '../../src/diagnose/aspects.ts'
-import type { Aspect, Evidence, Fact, NodeEvidence, Symptom } from '../../src/diagnose/evidence.ts'
+import {
+  type Aspect,
+  changedFact,
+  type Evidence,
+  Fact,
+  type Known,
+  type NodeEvidence,
+  type Symptom,
+} from '../../src/diagnose/evidence.ts'
 import { proofs } from '../../src/diagnose/proofs/index.ts'
 import { proofAspect } from '../../src/diagnose/proofs/proof.ts'
 
@@ -10,7 +18,7 @@ const atMs = Date.UTC(2026, 0, 2, 12, 0, 0)
 const onsetMs = atMs - 40_000
 
 /** What a fault does to one aspect; undefined leaves it as it is. */
-export type Fault = (fact: Fact) => Symptom | Partial<Fact> | undefined
+export type Fault = (fact: Fact) => Symptom | Partial<Known> | undefined
 
 export interface WorldOptions {
   readonly nodes?: number
@@ -61,64 +69,58 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
   })
   const speaking = all.filter(({ hasRow }) => hasRow)
   const clocks = speaking.map(
-    ({ name }): Fact => ({
-      ...ownAspect('clock'),
-      from: name,
-      to: { kind: 'node', name },
-      target: name,
-      symptom: 'passes',
-      sinceMs: atMs - 10_000_000,
-      trials: 3,
-      lastMs: atMs,
-    }),
+    ({ name }) =>
+      new Fact(ownAspect('clock'), {
+        from: name,
+        to: { kind: 'node', name },
+        target: name,
+        symptom: 'passes',
+        sinceMs: atMs - 10_000_000,
+        trials: 3,
+        lastMs: atMs,
+      }),
   )
   const asked = speaking.flatMap(({ name: from }) =>
     services.map(
-      (name): Fact => ({
-        check: 'name',
-        protocol: 'http',
-        path: 'name',
-        vantage: 'pod',
-        from,
-        to: { kind: 'service', name },
-        target: `http://${name}/`,
-        symptom: 'passes',
-        sinceMs: atMs - 10_000_000,
-        trials: 1_000,
-        lastMs: atMs - 3_000,
-      }),
+      (name) =>
+        new Fact(
+          { check: 'name', protocol: 'http', path: 'name', vantage: 'pod' },
+          {
+            from,
+            to: { kind: 'service', name },
+            target: `http://${name}/`,
+            symptom: 'passes',
+            sinceMs: atMs - 10_000_000,
+            trials: 1_000,
+            lastMs: atMs - 3_000,
+          },
+        ),
     ),
   )
   const facts = speaking.flatMap(({ name: from }) =>
     checks.flatMap(({ name: check, protocol, bytes, path, vantage, socket }): readonly Fact[] => {
-      const common = {
-        check,
-        protocol,
-        bytes,
-        path,
-        vantage,
-        socket,
+      const aspect = { check, protocol, bytes, path, vantage, socket }
+      const passes = {
         from,
         symptom: 'passes',
         sinceMs: atMs - 10_000_000,
         trials: 1_000,
+        lastMs: atMs - 3_000,
       } as const
-      const lastMs = atMs - 3_000
       if (path === 'dns-server')
         return [dnsServer, ...(check === 'dns' ? dnsPods : [])].map(
-          (address): Fact => ({
-            ...common,
-            ...(address === dnsServer ? {} : { path: 'dns-pod', family: 'ipv4', server: address }),
-            to: { kind: 'name-server', name: dnsServer },
-            target: `kubernetes@${address}`,
-            lastMs,
-          }),
+          (address) =>
+            new Fact(
+              { ...aspect, ...(address === dnsServer ? {} : { path: 'dns-pod', family: 'ipv4', server: address }) },
+              { ...passes, to: { kind: 'name-server', name: dnsServer }, target: `kubernetes@${address}` },
+            ),
         )
       return all
         .filter(({ name }) => name !== from)
         .flatMap(({ name }) =>
           families.map(
-            (family): Fact => ({ ...common, to: { kind: 'node', name }, family, target: `${name}:8081`, lastMs }),
+            (family) =>
+              new Fact({ ...aspect, family }, { ...passes, to: { kind: 'node', name }, target: `${name}:8081` }),
           ),
         )
     }),
@@ -127,16 +129,16 @@ export function worldOf(faults: readonly Fault[], options: WorldOptions = {}): E
   const proven = (options.isProven === true ? pairs : []).flatMap(({ from, to }) =>
     families.flatMap((family) =>
       onDemand(family).map(
-        (aspect): Fact => ({
-          ...aspect,
-          from,
-          to: { kind: 'node', name: to },
-          target: `${to}:8081`,
-          symptom: 'passes',
-          sinceMs: atMs - 3_000,
-          trials: 100,
-          lastMs: atMs - 3_000,
-        }),
+        (aspect) =>
+          new Fact(aspect, {
+            from,
+            to: { kind: 'node', name: to },
+            target: `${to}:8081`,
+            symptom: 'passes',
+            sinceMs: atMs - 3_000,
+            trials: 100,
+            lastMs: atMs - 3_000,
+          }),
       ),
     ),
   )
@@ -157,7 +159,7 @@ export function broken(fact: Fact, faults: readonly Fault[]): Fact {
     const changed = typeof change === 'string' ? { symptom: change } : change
     // A flow in use has to fail more often than others.
     const trials = changed.symptom === 'forgotten' ? 5 : 4
-    return { ...fact, sinceMs: onsetMs, trials, ...changed }
+    return changedFact(fact, { sinceMs: onsetMs, trials, ...changed })
   }
   return fact
 }

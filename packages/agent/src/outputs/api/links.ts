@@ -1,4 +1,14 @@
-import { compareNames, type End, endIdOf, endOf, type Fact, harmless, type Row, type SeriesReport } from '@scout/core'
+import {
+  changedFact,
+  compareNames,
+  type End,
+  endIdOf,
+  endOf,
+  type Fact,
+  harmless,
+  type Row,
+  type SeriesReport,
+} from '@scout/core'
 import type { MeshView } from '../../diagnosis/diagnosis.ts'
 import type { Moment } from '../../diagnosis/timeline.ts'
 import { sightOf } from '../mesh-documents.ts'
@@ -49,7 +59,7 @@ export function pastLinksDocument(input: LinksInput, { atMs, facts, nodes }: Mom
       .map(({ name, zone, hasRow }) => ({ name, zone, state: hasRow ? ('ready' as const) : ('missing' as const) }))
       .toSorted((a, b) => compareNames(a.name, b.name)),
     // What they took then is in their history.
-    ...tableOf([...facts.map((fact) => ofFact({ ...fact, medianNs: undefined })), ...usual]),
+    ...tableOf([...facts.map((fact) => ofFact(changedFact(fact, { medianNs: undefined }))), ...usual]),
   }
 }
 

@@ -1,6 +1,6 @@
 import { groupBy } from '../../model/group-by.ts'
 import { isUdp } from '../cause.ts'
-import type { Arrival, Evidence, Fact } from '../evidence.ts'
+import { type Arrival, changedFact, type Evidence, Fact } from '../evidence.ts'
 
 /*
  * Where everything is lost on one way between two nodes, no answer comes back on either, and only the responders know which way it is: requests
@@ -67,19 +67,25 @@ export function wayWithoutArrivals(
  * no answers. What does not carry anything, or nothing of a protocol, carries no requests of it either.
  */
 export function withUnanswered(evidence: Evidence): Evidence {
+  const { arrivals = [] } = evidence
+  if (arrivals.length === 0) return evidence
+  const arrivalOf = arrivalBetween(arrivals)
+  const wayId = (from: string, to: string, family = '') => [from, to, family].join('\n')
   const silent = evidence.facts.filter((fact) => fact.symptom === 'silent' && isCounted(fact))
-  if (silent.length === 0) return evidence
-  const arrivalOf = arrivalBetween(evidence.arrivals)
-  const isArriving = (from: string, to: string, family: string | undefined) => {
-    const facts = silent.filter((fact) => fact.from === from && fact.to.name === to && fact.family === family)
-    return wayOf(facts, arrivalOf) === 'arrives'
-  }
+  const arriving = new Set(
+    groupBy(silent, ({ from, to, family }) => wayId(from, to.name, family)).flatMap((facts) => {
+      const [first] = facts
+      const isArriving = first !== undefined && wayOf(facts, arrivalOf) === 'arrives'
+      return isArriving ? [wayId(first.from, first.to.name, first.family)] : []
+    }),
+  )
   const unanswered = silent.flatMap((fact): readonly Fact[] => {
-    const { check, from, to, family } = fact
-    if (check !== counted || !isArriving(from, to.name, family) || !isArriving(to.name, from, family)) return []
+    const { check, from, to, family, aspect } = fact
+    if (check !== counted || !arriving.has(wayId(from, to.name, family)) || !arriving.has(wayId(to.name, from, family)))
+      return []
     return [
-      { ...fact, direction: 'forward', symptom: 'passes' },
-      { ...fact, direction: 'return' },
+      changedFact(new Fact({ ...aspect, direction: 'forward' }, fact), { symptom: 'passes' }),
+      new Fact({ ...aspect, direction: 'return' }, fact),
     ]
   })
   return unanswered.length === 0 ? evidence : { ...evidence, facts: [...evidence.facts, ...unanswered] }

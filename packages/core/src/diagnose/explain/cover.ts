@@ -48,6 +48,8 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
   })
   const dependents = dependentsOf(links)
   const accepted: Accepted[] = []
+  /** Whether links fail, or say anything: areas share them, and most that are looked at have none that fail. */
+  const states = Uint8Array.from(links, stateOf)
   /** By link, how many candidates had been accepted when one last changed it. */
   const changedBy = new Uint32Array(links.length)
 
@@ -60,7 +62,9 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
       if (explained.length === 0) continue
       const [facts, rest] = split(link.facts, explained)
       for (const fact of facts) failing.push(fact)
-      links[link.index] = { ...link, facts: rest, vector: vectorOfFacts(rest) }
+      const left = { ...link, facts: rest, vector: vectorOfFacts(rest) }
+      links[link.index] = left
+      states[link.index] = stateOf(left)
       changedBy[link.index] = accepted.length + 1
     }
     accepted.push({ ...candidate, failing, following: [], rivals })
@@ -68,17 +72,20 @@ export function cover(evidence: Evidence, causes: readonly Cause[], lastResort: 
 
   /** Returns an area as a place, or undefined if too few of its links fail. */
   const placeOf = ({ scope, direction, members }: Area): Place | undefined => {
-    const there: LinkFacts[] = []
     let failing = 0
     let telling = 0
     for (const index of members) {
-      const link = links[index]
-      if (link === undefined) continue
-      there.push(link)
-      if (link.facts.length > 0) telling++
-      if (isFailing(link)) failing++
+      const state = states[index]
+      if (state !== linkStates.explained) telling++
+      if (state === linkStates.failing) failing++
     }
-    return failing === 0 || failing < telling * leastShare ? undefined : { scope, direction, links: there }
+    if (failing === 0 || failing < telling * leastShare) return undefined
+    const there: LinkFacts[] = []
+    for (const index of members) {
+      const link = links[index]
+      if (link !== undefined) there.push(link)
+    }
+    return { scope, direction, links: there }
   }
   const bestAt = (place: Place | undefined): Candidate | undefined => {
     const best = place === undefined ? undefined : gains.bestAt(place)
@@ -163,6 +170,14 @@ function placeOfAll({ cause, place }: Accepted, forms: readonly Accepted[]): Pla
   const isOfOne = forms.every((form) => JSON.stringify(form.place.scope) === JSON.stringify(place.scope))
   if (isOfOne || place.scope.kind === 'node') return place
   return { scope: placeIdOf(cause, place), direction: 'both', links: forms.flatMap((form) => form.place.links) }
+}
+
+/** What is left of a link: nothing, only what passes, or something that fails. */
+const linkStates = { explained: 0, passing: 1, failing: 2 } as const
+
+function stateOf(link: LinkFacts): number {
+  if (link.facts.length === 0) return linkStates.explained
+  return isFailing(link) ? linkStates.failing : linkStates.passing
 }
 
 /** An area, with the best candidate there unless that is stale. */

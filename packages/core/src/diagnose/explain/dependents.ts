@@ -11,8 +11,10 @@ import { isFailing, type LinkFacts } from './links.ts'
 /** Returns failures that others carry with them: each failed lookup or request to a service, with the failures between pods that may be why. */
 export function dependentsOf(links: readonly LinkFacts[]): ReadonlyMap<Fact, readonly Fact[]> {
   const failing = links.filter(isFailing)
+  // Most links share a vector with others.
+  const served = new Set([...new Set(failing.map(({ vector }) => vector))].filter((one) => one.failing.some(isServed)))
   const carried = failing
-    .filter(({ vector }) => vector.failing.some(isServed))
+    .filter(({ vector }) => served.has(vector))
     .flatMap(({ facts }) => facts.filter((fact) => hasFailed(fact) && isServed(fact)))
   if (carried.length === 0) return new Map()
   const senders = new Set(carried.map(({ from }) => from))

@@ -1,5 +1,5 @@
 import { groupBy } from '../../model/group-by.ts'
-import { isOwn, type Said } from '../cause.ts'
+import { isOwn, type Said, type Variant } from '../cause.ts'
 import { causes, unexplained } from '../causes/index.ts'
 import { overFamily } from '../causes/parts.ts'
 import { collectedAbout, withCollected } from '../collected.ts'
@@ -10,8 +10,9 @@ import { scopeText } from '../scope.ts'
 import { withUnanswered } from './arrivals.ts'
 import { type Accepted, cover } from './cover.ts'
 import type { Candidate } from './gains.ts'
+import type { Place } from './places.ts'
 import { separatorOf } from './tables.ts'
-import { cellsOf, weightOf } from './vectors.ts'
+import { type Cell, cellsOf, weightOf } from './vectors.ts'
 import { arrivalClause, aspectText, clausesOf, observedOf, predicateOf, unansweredClauses } from './words.ts'
 
 /** Nats within which another cause remains possible (1 : 20). */
@@ -80,12 +81,9 @@ function findingOf(accepted: Accepted, evidence: Evidence): Finding {
   const { scope } = place
   const passing = place.links
     .slice(0, toldLinks)
-    .flatMap(({ facts }) =>
-      facts.filter((fact) => fact.symptom === 'passes' && !isProof(fact) && fact.direction === undefined),
-    )
-  const shown = failing.filter((fact) => !isProof(fact) && fact.direction === undefined)
-  const told = shown.slice(0, toldFacts)
-  const untold = shown.length - told.length
+    .flatMap(({ facts }) => facts.filter((fact) => fact.symptom === 'passes' && isTold(fact)))
+  const { sinceMs, told, untold } = toldOf(failing)
+  const seen = seenAt(place)
   const { collected, clauses } = collectedAbout(evidence, failing)
   const direction = variant.direction ?? place.direction
   const where = scopeText(scope, direction)
@@ -98,7 +96,7 @@ function findingOf(accepted: Accepted, evidence: Evidence): Finding {
     direction,
     severity: cause.severity,
     confidence: shares[0] ?? 1,
-    sinceMs: failing.reduce((earliest, { sinceMs }) => Math.min(earliest, sinceMs), Number.POSITIVE_INFINITY),
+    sinceMs,
     summary: summaryOf(accepted, said, near),
     evidence: [
       ...clausesOf([...told, ...following.slice(0, toldFacts)]),
@@ -108,11 +106,11 @@ function findingOf(accepted: Accepted, evidence: Evidence): Finding {
       ...clauses,
       ...clausesOf(passing.filter((fact) => !isOwn(fact))),
     ],
-    weights: weightsOf(accepted),
+    weights: weightsOf(variant, seen),
     ruledOut: rivals
       .filter((rival) => !near.includes(rival))
       .slice(0, shownRuledOut)
-      .flatMap((rival) => ruledOut(rival, told)),
+      .flatMap((rival) => ruledOut(rival, { seen, told })),
     rivals: near.map((rival) => ({
       cause: rival.cause.name,
       confidence: shares[rivals.indexOf(rival) + 1] ?? 0,
@@ -124,6 +122,25 @@ function findingOf(accepted: Accepted, evidence: Evidence): Finding {
     })),
     next: cause.next(said),
   }
+}
+
+/** Proofs and directions have words of their own. */
+function isTold(fact: Fact): boolean {
+  return !isProof(fact) && fact.direction === undefined
+}
+
+/** Returns when failures began, those that words are made from, and how many others there are. */
+function toldOf(failing: readonly Fact[]) {
+  const told: Fact[] = []
+  let sinceMs = Number.POSITIVE_INFINITY
+  let untold = 0
+  for (const fact of failing) {
+    sinceMs = Math.min(sinceMs, fact.sinceMs)
+    if (!isTold(fact)) continue
+    if (told.length < toldFacts) told.push(fact)
+    else untold++
+  }
+  return { sinceMs, told, untold }
 }
 
 /** Returns one sentence, which names a cause only as far as the evidence does. */
@@ -146,23 +163,40 @@ function shareOut(gains: readonly number[]): readonly number[] {
   return odds.map((one) => one / sum)
 }
 
-function weightsOf({ place, variant }: Candidate): readonly Weight[] {
-  const cells = place.links.slice(0, toldLinks).flatMap(({ facts }) => cellsOf(facts))
+/** What an aspect shows on some links of a place. */
+interface Seen {
+  readonly aspect: string
+  readonly cell: Cell
+  readonly links: number
+}
+
+function seenAt({ links }: Place): readonly Seen[] {
+  const cells = links.slice(0, toldLinks).flatMap(({ facts }) => cellsOf(facts))
   return groupBy(cells, ({ fact }) => `${aspectText(fact)} ${fact.symptom}`).flatMap((alike) => {
     const [cell] = alike
-    if (cell === undefined) return []
-    const { nats } = weightOf(variant, cell)
-    return [{ aspect: aspectText(cell.fact), symptom: cell.fact.symptom, links: alike.length, nats }]
+    return cell === undefined ? [] : [{ aspect: aspectText(cell.fact), cell, links: alike.length }]
   })
 }
 
+function weightsOf(variant: Variant, seen: readonly Seen[]): readonly Weight[] {
+  return seen.map(({ aspect, cell, links }) => ({
+    aspect,
+    symptom: cell.fact.symptom,
+    links,
+    nats: weightOf(variant, cell).nats,
+  }))
+}
+
 /** Returns what speaks most against a cause, in a clause. */
-function ruledOut(rival: Candidate, failing: readonly Fact[]): readonly RuledOut[] {
-  const worst = weightsOf(rival).toSorted((a, b) => a.nats * a.links - b.nats * b.links)[0]
+function ruledOut(
+  rival: Candidate,
+  { seen, told }: { readonly seen: readonly Seen[]; readonly told: readonly Fact[] },
+): readonly RuledOut[] {
+  const worst = weightsOf(rival.variant, seen).toSorted((a, b) => a.nats * a.links - b.nats * b.links)[0]
   if (worst !== undefined && worst.nats < 0) {
     return [{ cause: rival.cause.name, because: `${worst.aspect} ${predicateOf(worst.symptom)}` }]
   }
-  const left = failing.find((fact) => !weightOf(rival.variant, { fact, isWeak: false }).explains)
+  const left = told.find((fact) => !weightOf(rival.variant, { fact, isWeak: false }).explains)
   if (left === undefined) return []
   return [
     { cause: rival.cause.name, because: `it does not explain why ${aspectText(left)} ${predicateOf(left.symptom)}` },

@@ -17,11 +17,13 @@ export interface LinkFacts {
  * ones needed to show it contradict it.
  */
 export function linkFactsOf(facts: readonly Fact[]): LinkFacts {
+  const onsetMs = onsetOf(facts)
+  if (onsetMs === undefined) return { facts, onsetMs, passesNeeded: strongPasses }
   let ofLoss = Number.POSITIVE_INFINITY
   for (const { loss, trials } of facts)
     if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
   const passesNeeded = Number.isFinite(ofLoss) ? Math.max(strongPasses, ofLoss) : strongPasses
-  return { facts, onsetMs: onsetOf(facts), passesNeeded }
+  return { facts, onsetMs, passesNeeded }
 }
 
 /** Returns whether it is evidence: a success from before the trouble is none. */
@@ -36,31 +38,21 @@ export function isWeak(fact: Fact, { onsetMs, passesNeeded }: LinkFacts): boolea
 
 /** Returns when the newest trouble of a link began; undefined if it has none. What harms nobody is none beside others. */
 function onsetOf(facts: readonly Fact[]): number | undefined {
-  return onsetOfThose(facts, isHarmful) ?? onsetOfThose(facts, isFailure)
-}
-
-function isFailure({ symptom }: Fact): boolean {
-  return symptom !== 'passes'
-}
-
-function isHarmful({ symptom }: Fact): boolean {
-  return !harmless.has(symptom)
-}
-
-function onsetOfThose(facts: readonly Fact[], isOne: (fact: Fact) => boolean): number | undefined {
-  let newest: number | undefined
-  let earliest = Number.POSITIVE_INFINITY
-  for (const fact of facts) {
-    if (!isOne(fact)) continue
-    if (newest === undefined || fact.sinceMs > newest) newest = fact.sinceMs
-    if (fact.sinceMs < earliest) earliest = fact.sinceMs
+  let isHarmed = false
+  let newestMs: number | undefined
+  for (const { symptom, sinceMs } of facts) {
+    if (symptom === 'passes' || (isHarmed && harmless.has(symptom))) continue
+    const isFirstHarm: boolean = !isHarmed && !harmless.has(symptom)
+    isHarmed ||= isFirstHarm
+    if (newestMs === undefined || isFirstHarm || sinceMs > newestMs) newestMs = sinceMs
   }
-  if (newest === undefined) return undefined
-  if (newest - earliest <= oneEventMs) return earliest
-  let onset = newest
-  for (const fact of facts)
-    if (isOne(fact) && fact.sinceMs < onset && newest - fact.sinceMs <= oneEventMs) onset = fact.sinceMs
-  return onset
+  if (newestMs === undefined) return undefined
+  let onsetMs = newestMs
+  for (const { symptom, sinceMs } of facts) {
+    if (symptom === 'passes' || (isHarmed && harmless.has(symptom))) continue
+    if (sinceMs < onsetMs && newestMs - sinceMs <= oneEventMs) onsetMs = sinceMs
+  }
+  return onsetMs
 }
 
 function passesSince({ sinceMs, lastMs, trials }: Fact, onsetMs: number): number {

@@ -13,7 +13,7 @@ export interface LinkFacts {
 
 /** Joins facts by link. Those of one link usually follow each other. Links share the text of each name, which speeds up every map of them. */
 export function linksOf(facts: readonly Fact[], vectorOf: (facts: readonly Fact[]) => Vector): LinkFacts[] {
-  const senders = new Map<string, { from: string; links: Map<End, { from: string; to: End; facts: Fact[] }> }>()
+  const senders = new Map<string, { from: string; links: Map<End, JoiningLink> }>()
   const ends = new Map<string, End>()
   for (let start = 0; start < facts.length; ) {
     const end = endOfRun(facts, start)
@@ -31,11 +31,22 @@ export function linksOf(facts: readonly Fact[], vectorOf: (facts: readonly Fact[
     const to = ends.get(id) ?? fact.to
     if (to === fact.to) ends.set(id, to)
     const known = links.get(to)
-    if (known === undefined) links.set(to, { from, to, facts: run })
-    else known.facts.push(...run)
+    if (known === undefined) {
+      // At once, while its facts are at hand: reading them all again would take as long as everything else.
+      links.set(to, { from, to, facts: run, vector: vectorOf(run) })
+    } else {
+      known.facts.push(...run)
+      known.vector = undefined
+    }
   }
   const joined = [...senders.values()].flatMap(({ links }) => [...links.values()])
-  return joined.map(({ from, to, facts }, index) => ({ index, from, to, facts, vector: vectorOf(facts) }))
+  return joined.map(({ from, to, facts, vector = vectorOf(facts) }, index) => ({ index, from, to, facts, vector }))
+}
+
+interface JoiningLink extends Pick<LinkFacts, 'from' | 'to'> {
+  readonly facts: Fact[]
+  /** Undefined once further facts have followed. */
+  vector: Vector | undefined
 }
 
 /** Returns the position after the last of the facts about one link that begin at `start`. */

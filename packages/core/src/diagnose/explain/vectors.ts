@@ -1,6 +1,7 @@
 import type { Line, Variant } from '../cause.ts'
 import { isTcp } from '../cause.ts'
-import { type Fact, ofSome, type Symptom } from '../evidence.ts'
+import { type Aspect, type Fact, ofSome, type Symptom, symptoms } from '../evidence.ts'
+import { createAspects, isSameAspect } from '../shared-aspects.ts'
 import { isKnown, isWeak, type LinkFacts, linkFactsOf } from './link-facts.ts'
 
 /** One aspect of a link. Links that share a vector have the same symptom there; the fact is that of the first of them. */
@@ -103,44 +104,36 @@ function vectorFrom(cells: readonly Cell[]): Vector {
   return { cells, failing, passing, worth: sumOf(failing.map((fact) => ({ fact, nats: capOfAspect }))) }
 }
 
-/** Numbers cells by what distinguishes them. A check has one path and one vantage, and few forms at one server, which are faster to compare than to look up. */
+/** Numbers cells by what distinguishes them. */
 function createCodes(): (fact: Fact, isWeak: boolean) => number {
-  const known = new Map<string, { readonly fact: Fact; readonly code: number }[]>()
+  const aspectFor = createAspects()
+  const numbers = new Map<Aspect, number>()
   let count = 0
-  return (fact, isWeak) => {
-    const name = fact.server === undefined ? fact.check : `${fact.check} ${fact.server}`
-    let alike = known.get(name)
-    if (alike === undefined) {
-      alike = []
-      known.set(name, alike)
+  const numberOf = (aspect: Aspect): number => {
+    let number = numbers.get(aspect)
+    if (number === undefined) {
+      const same = aspectFor(aspect)
+      number = numbers.get(same) ?? count++
+      numbers.set(same, number).set(aspect, number)
     }
-    for (const { fact: other, code } of alike) if (isAlike(fact, other)) return isWeak ? code + 1 : code
-    const code = 2 * count++
-    alike.push({ fact, code })
-    return isWeak ? code + 1 : code
+    return number
   }
+  return ({ aspect, symptom }, isWeak) =>
+    2 * (numberOf(aspect) * symptoms.length + symptoms.indexOf(symptom)) + Number(isWeak)
 }
 
 /** Returns whether the same cells follow from both. */
 function areAlike(one: LinkFacts, other: LinkFacts): boolean {
   if (one.facts.length !== other.facts.length) return false
+  const areWell = one.onsetMs === undefined && other.onsetMs === undefined
   for (let index = 0; index < one.facts.length; index++) {
     const [a, b] = [one.facts[index], other.facts[index]]
-    if (a === undefined || b === undefined || a.check !== b.check || !isAlike(a, b)) return false
+    if (a === undefined || b === undefined || a.symptom !== b.symptom || !isSameAspect(a.aspect, b.aspect)) return false
+    // Where nothing fails, every success is known.
+    if (areWell) continue
     if (isKnown(a, one) !== isKnown(b, other) || isWeak(a, one) !== isWeak(b, other)) return false
   }
   return true
-}
-
-/** Returns whether two facts of one check show the same of the same aspect. */
-function isAlike(one: Fact, other: Fact): boolean {
-  return (
-    one.symptom === other.symptom &&
-    one.family === other.family &&
-    one.direction === other.direction &&
-    one.socket === other.socket &&
-    one.server === other.server
-  )
 }
 
 /** Returns a function that values variants on vectors, and remembers the values. */

@@ -69,14 +69,15 @@ const kindNames: Readonly<Record<string, string>> = {
 /** Returns what fails, without a cause: `TCP is refused and udp-large gets no answer`. */
 export function observedOf(failing: readonly Fact[], passing: readonly Fact[]): string {
   const passes = new Set(passing.map(({ check }) => check))
+  const all = groupBy([...failing, ...passing], kindOf)
   return listed(
     groupBy(failing, ({ symptom }) => symptom).map((facts) => {
+      const shown = new Set(checksOf(facts))
       const checks = groupBy(facts, kindOf).flatMap((ofKind) => {
-        const isWhole = [...failing, ...passing].every(
-          (fact) =>
-            kindOf(fact) !== kindOf(ofKind[0]) || (!passes.has(fact.check) && checksOf(facts).includes(fact.check)),
-        )
-        return isWhole ? [kindOf(ofKind[0])] : checksOf(ofKind)
+        const kind = kindOf(ofKind[0])
+        const alike = checksOf(all.find(([first]) => kindOf(first) === kind) ?? [])
+        const isWhole = alike.every((check) => !passes.has(check) && shown.has(check))
+        return isWhole ? [kind] : checksOf(ofKind)
       })
       return `${listed(checks)} ${predicates[facts[0]?.symptom ?? 'passes'][checks.length === 1 ? 0 : 1]}`
     }),

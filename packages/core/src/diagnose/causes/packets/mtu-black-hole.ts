@@ -1,9 +1,20 @@
 import { hostIn } from '../../../model/target.ts'
-import { both, type Cause, evenly, isFragmented, isLarge, isSmall, isTcp, mostly, surely } from '../../cause.ts'
+import {
+  both,
+  type Cause,
+  evenly,
+  isFragmented,
+  isLarge,
+  isSmall,
+  isTcp,
+  mostly,
+  type Selector,
+  surely,
+} from '../../cause.ts'
 import { shellWord } from '../../shell.ts'
 import { byFamily, ofLinks, overFamily, overPods, proven } from '../parts.ts'
 
-const isDatagram = (aspect: { readonly protocol: string }) => !isTcp({ check: '', path: '', vantage: '', ...aspect })
+const isDatagram: Selector = (aspect) => !isTcp(aspect)
 
 export const mtuBlackHole: Cause = {
   name: 'mtu-black-hole',

@@ -1,4 +1,5 @@
 import { type Cause, surely } from '../../cause.ts'
+import { changedFact } from '../../evidence.ts'
 import { ifOverlay, ofLinks, onNode, overPods, seenOf } from '../parts.ts'
 
 export const routingBroken: Cause = {
@@ -32,7 +33,7 @@ export const routingBroken: Cause = {
     return `there is no working route: ${where}${by === undefined ? '' : `, says ${by}`}`
   },
   next: (said) =>
-    onNode({ ...said, failing: said.failing.map((fact) => ({ ...fact, to: senderOf(fact) })) }, 'ip route'),
+    onNode({ ...said, failing: said.failing.map((fact) => changedFact(fact, { to: senderOf(fact) })) }, 'ip route'),
 }
 
 /** The sender's route is the one to look at first. */

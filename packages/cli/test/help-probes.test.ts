@@ -186,9 +186,10 @@ test('udp shows its summary and flags', async () => {
                                  an attempt succeeds if all are answered, and names
                                  those that are not (default: 1)
       --volley <number>          packets to send together from one source port; the
-                                 result says how many are overtaken on which way,
-                                 and one answer is a success; dscp, timestamps and
-                                 flows are not used then (default: 1)
+                                 result says how many are overtaken on which way
+                                 and, of eight or more large ones, how far a slow
+                                 line spreads them; one answer is a success; dscp,
+                                 timestamps and flows are not used then (default: 1)
       --keep                     send from one source port in all attempts of a
                                  series; flows and volley are not used then; where
                                  it no longer passes packets while a new one does,

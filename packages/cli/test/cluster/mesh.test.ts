@@ -44,8 +44,10 @@ test('gives up an agent whose answer does not end, and shows the others', async 
 test('shows no control characters of names and addresses in the cluster', async () => {
   const api = await startFakeCluster({ nodes: three })
   const forged = 'x\u001b[2J\nnode1 -> node2: forged'
-  api.set(endpointSlice('forged', [endpoint(forged, [forged], { nodeName: forged })]))
+  api.set(endpointSlice('forged-name', [endpoint(forged, ['10.0.0.9'], { nodeName: forged })]))
+  api.set(endpointSlice('forged-address', [endpoint('scout-9', [forged], { nodeName: 'node9' })]))
   const { out, err } = await mesh(api)
+  expect(err).toContain('forged-name has an invalid endpoint (nodeName: has control or format characters')
   expect(err).toContain('has the invalid address "x\ufffd[2J\ufffdnode1 -> node2: forged"')
   const lines = `${out}${err}`.split('\n')
   expect(lines.filter((line) => line.includes('\u001b[2J') || line.startsWith('node1 -> node2: forged'))).toEqual([])

@@ -28,7 +28,9 @@ describe('agents collect what proves an incident, and say it with its evidence',
   testWith(...labNeeds)('the limit that large packets meet, which otherwise looks like loss', async () => {
     const { lab, until } = await startMesh()
     await lab.inject('policing', { from: 1, to: 2, load: 4 })
-    const [incident] = await until(({ cause }) => cause === 'bandwidth-limited')
+    const [incident] = await until(
+      ({ cause, evidence }) => cause === 'bandwidth-limited' && hasLine(evidence, 'train from node1 to node2 '),
+    )
     expect(incident?.scope).toEqual({ kind: 'link', from: 'node1', to: 'node2' })
     expect(incident?.evidence.join('\n')).toMatch(
       /^train from node[12] to node[12] over IPv[46]: large packets sent together .*the last \d+ of 32 are lost$/m,

@@ -4,9 +4,12 @@ import { linkFlapping } from './causes/index.ts'
 import type { Finding } from './finding.ts'
 import type { Incident } from './incidents.ts'
 
-/** What comes back within this time is the same incident. What flaps ends after as much calm, and is one outage if it lasts as long. */
+/**
+ * An incident that returns within this time is the same one. Flapping ends after this time without an outage, or once an outage lasts this
+ * long.
+ */
 export const returnsMs = 300_000
-/** So many outages of one cause within this time are one trouble that comes and goes. */
+/** Number of outages of one cause within a time that make it flapping. */
 const flaps = { least: 3, withinMs: 900_000 } as const
 
 /** A time for which an incident was found. */
@@ -17,7 +20,7 @@ export interface Outage {
   readonly toMs?: number
 }
 
-/** Returns the outages with what is found now: the last one goes on until it has healed. What it was first named may have been a guess. */
+/** Returns the recent outages with the present one. While that goes on, its cause is the newest finding's: the first may have been a guess. */
 export function continuedBy(outages: readonly Outage[], finding: Finding, atMs: number): readonly Outage[] {
   const recent = outages.filter(({ fromMs }) => atMs - fromMs < flaps.withinMs)
   const last = outages.at(-1)
@@ -35,14 +38,14 @@ export function healed(outages: readonly Outage[], toMs: number): readonly Outag
   return last === undefined || last.toMs !== undefined ? outages : [...outages.slice(0, -1), { ...last, toMs }]
 }
 
-/** Returns whether outages of one cause follow each other, the last of which does not last. */
+/** Returns whether one cause returns again and again, and the present outage is short so far. */
 export function isFlapping(outages: readonly Outage[], atMs: number): boolean {
   const last = outages.at(-1)
   if (last === undefined || atMs - last.fromMs >= returnsMs) return false
   return groupBy(outages, ({ cause }) => cause).some(({ length }) => length >= flaps.least)
 }
 
-/** Returns how what flaps is shown: as a link that does, unless only some packets are lost, or it is no link. */
+/** Returns how a flapping incident is shown. It keeps its cause if only some packets are lost or late, or if its scope is not one of links. */
 export function flappingWords(
   { cause, severity, scope, summary }: Pick<Incident, 'cause' | 'severity' | 'scope' | 'summary'>,
   { outages, isSoft }: { readonly outages: readonly Outage[]; readonly isSoft: boolean },

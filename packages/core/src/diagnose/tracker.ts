@@ -29,7 +29,7 @@ interface Tracked {
   cleanSinceMs: number
   /** Whether packets are only lost or late, which takes longer to be sure of. */
   isSoft: boolean
-  /** Times for which it was found, the present or newest one last. */
+  /** Oldest first. */
   outages: readonly Outage[]
   isFlapping: boolean
   /** Wall clock of the last evidence about its links. */

@@ -6,42 +6,43 @@ import { nsBetween } from '../wire/stamp-time.ts'
 /*
  * The rate of a path by packet-train dispersion (C. Dovrolis, P. Ramanathan and D. Moore, "Packet-Dispersion Techniques and a Capacity-Estimation
  * Methodology", IEEE/ACM Transactions on Networking 12(6), 2004): packets that leave together arrive spread out to the rate of the narrowest
- * line. The reflector's stamp of each arrival tells that for the way there, our own for the way back, and no clocks need to agree, because
+ * line. The reflector's stamps of arrival give the rate of the way there, our own that of the way back. The clocks need not agree, because
  * only differences of one clock count.
  *
- * - A token bucket lets a burst pass at once, so only the second half counts. A burst longer than the volley hides its limit.
- * - Interrupt coalescing, GRO and the queues of virtual interfaces deliver several packets at once. So times are compared over several packets, and
- *   what is faster than a gigabit a second is only known to be that fast.
- * - A busy CPU holds packets up for a while and then delivers many at once. So the lower quartile of these times counts: a line delays all.
- * - The way back has a rate only if it is slower than answers leave, which a slow way there spreads, too. Linux stamps packets when they leave the
- *   queue of their interface, so that the rate includes what the own host limits, and the wait does not.
- * - It is the rate that the line leaves to this flow: less than its capacity, if others use it and take turns (fq).
+ * - A token bucket lets a burst pass at once, so only the second half counts. A burst of half the volley or more hides the limit.
+ * - Interrupt coalescing, GRO and the queues of virtual interfaces deliver several packets at once. So the spacing is measured over several
+ *   packets, and the highest rate is a gigabit a second: anything faster looks the same.
+ * - A busy CPU holds packets up for a while and then delivers many at once. So the lower quartile of the spacings counts: a line delays all.
+ * - A slow way there also spreads the answers. So the way back has a rate only if it is clearly slower than the answers leave.
+ * - Linux stamps packets when they leave the queue of their interface. So the rate includes a limit of the sending host, and the wait in its
+ *   queue is not measured.
+ * - The rate is what the line leaves to this flow: less than its capacity if others use it and take turns (fq).
  */
 
-/** How a volley of large packets was spread. Absent for others, and where too few arrive or the reflector's clock is wrong. */
+/** How a volley of large packets was spread. Empty if its packets are few or small, if none returns, and if this host may have lost some. */
 export interface Dispersion {
   /**
-   * Rates at which the second half of the volley passed each way, IP headers included, or a gigabit if that is faster; absent where fewer than
-   * eight packets return, or out of order, and on the way back if that is no slower.
+   * Rates at which the second half of the volley passed each way, IP headers included, at most a gigabit a second. Absent if fewer than eight
+   * packets return or many are out of order; on the way back, also if that is no slower.
    */
   readonly forthBitsPerSecond?: number
   readonly backBitsPerSecond?: number
-  /** How much longer the last packet was under way than the first, each way: the time that it waited in queues behind the others. */
+  /** How much longer the last packet was in flight than the first, each way: the time it waited in queues behind the others. */
   readonly forthWaitNs?: number
   readonly backWaitNs?: number
-  /** Packets at the end of the volley that had no answer. */
+  /** Unanswered packets at the end of the volley. */
   readonly lostAtEnd?: number
 }
 
 const leastPackets = 8
-/** Smaller packets show how many packets can be handled, not how many bytes. */
+/** Smallest packets that show a rate in bytes; smaller ones show how many packets hosts can handle. */
 const leastBytes = 1_000
-/** Packets in the wrong order, beyond which something else than a queue spreads them. */
+/** Share of packets out of order above which something other than a queue spreads them. */
 const mostDisorder = 1 / 8
-/** The way back must be slower than answers leave by this. */
+/** The rate of the way back counts below this share of the rate at which answers leave. */
 const clearlySlower = 0.7
 
-/** Returns how a volley was spread, whose fates are in the order of sending. */
+/** Returns how a volley was spread. Its fates are in the order of sending. */
 export function dispersionIn(fates: readonly Fate<PacketAnswer>[], packetBytes: number): Dispersion {
   if (fates.length < leastPackets || packetBytes < leastBytes) return {}
   const lostAtEnd = fates.length - 1 - fates.findLastIndex(({ kind }) => kind === 'answered')
@@ -63,7 +64,7 @@ export function dispersionIn(fates: readonly Fate<PacketAnswer>[], packetBytes: 
   }
 }
 
-/** When a packet left, arrived and was answered, and when the answer returned. Times at both ends are from different moments. */
+/** When a packet left, arrived and was answered, and when the answer returned. Only times of the same end compare. */
 interface Passage {
   readonly sentNs: number
   readonly receivedNs: number
@@ -91,7 +92,7 @@ function passagesIn(fates: readonly Fate<PacketAnswer>[]): readonly Passage[] {
   })
 }
 
-/** Returns the rate at which the second half of these packets passed, by the times of all in the order of sending. */
+/** Returns the rate at which the second half of these packets passed, given the times of all in the order of sending. */
 function rateOf(times: readonly number[], packetBits: number): number | undefined {
   if (times.length < leastPackets) return undefined
   const disorder = times.filter((time, index) => time < (times[index - 1] ?? time)).length
@@ -106,7 +107,7 @@ function rateOf(times: readonly number[], packetBits: number): number | undefine
   return Math.min(fastestBitsPerSecond, Math.round((lag * packetBits * 1e9) / Math.max(1, spanNs)))
 }
 
-/** Whether a packet may have been lost in this host, other than in a queue of limited length, which is the beginning of the path. */
+/** Returns whether this host may have lost a packet. A full queue of its interface (ENOBUFS) does not count: there the path begins. */
 function isOurs(fate: Fate<unknown>): boolean {
   return fate.kind === 'unsent' ? fate.code !== 'ENOBUFS' : fate.kind === 'silent' && fate.mayBeOurs
 }

@@ -102,7 +102,7 @@ export const http = defineProbe({
       if (response.isBusy === true)
         throw new FailureError(
           'busy',
-          `${target.url.href} answered that it has too many requests at once (status 503): see which clients it has, or raise what it may use`,
+          `${target.url.href} is at its own limit on requests at once (status 503): find the clients that load it`,
         )
       throw new FailureError(
         'bad-status',

@@ -5,9 +5,6 @@
 
 const word = 'scout '
 
-/** Header of a responder's 503 that only says that it has reached its own limit on answers at once. */
-export const busyHeader = 'scout-busy'
-
 /** Returns so many bytes of it. */
 export function fillerOf(size: number): Buffer {
   return Buffer.alloc(size, word)

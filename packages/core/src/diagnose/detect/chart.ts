@@ -8,12 +8,16 @@ import { count, isScattered, type LossAlarm, shownOf, type Tally } from './tally
 /*
  * Sequential test for loss (Page's CUSUM). Each trial adds the log-likelihood ratio of a loss rate q1 to the healthy rate q0 to a score
  * that never falls below 0; at `threshold` nats it alarms. Its mean time between false alarms is at least e^threshold independent trials
- * (Lorden 1971). Bad moments of a network are not independent: a burst of some seconds is one event, however many trials it hits. Two
- * guards share the budget with a test that asks instead whether losses are spread over the time, see `EvenLoss`. Guard C ignores the third
- * and later bad trials in a row, and more than three within 30 s: no two bursts are enough for it. Guard F ignores more than two within
- * 30 s, but counts long runs. A guard that has counted its limit of bad trials counts one good trial a second until the 30 s are over,
- * because it ignores further bad ones too. C is faster where loss is small, F where few trials succeed, and the other test where a stream
- * has many trials. No burst shorter than 30 s is called loss.
+ * (Lorden 1971). Bad moments of a network are not independent: a burst of some seconds is one event, however many trials it hits. So the
+ * chart shares its budget among three tests, none of which alarms for one burst alone that is shorter than 30 s:
+ *
+ * - Guard C ignores the third and later bad trials in a row, and more than three within 30 s: two bursts are never enough for it. It is the
+ *   fastest where loss is small.
+ * - Guard F ignores more than two within 30 s, but counts long runs. It is the fastest where few trials succeed.
+ * - `EvenLoss` ignores none, and asks whether losses are spread over the time. It is the fastest where a stream has many trials.
+ *
+ * A guard that has counted its limit of bad trials counts one good trial a second until the 30 s are over, because it ignores further bad ones
+ * too.
  *
  * A healthy chart holds two pairs of counts and a time. The scores exist from a bad trial until all of them are 0 again.
  */
@@ -54,7 +58,7 @@ export class LossChart {
       return
     }
     const highest = scores.highest()
-    // Each guard, and the test for even loss, has a third of the budget.
+    // Each of the three tests has a third of the budget.
     const nats = this.threshold + Math.log(3)
     const found = highest.value >= nats ? highest : isBad ? scores.evenAbove(nats) : undefined
     if (found !== undefined) {
@@ -66,7 +70,7 @@ export class LossChart {
     }
   }
 
-  /** Adds so many good trials, evenly from one time to another: a healthy chart takes them at once. */
+  /** Adds good trials, spread evenly over a time. A quiet chart takes them in one step. */
   addGood(count: number, fromMs: number, toMs: number): void {
     const spacingMs = count > 1 ? (toMs - fromMs) / (count - 1) : 0
     let left = count

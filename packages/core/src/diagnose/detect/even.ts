@@ -2,16 +2,18 @@ import { natsAbove } from './proportion.ts'
 import type { Tally } from './tally.ts'
 
 /*
- * Loss that lasts, as opposed to some bursts: time is cut into slots from the first bad trial on, and enough of the last ones must have lost
- * some of their trials, but not all. Then nothing has to be ignored, and if all trials of these slots are far more than the healthy rate
- * yields, it is loss. One burst meets neighbouring slots only: one of 30 s is in too few of them, as are two of 10 s. An outage has such a
- * slot where it begins and where it ends. It needs many trials in each slot, as a stream has whose link is suspected.
+ * A test for loss that is spread over the time, as opposed to bursts. It cuts time into slots from the first bad trial on. It alarms if most of
+ * the last slots lost some of their trials, but not all, and if the trials of these slots are far more than the healthy rate yields. So it
+ * ignores no trial, unlike the guards. A burst that begins with the first bad trial meets too few slots until it has lasted for 30 s, and so do
+ * two of 10 s. After an isolated loss, 20 s may be enough. An outage loses only some trials of a slot where it begins and where it ends. The test
+ * needs many trials in each slot, which only the stream of a suspected link has.
  */
 
 const slotMs = 5_000
-/** Slots that are regarded, and how many of them must have lost some. */
-const regarded = 10
-const least = 7
+/** Newest slots that are examined. */
+const examined = 10
+/** Number of them that must have lost some of their trials. */
+const leastLossy = 7
 
 interface Slot {
   readonly index: number
@@ -36,7 +38,7 @@ export class EvenLoss {
     if (slot === undefined || slot.index < index) {
       slot = { index, trials: 0, bad: 0, runs: 0 }
       this.#slots.push(slot)
-      if (this.#slots.length > regarded) this.#slots.shift()
+      if (this.#slots.length > examined) this.#slots.shift()
     }
     slot.trials++
     if (!isBad) return
@@ -44,16 +46,16 @@ export class EvenLoss {
     if (beginsRun) slot.runs++
   }
 
-  /** Returns what was lost if that exceeds the healthy rate more than twice, and by so many nats. */
+  /** Returns the trials of the examined slots if they lost more than twice the healthy rate, by at least so many nats; else undefined. */
   lossAbove(
     nats: number,
     { healthyRate, lastMs }: { readonly healthyRate: number; readonly lastMs: number },
   ): Tally | undefined {
     const newest = this.#slots.at(-1)?.index ?? 0
-    const slots = this.#slots.filter(({ index }) => index > newest - regarded)
+    const slots = this.#slots.filter(({ index }) => index > newest - examined)
     const lossy = slots.filter(({ bad, trials }) => bad > 0 && bad < trials)
     const [first] = lossy
-    if (first === undefined || lossy.length < least) return undefined
+    if (first === undefined || lossy.length < leastLossy) return undefined
     const tally = { sinceMs: this.#sinceMs + first.index * slotMs, lastMs, trials: 0, bad: 0, runs: 0 }
     for (const { index, trials, bad, runs } of slots) {
       if (index < first.index) continue

@@ -2,7 +2,7 @@ import type { Line, Variant } from '../cause.ts'
 import { isTcp } from '../cause.ts'
 import { type Aspect, type Fact, ofSome, type Symptom, symptoms } from '../evidence.ts'
 import { createAspects, isSameAspect } from '../shared-aspects.ts'
-import { isKnown, isWeak, type LinkFacts, linkFactsOf } from './link-facts.ts'
+import { isKnown, isWeak, type Trouble, troubleOf } from './trouble.ts'
 
 /** One aspect of a link. Links that share a vector have the same symptom there; the fact is that of the first of them. */
 export interface Cell {
@@ -39,8 +39,8 @@ const capOfTcp = 8
 
 /** Returns what is known of the aspects of a link. A success from before its trouble is no evidence about that. */
 export function cellsOf(facts: readonly Fact[]): readonly Cell[] {
-  const link = linkFactsOf(facts)
-  return facts.flatMap((fact) => (isKnown(fact, link) ? [{ fact, isWeak: isWeak(fact, link) }] : []))
+  const trouble = troubleOf(facts)
+  return facts.flatMap((fact) => (isKnown(fact, trouble) ? [{ fact, isWeak: isWeak(fact, trouble) }] : []))
 }
 
 interface TrieNode {
@@ -64,13 +64,12 @@ export function createVectors() {
     node.vector ??= vectorFrom(cells())
     return node.vector
   }
-  const vectorAnew = (link: LinkFacts): Vector => {
-    const { facts } = link
+  const lookUp = ({ facts, trouble }: LinkEvidence): Vector => {
     let node = root
-    for (const fact of facts) if (isKnown(fact, link)) node = step(node, codeOf(fact, isWeak(fact, link)))
+    for (const fact of facts) if (isKnown(fact, trouble)) node = step(node, codeOf(fact, isWeak(fact, trouble)))
     return finish(node, () => cellsOf(facts))
   }
-  let before: (LinkFacts & { readonly vector: Vector }) | undefined
+  let before: (LinkEvidence & { readonly vector: Vector }) | undefined
   return {
     vectorOf: (cells: readonly Cell[]): Vector =>
       finish(
@@ -78,12 +77,12 @@ export function createVectors() {
         () => cells,
       ),
     /**
-     * Returns the vector of `cellsOf(facts)`, without making the cells if it is known: there are hundreds of thousands. Most links behave
-     * as the one before.
+     * Returns the vector of `cellsOf(facts)`. A mesh has hundreds of thousands of cells, so it makes them only for a new vector, and first
+     * compares with the previous link, as which most behave.
      */
     vectorOfFacts(facts: readonly Fact[]): Vector {
-      const link = linkFactsOf(facts)
-      if (before === undefined || !areAlike(link, before)) before = { ...link, vector: vectorAnew(link) }
+      const link = { facts, trouble: troubleOf(facts) }
+      if (before === undefined || !areAlike(link, before)) before = { ...link, vector: lookUp(link) }
       return before.vector
     },
     /** Splits the facts of a link into those that these cells of its vector stand for, and the others. */
@@ -122,16 +121,22 @@ function createCodes(): (fact: Fact, isWeak: boolean) => number {
     2 * (numberOf(aspect) * symptoms.length + symptoms.indexOf(symptom)) + Number(isWeak)
 }
 
-/** Returns whether the same cells follow from both. */
-function areAlike(one: LinkFacts, other: LinkFacts): boolean {
+interface LinkEvidence {
+  readonly facts: readonly Fact[]
+  readonly trouble: Trouble
+}
+
+/** Returns whether two links have equal cells. */
+function areAlike(one: LinkEvidence, other: LinkEvidence): boolean {
   if (one.facts.length !== other.facts.length) return false
-  const areWell = one.onsetMs === undefined && other.onsetMs === undefined
+  const areHealthy = one.trouble.onsetMs === undefined && other.trouble.onsetMs === undefined
   for (let index = 0; index < one.facts.length; index++) {
     const [a, b] = [one.facts[index], other.facts[index]]
     if (a === undefined || b === undefined || a.symptom !== b.symptom || !isSameAspect(a.aspect, b.aspect)) return false
     // Where nothing fails, every success is known.
-    if (areWell) continue
-    if (isKnown(a, one) !== isKnown(b, other) || isWeak(a, one) !== isWeak(b, other)) return false
+    if (areHealthy) continue
+    if (isKnown(a, one.trouble) !== isKnown(b, other.trouble)) return false
+    if (isWeak(a, one.trouble) !== isWeak(b, other.trouble)) return false
   }
   return true
 }

@@ -5,9 +5,9 @@ import { quantileOf } from '../detect/baseline.ts'
 import { failureIn, type Proof, type Reading } from './proof.ts'
 
 /*
- * What a path does to large packets that are sent together (probes/dispersion.ts): a healthy one passes them at once, a slow line spreads them to
- * its rate, and what limits a rate without a queue drops their end. Each collector sends 230 kB and receives as much; what lets more than 23 kB pass
- * at once before it limits anything, as the bandwidth plugin does without a burst of its own, is not seen.
+ * What a path does to large packets that are sent together (probes/dispersion.ts): a healthy path passes them at once, a slow line spreads them
+ * to its rate, and a policer drops the end of the train. Each collector sends 230 kB and receives as much. A limit that first lets a burst
+ * of more than 23 kB pass is not seen: that is half a train, and the bandwidth plugin without a configured burst is such a limit.
  */
 
 const rounds = 5
@@ -27,20 +27,20 @@ export const train: Proof = {
   },
 }
 
-/** Of which something arrived. */
+/** Trains with an answer from which the proof decides anything. */
 const leastTrains = 3
-/** What is faster may be a busy host. */
+/** Highest rate of a slow line. Above it, a busy host may have spread the train. */
 const slowBitsPerSecond = 50e6
-/** Share of a train that must be lost at its end, … */
+/** Share of a train that must be lost at its end. */
 const endRatio = 0.25
-/** … and nats by which the ends of all are no chance: beyond that of five trains once in five thousand times (Fisher's method, chi-squared). */
+/** Nats above which the lost ends are no chance. Five trains exceed it by chance once in five thousand times (Fisher's method, chi-squared). */
 const certainNats = 17
 
 interface Train {
   readonly sent: number
   readonly returned: number
   readonly lostAtEnd: number
-  /** Absent if they cannot be told; on the way back, also if that is no slower. */
+  /** Absent if unknown; on the way back, also if that is no slower. */
   readonly forthBitsPerSecond?: number | undefined
   readonly backBitsPerSecond?: number | undefined
   readonly forthWaitNs: number
@@ -50,7 +50,7 @@ interface Train {
 function trainOf({ detail = {}, packets }: ResultOf<'udp'>): readonly Train[] {
   const { lostAtEnd, forthBitsPerSecond, backBitsPerSecond, forthWaitNs = 0, backWaitNs = 0 } = detail
   if (packets === undefined || lostAtEnd === undefined) return []
-  // What the queue of the own interface refuses is not sent, and lost on the path all the same.
+  // Packets that the queue of this host's interface refuses were never sent. They count as lost all the same: the path begins there.
   return [
     {
       sent: together,
@@ -69,7 +69,7 @@ function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
   const cut = trains.filter(({ sent, lostAtEnd }) => lostAtEnd >= sent * endRatio)
   const nats = trains.reduce((sum, train) => sum + natsOfEnd(train), 0)
   const isCut = cut.length >= trains.length - 1 && nats > certainNats
-  // One train that passes shows that the path can; what held up the others is not the path, or not always there.
+  // One fast train shows that the path can pass it, so something else held up the others.
   const rate = Math.max(...rates)
   const isSlow = rates.length > 0 && rate <= slowBitsPerSecond
   const lost = trains.reduce((sum, { sent, returned }) => sum + sent - returned, 0)
@@ -109,14 +109,14 @@ function waitOf(trains: readonly Train[]): number {
   )
 }
 
-/** Returns the nats by which it is no chance that all packets that return are among the first of a train. */
+/** Returns, in nats, how unlikely it is by chance that no packet of the lost end returns, given how many of the train do. */
 function natsOfEnd({ sent, returned, lostAtEnd }: Train): number {
   let nats = 0
   for (let index = 0; index < returned; index++) nats -= Math.log((sent - lostAtEnd - index) / (sent - index))
   return nats
 }
 
-/** Returns how many packets of a train are usually lost at its end. */
+/** Returns the median of the packets that are lost at the end of a train. */
 function endOf(cut: readonly Train[]): number {
   return quantileOf(
     cut.map(({ lostAtEnd }) => lostAtEnd),
@@ -124,7 +124,7 @@ function endOf(cut: readonly Train[]): number {
   )
 }
 
-/** Returns the rate of the slower way, in bits per second; none if it is not known. */
+/** Returns the rate of the slower way, in bits per second; none if unknown. */
 function ratesOf({ forthBitsPerSecond, backBitsPerSecond }: Train): readonly number[] {
   return forthBitsPerSecond === undefined ? [] : [Math.min(forthBitsPerSecond, backBitsPerSecond ?? forthBitsPerSecond)]
 }

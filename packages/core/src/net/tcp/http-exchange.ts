@@ -2,10 +2,13 @@ import { ClientRequest, type IncomingMessage } from 'node:http'
 import { Duplex } from 'node:stream'
 import { FailureError, isSystemError } from '../../model/failure.ts'
 import { nowNs } from '../../time/clock.ts'
-import { busyHeader, fillerOf, whereAltered } from '../../wire/filler.ts'
+import { fillerOf, whereAltered } from '../../wire/filler.ts'
 import type { Bytes, BytesListener } from './bytes.ts'
 import { mostHeadBytes, readHeads } from './http-heads.ts'
 import { tlsFailureOf } from './tls-failure.ts'
+
+/** Header with which a responder says that status 503 is only due to its own limit on requests at once. */
+export const busyHeader = 'scout-busy'
 
 export interface HttpRequest {
   readonly url: URL
@@ -41,7 +44,7 @@ export interface HttpResponse {
   lengthBytes?: number
   /** The kept part of the body. */
   body: Buffer
-  /** Whether a responder's head says that only its own limit is the cause. */
+  /** Whether a responder rejected the request only because it is at its own limit. */
   isBusy?: boolean
   /** Offset of the first byte that is not that of the filler, if that is expected. */
   alteredAt?: number

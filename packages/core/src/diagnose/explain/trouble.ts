@@ -1,42 +1,43 @@
 import { type Fact, harmless, oneEventMs } from '../evidence.ts'
 
-/** Successes since the trouble began, from which they are no longer weak, … */
+/** Successes since the trouble began from which a series is no longer weak evidence. */
 const strongPasses = 3
-/** … and beside a loss, so many times its share: fewer than one run in a thousand would have no loss by chance. */
+/** Beside a loss it takes this, divided by the loss ratio: by chance, fewer than one in a thousand such runs have no loss. */
 const passesOfLoss = Math.log(1_000)
 
-/** Facts about one link, when its newest trouble began, and how many successes since then are no longer weak. */
-export interface LinkFacts {
-  readonly facts: readonly Fact[]
+/** The newest trouble of a link. */
+export interface Trouble {
+  /** Wall clock of its beginning; undefined if the link has none. */
   readonly onsetMs: number | undefined
+  /** Successes since then from which a series is no longer weak evidence. */
   readonly passesNeeded: number
 }
 
 /**
- * Returns what a link shows. The smaller the loss that some series show, the more attempts of others pass by chance; half as many as the lossy
- * ones needed to show it contradict it.
+ * Returns the trouble that the facts of one link show. The smaller a loss is, the more attempts of other series pass by chance. Half as many
+ * successes as the lossy series needed attempts contradict the loss.
  */
-export function linkFactsOf(facts: readonly Fact[]): LinkFacts {
+export function troubleOf(facts: readonly Fact[]): Trouble {
   const onsetMs = onsetOf(facts)
-  if (onsetMs === undefined) return { facts, onsetMs, passesNeeded: strongPasses }
+  if (onsetMs === undefined) return { onsetMs, passesNeeded: strongPasses }
   let ofLoss = Number.POSITIVE_INFINITY
   for (const { loss, trials } of facts)
     if (loss !== undefined) ofLoss = Math.min(ofLoss, passesOfLoss / loss.low, trials / 2)
   const passesNeeded = Number.isFinite(ofLoss) ? Math.max(strongPasses, ofLoss) : strongPasses
-  return { facts, onsetMs, passesNeeded }
+  return { onsetMs, passesNeeded }
 }
 
-/** Returns whether it is evidence: a success from before the trouble is none. */
-export function isKnown({ symptom, lastMs }: Fact, { onsetMs }: LinkFacts): boolean {
+/** Returns whether a fact is evidence about the trouble: a success from before it is not. */
+export function isKnown({ symptom, lastMs }: Fact, { onsetMs }: Trouble): boolean {
   return symptom !== 'passes' || onsetMs === undefined || lastMs >= onsetMs
 }
 
-/** Returns whether it is a success that rests on few attempts since the trouble began. */
-export function isWeak(fact: Fact, { onsetMs, passesNeeded }: LinkFacts): boolean {
+/** Returns whether a fact is a success that rests on few attempts since the trouble began. */
+export function isWeak(fact: Fact, { onsetMs, passesNeeded }: Trouble): boolean {
   return fact.symptom === 'passes' && onsetMs !== undefined && passesSince(fact, onsetMs) < passesNeeded
 }
 
-/** Returns when the newest trouble of a link began; undefined if it has none. What harms nobody is none beside others. */
+/** Returns when the newest trouble of a link began; undefined if it has none. Harmless symptoms count only where there are no others. */
 function onsetOf(facts: readonly Fact[]): number | undefined {
   let isHarmed = false
   let newestMs: number | undefined

@@ -22,14 +22,16 @@ export interface Outage {
 
 /** Returns the recent outages with the present one. While that goes on, its cause is the newest finding's: the first may have been a guess. */
 export function continuedBy(outages: readonly Outage[], finding: Finding, atMs: number): readonly Outage[] {
-  const recent = outages.filter(({ fromMs }) => atMs - fromMs < flaps.withinMs)
+  // The clock may have been set back since.
+  const recent = outages.filter(({ fromMs }) => Math.abs(atMs - fromMs) < flaps.withinMs)
   const last = outages.at(-1)
-  if (last === undefined || last.toMs !== undefined) return [...recent, outageOf(finding)]
+  if (last === undefined || last.toMs !== undefined) return [...recent, outageOf(finding, atMs)]
   return [...recent.filter((one) => one !== last), { ...last, cause: finding.cause }]
 }
 
-export function outageOf({ cause, sinceMs }: Finding): Outage {
-  return { cause, fromMs: sinceMs }
+/** Returns the outage that has begun; the clock of whoever saw its beginning may be ahead. */
+export function outageOf({ cause, sinceMs }: Finding, atMs: number): Outage {
+  return { cause, fromMs: Math.min(sinceMs, atMs) }
 }
 
 /** Returns the outages once the last one has ended. */
@@ -51,7 +53,7 @@ export function flappingWords(
   { outages, isSoft }: { readonly outages: readonly Outage[]; readonly isSoft: boolean },
 ): Pick<Incident, 'cause' | 'severity' | 'summary'> {
   const since = new Date(outages[0]?.fromMs ?? 0).toISOString()
-  const lastedMs = outages.flatMap(({ fromMs, toMs }) => (toMs === undefined ? [] : [toMs - fromMs]))
+  const lastedMs = outages.flatMap(({ fromMs, toMs }) => (toMs === undefined ? [] : [Math.max(0, toMs - fromMs)]))
   const [least, most] = [Math.min(...lastedMs), Math.max(...lastedMs)].map((ms) => formatDurationNs(ms * 1e6))
   const each = least === most ? `for ${least}` : `for ${least} to ${most}`
   const isLink = !isSoft && linkFlapping.scopes.includes(scope.kind)

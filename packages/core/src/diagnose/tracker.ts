@@ -146,7 +146,7 @@ function trackedOf(
     cleanRounds: 0,
     cleanSinceMs: 0,
     isSoft,
-    outages: [outageOf(finding)],
+    outages: [outageOf(finding, atMs)],
     isFlapping: false,
     seenMs: atMs,
   }))

@@ -99,7 +99,8 @@ export const http = defineProbe({
     const facts = { statusCode, bodyBytes, ...secured, ...retransmitsOf(handshake) }
     if (!isExpected(statusCode, options.status)) {
       attempt.record({ detail: facts })
-      if (response.isBusy === true)
+      // Only of a responder is it known to be what it says.
+      if (response.isBusy === true && options.expectFiller)
         throw new FailureError(
           'busy',
           `${target.url.href} is at its own limit on requests at once (status 503): find the clients that load it`,

@@ -115,10 +115,15 @@ export function createTurns(limits: TurnLimits): Turns {
     }
   }
 
-  /** Returns the oldest turn of the client that holds the most; undefined if none holds more than the newcomer would. */
+  /** Returns the oldest turn of the client that holds the most; undefined if none will hold more than the newcomer. */
   const spareFor = (client: string): Held | undefined => {
     const losable = [...held].filter((turn) => turn.lose !== undefined && countOf(turn.client) > countOf(client) + 1)
-    return leastOf(losable, (turn) => -countOf(turn.client))
+    const most = Math.max(...losable.map((turn) => countOf(turn.client)))
+    // Of clients with equally many, the one that has used most.
+    return leastOf(
+      losable.filter((turn) => countOf(turn.client) === most),
+      (turn) => -used.by(turn.client),
+    )
   }
 
   /** Ends turns that have lasted long enough, for as many others as wait. */

@@ -10,15 +10,17 @@ const lossy: Fault = (fact) =>
   isBetween(fact, 'node1', 'node2') ? { symptom: 'lossy', loss: { low: 0.05, high: 0.2 } } : undefined
 const noName: Fault = (fact) => (fact.to.kind === 'name-server' ? 'silent' : undefined)
 
-/** Follows a mesh whose fault is there for some seconds, then gone for some seconds, again and again. */
-function follow(fault: Fault, turns: readonly (readonly [downSeconds: number, upSeconds: number])[]) {
+/**
+ * Follows a mesh whose fault is there for some seconds, then gone for some seconds, again and again. The clock of those who see it may be ahead.
+ */
+function follow(fault: Fault, turns: readonly (readonly [downSeconds: number, upSeconds: number])[], aheadMs = 0) {
   const incidents = createIncidents()
   let atMs = startMs
   const ids = new Set<string>()
   let closed = 0
   const pass = (seconds: number, isDown: boolean) => {
     const world = worldOf(isDown ? [fault] : [])
-    const found = explain(world).map((finding) => ({ ...finding, sinceMs: atMs }))
+    const found = explain(world).map((finding) => ({ ...finding, sinceMs: atMs + aheadMs }))
     for (const untilMs = atMs + 1_000 * seconds; atMs < untilMs; atMs += 1_000) {
       incidents.update(found, { ...world, atMs })
       const all = incidents.all()
@@ -49,6 +51,12 @@ describe('an incident that comes and goes', () => {
       `"it came and went 3 times since 2026-01-02T12:00:00.000Z, for 40s each time: UDP is dropped: node1 <-> node2"`,
     )
     expect(ids.size).toBe(1)
+  })
+
+  test('is shown with times of this host, whatever others claim', () => {
+    const { incidents, pass } = follow(cut, often(2, [40, 50]), 9e15)
+    pass(20, true)
+    expect(incidents.all()[0]?.summary).toContain('3 times since 2026-01-02T12:00:00.000Z, for 40s each time')
   })
 
   test('stays open while it is calm between outages, and closes after five minutes without one', () => {

@@ -1,6 +1,5 @@
 import { connect, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { eventually } from '../../../../test/support/eventually.ts'
 import { probe } from '../../src/attempt/prober.ts'
 import { outcomeOf } from '../../src/model/failure.ts'
 import { startHttpResponder } from '../../src/responders/http.ts'
@@ -8,17 +7,21 @@ import { startHttpResponder } from '../../src/responders/http.ts'
 const connections = 120
 
 describe.for([1, 4, 31, 64, 200])(`${connections} connections or more, from %i addresses,`, (addresses) => {
-  test.for(['read nothing', 'read at full speed'])(
+  test.for(['read slowly', 'read at full speed'])(
     'that ask for /bytes and %s do not keep a peer from its own',
     { timeout: 30_000 },
     async (how) => {
       const { port } = await respond()
       const request = 'GET /bytes?size=1048576 HTTP/1.1\r\nhost: x\r\n\r\n'
       attack({ port, addresses }, (client) => {
-        if (how === 'read nothing') client.pause()
-        else client.resume()
         client.write(request)
-        client.on('data', () => client.bytesRead % (1 << 20) < 1 << 16 && client.write(request))
+        client.on('data', () => {
+          if (client.bytesRead % (1 << 20) < 1 << 16) client.write(request)
+          if (how === 'read at full speed') return
+          // One that reads nothing would not notice that it has lost its turn, and would not ask again.
+          client.pause()
+          setTimeout(() => client.resume(), 200)
+        })
       })
       await allAccepted(port)
       for (let i = 0; i < 6; i++)
@@ -30,10 +33,7 @@ describe.for([1, 4, 31, 64, 200])(`${connections} connections or more, from %i a
 
   test('that never end an upload do not keep a peer from its own', { timeout: 30_000 }, async () => {
     const { port } = await respond()
-    attack({ port, addresses }, (client) => {
-      client.resume()
-      client.write(`POST /note HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(5_000)}`)
-    })
+    attack({ port, addresses }, neverEndAnUpload)
     await allAccepted(port)
     for (let i = 0; i < 3; i++)
       expect(
@@ -43,14 +43,24 @@ describe.for([1, 4, 31, 64, 200])(`${connections} connections or more, from %i a
 })
 
 test('what a responder refuses for its own limit is told from other failures, and does not count against the link', async () => {
-  const { port, counters } = await respond()
-  const request = 'GET /bytes?size=1048576 HTTP/1.1\r\nhost: x\r\n\r\n'
-  attack({ port, addresses: 1, of: '127.0.0.1', count: 100 }, (client) => client.pause().write(request))
-  await eventually(() => counters.answered >= 8, 'the attack has begun')
-  const result = await probe('http', `127.0.0.1:${port}/bytes?size=1048576`, { timeoutMs: 10_000 })
+  const { port } = await respond()
+  // A client may have four bodies under way.
+  attack({ port, addresses: 1, of: '127.0.0.1', count: 4 }, neverEndAnUpload)
+  await allAccepted(port)
+  const upload = { method: 'POST', sendBytes: 1_000, timeoutMs: 5_000 }
+  const result = await probe('http', `127.0.0.1:${port}/note`, { ...upload, expectFiller: true })
   expect(result).toMatchObject({ ok: false, failure: { reason: 'busy' }, detail: { statusCode: 503 } })
   expect(outcomeOf(result)).toBe('inconclusive')
+  // Whoever expects no responder cannot know what the server means.
+  expect(await probe('http', `127.0.0.1:${port}/note`, upload)).toMatchObject({
+    failure: { reason: 'bad-status', code: '503' },
+  })
 })
+
+function neverEndAnUpload(client: Socket): void {
+  client.resume()
+  client.write(`POST /note HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(5_000)}`)
+}
 
 async function respond() {
   const responder = await startHttpResponder({

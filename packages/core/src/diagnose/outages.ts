@@ -29,7 +29,7 @@ export function continuedBy(outages: readonly Outage[], finding: Finding, atMs: 
   return [...recent.filter((one) => one !== last), { ...last, cause: finding.cause }]
 }
 
-/** Returns the outage that has begun; the clock of whoever saw its beginning may be ahead. */
+/** Returns the outage that has begun; the clock of the agent that saw its beginning may be ahead. */
 export function outageOf({ cause, sinceMs }: Finding, atMs: number): Outage {
   return { cause, fromMs: Math.min(sinceMs, atMs) }
 }

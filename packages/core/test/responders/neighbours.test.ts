@@ -47,11 +47,11 @@ test('what a responder refuses for its own limit is told from other failures, an
   // A client may have four bodies under way.
   attack({ port, addresses: 1, of: '127.0.0.1', count: 4 }, neverEndAnUpload)
   await allAccepted(port)
-  const upload = { method: 'POST', sendBytes: 1_000, timeoutMs: 5_000 }
+  const upload = { method: 'POST', sendBytes: 1_000, timeoutMs: 5_000 } as const
   const result = await probe('http', `127.0.0.1:${port}/note`, { ...upload, expectFiller: true })
   expect(result).toMatchObject({ ok: false, failure: { reason: 'busy' }, detail: { statusCode: 503 } })
   expect(outcomeOf(result)).toBe('inconclusive')
-  // Whoever expects no responder cannot know what the server means.
+  // Of any other server it is not known what that means.
   expect(await probe('http', `127.0.0.1:${port}/note`, upload)).toMatchObject({
     failure: { reason: 'bad-status', code: '503' },
   })

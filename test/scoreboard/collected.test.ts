@@ -33,7 +33,7 @@ describe('agents collect what proves an incident, and say it with its evidence',
     )
     expect(incident?.scope).toEqual({ kind: 'link', from: 'node1', to: 'node2' })
     expect(incident?.evidence.join('\n')).toMatch(
-      /^train from node[12] to node[12] over IPv[46]: large packets sent together .*the last \d+ of 32 are lost$/m,
+      /^train from node[12] to node[12] over IPv[46]: (of )?large packets sent together .*the last \d+ of 32 are lost$/m,
     )
   })
 

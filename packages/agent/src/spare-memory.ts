@@ -4,7 +4,7 @@ import { giveBackMemory } from '@scout/core'
  * How often. A collection of this kind is done several times over and also drops what V8 has compiled and not used since the last one: once a
  * minute it was a fifth of what an agent needs.
  */
-const everyMs = 180_000
+const everyMs = 120_000
 
 /**
  * Now and then gives memory back that this thread's heap holds and does not use. V8 does so by itself only in a thread that is idle for

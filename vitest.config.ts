@@ -21,7 +21,8 @@ export default defineConfig({
     reporters: ['default'],
     // For what hangs; no test measures by it.
     testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // What hooks build, such as networks, takes long on a busy machine; a hook that fails is not repeated.
+    hookTimeout: 120_000,
     // Half of the time tests wait.
     maxWorkers: 3,
     projects: [

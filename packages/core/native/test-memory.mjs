@@ -38,7 +38,6 @@ function test() {
       'packages/core/test/responders/arrivals',
       'packages/core/test/attempt/tasks',
       '--testTimeout=60000',
-      '--hookTimeout=60000',
       // What is slow under sanitizers may be late once.
       '--retry=1',
     ],

@@ -1,9 +1,12 @@
-import { setImmediate } from 'node:timers/promises'
-import { createRandom } from '../../support/random.mjs'
 import { placeOf } from '../trial.mjs'
-import { createMesh } from './mesh.mjs'
-import { createTrace, traceWords } from './trace.mjs'
+import { simulate } from './simulate.mjs'
+import { traceWords } from './trace.mjs'
 
+/** @typedef {import('./simulation.mjs').Fault} Fault */
+/** @typedef {import('./simulation.mjs').Healthy} Healthy */
+/** @typedef {import('./simulation.mjs').Delay} Delay */
+/** @typedef {import('./simulation.mjs').Lived} Lived */
+/** @typedef {import('./simulation.mjs').Message} Message */
 /** @typedef {import('./watcher.mjs').Found} Found */
 /**
  * @typedef {object} ReplayOptions
@@ -29,7 +32,6 @@ const hourMs = 3_600_000
 const yearMs = 365.25 * dayMs
 /** False incidents in ten years that are accepted. */
 const mostPerDecade = 1
-const sliceMs = 5 * dayMs
 const shownEveryMs = 5_000
 
 /** Faults of one link: a share of the packets in one direction, or all in both. */
@@ -39,11 +41,8 @@ const faults = [
   { fault: '1 % of packets lost', share: 0.01 },
   { fault: 'all packets lost', share: 1 },
 ]
-const settledMs = 180_000
-const patienceMs = 3_600_000
-
 /**
- * Simulates healthy meshes, one for each year, and then faults in others. Returns undefined if the signal aborts it.
+ * Simulates healthy meshes, one for each year, and then faults in others, on every core. Returns undefined if the signal aborts it.
  *
  * @param {ReplayOptions} options
  * @param {AbortSignal} signal
@@ -51,67 +50,73 @@ const patienceMs = 3_600_000
  */
 export async function replay(options, signal) {
   const { nodes, years, seed, trials, isThorough } = options
+  const common = { nodes, isThorough }
+  /** @type {readonly Healthy[]} */
+  const healthy = Array.from({ length: Math.ceil(years) }, (_, number) => ({
+    kind: 'healthy',
+    ...common,
+    seed: seedOf(seed, number),
+    lengthMs: Math.min(1, years - number) * yearMs,
+  }))
+  /** @type {readonly Fault[]} */
+  const faulty = faults.flatMap(({ share }) =>
+    Array.from({ length: trials }, (_, trial) => ({
+      kind: 'fault',
+      ...common,
+      seed: seedOf(seed, 1_000 + trial),
+      share,
+    })),
+  )
+  /** @type {Lived[]} */
+  const lives = []
+  /** @type {Delay[]} */
+  const delays = []
+  const show = progressShower(years)
+  const onMessage = (/** @type {Message} */ message) => {
+    if ('progress' in message) show(message.progress)
+    else if ('lived' in message) lives[message.index] = message.lived
+    else delays[message.index - healthy.length] = message.delay
+  }
+  await simulate([...healthy, ...faulty], { signal, onMessage })
+  if (signal.aborted) return undefined
+  return {
+    options,
+    meshHours: (years * yearMs) / hourMs,
+    attempts: sumOf(lives.map(({ attempts }) => attempts)),
+    incidents: lives.flatMap(({ found }, index) => found.map((one) => ({ ...one, mesh: index + 1 }))),
+    alarms: {
+      loss: sumOf(lives.map(({ alarms }) => alarms.loss)),
+      latency: sumOf(lives.map(({ alarms }) => alarms.latency)),
+    },
+    delays: faults.map(({ fault }, index) => {
+      const found = delays.slice(index * trials, (index + 1) * trials)
+      return {
+        fault,
+        trials,
+        first: found.flatMap(({ first }) => first ?? []),
+        named: found.flatMap(({ named }) => named ?? []),
+        directed: found.flatMap(({ directed }) => directed ?? []),
+      }
+    }),
+  }
+}
+
+/** Returns a function that says from time to time how far the healthy meshes are, which take nearly all of the time. */
+function progressShower(/** @type {number} */ years) {
   const startMs = performance.now()
   let shownMs = startMs
-  const show = (/** @type {string} */ what, /** @type {number} */ doneRatio) => {
+  let simulatedMs = 0
+  let incidents = 0
+  return (/** @type {import('./simulation.mjs').Progress} */ progress) => {
+    simulatedMs += progress.simulatedMs
+    incidents += progress.incidents
     const nowMs = performance.now()
     if (nowMs - shownMs < shownEveryMs) return
     shownMs = nowMs
-    const leftMs = ((nowMs - startMs) / doneRatio) * (1 - doneRatio)
-    process.stderr.write(`${what}, about ${durationText(leftMs)} left\n`)
+    const days = `${Math.round(simulatedMs / dayMs)} of ${Math.round(years * 365.25)} days`
+    const leftMs = ((nowMs - startMs) / simulatedMs) * (years * yearMs - simulatedMs)
+    process.stderr.write(`${days}: ${incidents} incidents, about ${durationText(leftMs)} left\n`)
   }
-  /** @type {(Found & { readonly mesh: number })[]} */
-  const incidents = []
-  const alarms = { loss: 0, latency: 0 }
-  let simulatedMs = 0
-  let attempts = 0
-  for (let number = 0; simulatedMs < years * yearMs - 1; number++) {
-    const mesh = createMesh({
-      nodes,
-      seed: seedOf(seed, number),
-      trace: traceOf(nodes, seedOf(seed, number)),
-      isThorough,
-    })
-    const endMs = Math.min(yearMs, years * yearMs - simulatedMs)
-    while (mesh.nowMs < endMs) {
-      mesh.run(Math.min(endMs, mesh.nowMs + sliceMs))
-      await setImmediate()
-      if (signal.aborted) return undefined
-      const doneRatio = (simulatedMs + mesh.nowMs) / (years * yearMs)
-      const days = Math.round((simulatedMs + mesh.nowMs) / dayMs)
-      show(
-        `${days} of ${Math.round(years * 365.25)} days: ${incidents.length + mesh.watcher.found.length} incidents`,
-        doneRatio,
-      )
-    }
-    incidents.push(...mesh.watcher.found.map((one) => ({ ...one, mesh: number + 1 })))
-    alarms.loss += mesh.watcher.alarms.loss
-    alarms.latency += mesh.watcher.alarms.latency
-    simulatedMs += endMs
-    attempts += mesh.attempts
-  }
-  const meshHours = simulatedMs / hourMs
-  const speed = meshHours / ((performance.now() - startMs) / 1_000)
-  process.stderr.write(`${Math.round(speed)} mesh-hours per second\n`)
-  /** @type {Delays[]} */
-  const delays = []
-  for (const one of faults) {
-    process.stderr.write(`${one.fault}: ${trials} trials\n`)
-    const found = []
-    for (let trial = 0; trial < trials; trial++) {
-      found.push(delayOf(one.share, { ...options, seed: seedOf(seed, 1_000 + trial) }))
-      await setImmediate()
-      if (signal.aborted) return undefined
-    }
-    delays.push({
-      fault: one.fault,
-      trials,
-      first: found.flatMap(({ first }) => first ?? []),
-      named: found.flatMap(({ named }) => named ?? []),
-      directed: found.flatMap(({ directed }) => directed ?? []),
-    })
-  }
-  return { options, meshHours, attempts, incidents, alarms, delays }
 }
 
 /** Returns whether every fault became an incident, and next to nothing else. */
@@ -183,46 +188,6 @@ function textOfFound(/** @type {Found & { readonly mesh: number }} */ { incident
   ]
 }
 
-/** Returns the seconds from the onset of a fault to its incident. */
-function delayOf(/** @type {number} */ share, /** @type {ReplayOptions} */ { nodes, seed, isThorough }) {
-  const mesh = createMesh({ nodes, seed, trace: undefined, isThorough })
-  const fromMs = settledMs + createRandom(seed).between(0, 30_000)
-  const shares = new Float64Array(nodes * nodes)
-  shares[mesh.network.pathOf(0, 1)] = share
-  if (share === 1) shares[mesh.network.pathOf(1, 0)] = share
-  mesh.run(settledMs)
-  mesh.network.begin({ kind: 'loss', fromMs, toMs: Number.POSITIVE_INFINITY, shares, text: '' })
-  const isNamed = () => mesh.watcher.open.some((incident) => isAbout(incident, share))
-  const isDirected = () => mesh.watcher.open.some((incident) => isAbout(incident, share) && isRightWay(incident, share))
-  mesh.run(fromMs + patienceMs, isNamed)
-  const namedAtMs = isNamed() ? mesh.nowMs : undefined
-  mesh.run(fromMs + patienceMs, isDirected)
-  const [first] = mesh.watcher.found
-  const secondsAt = (/** @type {number} */ atMs) => Math.round((atMs - fromMs) / 1_000)
-  return {
-    first: first === undefined ? undefined : secondsAt(first.atMs),
-    named: namedAtMs === undefined ? undefined : secondsAt(namedAtMs),
-    directed: isDirected() ? secondsAt(mesh.nowMs) : undefined,
-  }
-}
-
-/** Returns whether an incident says what is wrong with the link. */
-function isAbout(/** @type {import('@scout/core').Incident} */ { cause, scope }, /** @type {number} */ share) {
-  if (scope.kind !== 'link' || ![scope.from, scope.to].every((node) => node === 'node1' || node === 'node2'))
-    return false
-  return share === 1 ? cause !== 'unexplained' : cause === 'packet-loss'
-}
-
-/** Returns whether an incident says on which way packets are lost: from the first node to the second, or, if all are, on both. */
-function isRightWay(/** @type {import('@scout/core').Incident} */ { scope, direction }, /** @type {number} */ share) {
-  if (share === 1) return direction === 'both'
-  return scope.kind === 'link' && scope.from === 'node1' && direction === 'forward'
-}
-
-function traceOf(/** @type {number} */ nodes, /** @type {number} */ seed) {
-  return createTrace({ nodes, seed: seed + 500_000 })
-}
-
 function seedOf(/** @type {number} */ seed, /** @type {number} */ number) {
   return seed * 1_000_003 + number
 }
@@ -238,4 +203,8 @@ function spread(/** @type {readonly number[]} */ values, /** @type {number} */ t
 
 function durationText(/** @type {number} */ ms) {
   return ms < 90_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`
+}
+
+function sumOf(/** @type {readonly number[]} */ values) {
+  return values.reduce((sum, value) => sum + value, 0)
 }

@@ -136,10 +136,7 @@ const catalogue = [
 
   // Time and rate.
   late('delay', between, named(['latency-raised'], link, 'forward', 'both')),
-  waiting('jitter', between, {
-    expects: named(['jitter'], link, 'forward', 'both'),
-    waitsFor: 'the spread of the times of a link',
-  }),
+  late('jitter', between, named(['jitter'], link, 'forward', 'both')),
   // A slow line shows under load.
   late(
     'rate-limit',
@@ -293,7 +290,7 @@ const catalogue = [
 ]
 
 /** What detection promises to find at the default interval; see docs/detection.md. */
-const floors = { lossPercent: 2, delayMs: 1 }
+const floors = { lossPercent: 2, delayMs: 1, jitterMs: 4 }
 
 /** @type {readonly Expectation[]} */
 const sizes = [
@@ -308,6 +305,9 @@ const sizes = [
   }),
   ...aroundFloor(floors.delayMs, 'ms', (milliseconds) =>
     late('delay', { ...between, milliseconds }, named(['latency-raised'], link, 'forward', 'both')),
+  ),
+  ...aroundFloor(floors.jitterMs, 'ms', (milliseconds) =>
+    late('jitter', { ...between, milliseconds }, named(['jitter'], link, 'forward', 'both')),
   ),
   ...aroundFloor(floors.delayMs, 'ms', (milliseconds) =>
     late('dns-slow', { milliseconds }, named(['dns-slow'], nameServer, 'none')),

@@ -63,7 +63,7 @@ export {
   tokenHeader,
 } from './mesh/row.ts'
 export { idOf, type LinkKey, linkIdOf, type SeriesKey } from './mesh/series.ts'
-export { type DurationsReport, flowShown, type SeriesReport } from './mesh/series-report.ts'
+export { type DurationsReport, flowShown, type SeriesReport, spreadShown } from './mesh/series-report.ts'
 export { type Address, canonicalAddress, splitZone, usableAddressOf, whyUnusable } from './model/address.ts'
 export { type Endpoint, type Family, familyNames, familyOf, responderPort } from './model/endpoint.ts'
 export { messageOf, ScoutError, type ScoutErrorCode } from './model/errors.ts'

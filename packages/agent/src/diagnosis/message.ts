@@ -64,6 +64,7 @@ const fact = z.object({
   odd: affected.optional(),
   dscp: z.object({ sent: dscp, seen: dscp }).optional(),
   slowerNs: durationNs.optional(),
+  spread: z.object({ nowNs: durationNs, usualNs: durationNs }).optional(),
   // A newer agent may have reasons that this version does not know.
   reason: word.optional().transform((reason) => (reason !== undefined && isFailureReason(reason) ? reason : undefined)),
   phase: word.optional(),

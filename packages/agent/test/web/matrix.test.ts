@@ -11,6 +11,7 @@ const ok: Cell = { check: 'http', state: 'ok', medianNs: 312_000 }
 const silent: Cell = { check: 'udp', state: 'failing', symptom: 'silent', reason: 'timeout' }
 const lossy: Cell = { check: 'udp', state: 'failing', symptom: 'lossy', loss: { low: 0.021, high: 0.064 } }
 const slow: Cell = { check: 'tcp', state: 'failing', symptom: 'slow', slowerNs: 1_200_000 }
+const jittery: Cell = { ...slow, symptom: 'jittery', spreadNs: 12_000_000 }
 const unable: Cell = { check: 'icmp', state: 'unable' }
 
 test.each([
@@ -18,6 +19,7 @@ test.each([
   ['what passes, although one check cannot run', [ok, unable], 'ok', '312 µs'],
   ['a loss', [ok, lossy], 'degraded', '1/2 2.10 to 6.40 % lost'],
   ['a delay', [slow], 'degraded', '1.20 ms slower'],
+  ['jitter', [jittery], 'degraded', 'varies by 12.0 ms'],
   ['a failure rather than a loss', [ok, lossy, silent], 'failing', '1/3 timeout'],
 ] as const)('shows %s', (_, cells, ...shown) => {
   expect([levelOf(cells), cellsText(cells)]).toEqual(shown)

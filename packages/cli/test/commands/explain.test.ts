@@ -32,8 +32,8 @@ test('explain shows what a cause means and what to do', async () => {
 })
 
 test('explain says which evidence a cause waits for', async () => {
-  const { out } = await runCli(['explain', 'jitter'])
-  expect(out).toContain(`it waits for ${awaited.spread}.`)
+  const { out } = await runCli(['explain', 'accept-queue-full'])
+  expect(out).toContain(`it waits for ${awaited.counters}.`)
 })
 
 test('explain lists all causes, a line each', async () => {

@@ -15,7 +15,6 @@ export const awaited = {
   host: 'checks from node to node, past the pod network',
   servers: 'checks of names outside the cluster',
   services: 'checks of services and of the own service, by cluster address',
-  spread: 'the spread of the times of a link',
 } as const
 
 export type Awaited = keyof typeof awaited

@@ -1,4 +1,5 @@
 import type { FailureReason } from '../model/failure.ts'
+import type { Spread } from './detect/spread.ts'
 import type { Collected } from './proofs/proof.ts'
 
 /*
@@ -9,8 +10,7 @@ import type { Collected } from './proofs/proof.ts'
 /**
  * How an aspect behaves. `denied-here`: the sender's own host rejects the packet. `exhausted`: a limit of a host is reached. `jittery`: times
  * vary more than before. `limited` and `queued` are about packets sent together: a rate limit spreads or drops them, or they wait in a long
- * queue. `forgotten`: a flow that was kept open no longer passes packets, while a new one does. `remarked`:
- * the DSCP of the packet changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
+ * queue. `forgotten`: an open flow no longer passes packets, a new one does. `remarked`: the DSCP changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
  */
 export const symptoms = [
   'passes',
@@ -39,7 +39,7 @@ export const symptoms = [
 export type Symptom = (typeof symptoms)[number]
 
 /** Those of some packets, which a detector finds in many of them. */
-export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'duplicated', 'reordered', 'remarked'])
+export const ofSome: ReadonlySet<Symptom> = new Set(['lossy', 'slow', 'jittery', 'duplicated', 'reordered', 'remarked'])
 
 /** Those of packets that are as good as others. */
 export const harmless: ReadonlySet<Symptom> = new Set(['passes', 'remarked'])
@@ -93,8 +93,10 @@ interface Failing {
   readonly odd?: Loss | undefined
   /** Of the newest packet that is remarked. */
   readonly dscp?: Remark | undefined
-  /** Nanoseconds above the baseline, if it is slow. */
+  /** Nanoseconds above the baseline, if it is slow or jittery. */
   readonly slowerNs?: number | undefined
+  /** If it is jittery. */
+  readonly spread?: Spread | undefined
   /** Of a failure. */
   readonly reason?: FailureReason | undefined
   readonly phase?: string | undefined
@@ -104,10 +106,7 @@ interface Failing {
   readonly message?: string | undefined
 }
 
-/**
- * How one aspect of a link behaves at present. A mesh has hundreds of thousands of facts, so all have one shape in memory, and share what they
- * may: the aspect, which those of many links have in common, and undefined instead of details of a failure.
- */
+/** How one aspect of a link behaves at present. A mesh has hundreds of thousands: all have one shape in memory, and share their aspects. */
 export class Fact implements Aspect, Known {
   readonly aspect: Aspect
   readonly from: string
@@ -173,6 +172,9 @@ export class Fact implements Aspect, Known {
   get slowerNs() {
     return this.failure?.slowerNs
   }
+  get spread() {
+    return this.failure?.spread
+  }
   get reason() {
     return this.failure?.reason
   }
@@ -193,8 +195,8 @@ export class Fact implements Aspect, Known {
 /** Returns the details of a failure; undefined if there are none. */
 function failureIn(known: Known): Failing | undefined {
   if (known.symptom === 'passes') return undefined
-  const { loss, odd, dscp, slowerNs, reason, phase, code, icmpFrom, message } = known
-  const failing = { loss, odd, dscp, slowerNs, reason, phase, code, icmpFrom, message }
+  const { loss, odd, dscp, slowerNs, spread, reason, phase, code, icmpFrom, message } = known
+  const failing = { loss, odd, dscp, slowerNs, spread, reason, phase, code, icmpFrom, message }
   return Object.values(failing).some((detail) => detail !== undefined) ? failing : undefined
 }
 

@@ -1,7 +1,7 @@
 import { serverPaths } from '../checks/check.ts'
 import type { RowAnswer } from '../mesh/links.ts'
 import type { Row } from '../mesh/row.ts'
-import { flowShown, type SeriesReport } from '../mesh/series-report.ts'
+import { flowShown, type SeriesReport, spreadShown } from '../mesh/series-report.ts'
 import { isFailureReason } from '../model/failure.ts'
 import { hostIn } from '../model/target.ts'
 import { isDnsPod } from './cause.ts'
@@ -19,7 +19,7 @@ import {
 } from './evidence.ts'
 import type { Collected } from './proofs/proof.ts'
 import { createAspects } from './shared-aspects.ts'
-import { withoutChance, withoutStragglers, withRejections } from './siblings.ts'
+import { withCommonSpread, withoutChance, withoutStragglers, withRejections } from './siblings.ts'
 import { isStarved } from './starvation.ts'
 import { symptomOf } from './symptom-of.ts'
 
@@ -37,7 +37,7 @@ export function evidenceOf(answers: readonly RowAnswer[], atMs: number): Evidenc
   return {
     atMs,
     nodes,
-    facts: [...withoutStragglers(withoutChance(facts), zones), ...clockFacts(answers)],
+    facts: [...withoutStragglers(withCommonSpread(withoutChance(facts)), zones), ...clockFacts(answers)],
     arrivals: answers.flatMap(({ received }) => (received === undefined ? [] : arrivalsIn(received))),
     collected: answers.flatMap(({ received }) => (received === undefined ? [] : collectedIn(received))),
   }
@@ -124,7 +124,11 @@ function shownBy(series: SeriesReport): Shown | undefined {
     const { sinceMs, trials, ...odd } = reordered
     return { symptom: 'reordered', odd, sinceMs, trials }
   }
-  if (slow !== undefined) return { symptom: 'slow', slowerNs: slow.byNs, sinceMs: slow.sinceMs, trials: slow.trials }
+  if (slow !== undefined) {
+    const { byNs: slowerNs, sinceMs, trials } = slow
+    const spread = spreadShown(series)
+    return { symptom: spread === undefined ? 'slow' : 'jittery', slowerNs, spread, sinceMs, trials }
+  }
   // It harms nobody, and so hides nothing that does.
   if (remarked === undefined) return { symptom: 'passes' }
   const { sinceMs, trials, dscp, ...odd } = remarked

@@ -10,7 +10,7 @@ const leastPairs = 4
  * for all of them together, as one of the zones or of the cluster.
  */
 export function withoutStragglers(facts: readonly Fact[], zones: ReadonlyMap<string, string>): readonly Fact[] {
-  if (!facts.some(({ symptom }) => symptom === 'slow')) return facts
+  if (!facts.some(isLate)) return facts
   const between = facts.filter(({ to }) => to.kind === 'node')
   const stragglers = new Set<Fact>()
   for (const siblings of groupBy(between, (fact) => groupOf(fact, zones))) {
@@ -18,6 +18,29 @@ export function withoutStragglers(facts: readonly Fact[], zones: ReadonlyMap<str
     for (const fact of siblings) if (fact.symptom === 'passes') stragglers.add(fact)
   }
   return stragglers.size === 0 ? facts : facts.filter((fact) => !stragglers.has(fact))
+}
+
+/**
+ * Shows late checks of two nodes alike, as most of them are: jittery or slow. They share a path, and those that report the median of several
+ * packets vary less.
+ */
+export function withCommonSpread(facts: readonly Fact[]): readonly Fact[] {
+  if (!facts.some(({ symptom }) => symptom === 'jittery')) return facts
+  const late = facts.filter((fact) => fact.path === 'pod' && isLate(fact))
+  const changed = new Map(groupBy(late, pairIdOf).flatMap(alike))
+  return facts.map((fact) => changed.get(fact) ?? fact)
+}
+
+/** Returns those of the late checks of two nodes that are not as most are, each with what it is shown as. */
+function alike(late: readonly Fact[]): readonly (readonly [Fact, Fact])[] {
+  const jittery = late.filter(({ symptom }) => symptom === 'jittery')
+  const isJittery = jittery.length * 2 >= late.length
+  const changes = isJittery
+    ? ({ symptom: 'jittery', spread: jittery[0]?.spread } as const)
+    : ({ symptom: 'slow', spread: undefined } as const)
+  return late
+    .filter(({ symptom }) => symptom !== changes.symptom)
+    .map((fact) => [fact, changedFact(fact, changes)] as const)
 }
 
 /** How unlikely failures in a row must be at the loss of their link, and the highest loss that is assumed, so that they are no chance. */
@@ -82,7 +105,7 @@ function groupOf({ from, to, check, path, vantage, family = '' }: Fact, zones: R
 }
 
 function isShifted(siblings: readonly Fact[]): boolean {
-  const slow = siblings.filter(({ symptom }) => symptom === 'slow').toSorted((a, b) => a.sinceMs - b.sinceMs)
+  const slow = siblings.filter(isLate).toSorted((a, b) => a.sinceMs - b.sinceMs)
   const middle = slow[Math.floor(slow.length / 2)]
   if (middle === undefined) return false
   const together = slow.filter(({ sinceMs }) => Math.abs(sinceMs - middle.sinceMs) <= oneEventMs)
@@ -90,6 +113,14 @@ function isShifted(siblings: readonly Fact[]): boolean {
   return pairs >= leastPairs && pairsOf(together) * 2 > pairs
 }
 
+function isLate({ symptom }: Fact): boolean {
+  return symptom === 'slow' || symptom === 'jittery'
+}
+
 function pairsOf(facts: readonly Fact[]): number {
-  return new Set(facts.map(({ from, to }) => JSON.stringify([from, to.name].toSorted()))).size
+  return new Set(facts.map(pairIdOf)).size
+}
+
+function pairIdOf({ from, to }: Fact): string {
+  return JSON.stringify([from, to.name].toSorted())
 }

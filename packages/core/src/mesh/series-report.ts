@@ -129,8 +129,18 @@ export const series = z.object({
   remarked: z.object({ ...odd, dscp: z.object({ sent: z.int(), seen: z.int() }).optional() }).optional(),
   /** Median path time in nanoseconds of the newest successes, 15 at most. */
   medianNs: z.number().optional(),
-  /** If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then. */
-  slow: z.object({ byNs: z.number(), sinceMs: z.number(), trials: z.int() }).optional(),
+  /**
+   * If successes take longer than usual: nanoseconds between the medians, wall clock of the first, successes since then; and nanoseconds from
+   * the 10th to the 90th percentile, if times vary rather than shift.
+   */
+  slow: z
+    .object({
+      byNs: z.number(),
+      spread: z.object({ nowNs: z.number(), usualNs: z.number() }).optional(),
+      sinceMs: z.number(),
+      trials: z.int(),
+    })
+    .optional(),
   /**
    * If nothing could be learned since the last conclusive attempt, because the agent's host lacks what an attempt needs (a free port): wall
    * clock of the first such attempt, how many there were, and the newest.
@@ -168,4 +178,9 @@ export function flowShown({ state, last }: Pick<SeriesReport, 'state' | 'last'>)
   if (last === undefined || (state !== 'ok' && state !== 'failing')) return undefined
   if (!last.ok) return last.failure.reason === 'flow-dropped' ? 'dropped' : undefined
   return typeof last.detail === 'object' && last.detail !== null && 'ageNs' in last.detail ? 'passes' : undefined
+}
+
+/** Returns how much the times of a series vary, if they vary rather than shift. How those of a server vary is no matter of the link. */
+export function spreadShown({ path, slow }: Pick<SeriesReport, 'path' | 'slow'>) {
+  return path === 'pod' ? slow?.spread : undefined
 }

@@ -56,7 +56,6 @@ describe('the closed set of causes', () => {
         "accept-queue-full: counters of the nodes",
         "conntrack-exhausted: counters of the nodes",
         "neighbour-overflow: counters of the nodes",
-        "jitter: the spread of the times of a link",
         "dns-upstream-limited: checks of names outside the cluster",
         "hairpin-broken: checks of services and of the own service, by cluster address",
       ]
@@ -78,6 +77,7 @@ const yielded = [
   'wrong',
   'lossy',
   'slow',
+  'jittery',
   'duplicated',
   'reordered',
   'remarked',

@@ -121,6 +121,13 @@ describe('facts', () => {
     expect(factOf({ ...failed({ from: 'node-1', to: 'node-2' }, 'refused'), slow })?.symptom).toBe('refused')
   })
 
+  test('say that times of a link vary, and of a server only that it is slow', () => {
+    const spread = { nowNs: 12_000_000, usualNs: 300_000 }
+    const varied = { ...slow, spread }
+    expect(factOf({ slow: varied })).toMatchObject({ symptom: 'jittery', slowerNs: 2_000_000, spread, trials: 25 })
+    expect(factOf({ slow: varied, path: 'service' })).toMatchObject({ symptom: 'slow' })
+  })
+
   test('say that a host has no free port left, and nothing of what else it lacks', () => {
     const hinderedBy = (code: string) => {
       const failure = { reason: 'local-error', phase: 'connect', message: 'no', code }
@@ -214,7 +221,7 @@ describe('an agent', () => {
 })
 
 /** Rows of ten nodes in two zones; `isSlow` decides about each link. */
-function findingsOf(isSlow: (from: string, to: string) => boolean): readonly string[] {
+function findingsOf(isSlow: (from: string, to: string) => boolean, late = slow): readonly string[] {
   const nodes = Array.from({ length: 10 }, (_, index) => `node-${index}`)
   const zoneOf = (node: string) => `zone-${Number(node.at(-1)) % 2}`
   const answers = nodes.map((node) => {
@@ -231,7 +238,7 @@ function findingsOf(isSlow: (from: string, to: string) => boolean): readonly str
             last,
             trials: 100,
             sinceMs: nowMs - 1_000_000,
-            ...(isSlow(node, to) ? { slow } : {}),
+            ...(isSlow(node, to) ? { slow: late } : {}),
           }),
         ),
       )
@@ -254,6 +261,40 @@ describe('latency', () => {
     expect(
       findingsOf((from, to) => isAcross(from, to) && !(from === 'node-1' && ['node-2', 'node-4'].includes(to))),
     ).toEqual(['latency-raised zone-0 <-> zone-1'])
+  })
+})
+
+describe('jitter', () => {
+  test('is what late checks of a link have in common, if it is so for most of them', () => {
+    const seriesNamed = (check: string, spread?: typeof varied.spread) =>
+      seriesOf({ from: 'node-1', to: 'node-2', check, last, slow: { ...slow, spread } })
+    const symptomsOf = (series: readonly SeriesReport[]) =>
+      evidenceFrom(series)
+        .facts.filter(({ to }) => to.name === 'node-2')
+        .map(({ symptom }) => symptom)
+    const { spread } = varied
+    expect(symptomsOf([seriesNamed('tcp', spread), seriesNamed('icmp', spread), seriesNamed('udp')])).toEqual([
+      'jittery',
+      'jittery',
+      'jittery',
+    ])
+    expect(symptomsOf([seriesNamed('tcp', spread), seriesNamed('icmp'), seriesNamed('udp')])).toEqual([
+      'slow',
+      'slow',
+      'slow',
+    ])
+  })
+
+  const varied = { ...slow, spread: { nowNs: 12_000_000, usualNs: 300_000 } }
+
+  test('of one link is that of the link', () => {
+    expect(findingsOf((from, to) => from === 'node-1' && to === 'node-2', varied)).toEqual(['jitter node-1 -> node-2'])
+  })
+
+  test('that most links between two zones share is no fault of links, though some detectors have not alarmed yet', () => {
+    expect(
+      findingsOf((from, to) => isAcross(from, to) && !(from === 'node-1' && ['node-2', 'node-4'].includes(to)), varied),
+    ).toEqual(['jitter zone-0 <-> zone-1'])
   })
 })
 

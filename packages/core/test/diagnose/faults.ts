@@ -103,6 +103,8 @@ function changeTo(symptom: Symptom): Partial<Fact> {
       return { symptom, loss: { low: 0.03, high: 0.09 } }
     case 'slow':
       return { symptom, slowerNs: 3_000_000 }
+    case 'jittery':
+      return { symptom, slowerNs: 6_000_000, spread: { nowNs: 12_000_000, usualNs: 300_000 } }
     default:
       return { symptom }
   }

@@ -8,6 +8,7 @@ import {
   harmless,
   type Row,
   type SeriesReport,
+  spreadShown,
 } from '@scout/core'
 import type { MeshView } from '../../diagnosis/diagnosis.ts'
 import type { Moment } from '../../diagnosis/timeline.ts'
@@ -156,14 +157,19 @@ function ofSeries(series: SeriesReport, to: End): Placed {
 }
 
 /** Returns the worst of what the detector has found in a series whose last attempt passed. */
-function oddityOf({ loss, duplicated, reordered, slow, remarked }: SeriesReport): Partial<Cell> {
+function oddityOf(series: SeriesReport): Partial<Cell> {
+  const { loss, duplicated, reordered, slow, remarked } = series
   if (loss !== undefined) {
     const { low, high, sinceMs } = loss
     return { state: 'failing', symptom: 'lossy', sinceMs, loss: { low, high } }
   }
   if (duplicated !== undefined) return { state: 'failing', symptom: 'duplicated', sinceMs: duplicated.sinceMs }
   if (reordered !== undefined) return { state: 'failing', symptom: 'reordered', sinceMs: reordered.sinceMs }
-  if (slow !== undefined) return { state: 'failing', symptom: 'slow', sinceMs: slow.sinceMs, slowerNs: slow.byNs }
+  if (slow !== undefined) {
+    const spreadNs = spreadShown(series)?.nowNs
+    const symptom = spreadNs === undefined ? 'slow' : 'jittery'
+    return { state: 'failing', symptom, sinceMs: slow.sinceMs, slowerNs: slow.byNs, spreadNs }
+  }
   return remarked === undefined ? {} : { symptom: 'remarked' }
 }
 
@@ -177,7 +183,7 @@ function ofFact(fact: Fact): Placed {
   const check = { name, protocol, path, vantage }
   if (symptom === 'passes') return { from, to, check, cell: { check: name, family, state: 'ok', medianNs } }
   if (harmless.has(symptom)) return { from, to, check, cell: { check: name, family, state: 'ok', symptom, medianNs } }
-  const { reason = symptom, phase, message, loss, slowerNs } = fact
+  const { reason = symptom, phase, message, loss, slowerNs, spread } = fact
   const cell = {
     check: name,
     family,
@@ -190,6 +196,7 @@ function ofFact(fact: Fact): Placed {
     medianNs,
     loss,
     slowerNs,
+    spreadNs: spread?.nowNs,
   } as const
   return { from, to, check, cell }
 }

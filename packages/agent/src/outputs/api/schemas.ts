@@ -48,13 +48,14 @@ const cell = z
       .string()
       .optional()
       .describe(
-        'how it fails: silent, refused, lossy, slow and so on; or remarked, where it is ok and its DSCP changes on the way',
+        'how it fails: silent, refused, lossy, slow, jittery and so on; or remarked, where it is ok and its DSCP changes on the way',
       ),
     reason: z.string().optional(),
     phase: z.string().optional(),
     message: z.string().optional(),
     medianNs: z.number().optional().describe('median path time of the newest successes, in nanoseconds'),
-    slowerNs: z.number().optional().describe('if it is slow: nanoseconds above the baseline'),
+    slowerNs: z.number().optional().describe('if it is slow or jittery: nanoseconds above the baseline'),
+    spreadNs: z.number().optional().describe('if it is jittery: nanoseconds from the 10th to the 90th percentile'),
     loss: z
       .object({ low: z.number(), high: z.number() })
       .optional()

@@ -56,6 +56,12 @@ export function underLoad(trains: readonly Symptom[], symptoms: readonly Symptom
   }
 }
 
+/** Returns the symptoms of packets that wait: each as long as the others, or, where a queue grows and shrinks, longer or shorter. */
+export function lateIn(failing: readonly Fact[]): readonly Symptom[] {
+  const seen = seenOf(failing, ['slow', 'jittery'])
+  return seen.length === 0 ? ['slow'] : seen
+}
+
 /** Returns what such a train showed, and what that looks like: `…, as if a limit …`. */
 export function trainText({ collected }: Pick<Said, 'collected'>, likeness: string): string | undefined {
   const train = collected.find(({ proof, shows }) => proof === 'train' && (shows === 'limited' || shows === 'queued'))

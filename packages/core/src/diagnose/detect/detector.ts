@@ -4,7 +4,7 @@ import { pathNs, type Yields } from '../../statistics/window.ts'
 import type { Loss, Remark } from '../evidence.ts'
 import { LossChart } from './chart.ts'
 import { Directions, type Reported } from './directions.ts'
-import { LatencyChart } from './latency.ts'
+import { type LatencyAlarm, LatencyChart } from './latency.ts'
 import { type Odd, OddChart, oddRules } from './odd.ts'
 import type { LossAlarm } from './tally.ts'
 
@@ -18,8 +18,8 @@ export interface Detected {
   readonly reordered?: Odd | undefined
   /** Some arrive with another DSCP than they were sent with: that one, and the other, of the newest. */
   readonly remarked?: (Odd & { readonly dscp?: Remark | undefined }) | undefined
-  /** Successes take longer than usual by this much. */
-  readonly slow?: (Since & { readonly byNs: number }) | undefined
+  /** Successes take longer than usual by this much, or times vary. */
+  readonly slow?: LatencyAlarm | undefined
 }
 
 interface Since {

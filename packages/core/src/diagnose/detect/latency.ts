@@ -1,4 +1,5 @@
 import { Baseline, quantileOf } from './baseline.ts'
+import { grownSpreadOf, type Spread } from './spread.ts'
 
 /*
  * Sequential sign test for latency. A trial is slow if it took longer than the baseline's upper quartile and a margin; how much longer does
@@ -11,6 +12,8 @@ import { Baseline, quantileOf } from './baseline.ts'
 export interface LatencyAlarm {
   /** Nanoseconds between the medians of the newest trials and of the baseline. */
   readonly byNs: number
+  /** If times vary rather than shift. */
+  readonly spread?: Spread | undefined
   /** Wall clock of the first slow trial: the score was 0 before it. */
   readonly sinceMs: number
   readonly trials: number
@@ -70,8 +73,8 @@ export class LatencyChart {
   get alarm(): LatencyAlarm | undefined {
     const excursion = this.#excursion
     if (excursion?.isAlarmed !== true) return undefined
-    const { sinceMs, trials } = excursion
-    return { byNs: Math.round(excursion.quantileNs(0.5) - this.#baseline.medianNs), sinceMs, trials }
+    const { sinceMs, trials, spread } = excursion
+    return { byNs: Math.round(excursion.quantileNs(0.5) - this.#baseline.medianNs), spread, sinceMs, trials }
   }
 
   #judge(excursion: Excursion, atMs: number): void {
@@ -79,7 +82,7 @@ export class LatencyChart {
     excursion.value = this.threshold
     if (Math.abs(atMs - excursion.sinceMs) < burstMs) return
     if (excursion.quantileNs(0.25) <= limitOf(baseline)) return
-    if (excursion.quantileNs(0.5) - baseline.medianNs >= tolerance * floorOf(baseline)) excursion.raise()
+    if (excursion.quantileNs(0.5) - baseline.medianNs >= tolerance * floorOf(baseline)) excursion.raise(baseline)
     else this.#relearn()
   }
 
@@ -105,6 +108,8 @@ class Excursion {
   value: number = nats.slow
   isAlarmed = false
   isOver = false
+  /** Of the times at the alarm. Those at its end are a mixture of late ones and usual ones. */
+  spread: Spread | undefined
   readonly #times: number[]
 
   constructor(tookNs: number, atMs: number) {
@@ -126,7 +131,8 @@ class Excursion {
     }
   }
 
-  raise(): void {
+  raise(baseline: Baseline): void {
+    this.spread = grownSpreadOf(this.#times, baseline)
     this.isAlarmed = true
     this.value = 0
   }

@@ -34,7 +34,7 @@ export function dependentsOf(links: readonly LinkFacts[]): ReadonlyMap<Fact, rea
 const isServed = either(isTranslated, isDns)
 
 /** Of packets that arrive all the same. */
-const arriving: ReadonlySet<Symptom> = new Set(['slow', 'duplicated'])
+const arriving: ReadonlySet<Symptom> = new Set(['slow', 'jittery', 'duplicated'])
 
 function hasFailed({ symptom }: Fact): boolean {
   return symptom !== 'passes'

@@ -1,6 +1,6 @@
 import { anything, both, type Cause, mostly, type Selector } from '../../cause.ts'
 import { shellWord } from '../../shell.ts'
-import { overPods } from '../parts.ts'
+import { lateIn, overPods } from '../parts.ts'
 
 /** What the agent answers and times itself. The kernel answers pings and handshakes, and stamps them. */
 const byAgent: Selector = both(overPods, ({ protocol }) => protocol === 'http' || protocol === 'udp')
@@ -20,10 +20,13 @@ export const proberStarved: Cause = {
     'a virtual machine whose host is overcommitted',
   ],
   remedy: 'Raise or remove the CPU limit of the agent, or find what occupies the node.',
-  variants: () => [
+  variants: (failing) => [
     {
       id: 'all',
-      lines: [mostly(byAgent, 'silent', 'slow', 'lossy'), mostly(anything, 'silent', 'slow', 'lossy', 'passes')],
+      lines: [
+        mostly(byAgent, 'silent', ...lateIn(failing), 'lossy'),
+        mostly(anything, 'silent', ...lateIn(failing), 'lossy', 'passes'),
+      ],
       direction: 'none',
     },
   ],

@@ -1,5 +1,5 @@
 import { both, type Cause, evenly, isLarge, isUdp, surely } from '../../cause.ts'
-import { isTrain, ofLinks, overPods, proven, repeated, trainText, underLoad } from '../parts.ts'
+import { isTrain, lateIn, ofLinks, overPods, proven, repeated, trainText, underLoad } from '../parts.ts'
 
 export const bandwidthLimited: Cause = {
   name: 'bandwidth-limited',
@@ -21,13 +21,16 @@ export const bandwidthLimited: Cause = {
     isTrain(failing, 'limited', 'queued')
       ? [
           underLoad(['limited'], ['lossy']),
-          underLoad(['limited'], ['slow']),
-          underLoad(['limited'], ['lossy', 'slow']),
+          underLoad(['limited'], lateIn(failing)),
+          underLoad(['limited'], ['lossy', ...lateIn(failing)]),
           underLoad(['queued'], ['lossy']),
           // What is large takes longer to pass, or meets a limit on bursts.
           {
             id: 'large',
-            lines: [surely(proven('train'), 'limited', 'queued'), evenly(both(overPods, isLarge), 'lossy', 'slow')],
+            lines: [
+              surely(proven('train'), 'limited', 'queued'),
+              evenly(both(overPods, isLarge), 'lossy', ...lateIn(failing)),
+            ],
           },
         ]
       : [],

@@ -1,5 +1,5 @@
 import type { Cause } from '../../cause.ts'
-import { isTrain, ofLinks, onNode, trainText, underLoad } from '../parts.ts'
+import { isTrain, lateIn, ofLinks, onNode, trainText, underLoad } from '../parts.ts'
 
 export const bufferBloat: Cause = {
   name: 'buffer-bloat',
@@ -17,7 +17,7 @@ export const bufferBloat: Cause = {
     'an interface with a long transmit ring and pfifo_fast instead of fq_codel or fq (Cilium with BBR needs fq)',
   ],
   remedy: 'Use fq_codel, cake or fq as queueing discipline in front of the slowest line, or a shorter limit.',
-  variants: (failing) => (isTrain(failing, 'queued') ? [underLoad(['queued'], ['slow'])] : []),
+  variants: (failing) => (isTrain(failing, 'queued') ? [underLoad(['queued'], lateIn(failing))] : []),
   says: (said) =>
     `${trainText(said, 'in a long queue') ?? 'packets that are sent together wait in a long queue'}: ${said.where}`,
   next: (said) => onNode(said, 'tc -s qdisc'),

@@ -1,3 +1,4 @@
+import { formatDurationNs } from '../../../time/duration.ts'
 import { type Cause, mostly } from '../../cause.ts'
 import { byFamily, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
 
@@ -7,10 +8,10 @@ export const jitter: Cause = {
   proofs: ['train'],
   severity: 'warning',
   rarity: 0,
-  waitsFor: 'spread',
   because: 'queues on the path grow and shrink',
-  means: 'Round trips take very different times, though the fastest are as fast as before.',
-  shows: 'The spread of times grows for all protocols, the minimum does not. Nothing is lost.',
+  means: 'Round trips take very different times, though the fastest are nearly as fast as before.',
+  shows:
+    'The spread of times (10th to 90th percentile) has at least doubled and grown by 1 ms or more, and by more than the fastest round trips did. It takes 30 s, and six round trips in ten that are late. Nothing is lost.',
   usually: [
     'a link on the path that is nearly full at times',
     'a noisy neighbour or CPU steal on a virtual machine (AWS T instances, Azure B series, shared cores of Google Cloud)',
@@ -21,6 +22,10 @@ export const jitter: Cause = {
     failing.some(({ symptom }) => symptom === 'jittery')
       ? byFamily(failing, { id: 'all', lines: [mostly(overPods, 'jittery')] })
       : [],
-  says: (said) => `times vary more than before${overFamily(said)}: ${said.where}`,
+  says(said) {
+    const spreads = said.failing.flatMap(({ spread }) => spread ?? []).toSorted((a, b) => a.nowNs - b.nowNs)
+    const { nowNs = 0, usualNs = 0 } = spreads[Math.floor(spreads.length / 2)] ?? {}
+    return `round trips vary by ${formatDurationNs(nowNs)} (p10–p90) where ${formatDurationNs(usualNs)} was usual${overFamily(said)}: ${said.where}`
+  },
   next: (said) => repeated(said, ' --count 100 --interval 100ms'),
 }

@@ -115,7 +115,8 @@ export {
   type RouteRequest,
   startHttpResponder,
 } from './responders/http.ts'
-export { type Exchange, type HttpCounters, type HttpServer, startHttpServer } from './responders/http-server.ts'
+export { type HttpCounters, type HttpServer, startHttpServer } from './responders/http-server.ts'
+export type { Exchange } from './responders/incoming-request.ts'
 export { startOnOnePort } from './responders/one-port.ts'
 export type { Listen, Responder, ResponderCounters } from './responders/responder.ts'
 export { createTurns } from './responders/turns.ts'

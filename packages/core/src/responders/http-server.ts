@@ -1,10 +1,13 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as nextImmediate } from 'node:timers/promises'
+import { bareAddress, connectionsOf, oldestOfMost } from './clients.ts'
 import { roomForConnections } from './descriptors.ts'
+import { type Exchange, hasItsHost, headBytesOf, stopParsing } from './incoming-request.ts'
 import { createCounters, type Listen, portOf, type ResponderCounters } from './responder.ts'
+import { readSimpleRequests, type SimpleRequest } from './simple-request.ts'
 
 /*
  * An HTTP server for clients that may be hostile or broken. What one of them can make it hold is bounded:
@@ -12,6 +15,8 @@ import { createCounters, type Listen, portOf, type ResponderCounters } from './r
  * - work: a connection gets one answer at a time, and a client that sends many requests ahead, or much in them, loses it;
  * - memory: so does one whose request would make all that wait too large together;
  * - time: for the headers, the body, and taking the answer.
+ *
+ * A connection is node:http's from the first request on that is not a simple one. Until then, it has the same limits here.
  */
 
 export interface HttpServerOptions extends Listen {
@@ -25,16 +30,8 @@ export interface HttpServerOptions extends Listen {
   readonly idleMostMs?: number
   /** Answers a request. The next request of this connection waits until the answer has left. Must not throw. */
   readonly answer: (exchange: Exchange) => void
-}
-
-/** A request and where its answer goes. */
-export interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  /** Source address. IPv4 addresses are not mapped to IPv6, even on a dual-stack socket. */
-  readonly client: string
-  /** Allows the answer to take longer than `answerMostMs`: it is a stream, whose sender ends it. */
-  readonly streams: () => void
+  /** Answers a simple request, if it returns true; otherwise `answer` gets it (default: `answer` gets all). Must not throw. */
+  readonly answerSimple?: (request: SimpleRequest) => boolean
 }
 
 /** Counters of an HTTP server, which never decrease. */
@@ -64,6 +61,10 @@ interface Connection {
   latest: IncomingMessage | undefined
   /** When the answer that is under way was begun. */
   answeringSinceMs: number | undefined
+  /** When it ends without a request; infinite while node:http sees to that. */
+  requestDueMs: number
+  /** Until its first request, while it has had only simple ones, and once node:http has it. */
+  phase: 'new' | 'simple' | 'parsed'
 }
 
 /** Limits for slow clients. They occupy a connection only a little longer than a probe may take. */
@@ -93,6 +94,7 @@ export async function startHttpServer({
   answerMostMs,
   idleMostMs = 5_000,
   answer,
+  answerSimple,
 }: HttpServerOptions): Promise<HttpServer> {
   const counters: HttpCounters = { ...createCounters(), refused: 0 }
   const connections = new Map<Socket, Connection>()
@@ -108,14 +110,18 @@ export async function startHttpServer({
     socket.resetAndDestroy()
   }
 
+  const checkEveryMs = Math.min(answerMostMs / 5, idleMostMs / 5, times.connectionsCheckingInterval)
   const checkLater = () => {
     check ??= setTimeout(() => {
       check = undefined
-      const lateMs = performance.now() - answerMostMs
-      for (const [socket, { answeringSinceMs }] of connections)
-        if (answeringSinceMs !== undefined && answeringSinceMs < lateMs) refuse(socket)
+      const nowMs = performance.now()
+      for (const [socket, connection] of connections) {
+        const { answeringSinceMs, requestDueMs } = connection
+        if (answeringSinceMs === undefined && requestDueMs < nowMs) endLater(socket, connection)
+        else if (answeringSinceMs !== undefined && answeringSinceMs < nowMs - answerMostMs) refuse(socket)
+      }
       if (connections.size > 0) checkLater()
-    }, answerMostMs / 5).unref()
+    }, checkEveryMs).unref()
   }
 
   const countWaiting = (connection: Connection, bytes: number) => {
@@ -148,6 +154,7 @@ export async function startHttpServer({
     const connection = connections.get(socket)
     if (connection === undefined) return // refused meanwhile
     connection.latest = request
+    connection.requestDueMs = Number.POSITIVE_INFINITY
     const bytes = headBytesOf(request)
     const isTooMuch = connection.waitingBytes + bytes > mostAheadBytes || waitingBytes + bytes > mostWaitingBytes
     if (connection.waiting.length === mostAhead || isTooMuch) {
@@ -163,6 +170,38 @@ export async function startHttpServer({
   })
 
   server.maxHeadersCount = mostFields
+  // What node:http does with a new connection, which it does here only once the connection has sent something else than simple requests.
+  const listeners = server.listeners('connection')
+  server.removeAllListeners('connection')
+
+  const parse = (socket: Socket, connection: Connection) => {
+    connection.phase = 'parsed'
+    for (const listener of listeners) listener.call(server, socket)
+  }
+
+  const readSimple = (socket: Socket, connection: Connection, answerSimple: (request: SimpleRequest) => boolean) => {
+    const { client } = connection
+    connection.requestDueMs = performance.now() + times.headersTimeout
+    readSimpleRequests(socket, idleMostMs, {
+      onRequest(url, response) {
+        if (connections.size > mostConnections / 2 || !answerSimple({ url, client, response })) return false
+        connection.phase = 'simple'
+        connection.answeringSinceMs = performance.now()
+        return true
+      },
+      onAnswered() {
+        if (connection.phase === 'simple') connection.requestDueMs = performance.now() + idleMostMs
+        answerNext(connection)
+      },
+      onOther() {
+        // The time for a first request goes on.
+        if (connection.phase === 'simple') connection.requestDueMs = Number.POSITIVE_INFINITY
+        parse(socket, connection)
+      },
+      onError: () => reject(socket, '400 Bad Request'),
+    })
+  }
+
   server.on('connection', (socket) => {
     accepted++
     const { remoteAddress } = socket
@@ -181,6 +220,8 @@ export async function startHttpServer({
       waitingBytes: 0,
       latest: undefined,
       answeringSinceMs: undefined,
+      requestDueMs: Number.POSITIVE_INFINITY,
+      phase: 'new',
     }
     connections.set(socket, connection)
     socket.once('close', () => {
@@ -189,6 +230,8 @@ export async function startHttpServer({
       connections.delete(socket)
     })
     checkLater()
+    if (answerSimple === undefined) return parse(socket, connection)
+    readSimple(socket, connection, answerSimple)
   })
 
   const reject = (socket: Duplex, status: string) => {
@@ -196,6 +239,16 @@ export async function startHttpServer({
     const connection = socket instanceof Socket ? connections.get(socket) : undefined
     if (connection?.answeringSinceMs !== undefined || !socket.writable) return void socket.destroy()
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy())
+  }
+
+  /** Ends a connection whose request is overdue, unless this process is late: what has arrived is read before the immediates run. */
+  const endLater = (socket: Socket, connection: Connection) => {
+    const { requestDueMs } = connection
+    setImmediate(() => {
+      if (connection.requestDueMs !== requestDueMs || socket.destroyed || socket.writableEnded) return
+      if (connection.phase === 'simple') socket.destroy()
+      else reject(socket, '408 Request Timeout')
+    })
   }
 
   server.on('clientError', (error, socket) => {
@@ -226,58 +279,18 @@ export async function startHttpServer({
       }
     },
     async close(graceMs) {
-      await closed(server, graceMs)
+      const ended = once(server, 'close')
+      server.close()
+      server.closeIdleConnections()
+      for (const [socket, { phase, answeringSinceMs }] of connections)
+        if (phase === 'simple' && answeringSinceMs === undefined) socket.destroy()
+      const grace = setTimeout(() => {
+        server.closeAllConnections()
+        for (const socket of connections.keys()) socket.destroy()
+      }, graceMs)
+      await ended
+      clearTimeout(grace)
       clearTimeout(check)
     },
   }
-}
-
-/**
- * Ends the parsing of what a client has sent ahead. One read may bring thousands of requests, and Node creates the objects of each even if
- * the first destroys the socket. It has no public way to stop: 2 makes its parser take the rest for another protocol (lib/_http_server.js,
- * parserOnIncoming).
- */
-function stopParsing(socket: Socket): void {
-  const parser: unknown = Reflect.get(socket, 'parser')
-  if (typeof parser === 'object' && parser !== null) Reflect.set(parser, 'onIncoming', () => 2)
-}
-
-function headBytesOf({ rawHeaders, url = '' }: IncomingMessage): number {
-  return rawHeaders.reduce((bytes, text) => bytes + text.length, url.length)
-}
-
-/** Of several hosts, a proxy in front may have used another than this server. Only HTTP/1.0 allows none (RFC 9112 §3.2). */
-function hasItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
-  const count = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length
-  return count === 1 || (count === 0 && httpVersion === '1.0')
-}
-
-async function closed(server: Server, graceMs: number): Promise<void> {
-  const ended = once(server, 'close')
-  server.close()
-  server.closeIdleConnections()
-  const grace = setTimeout(() => server.closeAllConnections(), graceMs)
-  await ended
-  clearTimeout(grace)
-}
-
-/** Returns the connections of a client, the oldest first. */
-function connectionsOf(connections: ReadonlyMap<Socket, Connection>, client: string): readonly Socket[] {
-  return [...connections].flatMap(([socket, other]) => (other.client === client ? [socket] : []))
-}
-
-/** Returns the oldest connection of the client that has the most; undefined if none has more than this client would. */
-function oldestOfMost(connections: ReadonlyMap<Socket, Connection>, newcomer: string): Socket | undefined {
-  const counts = new Map<string, number>()
-  for (const { client } of connections.values()) counts.set(client, (counts.get(client) ?? 0) + 1)
-  const own = (counts.get(newcomer) ?? 0) + 1
-  const most = Math.max(...counts.values())
-  if (most <= own) return undefined
-  for (const [socket, { client }] of connections) if (counts.get(client) === most) return socket
-  return undefined
-}
-
-/** Unmaps an IPv4 address: dual-stack sockets report IPv4 clients as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2). */
-function bareAddress(address: string): string {
-  return address.replace(/^::ffff:/i, '')
 }

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { busyHeader } from '../net/tcp/http-exchange.ts'
-import { type Exchange, type HttpCounters, startHttpServer } from './http-server.ts'
+import { discard, hasBody, type Pass, readText } from './http-body.ts'
+import { type HttpCounters, startHttpServer } from './http-server.ts'
+import type { Exchange } from './incoming-request.ts'
 import { createPace } from './pace.ts'
 import type { Listen, Responder } from './responder.ts'
+import type { SimpleRequest, SimpleResponse } from './simple-request.ts'
 import { createTurns } from './turns.ts'
 
 /** The part of a request that a route receives. It is plain data, so that another thread can answer it. */
@@ -62,7 +65,10 @@ const bodyLimits = { atOnce: 32, perClient: 4, waiting: 128, waitMs: 2_000, kept
 const text = 'scout '
 const fillerBytes = (128 << 10) - ((128 << 10) % text.length)
 
-/** Starts the responder for `http` and `tcp` probes. It uses plain node:http, because probes also measure any layer on top. */
+/**
+ * Starts the responder for `http` and `tcp` probes. It answers the requests of probes itself and uses plain node:http for others, because
+ * probes also measure any layer on top.
+ */
 export async function startHttpResponder({
   host,
   port,
@@ -76,18 +82,16 @@ export async function startHttpResponder({
   const pace = createPace(rates)
   let filler: Buffer | undefined
 
-  const send = (response: ServerResponse, { status, body, allow, isBusy = false }: Answer) => {
-    if (allow !== undefined) response.setHeader('allow', allow)
-    if (isBusy) response.setHeader(busyHeader, '1').setHeader('retry-after', '1')
+  const send = (response: ServerResponse | SimpleResponse, { status, body, fields = [] }: Answer) => {
     // Text and headers leave in one write, which costs less than two.
-    const headers = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
-    response.writeHead(status, headers).end(body)
+    const length = String(Buffer.byteLength(body))
+    response.writeHead(status, [...fields, 'content-type', 'application/json', 'content-length', length]).end(body)
     if (status < 400) server.counters.answered++
     else if (status === 503) server.counters.refused++
     else server.counters.rejected++
   }
 
-  const sendBytes = async ({ response, client }: Exchange, size: number) => {
+  const sendBytes = async ({ response, client }: Exchange | SimpleRequest, size: number) => {
     const onLost = () => {
       if (!response.headersSent) return send(response, busyWith('answers'))
       server.counters.refused++
@@ -103,7 +107,8 @@ export async function startHttpResponder({
       if (response.destroyed || response.headersSent) return
       server.counters.answered++
       response.writeHead(200, ['content-type', 'application/octet-stream', 'content-length', String(size)])
-      if (size > buffer.length) return await pipeline(Readable.from(piecesOf(buffer, size, pass)), response)
+      if (size > buffer.length && response instanceof ServerResponse)
+        return await pipeline(Readable.from(piecesOf(buffer, size, pass)), response)
       const closed = once(response, 'close')
       response.end(buffer.subarray(0, size))
       await closed
@@ -125,7 +130,7 @@ export async function startHttpResponder({
     if (route === undefined) return notFound()
     const only = Object.hasOwn(methods, pathname) ? methods[pathname] : undefined
     if (only !== undefined && method !== only) {
-      return { ...answerWith(405, { message: `${pathname} accepts only ${only}` }), allow: only }
+      return { ...answerWith(405, { message: `${pathname} accepts only ${only}` }), fields: ['allow', only] }
     }
     return route({ method, url, from: client, body }).then((content) =>
       content === undefined ? notFound() : answerWith(200, content),
@@ -187,7 +192,21 @@ export async function startHttpResponder({
     }
   }
 
-  const server = await startHttpServer({ host, port, ...limits, answer })
+  const answerSimple = (request: SimpleRequest) => {
+    const { url, response } = request
+    try {
+      const size = url === '/' ? 0 : Number(/^\/bytes\?size=(\d{1,6})$/.exec(url)?.[1])
+      // What is larger leaves in pieces.
+      if (!(size <= fillerBytes)) return false
+      if (url === '/') send(response, answerWith(200, document()))
+      else sendBytes(request, size).catch(() => void response.socket.destroy())
+      return true
+    } catch {
+      return false // the full way makes the error its answer
+    }
+  }
+
+  const server = await startHttpServer({ host, port, ...limits, answer, answerSimple })
   return {
     port: server.port,
     counters: server.counters,
@@ -198,20 +217,20 @@ export async function startHttpResponder({
 interface Answer {
   readonly status: number
   readonly body: string
-  /** Methods that a route accepts, with status 405. */
-  readonly allow?: string
-  readonly isBusy?: boolean
+  /** Further header fields, names and values in turn. */
+  readonly fields?: readonly string[]
 }
 
 function busyWith(what: string): Answer {
-  return { ...answerWith(503, { message: `too many ${what} at once: try later` }), isBusy: true }
+  return {
+    ...answerWith(503, { message: `too many ${what} at once: try later` }),
+    fields: [busyHeader, '1', 'retry-after', '1'],
+  }
 }
 
 function answerWith(status: number, content: object): Answer {
   return { status, body: JSON.stringify(content) }
 }
-
-type Pass = (bytes: number) => Promise<void>
 
 /** Yields `size` bytes in parts of one buffer, as they may pass. The first part has passed already. */
 async function* piecesOf(buffer: Buffer, size: number, pass: Pass) {
@@ -221,48 +240,6 @@ async function* piecesOf(buffer: Buffer, size: number, pass: Pass) {
     await pass(piece.length)
     yield piece
   }
-}
-
-/** Reads a body to its end, as its bytes may pass. The time limit on requests ends one without end. */
-async function discard(request: IncomingMessage, pass: Pass): Promise<undefined> {
-  const chunks: AsyncIterable<unknown> = request
-  for await (const chunk of chunks) await pass(chunk instanceof Uint8Array ? costOf(chunk) : 0)
-}
-
-interface Reading {
-  readonly mostBytes: number
-  readonly pass: Pass
-}
-
-/** A piece of a body, such as a chunk, takes as much time and memory as so many bytes in a row. */
-const pieceBytes = 256
-
-/** Pieces that a body may have, and one more for each so many bytes. */
-const mostPieces = 1024
-
-function costOf({ length }: Uint8Array): number {
-  return Math.max(length, pieceBytes)
-}
-
-/** Reads a body as text; returns undefined if it is too large. */
-async function readText(request: IncomingMessage, { mostBytes, pass }: Reading): Promise<string | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > mostBytes) return undefined
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  const chunks: AsyncIterable<unknown> = request.iterator({ destroyOnReturn: false })
-  for await (const chunk of chunks) {
-    if (!(chunk instanceof Uint8Array)) continue
-    bytes += chunk.length
-    if (bytes > mostBytes || parts.length > mostPieces + bytes / pieceBytes) return undefined
-    parts.push(chunk)
-    await pass(costOf(chunk))
-  }
-  return Buffer.concat(parts).toString()
-}
-
-/** A request has a body if it states a length or a transfer encoding (RFC 9112 §6). */
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
 function pathOf(url: string): URL | undefined {

@@ -106,6 +106,13 @@ export function troubleText({ symptom, reason, loss, slowerNs, spreadNs }: Cell)
   return reason ?? symptom ?? 'fails'
 }
 
+/** Returns `timeout`, `ok`, or `waiting: busy` where attempts are made and say nothing about the link. */
+export function stateText(cell: Cell): string {
+  const { state, reason } = cell
+  if (state === 'failing') return troubleText(cell)
+  return state === 'waiting' && reason !== undefined ? `${state}: ${reason}` : state
+}
+
 /** Returns one clause per group of checks: `udp, udp-large: timeout`. */
 export function failuresText(cells: readonly Cell[]): string {
   const groups = new Map<string, Set<string>>()

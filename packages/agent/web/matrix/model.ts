@@ -99,7 +99,7 @@ export function cellsText(cells: readonly Cell[]): string {
 }
 
 /** Returns `timeout`, `2.1 to 4.5 % lost`, `1.20 ms slower` or `varies by 12.0 ms`. */
-export function troubleText({ symptom, reason, loss, slowerNs, spreadNs }: Cell): string {
+function troubleText({ symptom, reason, loss, slowerNs, spreadNs }: Cell): string {
   if (loss !== undefined) return `${threeDigits(100 * loss.low)} to ${threeDigits(100 * loss.high)} % lost`
   if (spreadNs !== undefined) return `varies by ${durationText(spreadNs)}`
   if (slowerNs !== undefined) return `${durationText(slowerNs)} slower`

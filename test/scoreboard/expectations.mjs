@@ -94,10 +94,8 @@ const catalogue = [
   hard('missing-route', between, { ...named([], link, 'forward', 'both'), causesOn: noRoute }),
   hard('ttl-expiry', between, named(['routing-broken'], link, 'forward', 'both')),
   hard('one-sided-firewall', between, named(['asymmetric-route'], link, 'both')),
-  waiting('asymmetric-route', between, {
-    expects: named(['asymmetric-route'], link, 'both'),
-    waitsFor: 'counters of the nodes (IPReversePathFilter): without them it is a broken IPv4',
-  }),
+  // Only the nodes' counter IPReversePathFilter tells it from another loss of all IPv4 packets one way: each is the rival of the other.
+  hard('asymmetric-route', between, named(['asymmetric-route', 'family-broken'], link, 'forward', 'both')),
   waiting(
     'duplicate-address',
     { node: 1, thief: 2 },

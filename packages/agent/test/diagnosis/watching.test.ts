@@ -259,6 +259,48 @@ describe('evidence', () => {
     expect(agent.report()).toMatchObject({ rows: 1, received: { unknown: 1, accepted: 0 } })
   })
 
+  test('of a known peer that lies costs a watcher little: too much is malformed, and as much as may be is soon explained', async () => {
+    const world = startWatching({ nodes: 3 })
+    await world.pass(30_000)
+    const agent = world.at(world.speakers()[0] ?? '')
+    const liar = [1, 2, 3].find((number) => agent !== world.at(`node-${number}`)) ?? 0
+    const send = async (count: number) => {
+      const nowMs = Date.now()
+      const facts = Array.from({ length: count }, (_, index) => ({
+        check: `c${index % 50}`,
+        protocol: 'tcp',
+        path: 'pod',
+        vantage: 'pod',
+        family: index % 2 === 0 ? 'ipv4' : 'ipv6',
+        to: { kind: 'node', name: `nowhere-${index}` },
+        target: '',
+        symptom: ['silent', 'refused', 'reset', 'lossy'][index % 4],
+        sinceMs: nowMs - 60_000 - index,
+        trials: Number.MAX_SAFE_INTEGER,
+        lastMs: nowMs,
+      }))
+      const message = {
+        from: { name: `agent-of-node-${liar}`, process: 'liar', startedAtMs: nowMs },
+        sequence: count,
+        takenAtMs: nowMs,
+        nextMs: 60_000,
+        baseId: 1,
+        facts,
+        unknown: [],
+        node: { name: `node-${liar}`, isStarved: false },
+      }
+      const url = `/evidence?name=agent-of-node-${liar}&process=liar&startedAtMs=${nowMs}`
+      return agent.receive({ method: 'POST', url, from: `10.0.0.${liar}`, body: JSON.stringify(message) })
+    }
+    expect(await send(10_000)).toMatchObject({ accepted: false, because: 'malformed' })
+    expect(await send(1_024)).toMatchObject({ accepted: true })
+    const startedMs = performance.now()
+    await world.pass(10_000)
+    const tookMs = performance.now() - startedMs
+    expect(tookMs).toBeLessThan(20_000)
+    expect(agent.report().received).toMatchObject({ malformed: 1 })
+  })
+
   test('of one peer beyond a burst is refused', async () => {
     const world = startWatching({ nodes: 2 })
     const agent = world.at('node-1')

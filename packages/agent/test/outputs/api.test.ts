@@ -9,7 +9,7 @@ import { operations } from '../../src/outputs/api/open-api.ts'
 import { type LinksDocument, links, problem } from '../../src/outputs/api/schemas.ts'
 import { startTestConsole } from '../support/console.ts'
 import { incidentOf, meshViewOf } from '../support/mesh-view.ts'
-import { failingSeriesOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
+import { failingSeriesOf, failureOf, peerOf, rowOf, seriesOf } from '../support/rows.ts'
 import { scrape } from '../support/scrape.ts'
 
 /** Returns a proof about the link to node 2. */
@@ -30,6 +30,7 @@ test('the links of the mesh have own series with all states, and those of others
       failingSeriesOf('timeout', { check: 'udp', protocol: 'udp' }),
       seriesOf({
         check: 'syn',
+        hindered: { sinceMs: 4, trials: 2, last: failureOf('busy', 'it is at its own limit') },
         recent: { passed: 5, failed: 1, other: 0, lost: { sent: 60, lost: 5, forth: 3, back: 2 } },
       }),
       seriesOf({ check: 'http', tookSeconds: [0.001], slow: { byNs: 5e6, sinceMs: 7, trials: 9 } }),
@@ -111,6 +112,7 @@ test('the links of the mesh have own series with all states, and those of others
   const [own] = document.links
   expect(own?.cells[0]).toMatchObject({ family: 'ipv4', medianNs: 1e6, lost: { sent: 60, lost: 2 } })
   expect(own?.cells[1]).toMatchObject({ reason: 'timeout', phase: 'connect', message: 'nobody listens there' })
+  expect(own?.cells[2]).toMatchObject({ reason: 'busy', message: 'it is at its own limit' })
   expect(own?.cells[2]?.lost).toEqual({ sent: 60, lost: 5, forth: 3, back: 2 })
   expect(own?.cells[3]).toMatchObject({ symptom: 'slow', slowerNs: 5e6, sinceMs: 7 })
   expect(own?.cells[4]).toMatchObject({ symptom: 'remarked' })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createSyntheticMesh } from '../../../../test/page/synthetic-mesh.mjs'
 import { layoutOf, positionAt } from '../../web/matrix/layout.ts'
-import { cellsText, failuresText, levelOf, levels, matrixOf } from '../../web/matrix/model.ts'
+import { cellsText, failuresText, levelOf, levels, matrixOf, stateText } from '../../web/matrix/model.ts'
 import type { Cell } from '../../web/state/documents.ts'
 
 const nowMs = Date.UTC(2023, 9, 30, 22, 8, 0)
@@ -29,6 +29,13 @@ test('names the checks that fail alike together', () => {
   expect(failuresText([silent, { ...silent, check: 'udp-large' }, slow, ok])).toBe(
     'udp, udp-large: timeout; tcp: 1.20 ms slower',
   )
+})
+
+test('tells a check without a result whose attempts say nothing of the link from one that was not made', () => {
+  const cell = { check: 'http', state: 'waiting' } as const
+  expect(stateText(cell)).toBe('waiting')
+  expect(stateText({ ...cell, reason: 'busy' })).toBe('waiting: busy')
+  expect(stateText({ ...cell, state: 'failing', reason: 'timeout' })).toBe('timeout')
 })
 
 test('groups nodes by zone, in the order of their names and numbers', () => {

@@ -1,4 +1,4 @@
-import { levelOf, troubleText } from '../matrix/model.ts'
+import { levelOf, stateText } from '../matrix/model.ts'
 import type { Cell, CheckReport } from '../state/documents.ts'
 import { durationText, shareText } from '../state/format.ts'
 import { Ago } from '../views/times.tsx'
@@ -48,7 +48,7 @@ function Rows({ cell, check }: { readonly cell: Cell; readonly check: CheckRepor
           {family === 'ipv6' && ' v6'}
           <span class="dim">{wayOf(check)}</span>
         </th>
-        <td class={levelOf([cell])}>{state === 'failing' ? troubleText(cell) : state}</td>
+        <td class={levelOf([cell])}>{stateText(cell)}</td>
         <td>{sinceMs !== undefined && state !== 'waiting' && <Ago atMs={sinceMs} />}</td>
         <td class="number">{medianNs !== undefined && durationText(medianNs)}</td>
         <td class="number">{lost !== undefined && <Lost lost={lost} />}</td>

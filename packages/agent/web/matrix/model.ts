@@ -99,11 +99,18 @@ export function cellsText(cells: readonly Cell[]): string {
 }
 
 /** Returns `timeout`, `2.1 to 4.5 % lost`, `1.20 ms slower` or `varies by 12.0 ms`. */
-export function troubleText({ symptom, reason, loss, slowerNs, spreadNs }: Cell): string {
+function troubleText({ symptom, reason, loss, slowerNs, spreadNs }: Cell): string {
   if (loss !== undefined) return `${threeDigits(100 * loss.low)} to ${threeDigits(100 * loss.high)} % lost`
   if (spreadNs !== undefined) return `varies by ${durationText(spreadNs)}`
   if (slowerNs !== undefined) return `${durationText(slowerNs)} slower`
   return reason ?? symptom ?? 'fails'
+}
+
+/** Returns `timeout`, `ok`, or `waiting: busy` where attempts are made and say nothing about the link. */
+export function stateText(cell: Cell): string {
+  const { state, reason } = cell
+  if (state === 'failing') return troubleText(cell)
+  return state === 'waiting' && reason !== undefined ? `${state}: ${reason}` : state
 }
 
 /** Returns one clause per group of checks: `udp, udp-large: timeout`. */

@@ -17,9 +17,13 @@ import { nsBetween } from '../wire/stamp-time.ts'
  * - Linux stamps packets when they leave the queue of their interface. So the rate includes a limit of the sending host, and the wait in its
  *   queue is not measured.
  * - The rate is what the line leaves to this flow: less than its capacity if others use it and take turns (fq).
+ * - A reflector may stamp what it likes. Its stamps count only if one offset of its clock puts all of them between departure and return.
  */
 
-/** How a volley of large packets was spread. Empty if its packets are few or small, if none returns, and if this host may have lost some. */
+/**
+ * How a volley of large packets was spread. Empty if its packets are few or small, if none returns, and if this host may have lost some.
+ * Without rates and waits if the stamps of the reflector are impossible.
+ */
 export interface Dispersion {
   /**
    * Rates at which the second half of the volley passed each way, IP headers included, at most a gigabit a second. Absent if fewer than eight
@@ -39,6 +43,8 @@ const leastPackets = 8
 const leastBytes = 1_000
 /** Share of packets out of order above which something other than a queue spreads them. */
 const mostDisorder = 1 / 8
+/** By how much an honest clock may be off within a volley: a coarse one ticks each 4 ms (CONFIG_HZ=250), and NTP slews by 0.05 %. */
+const clockDoubt = { ns: 4e6, ratio: 0.001 }
 /** The rate of the way back counts below this share of the rate at which answers leave. */
 const clearlySlower = 0.7
 
@@ -49,7 +55,7 @@ export function dispersionIn(fates: readonly Fate<PacketAnswer>[], packetBytes: 
   if (fates.some(isOurs) || lostAtEnd === fates.length) return {}
   const passed = passagesIn(fates)
   const [first, last] = [passed[0], passed.at(-1)]
-  if (first === undefined || last === undefined) return { lostAtEnd }
+  if (first === undefined || last === undefined || !areCredible(passed)) return { lostAtEnd }
   const rateBy = (time: (passage: Passage) => number) => rateOf(passed.map(time), packetBytes * 8)
   const forth = rateBy(({ receivedNs }) => receivedNs)
   const back = rateBy(({ returnedNs }) => returnedNs)
@@ -90,6 +96,15 @@ function passagesIn(fates: readonly Fate<PacketAnswer>[]): readonly Passage[] {
       },
     ]
   })
+}
+
+/** Returns whether each packet can have arrived after it left, and been answered before the answer returned, on one clock of the reflector. */
+function areCredible(passed: readonly Passage[]): boolean {
+  const leastOffsetNs = Math.max(...passed.map(({ answeredNs, returnedNs }) => answeredNs - returnedNs))
+  const mostOffsetNs = Math.min(...passed.map(({ receivedNs, sentNs }) => receivedNs - sentNs))
+  const spanNs =
+    Math.max(...passed.map(({ returnedNs }) => returnedNs)) - Math.min(...passed.map(({ sentNs }) => sentNs))
+  return leastOffsetNs <= mostOffsetNs + clockDoubt.ns + spanNs * clockDoubt.ratio
 }
 
 /** Returns the rate at which the second half of these packets passed, given the times of all in the order of sending. */

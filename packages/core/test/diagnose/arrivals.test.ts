@@ -189,6 +189,24 @@ describe('requests that arrive at both ends, though nothing answers them', () =>
   })
 })
 
+describe('IPv4 requests that arrive on one way only, while IPv6 passes', () => {
+  const ipv4 = { isAffected: ({ family }: Fact) => family === 'ipv4' }
+  const lost = worldWith(onWay('node2', 'node3'), ipv4)
+
+  test('may be dropped by reverse path, which nothing here tells from another loss of IPv4', () => {
+    expect(explain(lost)).toMatchObject([
+      { cause: 'family-broken', direction: 'forward', rivals: [{ cause: 'asymmetric-route' }] },
+    ])
+  })
+
+  test('are not suspected of it where there is no IPv6 to compare with', () => {
+    const ipv4Only = { ...lost, facts: lost.facts.filter(({ family }) => family !== 'ipv6') }
+    const causes = explain(ipv4Only).flatMap(({ cause, rivals }) => [cause, ...rivals.map((rival) => rival.cause)])
+    expect(causes).not.toContain('asymmetric-route')
+    expect(causes.length).toBeGreaterThan(0)
+  })
+})
+
 describe('whatever a node says to have arrived', () => {
   const faults = causes.flatMap((cause) =>
     placesOf(cause, 3).flatMap((place) =>

@@ -45,10 +45,23 @@ interface Train {
   readonly format?: TimestampFormat
   /** Clock of the reflector less ours. */
   readonly aheadNs?: bigint
+  /** Returns what the reflector says instead of when a packet arrived and was answered. */
+  readonly lie?: (told: Told, index: number) => Told
+}
+
+interface Told {
+  readonly receivedNs: number
+  readonly answeredNs: number
 }
 
 /** Returns what happens to packets that leave 2 µs apart. */
-function train({ there = free, back = free, format = 'ntp', aheadNs = 1_800_000_000_000_000_000n }: Train) {
+function train({
+  there = free,
+  back = free,
+  format = 'ntp',
+  aheadNs = 1_800_000_000_000_000_000n,
+  lie = (told) => told,
+}: Train) {
   const left = Array.from({ length: together }, (_, index) => index * 2_000)
   const received = there(left)
   const answered = received.map((atNs) => (atNs === undefined ? undefined : atNs + 30_000))
@@ -58,12 +71,17 @@ function train({ there = free, back = free, format = 'ntp', aheadNs = 1_800_000_
     if (receivedNs === undefined || answeredNs === undefined || atNs === undefined)
       return { kind: 'silent', mayBeOurs: false }
     const stamp = (ns: number) => timestampOf(aheadNs + BigInt(Math.round(ns)), format)
-    const at = { received: stamp(receivedNs), sent: stamp(answeredNs), format }
-    const residenceNs = answeredNs - receivedNs
+    const told = lie({ receivedNs, answeredNs }, index)
+    const at = { received: stamp(told.receivedNs), sent: stamp(told.answeredNs), format }
+    // Only a residence within the round trip is believed (script-stamp.ts).
+    const residenceNs = told.answeredNs - told.receivedNs
+    const roundTripNs = atNs - leftNs
+    const isCredible = residenceNs >= 0 && residenceNs < roundTripNs
+    const reflected = { at, ...(isCredible ? { residenceNs } : {}) }
     return {
       kind: 'answered',
-      message: { sequence: index, payloadBytes: 1_400, isReset: false, reflected: { residenceNs, at } },
-      tookNs: atNs - leftNs - residenceNs,
+      message: { sequence: index, payloadBytes: 1_400, isReset: false, reflected },
+      tookNs: roundTripNs - (isCredible ? residenceNs : 0),
       clocks: { tx: 'kernel', rx: 'kernel' },
       atNs,
       sourcePort: 40_000,
@@ -72,6 +90,75 @@ function train({ there = free, back = free, format = 'ntp', aheadNs = 1_800_000_
   })
   return dispersionIn(fates, packetBytes)
 }
+
+/** Returns a lie that moves both stamps of a packet. */
+function moved(byNs: (index: number) => number): NonNullable<Train['lie']> {
+  return ({ receivedNs, answeredNs }, index) => ({
+    receivedNs: receivedNs + byNs(index),
+    answeredNs: answeredNs + byNs(index),
+  })
+}
+
+const year = 365 * 86_400_000 * ms
+
+describe('the stamps of a reflector that lies', () => {
+  test.each<{ name: string; lie: NonNullable<Train['lie']> }>([
+    { name: 'a year lies between packets', lie: moved((index) => index * year) },
+    { name: 'the second half arrives 60 years after the first', lie: moved((index) => (index < 16 ? 0 : 60 * year)) },
+    { name: 'time goes backwards', lie: moved((index) => -index * 20 * ms) },
+    { name: 'they arrive 10 ms apart, though all are back after 1 ms', lie: moved((index) => index * 10 * ms) },
+    { name: 'one arrives in the future', lie: moved((index) => (index === 31 ? year : 0)) },
+    {
+      name: 'all leave before they arrive',
+      lie: ({ receivedNs, answeredNs }) => ({ receivedNs: answeredNs, answeredNs: receivedNs }),
+    },
+    {
+      name: 'all stay for a year',
+      lie: ({ receivedNs }) => ({ receivedNs, answeredNs: receivedNs + year }),
+    },
+  ])('yield no rate and no wait where $name', ({ lie }) => {
+    for (const format of ['ntp', 'ptp'] as const) expect(train({ lie, format })).toEqual({ lostAtEnd: 0 })
+  })
+
+  test('are too fast to tell where all are equal', () => {
+    const seen = train({ lie: () => ({ receivedNs: 0, answeredNs: 0 }) })
+    expect(seen).toMatchObject({ forthBitsPerSecond: 1e9, lostAtEnd: 0 })
+  })
+
+  test('yield no rate that the volley had no time for, whatever they are', () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = createRandom(seed)
+      const mostNs = 10 ** random.between(2, 19)
+      const seen = train({
+        format: seed % 2 === 0 ? 'ntp' : 'ptp',
+        lie: () => ({ receivedNs: random.ratio() * mostNs, answeredNs: random.ratio() * mostNs }),
+      })
+      for (const value of Object.values(seen))
+        expect({ seed, isFinite: Number.isFinite(value) }).toEqual({ seed, isFinite: true })
+      const { forthBitsPerSecond: rate = 1e9, forthWaitNs = 0, backWaitNs = 0 } = seen
+      expect({ seed, rate: rate > 10e6, isWaitSeen: Math.max(forthWaitNs, backWaitNs) < 10 * ms }).toEqual({
+        seed,
+        rate: true,
+        isWaitSeen: true,
+      })
+    }
+  })
+
+  test('are believed of a clock that ticks every 4 ms, or is slewed', () => {
+    const coarse = (ns: number) => Math.floor(ns / (4 * ms)) * 4 * ms
+    const line = shaper({ bitsPerSecond: 1e6 })
+    const ticking = train({
+      there: line,
+      lie: ({ receivedNs }) => ({ receivedNs: coarse(receivedNs), answeredNs: coarse(receivedNs) }),
+    })
+    expect((ticking.forthBitsPerSecond ?? 0) / 1e6).toBeCloseTo(1, 0)
+    const slewed = train({
+      there: line,
+      lie: ({ receivedNs, answeredNs }) => ({ receivedNs: receivedNs * 1.0005, answeredNs: answeredNs * 1.0005 }),
+    })
+    expect((slewed.forthBitsPerSecond ?? 0) / 1e6).toBeCloseTo(1, 1)
+  })
+})
 
 describe('packets that leave together', () => {
   test.each([50e3, 1e6, 9.9e6, 50e6, 500e6])(

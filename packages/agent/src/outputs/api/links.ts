@@ -134,11 +134,9 @@ function distinct(cells: readonly Cell[]): readonly Cell[] {
 }
 
 function ofSeries(series: SeriesReport, to: End): Placed {
-  const { check: name, protocol, path, vantage, family, from, state, sinceMs, last, loss, recent } = series
+  const { check: name, protocol, path, vantage, family, from, state, sinceMs, recent } = series
   const attempts = recent.passed + recent.failed
-  const failure = last?.ok === false ? last.failure : undefined
-  const isFailure = state !== 'waiting' && (state !== 'ok' || loss !== undefined)
-  const because = isFailure ? (failure ?? failureOf(series)) : undefined
+  const because = becauseOf(series)
   return {
     from,
     to,
@@ -173,9 +171,14 @@ function oddityOf(series: SeriesReport): Partial<Cell> {
   return remarked === undefined ? {} : { symptom: 'remarked' }
 }
 
-function failureOf({ failures }: SeriesReport) {
-  const newest = failures.at(-1)
-  return newest?.ok === false ? newest.failure : undefined
+/** Returns why attempts fail, or why there is no result though they are made. */
+function becauseOf({ state, last, loss, failures, hindered }: SeriesReport) {
+  if (state === 'waiting') return failureOf(hindered?.last)
+  return state === 'ok' && loss === undefined ? undefined : (failureOf(last) ?? failureOf(failures.at(-1)))
+}
+
+function failureOf(result: SeriesReport['last']) {
+  return result?.ok === false ? result.failure : undefined
 }
 
 function ofFact(fact: Fact): Placed {

@@ -65,34 +65,58 @@ function trainOf({ detail = {}, packets }: ResultOf<'udp'>): readonly Train[] {
 }
 
 function readingOf(trains: readonly Train[]): Pick<Reading, 'says' | 'shows'> {
-  const rates = trains.flatMap(ratesOf)
-  const cut = trains.filter(({ sent, lostAtEnd }) => lostAtEnd >= sent * endRatio)
-  const nats = trains.reduce((sum, train) => sum + natsOfEnd(train), 0)
-  const isCut = cut.length >= trains.length - 1 && nats > certainNats
-  // One fast train shows that the path can pass it, so something else held up the others.
-  const rate = Math.max(...rates)
-  const isSlow = rates.length > 0 && rate <= slowBitsPerSecond
-  const lost = trains.reduce((sum, { sent, returned }) => sum + sent - returned, 0)
-  const sent = trains.reduce((sum, train) => sum + train.sent, 0)
-  const losses = isCut
-    ? `the last ${endOf(cut)} of ${together} are lost`
-    : `${lost === 0 ? 'none' : lost} of ${sent} are lost`
-  const says =
-    rates.length === 0
-      ? `of large packets sent together ${losses}`
-      : `large packets sent together arrive ${speedText(rate, isSlow ? waitOf(trains) : undefined)}, and ${losses}`
-  return { says, ...shownBy({ isCut, isSlow, isLost: lost > 0, isKnown: rates.length > 0 }) }
+  const passage = passageOf(trains)
+  const loss = lossOf(trains)
+  return { says: saysOf(passage, loss), ...shownBy(passage, loss) }
 }
 
-function shownBy({
-  isCut,
-  isSlow,
-  isLost,
-  isKnown,
-}: Readonly<Record<'isCut' | 'isSlow' | 'isLost' | 'isKnown', boolean>>): Pick<Reading, 'shows'> {
-  if (isCut || (isSlow && isLost)) return { shows: 'limited' }
+/** How fast trains pass. */
+interface Passage {
+  /** Absent if unknown. */
+  readonly bitsPerSecond?: number
+  readonly isSlow: boolean
+  /** Median of how long the last packet of a train waits behind the others. */
+  readonly waitNs: number
+}
+
+function passageOf(trains: readonly Train[]): Passage {
+  const rates = trains.flatMap(ratesOf)
+  if (rates.length === 0) return { isSlow: false, waitNs: 0 }
+  // One fast train shows that the path can pass it, so something else held up the others.
+  const bitsPerSecond = Math.max(...rates)
+  return { bitsPerSecond, isSlow: bitsPerSecond <= slowBitsPerSecond, waitNs: waitOf(trains) }
+}
+
+/** What is lost of all trains, and how many packets at the end of each, if nearly all lose theirs. */
+interface Loss {
+  readonly sent: number
+  readonly lost: number
+  readonly cutOff?: number
+}
+
+function lossOf(trains: readonly Train[]): Loss {
+  const sent = trains.reduce((sum, train) => sum + train.sent, 0)
+  const lost = trains.reduce((sum, train) => sum + train.sent - train.returned, 0)
+  const cut = trains.filter((train) => train.lostAtEnd >= train.sent * endRatio)
+  const nats = trains.reduce((sum, train) => sum + natsOfEnd(train), 0)
+  const isCut = cut.length >= trains.length - 1 && nats > certainNats
+  return { sent, lost, ...(isCut ? { cutOff: endOf(cut) } : {}) }
+}
+
+function saysOf({ bitsPerSecond, isSlow, waitNs }: Passage, { sent, lost, cutOff }: Loss): string {
+  const losses =
+    cutOff === undefined
+      ? `${lost === 0 ? 'none' : lost} of ${sent} are lost`
+      : `the last ${cutOff} of ${together} are lost`
+  return bitsPerSecond === undefined
+    ? `of large packets sent together ${losses}`
+    : `large packets sent together arrive ${speedText(bitsPerSecond, isSlow ? waitNs : undefined)}, and ${losses}`
+}
+
+function shownBy({ bitsPerSecond, isSlow }: Passage, { lost, cutOff }: Loss): Pick<Reading, 'shows'> {
+  if (cutOff !== undefined || (isSlow && lost > 0)) return { shows: 'limited' }
   if (isSlow) return { shows: 'queued' }
-  return isKnown ? { shows: 'passes' } : {}
+  return bitsPerSecond === undefined ? {} : { shows: 'passes' }
 }
 
 function speedText(rate: number, waitNs: number | undefined): string {

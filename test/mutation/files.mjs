@@ -14,7 +14,7 @@ export const files = [
   { file: 'packages/core/src/mesh/links.ts', tests: ['packages/core/test/mesh/*.test.ts'] },
   { file: 'packages/core/src/mesh/failures.ts', tests: ['packages/core/test/mesh/*.test.ts'] },
   { file: 'packages/core/src/net/packets/fate.ts', tests: ['packages/core/test/net/packets/fate.test.ts'] },
-  { file: 'packages/core/src/net/packets/exchange.ts', tests: ['packages/core/test/net/packets/exchange.test.ts'] },
+  { file: 'packages/core/src/net/packets/exchange.ts', tests: ['packages/core/test/net/packets/exchange*.test.ts'] },
   { file: 'packages/core/src/net/tcp/http-heads.ts', tests: ['packages/core/test/net/tcp/http-heads.test.ts'] },
   { file: 'packages/core/src/net/tcp/http-exchange.ts', tests: ['packages/core/test/net/tcp/http-exchange.test.ts'] },
   { file: 'packages/agent/src/peers/roster.ts', tests: ['packages/agent/test/peers/roster.test.ts'] },

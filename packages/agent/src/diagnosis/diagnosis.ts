@@ -218,8 +218,12 @@ export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
     const report = reportOf(row)
     await gather.send(report, nextMs)
     if (!isRunning) return
-    if (isWatcher) watch(row, report)
-    else isSpeaking = false
+    if (isWatcher) {
+      watch(row, report)
+    } else {
+      isSpeaking = false
+      timeline.pause()
+    }
     options.onRound(publishedByOther()?.incidents ?? shown, report)
   }
 

@@ -26,6 +26,13 @@ interface TimelineNode {
   readonly hasRow: boolean
 }
 
+/** What lasts from a moment on, by id. */
+interface Lasts {
+  readonly failing: ReadonlyMap<string, Episode>
+  readonly present: ReadonlyMap<string, Presence>
+  readonly atMs: number
+}
+
 /** What was known at one moment. Times are wall clock. */
 export interface Moment {
   readonly atMs: number
@@ -41,7 +48,9 @@ export interface Timeline {
   readonly span: { readonly fromMs: number; readonly toMs: number } | undefined
   /** Takes what is known now. */
   note(moment: Moment): void
-  /** Returns what was known at a moment; undefined outside of its span. */
+  /** Called while this agent does not watch: from the last moment until the next one, nothing is known. */
+  pause(): void
+  /** Returns what was known at a moment; undefined outside of its span, and in a pause. */
   at(atMs: number): Moment | undefined
 }
 
@@ -62,6 +71,12 @@ export function createTimeline(): Timeline {
   const presences = createSpans<Presence>(({ name }) => name)
   let span: Timeline['span']
   let changes = 0
+
+  const replace = ({ failing, present, atMs }: Lasts) => {
+    const hasOtherEpisodes = episodes.replace(failing, atMs)
+    const hasOtherNodes = presences.replace(present, atMs)
+    if (hasOtherEpisodes || hasOtherNodes) changes++
+  }
 
   return {
     get changes() {
@@ -86,10 +101,11 @@ export function createTimeline(): Timeline {
         JSON.stringify([node.name, node.zone, node.hasRow]),
         { ...node, fromMs: atMs },
       ])
-      const hasOtherEpisodes = episodes.replace(new Map(failing), atMs)
-      const hasOtherNodes = presences.replace(new Map(present), atMs)
-      if (hasOtherEpisodes || hasOtherNodes) changes++
+      replace({ failing: new Map(failing), present: new Map(present), atMs })
       for (const spans of [episodes, presences]) spans.drop(span.fromMs)
+    },
+    pause() {
+      if (span !== undefined) replace({ failing: new Map(), present: new Map(), atMs: span.toMs })
     },
     at(atMs) {
       if (span === undefined || atMs < span.fromMs || atMs > span.toMs + gapMs) return undefined
@@ -97,6 +113,8 @@ export function createTimeline(): Timeline {
         ...node,
         hasRow: node.hasRow && episodes.isWhole(node.name, atMs) && presences.isWhole(node.name, atMs),
       }))
+      // A watcher knows itself at least.
+      if (nodes.length === 0) return undefined
       return { atMs, facts: episodes.at(atMs).map(({ fact }) => fact), nodes }
     },
   }

@@ -63,7 +63,7 @@ test('does not change while the same goes on', () => {
 
 test('begins again after a gap, or when the clock was set back', () => {
   const timeline = createTimeline()
-  const note = (atMs: number) => timeline.note({ atMs, facts: [factOf({ sinceMs: atMs })], nodes: [] })
+  const note = (atMs: number) => timeline.note({ atMs, facts: [factOf({ sinceMs: atMs })], nodes: [node('node-1')] })
   note(1_000_000)
   note(1_120_001)
   expect([timeline.span, timeline.at(1_000_000)]).toEqual([{ fromMs: 1_120_001, toMs: 1_120_001 }, undefined])
@@ -71,12 +71,31 @@ test('begins again after a gap, or when the clock was set back', () => {
   expect([timeline.span, timeline.at(1_120_001)]).toEqual([{ fromMs: 1_000, toMs: 1_000 }, undefined])
 })
 
+test('knows nothing of a time in which this agent did not watch, so that another watcher is asked', () => {
+  const timeline = createTimeline()
+  const note = (atMs: number, ...nodes: readonly string[]) =>
+    timeline.note({ atMs, facts: [], nodes: nodes.map((name) => node(name)) })
+  timeline.pause()
+  note(10_000, 'node-1')
+  note(20_000, 'node-1', 'node-2')
+  timeline.pause()
+  note(60_000, 'node-1', 'node-2', 'node-3')
+  const namesAt = (atMs: number) => timeline.at(atMs)?.nodes.map(({ name }) => name)
+  expect([10_000, 20_000, 59_999, 60_000].map(namesAt)).toEqual([
+    ['node-1'],
+    undefined,
+    undefined,
+    ['node-1', 'node-2', 'node-3'],
+  ])
+})
+
 test('forgets what ended a day ago', () => {
   const timeline = createTimeline()
-  timeline.note({ atMs: 0, facts: [factOf({ sinceMs: 0 })], nodes: [] })
-  timeline.note({ atMs: 20_000, facts: [], nodes: [] })
+  timeline.note({ atMs: 0, facts: [factOf({ sinceMs: 0 })], nodes: [node('node-1')] })
+  timeline.note({ atMs: 20_000, facts: [], nodes: [node('node-1')] })
   expect(timeline.at(15_000)?.facts).toHaveLength(1)
-  for (let atMs = 20_000; atMs < 86_500_000; atMs += 100_000) timeline.note({ atMs, facts: [], nodes: [] })
+  for (let atMs = 20_000; atMs < 86_500_000; atMs += 100_000)
+    timeline.note({ atMs, facts: [], nodes: [node('node-1')] })
   expect(timeline.span?.fromMs).toBeGreaterThan(15_000)
   expect(timeline.at(15_000)).toBeUndefined()
 })
@@ -117,9 +136,9 @@ test('nodes with as many episodes lose as many', () => {
         factOf({ from, check: `${round}-${index}`, sinceMs: round * 10_000 }),
       ),
     )
-    timeline.note({ atMs: round * 10_000, facts, nodes: [] })
+    timeline.note({ atMs: round * 10_000, facts, nodes: [node('node-1')] })
   }
-  timeline.note({ atMs: 50_000, facts: [], nodes: [] })
+  timeline.note({ atMs: 50_000, facts: [], nodes: [node('node-1')] })
   const counts = (atMs: number) =>
     names.map((name) => timeline.at(atMs)?.facts.filter(({ from }) => from === name).length)
   expect([10_000, 20_000, 30_000].map(counts)).toEqual([

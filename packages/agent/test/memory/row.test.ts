@@ -2,11 +2,14 @@ import { type FailureReason, row as schema } from '@scout/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createMemory, type Memory } from '../../src/memory/memory.ts'
 import { rowOf } from '../../src/memory/row.ts'
+import { expositionOf } from '../../src/outputs/metrics/exposition.ts'
+import { metrics } from '../../src/outputs/metrics/metrics.ts'
 import { createRoster } from '../../src/peers/roster.ts'
 import { planTasks } from '../../src/plan/plan.ts'
 import { greeting } from '../support/greetings.ts'
 import { knowledge, peer } from '../support/peers.ts'
 import { failure, success } from '../support/results.ts'
+import { rowOf as wholeRowOf } from '../support/rows.ts'
 import { checkOf } from '../support/tasks.ts'
 
 type RowInput = Parameters<typeof rowOf>[0]
@@ -22,9 +25,9 @@ function agentOf(more: Partial<RowInput> = {}) {
   const memory: Memory = createMemory()
   const checks = more.checks ?? [checkOf('tcp', { options: { timeoutMs: 1_000 } })]
   const families: RowInput['families'] = more.families ?? new Set(['ipv4'])
-  const plan = () => {
+  const plan = (nowMs = 0) => {
     const tasks = planTasks({ checks, peers: roster.peers.values(), families, from: 'node-1' })
-    memory.setTasks(tasks, 0)
+    memory.setTasks(tasks, nowMs)
     return tasks
   }
   return {
@@ -47,7 +50,7 @@ function agentOf(more: Partial<RowInput> = {}) {
         families,
         checks,
         settleMs: 5_000,
-        tasks: plan(),
+        tasks: plan(takenAtMs - startedAtMs),
         sample: new Set([...roster.peers.values()].map(({ node }) => node)),
         roster,
         memory,
@@ -68,6 +71,23 @@ test('before the first news of its peers, a row has none, and says that the sour
   const { peers, series, durations, knowledge: known, isReady } = row()
   expect({ peers, series, durations, isReady }).toEqual({ peers: [], series: [], durations: [], isReady: false })
   expect(known).toEqual({ source: 'nothing yet', heardAtMs: 0 })
+})
+
+test('the metrics of a row stay as many while for a quarter of an hour each peer is on a new node in a new zone', () => {
+  const { roster, memory, plan, row } = agentOf()
+  const everyMs = 15_000
+  const linesAfter = (rounds: number) => {
+    for (; round < rounds; round++) {
+      roster.update(knowledge([peer(`${round}`, { node: `node-${round}`, zone: `zone-${round}` })]))
+      for (const task of plan(round * everyMs)) memory.record(task, success(startedAtMs + round * everyMs), true)
+    }
+    const taken = { ...wholeRowOf(), ...row(startedAtMs + round * everyMs) }
+    return expositionOf(metrics, taken).reduce((sum, part) => sum + part.toString().split('\n').length - 1, 0)
+  }
+  let round = 0
+  // What is of a node leaves after ten minutes, and what is of a zone when sixteen others have gone after it.
+  const full = linesAfter((11 * 60_000) / everyMs)
+  expect(linesAfter((26 * 60_000) / everyMs)).toBe(full)
 })
 
 test('a row is what its schema accepts, with what the process adds', () => {

@@ -46,12 +46,15 @@ const halvesMs = 30_000
 /** Use that does not matter: a client that asks now and then may have to wait while it holds a turn. */
 const littleMs = 1_000
 
+/** Turns that no client loses to a newcomer at once: a client that asks again may still be reading its last answer. */
+const fewTurns = 2
+
 /** Clients whose use is remembered. */
 const mostClients = 4096
 
 /**
  * Creates turns, which clients share, however many turns each of them asks for and however long it would hold them:
- * - where no turn is free, the client that holds the most loses its oldest, if the newcomer would have fewer;
+ * - where no turn is free, the client that holds the most loses its oldest, if it holds more than two and the newcomer would have fewer;
  * - of those that wait, the client that will have held turns for the least time of late comes first, so one that asks rarely and for little
  *   passes those that ask all the time or for much, and also the first requests of many new clients;
  * - a turn that has lasted for `keptMs` ends when another client waits for it;
@@ -70,6 +73,11 @@ export function createTurns(limits: TurnLimits): Turns {
 
   /** Those with the lowest begin first. */
   const rankOf = ({ client, likelyMs = 0 }: Wanted) => Math.floor(used.by(client) / littleMs) * littleMs + likelyMs
+
+  const byRank = (a: Waiting, b: Waiting) => rankOf(a.wanted) - rankOf(b.wanted)
+
+  /** The client that has used most comes first. */
+  const byUse = (a: Held, b: Held) => used.by(b.client) - used.by(a.client)
 
   const free = (turn: Held) => {
     if (!held.delete(turn)) return false
@@ -102,9 +110,9 @@ export function createTurns(limits: TurnLimits): Turns {
 
   /** Returns the one that waits and comes first of those whose clients are below their own limit. */
   const next = (): Waiting | undefined =>
-    leastOf(
+    firstOf(
       [...queue].filter(({ wanted }) => isBelowOwnLimit(wanted.client)),
-      ({ wanted }) => rankOf(wanted),
+      byRank,
     )
 
   const beginNext = () => {
@@ -115,15 +123,12 @@ export function createTurns(limits: TurnLimits): Turns {
     }
   }
 
-  /** Returns the oldest turn of the client that holds the most; undefined if none will hold more than the newcomer. */
+  /** Returns the oldest turn of the client that holds the most; undefined if none holds more than a few, and will hold more than the newcomer. */
   const spareFor = (client: string): Held | undefined => {
-    const losable = [...held].filter((turn) => turn.lose !== undefined && countOf(turn.client) > countOf(client) + 1)
-    const most = Math.max(...losable.map((turn) => countOf(turn.client)))
+    const most = Math.max(fewTurns, countOf(client) + 1)
+    const losable = [...held].filter((turn) => turn.lose !== undefined && countOf(turn.client) > most)
     // Of clients with equally many, the one that has used most.
-    return leastOf(
-      losable.filter((turn) => countOf(turn.client) === most),
-      (turn) => -used.by(turn.client),
-    )
+    return firstOf(losable, (a, b) => countOf(b.client) - countOf(a.client) || byUse(a, b))
   }
 
   /** Ends turns that have lasted long enough, for as many others as wait. */
@@ -132,7 +137,7 @@ export function createTurns(limits: TurnLimits): Turns {
       const { client } = waiting.wanted
       const beforeMs = performance.now() - keptMs
       const long = [...held].filter((turn) => turn.lose && turn.sinceMs <= beforeMs && turn.client !== client)
-      const longest = leastOf(long, (turn) => -used.by(turn.client))
+      const longest = firstOf(long, byUse)
       if (longest === undefined) break
       lose(longest)
       beginNext()
@@ -158,8 +163,8 @@ export function createTurns(limits: TurnLimits): Turns {
     const waits = new Map<string, number>()
     for (const { wanted } of queue) addTo(waits, wanted.client, 1)
     const waitsOf = ({ client }: Wanted) => waits.get(client) ?? 0
-    const most = leastOf([...queue], ({ wanted }) => -waitsOf(wanted))
-    const last = leastOf([...queue], ({ wanted }) => -rankOf(wanted))
+    const most = firstOf([...queue], (a, b) => waitsOf(b.wanted) - waitsOf(a.wanted))
+    const last = firstOf([...queue], (a, b) => byRank(b, a))
     if (most === undefined || last === undefined) return false
     const isMore = waitsOf(most.wanted) > waitsOf(newcomer) + 1
     if (!isMore && rankOf(last.wanted) <= rankOf(newcomer)) return false
@@ -222,12 +227,8 @@ function addTo(sums: Map<string, number>, name: string, more: number): void {
   else sums.set(name, sum)
 }
 
-/** Returns the first of those whose value is the least. */
-function leastOf<T>(all: readonly T[], valueOf: (one: T) => number): T | undefined {
-  let least: { readonly one: T; readonly value: number } | undefined
-  for (const one of all) {
-    const value = valueOf(one)
-    if (least === undefined || value < least.value) least = { one, value }
-  }
-  return least?.one
+/** Returns the first in this order. */
+function firstOf<T>(all: readonly T[], compare: (a: T, b: T) => number): T | undefined {
+  const [one, ...others] = all
+  return others.reduce((first, other) => (first !== undefined && compare(other, first) < 0 ? other : first), one)
 }

@@ -152,6 +152,19 @@ describe('the chart for loss', () => {
     },
   )
 
+  test.each([0.3, 0.6, 0.9])(
+    'is silent about a burst of 25 s that loses %d of a suspected stream, however long after a single loss',
+    (rate) => {
+      const random = randomOf(100 * rate)
+      for (let gapMs = 0; gapMs < minuteMs; gapMs += 500) {
+        const run = suspectedRun()
+        allFail(run.chart, run.atMs)
+        run.during(gapMs).during(25_000, losing(rate, random))
+        expect(run.during(minuteMs).alarms).toBe(0)
+      }
+    },
+  )
+
   test('is the same whether good trials are added one by one or together', () => {
     const batches = fc.array(fc.record({ bad: fc.nat(2), good: fc.integer({ min: 1, max: 20 }) }), { maxLength: 300 })
     fc.assert(

@@ -1,3 +1,4 @@
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { createTurns, type Turn } from '../../src/responders/turns.ts'
@@ -48,16 +49,30 @@ test('a client that waits too long, or comes when too many wait, gets none', asy
   expect(await Promise.all(waiting)).toEqual([undefined, undefined])
 })
 
-test('where no turn is free, the client with the most loses its oldest to one that has fewer', async () => {
-  const turns = createTurns(limits)
+test('where no turn is free, the client with the most loses its oldest to one that has fewer, but none of two', async () => {
+  const turns = createTurns({ ...limits, atOnce: 4, perClient: 3 })
   const lost: string[] = []
-  for (const name of ['a1', 'a2', 'b1']) await turns.take({ client: name.charAt(0), onLost: () => lost.push(name) })
+  const holders = ['b1', 'a1', 'a2', 'a3']
+  for (const name of holders) await turns.take({ client: name.charAt(0), onLost: () => lost.push(name) })
   expect(await turns.take({ client: 'c' })).toBeDefined()
   expect(lost).toEqual(['a1'])
-  // Now each has one: nobody loses it at once.
+  // Now one has two, and the others one: nobody loses it at once.
   const begun: string[] = []
   void take(turns.take({ client: 'd' }), begun, 'd')
+  await setImmediate()
   expect([begun, lost]).toEqual([[], ['a1']])
+})
+
+test('of clients with equally many turns, the one that has used more loses one', async () => {
+  const turns = createTurns({ ...limits, atOnce: 6, perClient: 3 })
+  const lost: string[] = []
+  const used = await turns.take({ client: 'b' })
+  await setTimeout(5)
+  used?.end()
+  for (const name of ['a1', 'a2', 'a3', 'b1', 'b2', 'b3'])
+    await turns.take({ client: name.charAt(0), onLost: () => lost.push(name) })
+  await turns.take({ client: 'c' })
+  expect(lost).toEqual(['b1'])
 })
 
 test('a turn is lost after the time that it lasts at least if another client waits, and not before', async () => {

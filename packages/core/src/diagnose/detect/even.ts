@@ -5,8 +5,9 @@ import type { Tally } from './tally.ts'
  * A test for loss that is spread over the time, as opposed to bursts. It cuts time into slots from the first bad trial on. It alarms if most of
  * the last slots lost some of their trials, but not all, and if the trials of these slots are far more than the healthy rate yields. So it
  * ignores no trial, unlike the guards. A burst that begins with the first bad trial meets too few slots until it has lasted for 30 s, and so do
- * two of 10 s. After an isolated loss, 20 s may be enough. An outage loses only some trials of a slot where it begins and where it ends. The test
- * needs many trials in each slot, which only the stream of a suspected link has.
+ * two of 10 s. A slot that lost far less than the others does not count: it holds a single loss before a burst, or the edge of one. So a burst
+ * after a single loss may last for 25 s, too, if it takes as much as bursts usually do (from about 30 %). An outage loses only some trials of a
+ * slot where it begins and where it ends. The test needs many trials in each slot, which only the stream of a suspected link has.
  */
 
 const slotMs = 5_000
@@ -14,6 +15,8 @@ const slotMs = 5_000
 const examined = 10
 /** Number of them that must have lost some of their trials. */
 const leastLossy = 7
+/** Nats of the Chernoff bound from which a slot lost far less than the others. */
+const farLessNats = 4
 
 interface Slot {
   readonly index: number
@@ -53,7 +56,7 @@ export class EvenLoss {
   ): Tally | undefined {
     const newest = this.#slots.at(-1)?.index ?? 0
     const slots = this.#slots.filter(({ index }) => index > newest - examined)
-    const lossy = slots.filter(({ bad, trials }) => bad > 0 && bad < trials)
+    const lossy = similar(slots.filter(({ bad, trials }) => bad > 0 && bad < trials))
     const [first] = lossy
     if (first === undefined || lossy.length < leastLossy) return undefined
     const tally = { sinceMs: this.#sinceMs + first.index * slotMs, lastMs, trials: 0, bad: 0, runs: 0 }
@@ -66,4 +69,11 @@ export class EvenLoss {
     const isMore = tally.bad > 2 * healthyRate * tally.trials
     return isMore && natsAbove(healthyRate, tally.bad, tally.trials) >= nats ? tally : undefined
   }
+}
+
+/** Leaves out slots that lost far less than all together. */
+function similar(slots: readonly Slot[]): readonly Slot[] {
+  const sumOf = (key: 'bad' | 'trials') => slots.reduce((sum, slot) => sum + slot[key], 0)
+  const goodRate = 1 - sumOf('bad') / sumOf('trials')
+  return slots.filter(({ bad, trials }) => natsAbove(goodRate, trials - bad, trials) < farLessNats)
 }

@@ -8,10 +8,10 @@ import {
   rowsOfBlock,
   type Slot,
   type SlotCounts,
+  SlotSum,
   type Summary,
   summaryOf,
   sumOf,
-  sumOfCounts,
 } from './slots.ts'
 import { Window, type Yields } from './window.ts'
 
@@ -84,10 +84,15 @@ export class Ring {
 
   /** Sums up the slots that `read` would return, without creating them. */
   sum(nowMs: number): SlotCounts {
-    let sums: SlotCounts = { passed: 0, failed: 0, other: 0 }
-    for (const [block, row] of this.#rows(nowMs)) sums = sumOfCounts(sums, block.counts(row))
+    const sum = new SlotSum()
+    const oldest = this.#oldestIndex(nowMs)
+    for (const block of this.#blocks) {
+      if (block === undefined) continue
+      for (let row = 0; row < rowsOfBlock; row++) if (this.#isKept(block.index(row), oldest)) block.addTo(sum, row)
+    }
     const open = this.#openSince(nowMs)
-    return open === undefined ? sums : sumOfCounts(sums, countsOf(open))
+    if (open !== undefined) sum.add(countsOf(open))
+    return sum.counts
   }
 
   /**
@@ -103,7 +108,7 @@ export class Ring {
       for (let row = 0; row < rowsOfBlock; row++) {
         const index = block.index(row)
         const isWanted = which === 'all' || (changed & (1 << row)) !== 0
-        if (isWanted && index >= oldest && index <= this.#openIndex) rows.push(block.packed(row))
+        if (isWanted && this.#isKept(index, oldest)) rows.push(block.packed(row))
       }
     }
     const open = this.#openSince(nowMs)
@@ -140,10 +145,13 @@ export class Ring {
     for (const block of this.#blocks) {
       if (block === undefined) continue
       for (let row = 0; row < rowsOfBlock; row++) {
-        const index = block.index(row)
-        if (index >= oldest && index <= this.#openIndex) yield [block, row]
+        if (this.#isKept(block.index(row), oldest)) yield [block, row]
       }
     }
+  }
+
+  #isKept(index: number, oldest: number): boolean {
+    return index >= oldest && index <= this.#openIndex
   }
 
   #openSince(nowMs: number): Window | undefined {

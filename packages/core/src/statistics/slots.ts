@@ -85,18 +85,20 @@ export class Block {
     this.#view.setUint32(start + at.reasons, known)
   }
 
-  counts(row: number): SlotCounts {
+  /** Adds the counts of a row to a sum. */
+  addTo(sum: SlotSum, row: number): void {
     const start = row * rowBytes
-    const count = (position: number) => this.#view.getUint16(start + at.counts + 2 * position)
-    const packets = (position: number) => this.#view.getUint16(start + at.packets + 2 * position)
-    const [sent, forth, back] = [packets(0), packets(2), packets(3)]
-    const byDirection = forth === unknown || back === unknown ? {} : { forth, back }
-    return {
-      passed: count(0),
-      failed: count(1),
-      other: count(2),
-      ...(sent === 0 ? {} : { lost: { sent, lost: packets(1), ...byDirection } }),
-    }
+    const view = this.#view
+    sum.passed += view.getUint16(start + at.counts)
+    sum.failed += view.getUint16(start + at.counts + 2)
+    sum.other += view.getUint16(start + at.counts + 4)
+    const sent = view.getUint16(start + at.packets)
+    if (sent === 0) return
+    sum.sent += sent
+    sum.lost += view.getUint16(start + at.packets + 2)
+    const forth = view.getUint16(start + at.packets + 4)
+    const back = view.getUint16(start + at.packets + 6)
+    if (forth !== unknown && back !== unknown) sum.addDirections(forth, back)
   }
 
   write(row: number, index: number, { passed, failed, other, lost, reasons, timesNs }: Summary): void {
@@ -104,23 +106,17 @@ export class Block {
     this.#view.setUint32(start + at.index, index + 1)
     const set = reasons.reduce((bits, reason) => bits | (1 << reasonNames.indexOf(reason)), 0)
     this.#view.setUint32(start + at.reasons, set)
-    const { sent = 0, lost: gone = 0, forth, back } = lost ?? {}
-    const times = timesNs === undefined ? [] : [timesNs.min, timesNs.p50, timesNs.p99, timesNs.max]
-    const write = (offset: number, values: readonly number[]) => {
-      for (const [position, value] of values.entries()) this.#view.setUint16(start + offset + 2 * position, value)
-    }
-    write(
-      at.counts,
-      [passed, failed, other].map((count) => Math.min(count, 0xffff)),
-    )
-    write(
-      at.times,
-      [0, 1, 2, 3].map((position) => packedTime(times[position])),
-    )
-    write(
-      at.packets,
-      [sent, gone, forth, back].map((count = unknown) => Math.min(count, unknown)),
-    )
+    this.#put(start + at.counts, passed)
+    this.#put(start + at.counts + 2, failed)
+    this.#put(start + at.counts + 4, other)
+    this.#put(start + at.times, packedTime(timesNs?.min))
+    this.#put(start + at.times + 2, packedTime(timesNs?.p50))
+    this.#put(start + at.times + 4, packedTime(timesNs?.p99))
+    this.#put(start + at.times + 6, packedTime(timesNs?.max))
+    this.#put(start + at.packets, lost?.sent ?? 0)
+    this.#put(start + at.packets + 2, lost?.lost ?? 0)
+    this.#put(start + at.packets + 4, lost?.forth ?? unknown)
+    this.#put(start + at.packets + 6, lost?.back ?? unknown)
     this.#changed |= 1 << row
   }
 
@@ -132,11 +128,57 @@ export class Block {
     const hasTimes = min !== undefined && p50 !== undefined && p99 !== undefined && max !== undefined
     return {
       fromMs: this.index(row) * spanMs,
-      ...this.counts(row),
+      ...countsAt(this, row),
       reasons: reasonNames.filter((_, bit) => (set & (1 << bit)) !== 0),
       ...(hasTimes ? { timesNs: { min, p50, p99, max } } : {}),
     }
   }
+
+  #put(position: number, value: number): void {
+    this.#view.setUint16(position, Math.min(value, 0xffff))
+  }
+}
+
+/** Adds up the counts of slots. A report reads tens of thousands of them, so none becomes an object. */
+export class SlotSum {
+  passed = 0
+  failed = 0
+  other = 0
+  sent = 0
+  lost = 0
+  #forth = 0
+  #back = 0
+  #hasDirections = false
+
+  add({ passed, failed, other, lost }: SlotCounts): void {
+    this.passed += passed
+    this.failed += failed
+    this.other += other
+    if (lost === undefined) return
+    this.sent += lost.sent
+    this.lost += lost.lost
+    if (lost.forth !== undefined && lost.back !== undefined) this.addDirections(lost.forth, lost.back)
+  }
+
+  /** A slot that does not know the direction, because nothing was answered, does not hide that others do. */
+  addDirections(forth: number, back: number): void {
+    this.#forth += forth
+    this.#back += back
+    this.#hasDirections = true
+  }
+
+  /** Returns the sum as the counts of one slot. */
+  get counts(): SlotCounts {
+    const { passed, failed, other, sent, lost } = this
+    const byDirection = this.#hasDirections ? { forth: this.#forth, back: this.#back } : {}
+    return { passed, failed, other, ...(sent === 0 ? {} : { lost: { sent, lost, ...byDirection } }) }
+  }
+}
+
+function countsAt(block: Block, row: number): SlotCounts {
+  const sum = new SlotSum()
+  block.addTo(sum, row)
+  return sum.counts
 }
 
 /** Steps per octave: 16 bits cover 1 ns to 12 minutes with an error of 0.02 %. 0 stands for no time. */
@@ -168,19 +210,11 @@ function lostOf(packets: Packets | undefined): Lost | undefined {
     : { sent, lost, forth: lostForth, back: Math.max(0, arrived - returned) }
 }
 
-export function sumOfCounts(a: SlotCounts, b: SlotCounts): SlotCounts {
-  return {
-    passed: a.passed + b.passed,
-    failed: a.failed + b.failed,
-    other: a.other + b.other,
-    lost: a.lost === undefined ? b.lost : b.lost === undefined ? a.lost : sumOfLost(a.lost, b.lost),
-  }
-}
-
-/** One that does not know the direction, because nothing was answered, does not hide that others do. */
-function sumOfLost(a: Lost, b: Lost): Lost {
-  const sum = (x: number | undefined, y: number | undefined) => (x === undefined ? y : x + (y ?? 0))
-  return { sent: a.sent + b.sent, lost: a.lost + b.lost, forth: sum(a.forth, b.forth), back: sum(a.back, b.back) }
+function sumOfCounts(a: SlotCounts, b: SlotCounts): SlotCounts {
+  const sum = new SlotSum()
+  sum.add(a)
+  sum.add(b)
+  return sum.counts
 }
 
 export function sumOf(a: Summary, b: Summary): Summary {

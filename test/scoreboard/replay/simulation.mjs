@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createRandom } from '../../support/random.mjs'
 import { createMesh } from './mesh.mjs'
@@ -16,7 +17,7 @@ import { createTrace } from './trace.mjs'
  * @typedef {{ readonly kind: 'fault', readonly nodes: number, readonly seed: number, readonly isThorough: boolean, readonly share: number }} Fault
  */
 /** @typedef {{ readonly simulatedMs: number, readonly incidents: number }} Progress since the last one */
-/** @typedef {ReturnType<typeof runHealthy>} Lived */
+/** @typedef {Awaited<ReturnType<typeof runHealthy>>} Lived */
 /** @typedef {ReturnType<typeof delaysOf>} Delay */
 /** @typedef {{ readonly progress: Progress } | { readonly index: number, readonly lived: Lived } | { readonly index: number, readonly delay: Delay }} Message */
 
@@ -30,11 +31,11 @@ const part = workerData
 const post = (message) => parentPort?.postMessage(message)
 
 for (const { index, simulation } of part) {
-  if (simulation.kind === 'healthy') post({ index, lived: runHealthy(simulation) })
+  if (simulation.kind === 'healthy') post({ index, lived: await runHealthy(simulation) })
   else post({ index, delay: delaysOf(simulation) })
 }
 
-function runHealthy(/** @type {Healthy} */ { nodes, seed, isThorough, lengthMs }) {
+async function runHealthy(/** @type {Healthy} */ { nodes, seed, isThorough, lengthMs }) {
   const mesh = createMesh({ nodes, seed, trace: createTrace({ nodes, seed: seed + 500_000 }), isThorough })
   let incidents = 0
   while (mesh.nowMs < lengthMs) {
@@ -43,6 +44,8 @@ function runHealthy(/** @type {Healthy} */ { nodes, seed, isThorough, lengthMs }
     const { found } = mesh.watcher
     post({ progress: { simulatedMs: mesh.nowMs - fromMs, incidents: found.length - incidents } })
     incidents = found.length
+    // Memory that something held weakly during this turn of the event loop is freed only in another.
+    await setImmediate()
   }
   return { found: mesh.watcher.found, alarms: mesh.watcher.alarms, attempts: mesh.attempts }
 }

@@ -70,6 +70,8 @@ export function createTimeline(): Timeline {
   const episodes = createSpans<Episode>(({ fact }) => fact.from)
   const presences = createSpans<Presence>(({ name }) => name)
   let span: Timeline['span']
+  /** When the last pause began. What goes on after it begins again then. */
+  let pausedAtMs = Number.NEGATIVE_INFINITY
   let changes = 0
 
   const replace = ({ failing, present, atMs }: Lasts) => {
@@ -91,11 +93,12 @@ export function createTimeline(): Timeline {
         episodes.clear()
         presences.clear()
         span = undefined
+        pausedAtMs = Number.NEGATIVE_INFINITY
       }
       span = { fromMs: Math.max(span?.fromMs ?? atMs, atMs - dayMs), toMs: atMs }
       const failing = facts.map((fact): readonly [string, Episode] => [
         episodeIdOf(fact),
-        { fact: shortened(fact), fromMs: Math.min(fact.sinceMs, atMs) },
+        { fact: shortened(fact), fromMs: Math.max(pausedAtMs, Math.min(fact.sinceMs, atMs)) },
       ])
       const present = nodes.map((node): readonly [string, Presence] => [
         JSON.stringify([node.name, node.zone, node.hasRow]),
@@ -105,7 +108,9 @@ export function createTimeline(): Timeline {
       for (const spans of [episodes, presences]) spans.drop(span.fromMs)
     },
     pause() {
-      if (span !== undefined) replace({ failing: new Map(), present: new Map(), atMs: span.toMs })
+      if (span === undefined) return
+      pausedAtMs = span.toMs
+      replace({ failing: new Map(), present: new Map(), atMs: span.toMs })
     },
     at(atMs) {
       if (span === undefined || atMs < span.fromMs || atMs > span.toMs + gapMs) return undefined

@@ -71,6 +71,18 @@ test('begins again after a gap, or when the clock was set back', () => {
   expect([timeline.span, timeline.at(1_120_001)]).toEqual([{ fromMs: 1_000, toMs: 1_000 }, undefined])
 })
 
+test('remembers once what lasts over times in which this agent did not watch', () => {
+  const timeline = createTimeline()
+  const note = (atMs: number) => timeline.note({ atMs, facts: [factOf({ sinceMs: 9_000 })], nodes: [node('node-1')] })
+  for (const fromMs of [10_000, 20_000, 30_000]) {
+    note(fromMs)
+    note(fromMs + 5_000)
+    timeline.pause()
+  }
+  const failing = [12_000, 17_000, 22_000, 32_000].map((atMs) => timeline.at(atMs)?.facts.length)
+  expect(failing).toEqual([1, undefined, 1, 1])
+})
+
 test('knows nothing of a time in which this agent did not watch, so that another watcher is asked', () => {
   const timeline = createTimeline()
   const note = (atMs: number, ...nodes: readonly string[]) =>

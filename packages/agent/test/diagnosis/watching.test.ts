@@ -259,7 +259,7 @@ describe('evidence', () => {
     expect(agent.report()).toMatchObject({ rows: 1, received: { unknown: 1, accepted: 0 } })
   })
 
-  test('of a known peer that lies costs a watcher little: too much is malformed, and as much as may be is soon explained', async () => {
+  test('of a known peer that lies is malformed if there is more of it than may be; the watcher goes on beside as much as may be', async () => {
     const world = startWatching({ nodes: 3 })
     await world.pass(30_000)
     const agent = world.at(world.speakers()[0] ?? '')
@@ -294,11 +294,9 @@ describe('evidence', () => {
     }
     expect(await send(10_000)).toMatchObject({ accepted: false, because: 'malformed' })
     expect(await send(1_024)).toMatchObject({ accepted: true })
-    const startedMs = performance.now()
     await world.pass(10_000)
-    const tookMs = performance.now() - startedMs
-    expect(tookMs).toBeLessThan(20_000)
     expect(agent.report().received).toMatchObject({ malformed: 1 })
+    expect(world.speakers()).toHaveLength(1)
   })
 
   test('of one peer beyond a burst is refused', async () => {

@@ -9,8 +9,8 @@ import type { Collected } from './proofs/proof.ts'
 
 /**
  * How an aspect behaves. `denied-here`: the sender's own host rejects the packet. `exhausted`: a limit of a host is reached. `jittery`: times
- * vary more than before. `limited` and `queued` are about packets sent together: a rate limit spreads or drops them, or they wait in a long
- * queue. `forgotten`: an open flow no longer passes packets, a new one does. `remarked`: the DSCP changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
+ * vary more than before. `limited`, `queued`: packets sent together are spread or dropped, or wait long. `forgotten`: an open flow no longer
+ * passes packets, a new one does. `remarked`: the DSCP changes on the way. `skewed`: a clock is wrong. `flapping`: it fails and passes in turn.
  */
 export const symptoms = [
   'passes',

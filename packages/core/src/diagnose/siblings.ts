@@ -1,5 +1,6 @@
 import { groupBy } from '../model/group-by.ts'
 import { changedFact, type Fact, oneEventMs, type Symptom } from './evidence.ts'
+import { isLate } from './symptom-of.ts'
 
 /** Pairs of nodes from which a majority says something. */
 const leastPairs = 4
@@ -21,26 +22,25 @@ export function withoutStragglers(facts: readonly Fact[], zones: ReadonlyMap<str
 }
 
 /**
- * Shows late checks of two nodes alike, as most of them are: jittery or slow. They share a path, and those that report the median of several
- * packets vary less.
+ * Shows late checks of two nodes over one IP version as most of them are, if most are: jittery or slow. They share a path, and those that report
+ * the median of several packets vary less.
  */
 export function withCommonSpread(facts: readonly Fact[]): readonly Fact[] {
   if (!facts.some(({ symptom }) => symptom === 'jittery')) return facts
   const late = facts.filter((fact) => fact.path === 'pod' && isLate(fact))
-  const changed = new Map(groupBy(late, pairIdOf).flatMap(alike))
+  const changed = new Map(groupBy(late, (fact) => `${pairIdOf(fact)} ${fact.family ?? ''}`).flatMap(alike))
   return facts.map((fact) => changed.get(fact) ?? fact)
 }
 
-/** Returns those of the late checks of two nodes that are not as most are, each with what it is shown as. */
+/** Returns those of some late checks that are not as most are, each with what it is shown as. How much its times vary is not known. */
 function alike(late: readonly Fact[]): readonly (readonly [Fact, Fact])[] {
-  const jittery = late.filter(({ symptom }) => symptom === 'jittery')
-  const isJittery = jittery.length * 2 >= late.length
-  const changes = isJittery
-    ? ({ symptom: 'jittery', spread: jittery[0]?.spread } as const)
-    : ({ symptom: 'slow', spread: undefined } as const)
+  const symptom = (['jittery', 'slow'] as const).find(
+    (one) => late.filter((fact) => fact.symptom === one).length * 2 > late.length,
+  )
+  if (symptom === undefined) return []
   return late
-    .filter(({ symptom }) => symptom !== changes.symptom)
-    .map((fact) => [fact, changedFact(fact, changes)] as const)
+    .filter((fact) => fact.symptom !== symptom)
+    .map((fact) => [fact, changedFact(fact, { symptom, spread: undefined })] as const)
 }
 
 /** How unlikely failures in a row must be at the loss of their link, and the highest loss that is assumed, so that they are no chance. */
@@ -111,10 +111,6 @@ function isShifted(siblings: readonly Fact[]): boolean {
   const together = slow.filter(({ sinceMs }) => Math.abs(sinceMs - middle.sinceMs) <= oneEventMs)
   const pairs = pairsOf(siblings)
   return pairs >= leastPairs && pairsOf(together) * 2 > pairs
-}
-
-function isLate({ symptom }: Fact): boolean {
-  return symptom === 'slow' || symptom === 'jittery'
 }
 
 function pairsOf(facts: readonly Fact[]): number {

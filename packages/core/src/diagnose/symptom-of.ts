@@ -13,6 +13,11 @@ export function symptomOf(failure: {
   return symptomByReason[failure.reason]
 }
 
+/** Returns whether packets arrive, but late: all by about the same, or each by another time. */
+export function isLate({ symptom }: { readonly symptom: Symptom }): boolean {
+  return symptom === 'slow' || symptom === 'jittery'
+}
+
 /** Symptoms by reason. Reasons that are no evidence about a link are absent. */
 const symptomByReason: Readonly<Partial<Record<FailureReason, Symptom>>> = {
   timeout: 'silent',

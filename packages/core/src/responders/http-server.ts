@@ -117,7 +117,7 @@ export async function startHttpServer({
       const nowMs = performance.now()
       for (const [socket, connection] of connections) {
         const { answeringSinceMs, requestDueMs } = connection
-        if (answeringSinceMs === undefined && requestDueMs < nowMs) endLater(socket, connection)
+        if (requestDueMs < nowMs) endLater(socket, connection)
         else if (answeringSinceMs !== undefined && answeringSinceMs < nowMs - answerMostMs) refuse(socket)
       }
       if (connections.size > 0) checkLater()
@@ -186,6 +186,7 @@ export async function startHttpServer({
       onRequest(url, response) {
         if (connections.size > mostConnections / 2 || !answerSimple({ url, client, response })) return false
         connection.phase = 'simple'
+        connection.requestDueMs = Number.POSITIVE_INFINITY
         connection.answeringSinceMs = performance.now()
         return true
       },
@@ -205,7 +206,10 @@ export async function startHttpServer({
   server.on('connection', (socket) => {
     accepted++
     const { remoteAddress } = socket
-    if (remoteAddress === undefined) return // already gone
+    if (remoteAddress === undefined) {
+      counters.rejected++ // the client has reset it meanwhile
+      return void socket.destroy()
+    }
     const client = bareAddress(remoteAddress)
     const own = connections.size < mostPerClient ? [] : connectionsOf(connections, client)
     if (own.length >= mostPerClient) refuse(own[0] ?? socket)

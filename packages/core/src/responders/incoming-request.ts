@@ -26,7 +26,10 @@ export function headBytesOf({ rawHeaders, url = '' }: IncomingMessage): number {
   return rawHeaders.reduce((bytes, text) => bytes + text.length, url.length)
 }
 
-/** Returns whether a request names its host. Of several hosts, a proxy in front may have used another than this server. Only HTTP/1.0 allows none (RFC 9112 §3.2). */
+/**
+ * Returns whether a request names exactly one host: of several, a proxy in front may have used another than this server. Only HTTP/1.0
+ * allows none (RFC 9112 §3.2).
+ */
 export function hasItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   const count = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length
   return count === 1 || (count === 0 && httpVersion === '1.0')

@@ -49,7 +49,7 @@ export class SimpleResponse extends EventEmitter<{ close: [] }> {
   end(body: string | Uint8Array): void {
     const { socket } = this
     if (this.destroyed) return
-    const onTaken = () => this.closed()
+    const onTaken = () => this.settle()
     if (typeof body === 'string') return void socket.write(this.#head + body, onTaken)
     socket.cork()
     socket.write(this.#head)
@@ -58,7 +58,7 @@ export class SimpleResponse extends EventEmitter<{ close: [] }> {
   }
 
   /** Reports that it is over: the kernel has it, or the connection has ended. */
-  closed(): void {
+  settle(): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.emit('close')
@@ -67,7 +67,7 @@ export class SimpleResponse extends EventEmitter<{ close: [] }> {
 
 /** What a connection reports while it has had only simple requests. */
 export interface SimpleListener {
-  /** Answers a request. Returns false if node:http shall. */
+  /** Answers a request. Returns false to leave it to node:http. */
   onRequest(url: string, response: SimpleResponse): boolean
   /** The answer is over. */
   onAnswered(): void
@@ -102,12 +102,12 @@ export function readSimpleRequests(socket: Socket, idleMostMs: number, listener:
     listener.onAnswered()
   }
   const onEnd = () => {
-    // An answer under way may still leave.
+    // What has been written still leaves; an answer that waits does not, as with node:http.
     if (response !== undefined) socket.end()
     else if (!socket.writableEnded) socket.destroy()
   }
   const onError = () => listener.onError()
-  const onClose = () => response?.closed()
+  const onClose = () => response?.settle()
   socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
 }
 

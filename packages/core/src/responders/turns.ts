@@ -123,7 +123,7 @@ export function createTurns(limits: TurnLimits): Turns {
     }
   }
 
-  /** Returns the oldest turn of the client that holds the most; undefined if none holds more than a few, and will hold more than the newcomer. */
+  /** Returns the oldest turn of the client that holds the most; undefined unless one holds more than two and more than the newcomer would. */
   const spareFor = (client: string): Held | undefined => {
     const most = Math.max(fewTurns, countOf(client) + 1)
     const losable = [...held].filter((turn) => turn.lose !== undefined && countOf(turn.client) > most)
@@ -229,6 +229,5 @@ function addTo(sums: Map<string, number>, name: string, more: number): void {
 
 /** Returns the first in this order. */
 function firstOf<T>(all: readonly T[], compare: (a: T, b: T) => number): T | undefined {
-  const [one, ...others] = all
-  return others.reduce((first, other) => (first !== undefined && compare(other, first) < 0 ? other : first), one)
+  return all.toSorted(compare)[0]
 }

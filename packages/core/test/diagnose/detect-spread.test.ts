@@ -29,6 +29,12 @@ function countVarying(usual: Path, path: Path): number {
   return runs.filter(({ chart }) => chart.alarm?.spread !== undefined).length
 }
 
+/** Path on which a share of the packets takes longer by some milliseconds. */
+const lanWithLate =
+  (share: number, byMs: number): Path =>
+  (random) =>
+    lan(random) + (random() < share ? byMs : 0)
+
 const heldUpTo =
   (mostMs: number): Path =>
   (random) =>
@@ -54,8 +60,16 @@ describe('the spread of times', () => {
       (random) => 40 + 2 * gaussian(random),
       (random) => 52 + 2 * gaussian(random),
     ],
+    ['a longer path on which 6 of 7 flows travel', lan, (random) => lan(random) + (random() < 6 / 7 ? 5 : 0)],
   ] satisfies [string, Path, Path][])('has not with %s', (_, usual, path) => {
     expect(countVarying(usual, path)).toBeLessThanOrEqual(1)
+  })
+
+  test.each([
+    ['one packet in eight is late as usual', lanWithLate(1 / 8, 6), (random) => 3 + lanWithLate(1 / 8, 6)(random)],
+    ['one packet in ten is an outlier', lan, (random) => 2 + lanWithLate(1 / 10, 20)(random)],
+  ] satisfies [string, Path, Path][])('has hardly ever on a longer path where %s', (_, usual, path) => {
+    expect(countVarying(usual, path)).toBeLessThanOrEqual(6)
   })
 
   test('is reported beside the usual one, as the distance of the 10th from the 90th percentile', () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -177,6 +178,30 @@ test('new connections without end delay what takes long by two seconds', { timeo
   clearImmediate(next)
   for (const client of clients) client.destroy()
   expect(performance.now() - startMs).toBeGreaterThan(1_900)
+})
+
+test.each([
+  ['reads simple requests', { answerSimple: () => false }],
+  ['leaves all to node:http', {}],
+])(
+  'a client that has reset its connection before it was accepted is rejected by a server that %s',
+  async (_, options) => {
+    const { port, counters } = await serve(options)
+    for (let i = 0; i < 3; i++)
+      execFileSync(process.execPath, [
+        '-e',
+        `const socket = require('net').connect(${port}, '127.0.0.1', () => socket.resetAndDestroy())`,
+      ])
+    expect(await answerTo(await open(port, '127.0.0.3'))).toMatch(/^HTTP\/1.1 200 /)
+    await eventually(() => counters.rejected === 3, 'they were counted')
+  },
+)
+
+test('a client that sends nothing is told so after five seconds by a server that reads simple requests, too', async () => {
+  const { port } = await serve({ answerSimple: () => false })
+  const client = await open(port, '127.0.0.2')
+  const [told] = await once(client, 'data')
+  expect(String(told)).toMatch(/^HTTP\/1.1 408 /)
 })
 
 test('a client whose request this process reads late is answered nevertheless', { timeout: 20_000 }, async () => {

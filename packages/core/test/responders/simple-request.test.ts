@@ -1,9 +1,10 @@
 import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { setImmediate as nextImmediate } from 'node:timers/promises'
+import { setImmediate as nextImmediate, setTimeout as passing } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { blockFor } from '../../../../test/support/block.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { probe } from '../../src/attempt/prober.ts'
 import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
@@ -188,6 +189,29 @@ describe('the response to a simple request', () => {
 })
 
 describe('a connection with simple requests', () => {
+  test('whose next one this process reads late has its answer, even if that has to wait', async () => {
+    const begin: (() => void)[] = []
+    const { port } = await serve({
+      idleMostMs: 500,
+      answerSimple({ response }) {
+        begin.push(() => response.writeHead(200, ['content-length', '2']).end('ok'))
+        return true
+      },
+    })
+    const { client, text } = await open(port)
+    client.write(simple('/'))
+    await eventually(() => begin.length === 1, 'it was read')
+    begin[0]?.()
+    await eventually(() => text().endsWith('ok'), 'the answer has come')
+    client.write(simple('/'))
+    blockFor(1_000)
+    await eventually(() => begin.length === 2, 'the next was read')
+    // The time limit on idle connections is looked at meanwhile.
+    await passing(300)
+    begin[1]?.()
+    await eventually(() => text().split('ok').length === 3, 'its answer has come')
+  })
+
   test('is closed when it is idle for longer than the limit', async () => {
     const { port, counters } = await serve({ idleMostMs: 50 })
     const { client, text } = await open(port)
@@ -248,8 +272,9 @@ async function exchanged(port: number, pieces: readonly string[]): Promise<strin
     client.write(piece, 'latin1')
     await nextImmediate()
   }
-  // What is incomplete is ended by its client.
+  // What is incomplete is ended by its client, once nothing more comes.
   const timer = setTimeout(() => client.end(), 150)
+  client.on('data', () => timer.refresh())
   await eventually(() => client.closed, 'it was closed')
   clearTimeout(timer)
   return text().replaceAll(/Date: [^\r]+/g, 'Date: now')

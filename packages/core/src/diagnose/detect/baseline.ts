@@ -11,10 +11,16 @@ const correlatedTrials = 500
 /** Standard deviations from the median to the upper quartile of a normal distribution. */
 const deviationsOfQuartile = 0.6745
 
-/** Median, upper quartile and correlation of the path times of one series, in constant memory. */
+/** Smallest change of times that is worth a word, of their median or their spread. */
+export const floorNs = 1e6
+
+/** Median, upper quartile, tails and correlation of the path times of one series, in constant memory. */
 export class Baseline {
   medianNs = 0
   upperQuartileNs = 0
+  /** 10th and 90th percentile. */
+  lowNs = 0
+  highNs = 0
   #trials = 0
   #below = 0
   /** Average product of the signs of neighbours: 1 if both are above or both below the median. */
@@ -56,6 +62,11 @@ export class Baseline {
     this.medianNs += isAbove ? step / 2 : -step / 2
     this.upperQuartileNs += tookNs > this.upperQuartileNs ? 0.75 * step : -0.25 * step
     this.upperQuartileNs = Math.max(this.medianNs, this.upperQuartileNs)
+    const tailStep = (step / spread) * Math.max(this.highNs - this.lowNs, spread)
+    this.lowNs += tookNs < this.lowNs ? -0.9 * tailStep : 0.1 * tailStep
+    this.highNs += tookNs > this.highNs ? 0.9 * tailStep : -0.1 * tailStep
+    this.lowNs = Math.min(this.medianNs, this.lowNs)
+    this.highNs = Math.max(this.upperQuartileNs, this.highNs)
     this.#below = tookNs < this.medianNs ? this.#below + 1 : 0
     if (this.#below > mostBelow) this.forget()
   }
@@ -70,6 +81,8 @@ export class Baseline {
   #begin(times: readonly number[]): void {
     this.medianNs = quantileOf(times, 0.5)
     this.upperQuartileNs = quantileOf(times, 0.75)
+    this.lowNs = quantileOf(times, 0.1)
+    this.highNs = quantileOf(times, 0.9)
     this.#first = undefined
   }
 }

@@ -5,7 +5,7 @@ import type { Tally } from './tally.ts'
  * A test for loss that is spread over the time, as opposed to bursts. It cuts time into slots from the first bad trial on. It alarms if most of
  * the last slots lost some of their trials, but not all, and if the trials of these slots are far more than the healthy rate yields. So it
  * ignores no trial, unlike the guards. A burst that begins with the first bad trial meets too few slots until it has lasted for 30 s, and so do
- * two of 10 s. A slot that lost far less than the others does not count: it holds a single loss before a burst, or the edge of one. So a burst
+ * two of 10 s. A slot that lost far less than all of them together does not count: it holds a single loss before a burst, or the edge of one. So a burst
  * after a single loss may last for 25 s, too, if it takes as much as bursts usually do (from about 30 %). An outage loses only some trials of a
  * slot where it begins and where it ends. The test needs many trials in each slot, which only the stream of a suspected link has.
  */

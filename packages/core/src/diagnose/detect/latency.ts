@@ -1,4 +1,4 @@
-import { Baseline, quantileOf } from './baseline.ts'
+import { Baseline, floorNs, quantileOf } from './baseline.ts'
 import { grownSpreadOf, type Spread } from './spread.ts'
 
 /*
@@ -23,8 +23,6 @@ const healthyRate = 0.25
 const faultyRate = 0.9
 const nats = { slow: Math.log(faultyRate / healthyRate), fast: Math.log((1 - faultyRate) / (1 - healthyRate)) } as const
 
-/** Smallest shift that is worth a word. */
-const floorNs = 1e6
 /** A shift may be measured this much too small. */
 const tolerance = 0.75
 /** What lasts for less is a burst of load. */

@@ -1,4 +1,4 @@
-import { type Baseline, quantileOf } from './baseline.ts'
+import { type Baseline, floorNs, quantileOf } from './baseline.ts'
 
 /*
  * Whether late times vary, or are late by about the same. A longer path delays all packets, so that the fastest are as late as the others. Where
@@ -12,22 +12,18 @@ export interface Spread {
   readonly usualNs: number
 }
 
-const tails = { low: 0.1, high: 0.9 } as const
-/** Standard deviations from the median to either tail of a normal distribution. */
-const deviationsOfTail = 1.2816
-/** Growth of the spread that is worth a word, as that of latency, if the usual spread is smaller. */
-const floorNs = 1e6
-
 /**
  * Returns the spread of late times if it has at least doubled, and grew by more than the fastest times did: undefined where the path became
- * longer instead. Percentiles ignore single outliers.
+ * longer instead. The middle half of the times must vary more, too: some outliers of a longer path are no jitter.
  */
 export function grownSpreadOf(timesNs: readonly number[], baseline: Baseline): Spread | undefined {
-  const fastestNs = quantileOf(timesNs, tails.low)
-  const nowNs = Math.round(quantileOf(timesNs, tails.high) - fastestNs)
-  const usualTailNs = deviationsOfTail * baseline.sigmaNs
-  const usualNs = Math.round(2 * usualTailNs)
+  const { medianNs, upperQuartileNs, lowNs, highNs } = baseline
+  const fastestNs = quantileOf(timesNs, 0.1)
+  const nowNs = Math.round(quantileOf(timesNs, 0.9) - fastestNs)
+  const usualNs = Math.round(highNs - lowNs)
   const grownNs = nowNs - usualNs
-  const laterNs = fastestNs - (baseline.medianNs - usualTailNs)
-  return grownNs >= Math.max(floorNs, usualNs) && grownNs > laterNs ? { nowNs, usualNs } : undefined
+  const middleNs = quantileOf(timesNs, 0.75) - quantileOf(timesNs, 0.25)
+  const usualMiddleNs = 2 * (upperQuartileNs - medianNs)
+  const isWide = grownNs >= Math.max(floorNs, usualNs) && middleNs >= Math.max(floorNs / 2, 2 * usualMiddleNs)
+  return isWide && grownNs > fastestNs - lowNs ? { nowNs, usualNs } : undefined
 }

@@ -1,5 +1,5 @@
 import { both, type Cause, isTcp, mostly, surely } from '../../cause.ts'
-import { ifSeen, onNode, overPods, own } from '../parts.ts'
+import { ifSeen, lateIn, onNode, overPods, own } from '../parts.ts'
 
 const counter = own('accept-queue-overflows')
 
@@ -23,7 +23,7 @@ export const acceptQueueFull: Cause = {
   variants: (failing) =>
     ifSeen(failing, counter, {
       id: 'all',
-      lines: [surely(counter, 'exhausted'), mostly(both(overPods, isTcp), 'lossy', 'silent', 'slow')],
+      lines: [surely(counter, 'exhausted'), mostly(both(overPods, isTcp), 'lossy', 'silent', ...lateIn(failing))],
     }),
   says: ({ where }) => `the program there does not accept connections fast enough: ${where}`,
   next: (said) => onNode(said, 'sh -c "grep -A1 ListenOverflows /proc/net/netstat"'),

@@ -1,5 +1,5 @@
 import { both, type Cause, isIcmp, mostly, surely } from '../../cause.ts'
-import { ifSeen, onNode, overPods, own } from '../parts.ts'
+import { ifSeen, lateIn, onNode, overPods, own } from '../parts.ts'
 
 const counter = own('connection-tracking')
 
@@ -28,7 +28,7 @@ export const conntrackExhausted: Cause = {
         surely(({ socket }) => socket === 'kept', 'passes'),
         // A running ping keeps its entry.
         surely(both(overPods, isIcmp), 'passes'),
-        mostly(overPods, 'lossy', 'silent', 'slow'),
+        mostly(overPods, 'lossy', 'silent', ...lateIn(failing)),
       ],
     }),
   says: ({ where }) => `the connection tracking table of ${where} is full, so that new flows fail`,

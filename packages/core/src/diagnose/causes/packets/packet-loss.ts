@@ -2,7 +2,7 @@ import { both, type Cause, evenly, isFragmented, isTcp, mostly } from '../../cau
 import type { Share } from '../../evidence.ts'
 import { percent } from '../../explain/words.ts'
 import { endsIn } from '../../scope.ts'
-import { byFamily, kinds, ofLinks, overFamily, overPods, proven, repeated } from '../parts.ts'
+import { byFamily, kinds, lateIn, ofLinks, overFamily, overPods, proven, repeated } from '../parts.ts'
 
 export const packetLoss: Cause = {
   name: 'packet-loss',
@@ -27,7 +27,7 @@ export const packetLoss: Cause = {
       id: 'all',
       lines: [
         evenly(proven('flows'), 'lossy'),
-        mostly(both(overPods, isTcp), 'lossy', 'slow'),
+        mostly(both(overPods, isTcp), 'lossy', ...lateIn(failing)),
         mostly(overPods, 'lossy'),
       ],
     }),

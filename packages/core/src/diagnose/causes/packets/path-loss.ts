@@ -1,5 +1,5 @@
 import { both, type Cause, isTcp, isUdp, mostly, surely } from '../../cause.ts'
-import { byFamily, ofLinks, onNode, overFamily, overPods, proven } from '../parts.ts'
+import { byFamily, lateIn, ofLinks, onNode, overFamily, overPods, proven } from '../parts.ts'
 
 const areSomeFlows = proven('flows')
 
@@ -26,7 +26,7 @@ export const pathLoss: Cause = {
           id: 'flows',
           lines: [
             surely(areSomeFlows, 'silent'),
-            mostly(both(overPods, isTcp), 'lossy', 'slow'),
+            mostly(both(overPods, isTcp), 'lossy', ...lateIn(failing)),
             mostly(both(overPods, isUdp), 'lossy'),
           ],
         })

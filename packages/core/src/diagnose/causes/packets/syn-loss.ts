@@ -1,5 +1,6 @@
 import { both, type Cause, isTcp, surely } from '../../cause.ts'
-import { byFamily, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
+import { isLate } from '../../symptom-of.ts'
+import { byFamily, lateIn, ofLinks, overFamily, overPods, repeated } from '../parts.ts'
 
 export const synLoss: Cause = {
   name: 'syn-loss',
@@ -21,11 +22,11 @@ export const synLoss: Cause = {
     byFamily(failing, {
       id: 'all',
       lines: [
-        surely((aspect) => overPods(aspect) && aspect.protocol === 'syn', 'slow', 'lossy', 'silent'),
-        surely(both(overPods, isTcp), 'slow'),
+        surely((aspect) => overPods(aspect) && aspect.protocol === 'syn', ...lateIn(failing), 'lossy', 'silent'),
+        surely(both(overPods, isTcp), ...lateIn(failing)),
       ],
     }),
-  isExcluded: (failing) => !failing.some((fact) => isTcp(fact) && fact.symptom === 'slow'),
+  isExcluded: (failing) => !failing.some((fact) => isTcp(fact) && isLate(fact)),
   says: (said) =>
     `the first packet of TCP connections is lost, so that they open late${overFamily(said)}: ${said.where}`,
   next: (said) => repeated(said, ' --count 20'),

@@ -11,8 +11,8 @@ export const asymmetricRoute: Cause = {
   scopes: ofLinks,
   severity: 'critical',
   rarity: 1,
-  because: 'answers take another route and are dropped there',
-  means: 'Requests arrive, but the answers take another route and are dropped on it.',
+  because: 'the two ways differ, and a node or firewall drops packets for that',
+  means: 'Packets take another route in one direction than in the other, and a node or firewall drops them for that.',
   shows:
     'Everything is silent, and yet the responders at both ends receive the requests of the other: each way carries requests, and no answers. Where a node drops requests, too (rp_filter, of IPv4 only), everything over IPv4 is silent and passes over IPv6, as if IPv4 were broken: only the counter of reverse path drops tells them apart.',
   usually: [
@@ -40,8 +40,8 @@ export const asymmetricRoute: Cause = {
       lines: [reversePathDrops, surely(both(overPods, isIpv4), 'silent'), surely(overPods, 'passes')],
     }),
   ],
-  says: ({ where, failing }) =>
-    failing.some(isReturn)
+  says: ({ where, variant }) =>
+    variant.id === 'all'
       ? `requests arrive at both ends, but no answers do, as if a firewall sees only one direction of each flow: ${where}`
       : `IPv4 does not get through while IPv6 does, as if a node drops what arrives on another interface than its answers leave by: ${where}`,
   next: (said) => onNode(said, 'sh -c "ip rule; ip route; grep . /proc/sys/net/ipv4/conf/*/rp_filter"'),

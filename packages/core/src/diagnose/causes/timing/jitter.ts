@@ -24,8 +24,12 @@ export const jitter: Cause = {
       : [],
   says(said) {
     const spreads = said.failing.flatMap(({ spread }) => spread ?? []).toSorted((a, b) => a.nowNs - b.nowNs)
-    const { nowNs = 0, usualNs = 0 } = spreads[Math.floor(spreads.length / 2)] ?? {}
-    return `round trips vary by ${formatDurationNs(nowNs)} (p10–p90) where ${formatDurationNs(usualNs)} was usual${overFamily(said)}: ${said.where}`
+    const spread = spreads[Math.floor(spreads.length / 2)]
+    const by =
+      spread === undefined
+        ? 'more than before'
+        : `by ${formatDurationNs(spread.nowNs)} (p10–p90) where ${formatDurationNs(spread.usualNs)} was usual`
+    return `round trips vary ${by}${overFamily(said)}: ${said.where}`
   },
   next: (said) => repeated(said, ' --count 100 --interval 100ms'),
 }

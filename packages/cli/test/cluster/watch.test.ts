@@ -173,8 +173,8 @@ describe('a watch on a terminal', slow, () => {
           udp and udp-large get no answer on node2 -> node1 (52 attempts)
           http, http-large, tcp and icmp pass on node2 -> node1 (104 attempts)
           not checksum-broken: http over IPv4 passes; not family-broken: http over
-              IPv4 passes; not overlay-blocked: http over IPv4 passes; not
-              routing-broken: http over IPv4 passes
+              IPv4 passes; not asymmetric-route: http over IPv4 passes; not
+              overlay-blocked: http over IPv4 passes
           next: scout-probe --from node2 udp 10.244.1.5 --count 20
 
       from \\ to  node1                   node2  node3  dns

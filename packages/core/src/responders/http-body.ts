@@ -40,7 +40,7 @@ export async function readText(request: IncomingMessage, { mostBytes, pass }: Re
   return Buffer.concat(parts).toString()
 }
 
-/** A request has a body if it states a length or a transfer encoding (RFC 9112 §6). */
+/** A request has a body if it states a length; those with a transfer encoding are rejected before (RFC 9112 §6). */
 export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+  return headers['content-length'] !== undefined
 }

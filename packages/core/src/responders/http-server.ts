@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as nextImmediate } from 'node:timers/promises'
-import { bareAddress, connectionsOf, oldestOfMost } from './clients.ts'
+import { bareAddress, type Connection, connectionsOf, cut, oldestOfMost } from './clients.ts'
 import { roomForConnections } from './descriptors.ts'
-import { type Exchange, hasItsHost, headBytesOf, stopParsing } from './incoming-request.ts'
+import { type Exchange, headBytesOf, rejectionOf, stopParsing } from './incoming-request.ts'
 import { createCounters, type Listen, portOf, type ResponderCounters } from './responder.ts'
 import { readSimpleRequests, type SimpleRequest } from './simple-request.ts'
 
@@ -52,21 +52,6 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>
 }
 
-interface Connection {
-  readonly client: string
-  readonly waiting: Exchange[]
-  /** Of the heads of those. */
-  waitingBytes: number
-  /** The request whose headers were read last. */
-  latest: IncomingMessage | undefined
-  /** When the answer that is under way was begun. */
-  answeringSinceMs: number | undefined
-  /** When it ends without a request; infinite while node:http sees to that. */
-  requestDueMs: number
-  /** Until its first request, while it has had only simple ones, and once node:http has it. */
-  phase: 'new' | 'simple' | 'parsed'
-}
-
 /** Limits for slow clients. They occupy a connection only a little longer than a probe may take. */
 const times = {
   headersTimeout: 5_000,
@@ -106,8 +91,7 @@ export async function startHttpServer({
   const refuse = (socket: Socket) => {
     counters.refused++
     connections.delete(socket)
-    // A reset also frees what the kernel holds for a client that does not read.
-    socket.resetAndDestroy()
+    cut(socket)
   }
 
   const checkEveryMs = Math.min(answerMostMs / 5, idleMostMs / 5, times.connectionsCheckingInterval)
@@ -137,9 +121,13 @@ export async function startHttpServer({
     next.response.once('close', () => answerNext(connection))
     // Those that are kept leave room for others.
     if (connections.size > mostConnections / 2) next.response.shouldKeepAlive = false
-    if (hasItsHost(next.request)) return answer(next)
-    counters.rejected++
-    next.response.writeHead(400, { connection: 'close', 'content-length': 0 }).end()
+    const rejection = rejectionOf(next.request)
+    if (rejection !== undefined) {
+      counters.rejected++
+      return void next.response.writeHead(rejection, { connection: 'close', 'content-length': 0 }).end()
+    }
+    if (next.isAwaited) next.response.writeContinue()
+    answer(next)
   }
 
   const settings = {
@@ -149,7 +137,7 @@ export async function startHttpServer({
     noDelay: true,
     requireHostHeader: false,
   }
-  const server = createServer(settings, (request, response) => {
+  const onRequest = (isAwaited: boolean) => (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
     const connection = connections.get(socket)
     if (connection === undefined) return // refused meanwhile
@@ -161,13 +149,20 @@ export async function startHttpServer({
       stopParsing(socket)
       return refuse(socket)
     }
+    // Its body is not read, and must not be kept until its answer is due.
+    if (rejectionOf(request) !== undefined) request.resume()
     countWaiting(connection, bytes)
     const streams = () => {
       connection.answeringSinceMs = Number.POSITIVE_INFINITY
     }
-    connection.waiting.push({ request, response, client: connection.client, streams })
+    connection.waiting.push({ request, response, client: connection.client, streams, isAwaited })
     if (connection.answeringSinceMs === undefined) answerNext(connection)
-  })
+  }
+
+  const server = createServer(settings, onRequest(false))
+  // Node would answer these at once, out of turn and however many there are. An unknown expectation may be ignored (RFC 9110 §10.1.1).
+  server.on('checkContinue', onRequest(true))
+  server.on('checkExpectation', onRequest(false))
 
   server.maxHeadersCount = mostFields
   // What node:http does with a new connection, which it does here only once the connection has sent something else than simple requests.
@@ -242,6 +237,7 @@ export async function startHttpServer({
     counters.rejected++
     const connection = socket instanceof Socket ? connections.get(socket) : undefined
     if (connection?.answeringSinceMs !== undefined || !socket.writable) return void socket.destroy()
+    if (connection !== undefined) connection.answeringSinceMs = performance.now()
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy())
   }
 

@@ -3,6 +3,7 @@ import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { busyHeader } from '../net/tcp/http-exchange.ts'
+import { cut } from './clients.ts'
 import { discard, hasBody, type Pass, readText } from './http-body.ts'
 import { type HttpCounters, startHttpServer } from './http-server.ts'
 import type { Exchange } from './incoming-request.ts'
@@ -95,7 +96,7 @@ export async function startHttpResponder({
     const onLost = () => {
       if (!response.headersSent) return send(response, busyWith('answers'))
       server.counters.refused++
-      response.socket?.resetAndDestroy()
+      if (response.socket !== null) cut(response.socket)
     }
     const turn = await turns.take({ client, likelyMs: likelyMsOf(size), onLost })
     if (turn === undefined) return send(response, busyWith('answers'))

@@ -27,10 +27,12 @@ export function headBytesOf({ rawHeaders, url = '' }: IncomingMessage): number {
 }
 
 /**
- * Returns whether a request names exactly one host: of several, a proxy in front may have used another than this server. Only HTTP/1.0
- * allows none (RFC 9112 §3.2).
+ * Returns the status for a request that is not answered; undefined if it is. It must name exactly one host: of several, a proxy in front may
+ * have used another than this server, and only HTTP/1.0 allows none (RFC 9112 §3.2). Its body must have a length (RFC 9110 §15.5.12): chunks of
+ * one byte take far more memory here than on the wire, before anything can be said about them.
  */
-export function hasItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
-  const count = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length
-  return count === 1 || (count === 0 && httpVersion === '1.0')
+export function rejectionOf({ rawHeaders, headers, httpVersion }: IncomingMessage): 400 | 411 | undefined {
+  const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length
+  if (hosts !== 1 && !(hosts === 0 && httpVersion === '1.0')) return 400
+  return headers['transfer-encoding'] === undefined ? undefined : 411
 }

@@ -197,6 +197,20 @@ test.each([
   },
 )
 
+test('a client that expects what no server does gets its answer in turn, and no more ahead than others', async () => {
+  const { port, counters } = await serve()
+  const odd = request.replace('\r\n\r\n', '\r\nexpect: x\r\n\r\n')
+  const client = await open(port, '127.0.0.2')
+  const answered = once(client, 'data')
+  client.write(odd)
+  expect(String((await answered)[0])).toMatch(/^HTTP\/1.1 200 /)
+  const many = await open(port, '127.0.0.2')
+  many.pause()
+  many.write(odd.repeat(200))
+  await eventually(() => many.closed || counters.refused === 1, 'it was refused')
+  expect(counters.refused).toBe(1)
+})
+
 test('a client that sends nothing is told so after five seconds by a server that reads simple requests, too', async () => {
   const { port } = await serve({ answerSimple: () => false })
   const client = await open(port, '127.0.0.2')

@@ -40,7 +40,7 @@ describe('answers', () => {
     }
   })
 
-  test('with the body on a path that takes one, up to its limit, whether or not the request states the length', async () => {
+  test('with the body on a path that takes one, up to its limit, if the request states the length', async () => {
     const received: unknown[] = []
     const { port, counters } = await respond({
       routes: {
@@ -57,11 +57,11 @@ describe('answers', () => {
       await response.arrayBuffer()
       return response.status
     }
-    const stream = (text: string) => new Blob([text]).stream()
-    expect([await send('12345678'), await send(stream('größe'))]).toEqual([200, 200])
-    expect([await send('123456789'), await send(stream('123456789'))]).toEqual([413, 413])
-    expect(received).toEqual(['12345678', 'größe'])
-    expect(counters).toMatchObject({ answered: 2, rejected: 2 })
+    expect([await send('größe'), await send('123456789'), await send(new Blob(['hi']).stream())]).toEqual([
+      200, 413, 411,
+    ])
+    expect(received).toEqual(['größe'])
+    expect(counters).toMatchObject({ answered: 1, rejected: 2 })
   })
 
   test('with the results of its routes, and everything else with 404', async () => {
@@ -240,13 +240,24 @@ describe('a client that asks for more than it takes', () => {
     expect(counters.refused).toBe(116)
   })
 
-  test('gets 413 for a body of so many small pieces that they take more memory than a large one', async () => {
+  test('gets 411 for a body in chunks, whose small ones take more memory than a large body', async () => {
     const { port } = await respond({ routes: { '/note': async () => ({}) }, bodies: { '/note': 100_000 } })
     const { client, text } = await open(port)
     const head = 'POST /note HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
     client.write(`${head}${'1\r\nx\r\n'.repeat(20_000)}0\r\n\r\n`)
     await eventually(() => text().startsWith('HTTP/1.1 '), 'an answer has come')
-    expect(text()).toMatch(/^HTTP\/1.1 413 /)
+    expect(text()).toMatch(/^HTTP\/1.1 411 /)
+  })
+
+  test('that waits to be asked for its body is asked for it, in its turn', async () => {
+    const { port } = await respond({ routes: { '/note': async ({ body }) => ({ body }) }, bodies: { '/note': 100 } })
+    const { client, text } = await open(port)
+    client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    client.write('POST /note HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n')
+    await eventually(() => text().includes('HTTP/1.1 100 '), 'it was asked')
+    expect(text()).toMatch(/^HTTP\/1.1 200 /)
+    client.write('hi')
+    await eventually(() => text().includes('{"body":"hi"}'), 'the answer has come')
   })
 
   test('uploads at the rate of a reader, after a burst', async () => {

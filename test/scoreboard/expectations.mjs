@@ -287,7 +287,7 @@ const catalogue = [
   ),
 ]
 
-/** What detection promises to find at the default interval; see docs/detection.md. */
+/** What Scout promises to find at the default interval. */
 const floors = { lossPercent: 2, delayMs: 1, jitterMs: 4 }
 
 /** @type {readonly Expectation[]} */

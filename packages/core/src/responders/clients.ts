@@ -2,11 +2,18 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Exchange } from './incoming-request.ts'
 
+interface Waiting extends Exchange {
+  /** Whether the client waits to be asked for the body. */
+  readonly isAwaited: boolean
+  /** Status, if it is not answered otherwise. */
+  readonly rejection: number | undefined
+}
+
 /** An open connection of a server. */
 export interface Connection {
   readonly client: string
-  /** Requests whose turn to be answered has not come. A client may wait to be asked for the body of one. */
-  readonly waiting: (Exchange & { readonly isAwaited: boolean })[]
+  /** Requests whose turn to be answered has not come. */
+  readonly waiting: Waiting[]
   /** Of the heads of those. */
   waitingBytes: number
   /** The request whose headers were read last. */

@@ -14,7 +14,7 @@ interface Reading {
   readonly pass: Pass
 }
 
-/** A piece of a body, such as a chunk, takes as much time and memory as so many bytes in a row. */
+/** A piece of a body, such as a byte in a packet of its own, takes as much time and memory as so many bytes in a row. */
 const pieceBytes = 256
 
 /** Pieces that a body may have, and one more for each so many bytes. */

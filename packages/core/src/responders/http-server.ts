@@ -121,10 +121,9 @@ export async function startHttpServer({
     next.response.once('close', () => answerNext(connection))
     // Those that are kept leave room for others.
     if (connections.size > mostConnections / 2) next.response.shouldKeepAlive = false
-    const rejection = rejectionOf(next.request)
-    if (rejection !== undefined) {
+    if (next.rejection !== undefined) {
       counters.rejected++
-      return void next.response.writeHead(rejection, { connection: 'close', 'content-length': 0 }).end()
+      return void next.response.writeHead(next.rejection, { connection: 'close', 'content-length': 0 }).end()
     }
     if (next.isAwaited) next.response.writeContinue()
     answer(next)
@@ -149,13 +148,14 @@ export async function startHttpServer({
       stopParsing(socket)
       return refuse(socket)
     }
+    const rejection = rejectionOf(request)
     // Its body is not read, and must not be kept until its answer is due.
-    if (rejectionOf(request) !== undefined) request.resume()
+    if (rejection !== undefined) request.resume()
     countWaiting(connection, bytes)
     const streams = () => {
       connection.answeringSinceMs = Number.POSITIVE_INFINITY
     }
-    connection.waiting.push({ request, response, client: connection.client, streams, isAwaited })
+    connection.waiting.push({ request, response, client: connection.client, streams, isAwaited, rejection })
     if (connection.answeringSinceMs === undefined) answerNext(connection)
   }
 

@@ -17,6 +17,7 @@ interface Case {
 }
 
 const lossy = { symptom: 'lossy', loss: { low: 0.03, high: 0.09 } } as const
+const jittery = { symptom: 'jittery', slowerNs: 6e6, spread: { nowNs: 12e6, usualNs: 3e5 } } as const
 const slightly = { symptom: 'lossy', loss: { low: 0.006, high: 0.014 }, trials: 5_000 } as const
 
 const cases: readonly Case[] = [
@@ -116,6 +117,16 @@ const cases: readonly Case[] = [
   {
     name: 'loss between two nodes',
     faults: [(fact) => (isBetween(fact, 'node1', 'node2') ? lossy : undefined)],
+    finds: ['packet-loss node1 <-> node2'],
+  },
+  {
+    name: 'loss between two nodes for which TCP makes up, each time in another time',
+    faults: [
+      (fact) => {
+        if (!isBetween(fact, 'node1', 'node2')) return undefined
+        return isTcp(fact.protocol) ? jittery : lossy
+      },
+    ],
     finds: ['packet-loss node1 <-> node2'],
   },
   {

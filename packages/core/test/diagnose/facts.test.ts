@@ -283,6 +283,26 @@ describe('jitter', () => {
       'slow',
       'slow',
     ])
+    expect(symptomsOf([seriesNamed('tcp', spread), seriesNamed('icmp')])).toEqual(['jittery', 'slow'])
+  })
+
+  test('of one IP version says nothing about the other', () => {
+    const { facts } = evidenceFrom(
+      (['ipv4', 'ipv6'] as const).flatMap((family) =>
+        ['tcp', 'icmp', 'udp'].map((check) =>
+          seriesOf({
+            from: 'node-1',
+            to: 'node-2',
+            check,
+            family,
+            last,
+            slow: { ...slow, spread: family === 'ipv4' || check === 'udp' ? varied.spread : undefined },
+          }),
+        ),
+      ),
+    )
+    const shown = facts.filter(({ to }) => to.name === 'node-2').map(({ family, symptom }) => `${family} ${symptom}`)
+    expect(new Set(shown)).toEqual(new Set(['ipv4 jittery', 'ipv6 slow']))
   })
 
   const varied = { ...slow, spread: { nowNs: 12_000_000, usualNs: 300_000 } }

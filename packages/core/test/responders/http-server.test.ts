@@ -8,7 +8,7 @@ import { blockFor } from '../../../../test/support/block.ts'
 import { namespaces } from '../../../../test/support/child.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { testWith } from '../../../../test/support/requirements.ts'
-import { type HttpServerOptions, startHttpServer } from '../../src/responders/http-server.ts'
+import { serve } from './http-client.ts'
 
 test('beyond the limit on connections, the client with the most loses its oldest', async () => {
   const { port, counters } = await serve({ mostConnections: 4 })
@@ -281,19 +281,6 @@ const idleClients = `
 
 const request = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
 const largeRequest = request.replace('\r\n\r\n', `\r\nx: ${'y'.repeat(15_000)}\r\n\r\n`)
-
-async function serve(options: Partial<HttpServerOptions> = {}) {
-  const server = await startHttpServer({
-    host: '127.0.0.1',
-    port: 0,
-    mostConnections: 100,
-    answerMostMs: 10_000,
-    answer: ({ response }) => void response.end('ok'),
-    ...options,
-  })
-  onTestFinished(() => server.close(0))
-  return server
-}
 
 async function open(port: number, localAddress: string): Promise<Socket> {
   const client = connect({ host: '127.0.0.1', port, localAddress })

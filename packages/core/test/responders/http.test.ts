@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { watchHandles } from '../../../../test/support/handles.ts'
 import { probe } from '../../src/attempt/prober.ts'
 import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
+import { open } from './http-client.ts'
 
 describe('answers', () => {
   test('with its document at /, created for each request', async () => {
@@ -336,19 +337,4 @@ async function respond(options: Partial<HttpResponderOptions> = {}) {
   const responder = await startHttpResponder({ host: '127.0.0.1', port: 0, document: () => ({}), ...options })
   onTestFinished(() => responder.close())
   return responder
-}
-
-async function open(
-  port: number,
-  localAddress = '127.0.0.1',
-): Promise<{ readonly client: Socket; readonly text: () => string }> {
-  const client = connect({ host: '127.0.0.1', port, localAddress })
-  let received = ''
-  client.on('error', () => {})
-  client.setEncoding('latin1').on('data', (chunk: string) => {
-    received += chunk
-  })
-  await once(client, 'connect')
-  onTestFinished(() => void client.destroy())
-  return { client, text: () => received }
 }

@@ -1,6 +1,4 @@
 import diagnostics from 'node:diagnostics_channel'
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { setImmediate as nextImmediate, setTimeout as passing } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -8,7 +6,8 @@ import { blockFor } from '../../../../test/support/block.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { probe } from '../../src/attempt/prober.ts'
 import { type HttpResponderOptions, startHttpResponder } from '../../src/responders/http.ts'
-import { type HttpServerOptions, startHttpServer } from '../../src/responders/http-server.ts'
+import type { HttpServerOptions } from '../../src/responders/http-server.ts'
+import { open, serve } from './http-client.ts'
 
 const simple = (url: string) =>
   `GET ${url} HTTP/1.1\r\nhost: x:80\r\nconnection: keep-alive\r\nuser-agent: scout\r\n\r\n`
@@ -97,7 +96,10 @@ describe('the HTTP responder', () => {
       fc.asyncProperty(requests, cuts, async (text, cuts) => {
         const pieces = [0, ...cuts.toSorted((a, b) => a - b)].map((cut, i, all) => text.slice(cut, all[i + 1]))
         const [own, nodes] = await Promise.all([exchanged(port, pieces), exchanged(port, ['\r\n', ...pieces])])
-        expect(own).toBe(nodes)
+        // What is no request ends the connection at once, on either way, and an answer that waits for its pace may be lost with it.
+        const isWhole = [own, nodes].some((answers) => answers.includes('/end does not exist'))
+        const [shorter = '', longer = ''] = [own, nodes].toSorted((a, b) => a.length - b.length)
+        expect(isWhole ? shorter : longer.slice(0, shorter.length)).toBe(isWhole ? longer : shorter)
       }),
       { numRuns: 400 },
     )
@@ -115,7 +117,7 @@ describe('the response to a simple request', () => {
     async ([status, fields, body]) => {
       const length = String(Buffer.byteLength(body))
       const all = fields.includes('content-length') ? fields : [...fields, 'content-length', length]
-      const { port } = await serve({
+      const { port } = await serveSimple({
         answer: ({ response }) => void response.writeHead(status, all).end(body),
         answerSimple({ response }) {
           response.writeHead(status, all).end(body)
@@ -127,7 +129,7 @@ describe('the response to a simple request', () => {
   )
 
   test('is limited in time, however the client reads', async () => {
-    const { port, counters } = await serve({
+    const { port, counters } = await serveSimple({
       answerMostMs: 200,
       answerSimple({ response }) {
         response.writeHead(200, []).end(Buffer.alloc(64 << 20))
@@ -145,7 +147,7 @@ describe('the response to a simple request', () => {
 
   test('comes before that to whatever the client sends meanwhile', async () => {
     const begin: (() => void)[] = []
-    const { port } = await serve({
+    const { port } = await serveSimple({
       answer: ({ response }) => void response.end('second'),
       answerSimple({ response }) {
         begin.push(() => response.writeHead(200, ['content-length', '5']).end('first'))
@@ -164,7 +166,7 @@ describe('the response to a simple request', () => {
   })
 
   test('does not let its client send more ahead than others', async () => {
-    const { port, counters } = await serve({ answerSimple: () => true })
+    const { port, counters } = await serveSimple({ answerSimple: () => true })
     const { client } = await open(port)
     client.write(simple('/'))
     await answerToOther(port)
@@ -175,7 +177,7 @@ describe('the response to a simple request', () => {
 
   test('is over when the client leaves before it', async () => {
     let over = false
-    const { port } = await serve({
+    const { port } = await serveSimple({
       answerSimple({ response }) {
         response.once('close', () => (over = true))
         return true
@@ -191,7 +193,7 @@ describe('the response to a simple request', () => {
 describe('a connection with simple requests', () => {
   test('whose next one this process reads late has its answer, even if that has to wait', async () => {
     const begin: (() => void)[] = []
-    const { port } = await serve({
+    const { port } = await serveSimple({
       idleMostMs: 500,
       answerSimple({ response }) {
         begin.push(() => response.writeHead(200, ['content-length', '2']).end('ok'))
@@ -213,7 +215,7 @@ describe('a connection with simple requests', () => {
   })
 
   test('is closed when it is idle for longer than the limit', async () => {
-    const { port, counters } = await serve({ idleMostMs: 50 })
+    const { port, counters } = await serveSimple({ idleMostMs: 50 })
     const { client, text } = await open(port)
     client.write(simple('/'))
     await eventually(() => client.closed, 'it was closed')
@@ -222,7 +224,7 @@ describe('a connection with simple requests', () => {
   })
 
   test('is not kept where half of all are open', async () => {
-    const { port } = await serve({ mostConnections: 2, idleMostMs: 60_000 })
+    const { port } = await serveSimple({ mostConnections: 2, idleMostMs: 60_000 })
     const [first, second] = [await open(port), await open(port, '127.0.0.2')]
     await eventually(() => first.client.readyState === 'open', 'both are open')
     second.client.write(simple('/'))
@@ -231,7 +233,7 @@ describe('a connection with simple requests', () => {
   })
 
   test('is ended at once when the server closes', async () => {
-    const server = await serve({ idleMostMs: 60_000 })
+    const server = await serveSimple({ idleMostMs: 60_000 })
     const { client, text } = await open(server.port)
     client.write(simple('/'))
     await eventually(() => text() !== '', 'the answer has come')
@@ -241,7 +243,7 @@ describe('a connection with simple requests', () => {
   })
 
   test('that the client resets counts as rejected, as with node:http', async () => {
-    const { port, counters } = await serve()
+    const { port, counters } = await serveSimple()
     for (const request of [simple('/'), full(simple('/'))]) {
       const { client, text } = await open(port)
       client.write(request)
@@ -292,31 +294,13 @@ async function respond(options: Partial<HttpResponderOptions> = {}) {
   return responder
 }
 
-async function serve(options: Partial<HttpServerOptions> = {}) {
-  const server = await startHttpServer({
-    host: '127.0.0.1',
-    port: 0,
-    mostConnections: 100,
-    answerMostMs: 10_000,
-    answer: ({ response }) => void response.end('ok'),
+/** Starts a server that answers simple requests with `ok` itself. */
+function serveSimple(options: Partial<HttpServerOptions> = {}) {
+  return serve({
     answerSimple({ response }) {
       response.writeHead(200, ['content-length', '2']).end('ok')
       return true
     },
     ...options,
   })
-  onTestFinished(() => server.close(0))
-  return server
-}
-
-async function open(port: number, localAddress = '127.0.0.1'): Promise<{ client: Socket; text: () => string }> {
-  const client = connect({ host: '127.0.0.1', port, localAddress })
-  let received = ''
-  client.on('error', () => {})
-  client.setEncoding('latin1').on('data', (chunk: string) => {
-    received += chunk
-  })
-  await once(client, 'connect')
-  onTestFinished(() => void client.destroy())
-  return { client, text: () => received }
 }

@@ -11,7 +11,7 @@ export const jitter: Cause = {
   because: 'queues on the path grow and shrink',
   means: 'Round trips take very different times, though the fastest are nearly as fast as before.',
   shows:
-    'The spread of times (10th to 90th percentile) has at least doubled and grown by 1 ms or more, and by more than the fastest round trips did. It takes 30 s, and six round trips in ten that are late. Nothing is lost.',
+    'The spread of times (10th to 90th percentile) has at least doubled and grown by 1 ms or more, and by more than the fastest round trips did; the middle half of them varies more, too. It takes 30 s, and six round trips in ten that are late. Nothing is lost.',
   usually: [
     'a link on the path that is nearly full at times',
     'a noisy neighbour or CPU steal on a virtual machine (AWS T instances, Azure B series, shared cores of Google Cloud)',
